@@ -1,0 +1,13 @@
+//! kubecertd renews the certificates of a kubeadm control-plane node, restarts what uses them and
+//! proves that the new ones are in use.
+//!
+//! One value goes down one line, and a module knows only those to its left:
+//!
+//! ```text
+//! root  pki  config  node ─► plan ─► issuer ─► transaction ─► restart ─► report ─► operation ─► daemon, rehearsal, cli
+//! ```
+//!
+//! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
+
+pub mod pki;
+pub mod root;

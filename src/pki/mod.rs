@@ -1,0 +1,26 @@
+//! Certificates and keys as values: read, describe, build, check.
+//!
+//! Knows X.509 and kubeadm's catalogue of names, but no path of any node and no file: everything
+//! here is a pure function over bytes and values, except that making a key asks for randomness.
+
+mod armour;
+mod authority;
+mod catalogue;
+mod certificate;
+mod der;
+mod extension;
+mod key_usage;
+mod name;
+mod private_key;
+mod reissue;
+mod tbs;
+mod verify;
+
+pub use authority::{CertificateAuthority, NewAuthority};
+pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
+pub use certificate::{
+    Certificate, CertificateError, SubjectAltName, certificates_from_pem, certificates_to_pem,
+};
+pub use private_key::{KeyAlgorithm, KeyError, PrivateKey};
+pub use reissue::{IssueError, NewLeaf, Validity, reissue};
+pub use verify::{SuccessorError, check_stand_in, check_successor};

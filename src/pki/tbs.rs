@@ -1,0 +1,97 @@
+//! A certificate about to be signed.
+
+use aws_lc_rs::{digest, rand};
+use yasna::Tag;
+
+use super::extension::Extension;
+use super::{Certificate, CertificateAuthority, IssueError, PrivateKey, Validity, der};
+
+/// RFC 5280's TBSCertificate. Names are DER, so that they stay exactly as they are.
+#[derive(Debug)]
+pub(super) struct TbsCertificate<'a> {
+    pub(super) issuer: &'a [u8],
+    pub(super) subject: &'a [u8],
+    pub(super) validity: Validity,
+    pub(super) public_key: &'a PrivateKey,
+    pub(super) extensions: Vec<Extension>,
+}
+
+impl TbsCertificate<'_> {
+    /// Signs it under a new serial number and reads the result back.
+    pub(super) fn sign(self, signer: &PrivateKey) -> Result<Certificate, IssueError> {
+        let signing = |error: &dyn std::fmt::Display| IssueError::Signing(error.to_string());
+        let version3 = yasna::construct_der(|writer| {
+            writer.write_tagged(Tag::context(0), |writer| writer.write_u8(2));
+        });
+        let serial = serial().map_err(|error| signing(&error))?;
+        let algorithm = signer.signature_algorithm();
+        let validity = der::sequence(&[
+            der::time(self.validity.not_before),
+            der::time(self.validity.not_after),
+        ]);
+        let mut tbs = vec![
+            version3,
+            yasna::construct_der(|writer| writer.write_u64(serial)),
+            algorithm.clone(),
+            self.issuer.to_vec(),
+            validity,
+            self.subject.to_vec(),
+            self.public_key.public_key_der(),
+        ];
+        if !self.extensions.is_empty() {
+            let extensions: Vec<&[u8]> = self
+                .extensions
+                .iter()
+                .map(|extension| extension.der.as_slice())
+                .collect();
+            let extensions = der::sequence(&extensions);
+            tbs.push(yasna::construct_der(|writer| {
+                writer.write_tagged(Tag::context(3), |writer| writer.write_der(&extensions));
+            }));
+        }
+        let tbs = der::sequence(&tbs);
+        let signature = signer.sign(&tbs).map_err(|error| signing(&error))?;
+        let certificate = der::sequence(&[tbs, algorithm, der::bit_string(&signature)]);
+        Certificate::from_der(&certificate).map_err(|error| signing(&error))
+    }
+}
+
+/// The part of a validity that lies within the authority's.
+pub(super) fn within(
+    asked: Validity,
+    authority: &CertificateAuthority,
+) -> Result<Validity, IssueError> {
+    let authority = authority.certificate();
+    let clamped = Validity {
+        not_before: asked.not_before.max(authority.not_before),
+        not_after: asked.not_after.min(authority.not_after),
+    };
+    if clamped.not_after <= clamped.not_before {
+        return Err(IssueError::NoValidity {
+            asked,
+            authority: Validity {
+                not_before: authority.not_before,
+                not_after: authority.not_after,
+            },
+        });
+    }
+    Ok(clamped)
+}
+
+/// The key identifier as Go 1.25 makes it: RFC 7093 §2 method 1, the first 160 bits of SHA-256 over the public key.
+pub(super) fn key_id(key: &PrivateKey) -> Vec<u8> {
+    let digest = digest::digest(&digest::SHA256, key.public_key_bits());
+    digest.as_ref().iter().take(20).copied().collect()
+}
+
+/// A random serial number from 1 to 2⁶³-2, kubeadm's range.
+fn serial() -> Result<u64, aws_lc_rs::error::Unspecified> {
+    loop {
+        let mut bytes = [0; 8];
+        rand::fill(&mut bytes)?;
+        let serial = u64::from_be_bytes(bytes) >> 1;
+        if (1..u64::MAX >> 1).contains(&serial) {
+            return Ok(serial);
+        }
+    }
+}

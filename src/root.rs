@@ -1,0 +1,177 @@
+//! The directory that stands for `/`.
+//!
+//! Every path that kubecertd takes from its defaults, from a manifest, a kubeconfig, a kubelet
+//! configuration or a symbolic link is a path of the node. [`Root`] turns it into a path of this
+//! machine, once, where it is read; everywhere else paths are real and can be opened as they are.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// Symbolic links followed before a path is taken for a loop, as in the Linux kernel (path_resolution(7)).
+const LINK_LIMIT: usize = 40;
+
+/// The directory under which a node's file system lies; `/` for the node itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root(PathBuf);
+
+impl Default for Root {
+    fn default() -> Self {
+        Self(PathBuf::from("/"))
+    }
+}
+
+impl Root {
+    /// The root at `directory`, made absolute so that later changes of the working directory do not matter.
+    ///
+    /// # Errors
+    /// When the working directory cannot be read.
+    pub fn new(directory: &Path) -> io::Result<Self> {
+        std::path::absolute(directory).map(Self)
+    }
+
+    /// Whether this is the machine's own root.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.0 == Path::new("/")
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the node's path lies on this machine. `..` cannot leave the root.
+    #[must_use]
+    pub fn join(&self, node_path: impl AsRef<Path>) -> PathBuf {
+        let mut joined = self.0.clone();
+        let mut depth = 0usize;
+        for component in node_path.as_ref().components() {
+            match component {
+                Component::Normal(name) => {
+                    joined.push(name);
+                    depth += 1;
+                }
+                Component::ParentDir if depth > 0 => {
+                    joined.pop();
+                    depth -= 1;
+                }
+                Component::ParentDir
+                | Component::CurDir
+                | Component::RootDir
+                | Component::Prefix(_) => {}
+            }
+        }
+        joined
+    }
+
+    /// The node's own name for a real path: the reverse of [`Root::join`].
+    #[must_use]
+    pub fn node_path(&self, real: &Path) -> PathBuf {
+        match real.strip_prefix(&self.0) {
+            Ok(rest) => Path::new("/").join(rest),
+            Err(_) => real.to_path_buf(),
+        }
+    }
+
+    /// Follows every symbolic link of a real path as the node would, absolute targets starting at
+    /// the root. The last component may be absent; then the path where it would be made is returned.
+    ///
+    /// # Errors
+    /// `ELOOP` (as [`io::ErrorKind::FilesystemLoop`] or its raw error) for a loop, and whatever reading a link gives.
+    pub fn resolve(&self, real: &Path) -> io::Result<PathBuf> {
+        let relative = real.strip_prefix(&self.0).unwrap_or(real);
+        let mut waiting: Vec<OsString> = components_reversed(relative);
+        let mut resolved = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(name) = waiting.pop() {
+            if name == ".." {
+                resolved.pop();
+                continue;
+            }
+            let here = resolved.join(&name);
+            match std::fs::read_link(self.join(&here)) {
+                Ok(target) => {
+                    links += 1;
+                    if links > LINK_LIMIT {
+                        return Err(io::Error::from_raw_os_error(nix::libc::ELOOP));
+                    }
+                    if target.is_absolute() {
+                        resolved = PathBuf::from("/");
+                    }
+                    waiting.extend(components_reversed(&target));
+                }
+                // Not a link, or nothing there: the caller finds out when it opens the path.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+                    ) =>
+                {
+                    resolved = here;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.join(resolved))
+    }
+}
+
+fn components_reversed(path: &Path) -> Vec<OsString> {
+    let mut names: Vec<OsString> = path
+        .components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_os_string()),
+            Component::ParentDir => Some(OsString::from("..")),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+        })
+        .collect();
+    names.reverse();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn parent_directories_cannot_leave_the_root() {
+        let root = Root::new(Path::new("/rescue")).unwrap();
+        assert_eq!(
+            root.join("/../../etc/passwd"),
+            Path::new("/rescue/etc/passwd")
+        );
+        assert_eq!(
+            root.node_path(Path::new("/rescue/etc/x")),
+            Path::new("/etc/x")
+        );
+    }
+
+    #[test]
+    fn absolute_links_stay_under_the_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        std::fs::create_dir_all(root.join("/var/lib/kubelet/pki")).unwrap();
+        symlink(
+            "/var/lib/kubelet/pki/b.pem",
+            root.join("/var/lib/kubelet/pki/a.pem"),
+        )
+        .unwrap();
+        assert_eq!(
+            root.resolve(&root.join("/var/lib/kubelet/pki/a.pem"))
+                .unwrap(),
+            root.join("/var/lib/kubelet/pki/b.pem")
+        );
+    }
+
+    #[test]
+    fn a_loop_of_links_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        symlink("/b", root.join("/a")).unwrap();
+        symlink("/a", root.join("/b")).unwrap();
+        assert!(root.resolve(&root.join("/a")).is_err());
+    }
+}
