@@ -9,5 +9,8 @@
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
 
+pub mod config;
+pub mod node;
 pub mod pki;
+pub mod plan;
 pub mod root;

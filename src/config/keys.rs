@@ -1,0 +1,220 @@
+//! Every key there is: how it is read, what it may be, how it is shown.
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::Config;
+use super::quantity::{show_duration, show_size};
+use super::value::{ALGORITHMS, FORMATS, MODES, WAITS, name_of};
+use super::value::{
+    Bounds, Wrong, boolean, choice, duration, filter, integer, key_algorithm, names, optional_path,
+    path, size, socket,
+};
+
+/// One key of one section.
+pub(super) struct Key {
+    /// `renewal`
+    pub(super) section: &'static str,
+    /// `before`
+    pub(super) name: &'static str,
+    /// Puts what is written into the configuration.
+    pub(super) set: fn(&mut Config, &Spanned<DeValue<'_>>) -> Result<(), Vec<Wrong>>,
+    /// What the configuration has, as TOML.
+    pub(super) show: fn(&Config) -> toml::Value,
+}
+
+impl Key {
+    /// `renewal.before`
+    pub(super) fn full_name(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+}
+
+/// The sections, in the order in which they are shown.
+pub(super) const SECTIONS: [&str; 5] = ["paths", "renewal", "restart", "backup", "log"];
+
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// All keys, in the order in which they are shown.
+pub(super) static KEYS: [Key; 20] = [
+    Key {
+        section: "paths",
+        name: "kubernetes",
+        set: |config, value| {
+            path(value, "/etc/kubernetes").map(|v| config.locations.kubernetes = v)
+        },
+        show: |config| text(config.locations.kubernetes.to_string_lossy()),
+    },
+    Key {
+        section: "paths",
+        name: "certificates",
+        set: |config, value| {
+            optional_path(value, "/etc/kubernetes/pki").map(|v| config.locations.certificates = v)
+        },
+        show: |config| optional(config.locations.certificates.as_deref()),
+    },
+    Key {
+        section: "paths",
+        name: "manifests",
+        set: |config, value| {
+            optional_path(value, "/etc/kubernetes/manifests")
+                .map(|v| config.locations.manifests = v)
+        },
+        show: |config| optional(config.locations.manifests.as_deref()),
+    },
+    Key {
+        section: "paths",
+        name: "kubelet-configuration",
+        set: |config, value| {
+            path(value, "/var/lib/kubelet/config.yaml")
+                .map(|v| config.locations.kubelet_configuration = v)
+        },
+        show: |config| text(config.locations.kubelet_configuration.to_string_lossy()),
+    },
+    Key {
+        section: "paths",
+        name: "kubelet-certificates",
+        set: |config, value| {
+            optional_path(value, "/var/lib/kubelet/pki").map(|v| config.locations.kubelet_pki = v)
+        },
+        show: |config| optional(config.locations.kubelet_pki.as_deref()),
+    },
+    Key {
+        section: "renewal",
+        name: "enabled",
+        set: |config, value| boolean(value).map(|v| config.renewal.enabled = v),
+        show: |config| toml::Value::Boolean(config.renewal.enabled),
+    },
+    Key {
+        section: "renewal",
+        name: "before",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: MINUTE,
+                most: 3650 * DAY,
+            };
+            duration(value, "30d", bounds).map(|v| config.renewal.before = v)
+        },
+        show: |config| text(show_duration(config.renewal.before)),
+    },
+    Key {
+        section: "renewal",
+        name: "validity",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 10 * MINUTE,
+                most: 36_500 * DAY,
+            };
+            duration(value, "8760h", bounds).map(|v| config.renewal.validity = v)
+        },
+        show: |config| text(show_duration(config.renewal.validity)),
+    },
+    Key {
+        section: "renewal",
+        name: "key-algorithm",
+        set: |config, value| key_algorithm(value).map(|v| config.renewal.key_algorithm = v),
+        show: |config| text(name_of(&ALGORITHMS, config.renewal.key_algorithm)),
+    },
+    Key {
+        section: "renewal",
+        name: "reuse-key",
+        set: |config, value| boolean(value).map(|v| config.renewal.reuse_key = v),
+        show: |config| toml::Value::Boolean(config.renewal.reuse_key),
+    },
+    Key {
+        section: "renewal",
+        name: "skip",
+        set: |config, value| names(value).map(|v| config.renewal.skip = v),
+        show: |config| toml::Value::Array(config.renewal.skip.iter().map(text).collect()),
+    },
+    Key {
+        section: "restart",
+        name: "mode",
+        set: |config, value| choice(value, &MODES).map(|v| config.restart.mode = v),
+        show: |config| text(name_of(&MODES, config.restart.mode)),
+    },
+    Key {
+        section: "restart",
+        name: "wait",
+        set: |config, value| choice(value, &WAITS).map(|v| config.restart.wait = v),
+        show: |config| text(name_of(&WAITS, config.restart.wait)),
+    },
+    Key {
+        section: "restart",
+        name: "timeout",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 10,
+                most: HOUR,
+            };
+            duration(value, "5m", bounds).map(|v| config.restart.timeout = v)
+        },
+        show: |config| text(show_duration(config.restart.timeout)),
+    },
+    Key {
+        section: "restart",
+        name: "reload-timeout",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 1,
+                most: HOUR,
+            };
+            duration(value, "90s", bounds).map(|v| config.restart.reload_timeout = v)
+        },
+        show: |config| text(show_duration(config.restart.reload_timeout)),
+    },
+    Key {
+        section: "restart",
+        name: "container-runtime",
+        set: |config, value| {
+            socket(value, "/run/containerd/containerd.sock")
+                .map(|v| config.restart.container_runtime = v)
+        },
+        show: |config| optional(config.restart.container_runtime.as_deref()),
+    },
+    Key {
+        section: "backup",
+        name: "keep",
+        set: |config, value| integer(value, 1, 10_000).map(|v| config.backup.keep = v),
+        show: |config| number(config.backup.keep),
+    },
+    Key {
+        section: "backup",
+        name: "max-size",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 1 << 20,
+                most: 1 << 40,
+            };
+            size(value, "64MiB", bounds).map(|v| config.backup.max_bytes = v)
+        },
+        show: |config| text(show_size(config.backup.max_bytes)),
+    },
+    Key {
+        section: "log",
+        name: "level",
+        set: |config, value| filter(value).map(|v| config.log.level = v),
+        show: |config| text(&config.log.level),
+    },
+    Key {
+        section: "log",
+        name: "format",
+        set: |config, value| choice(value, &FORMATS).map(|v| config.log.format = v),
+        show: |config| text(name_of(&FORMATS, config.log.format)),
+    },
+];
+
+fn text(text: impl AsRef<str>) -> toml::Value {
+    toml::Value::String(text.as_ref().to_owned())
+}
+
+/// The empty text stands for "not set".
+fn optional(path: Option<&std::path::Path>) -> toml::Value {
+    text(path.map(|path| path.to_string_lossy()).unwrap_or_default())
+}
+
+fn number(number: usize) -> toml::Value {
+    toml::Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}

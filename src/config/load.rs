@@ -1,0 +1,134 @@
+//! Finding, reading and merging the files: `/etc/kubecertd/kubecertd.toml` and the drop-ins.
+
+use std::path::{Path, PathBuf};
+
+use super::fragment::Fragment;
+use super::keys::{KEYS, SECTIONS};
+use super::merge::{Merged, merge};
+use super::source::{self, Source};
+use super::{Config, ConfigError};
+use crate::root::Root;
+
+/// A configuration with where it came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// What it means.
+    pub config: Config,
+    /// The files that were read, in the order in which later ones win.
+    pub files: Vec<PathBuf>,
+    /// Every key there is (`renewal.before`), and which file had the last word about it.
+    pub origins: Vec<Origin>,
+}
+
+/// Which file set a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// `renewal.before`
+    pub key: String,
+    /// The effective value as TOML.
+    pub value: String,
+    /// The file, `None` for a default.
+    pub path: Option<PathBuf>,
+}
+
+/// Reads `file` (by default `/etc/kubecertd/kubecertd.toml`, which may be absent) and the drop-ins `kubecertd.d/*.toml` of
+/// /usr/lib/kubecertd, /run/kubecertd and /etc/kubecertd by systemd's rules: sorted by file name, of the same name /etc wins over
+/// /run over /usr/lib, later names win, an empty file or a symlink to /dev/null masks. With `file` given (a path of this
+/// machine, not of the root), no drop-ins are read and it has to be there.
+///
+/// # Errors
+/// Every mistake found, not only the first.
+pub fn load(root: &Root, file: Option<&Path>) -> Result<Loaded, Vec<ConfigError>> {
+    let (sources, unreadable) = match file {
+        Some(file) => (source::named(file)?, Vec::new()),
+        None => source::standard(root),
+    };
+    let merged = understand(&sources, unreadable)?;
+    let origins = KEYS
+        .iter()
+        .map(|key| Origin {
+            key: key.full_name(),
+            value: (key.show)(&merged.config).to_string(),
+            path: merged
+                .set_by
+                .get(&key.full_name())
+                .map(|path| path.to_path_buf()),
+        })
+        .collect();
+    let config = merged.config;
+    Ok(Loaded {
+        config,
+        files: sources.into_iter().map(|source| source.path).collect(),
+        origins,
+    })
+}
+
+/// Reads one text as if it were the only file.
+///
+/// # Errors
+/// Every mistake found.
+pub fn parse(path: &Path, text: &str) -> Result<Config, Vec<ConfigError>> {
+    let source = Source {
+        path: path.to_path_buf(),
+        text: text.to_owned(),
+    };
+    understand(&[source], Vec::new()).map(|merged| merged.config)
+}
+
+impl Loaded {
+    /// The effective configuration as TOML, section by section. A key that a file set names the file in a comment; the
+    /// result can be read back.
+    #[must_use]
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        for section in SECTIONS {
+            let separator = if text.is_empty() { "" } else { "\n" };
+            text.push_str(&format!("{separator}[{section}]\n"));
+            for origin in &self.origins {
+                if let Some(name) = origin
+                    .key
+                    .strip_prefix(section)
+                    .and_then(|rest| rest.strip_prefix('.'))
+                {
+                    text.push_str(&format!("{name} = {}{}\n", origin.value, origin.comment()));
+                }
+            }
+        }
+        text
+    }
+}
+
+impl Origin {
+    fn comment(&self) -> String {
+        match &self.path {
+            // A file name may hold anything, a line break too; the comment must stay one.
+            Some(path) => format!(" # {}", path.to_string_lossy().escape_debug()),
+            None if self.value == "\"\"" => " # found on the node".to_owned(),
+            None => String::new(),
+        }
+    }
+}
+
+fn understand(
+    sources: &[Source],
+    mut errors: Vec<ConfigError>,
+) -> Result<Merged<'_>, Vec<ConfigError>> {
+    let mut fragments = Vec::new();
+    for source in sources {
+        let (fragment, mistakes) = Fragment::parse(&source.path, &source.text);
+        fragments.push(fragment);
+        errors.extend(mistakes);
+    }
+    merge(&fragments, errors).map_err(|errors| sorted(errors, sources))
+}
+
+/// File by file in the order of reading, and from top to bottom.
+fn sorted(mut errors: Vec<ConfigError>, sources: &[Source]) -> Vec<ConfigError> {
+    errors.sort_by_key(|error| {
+        let file = sources
+            .iter()
+            .position(|source| source.path == error.path());
+        (file, error.line())
+    });
+    errors
+}

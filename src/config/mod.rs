@@ -1,0 +1,21 @@
+//! kubecertd's own configuration, in three steps: what a file says (all optional), what all files say
+//! together (drop-ins merged), and what it means ([`Config`], checked, with defaults).
+
+mod error;
+mod fragment;
+mod keys;
+mod load;
+mod merge;
+mod nearest;
+mod quantity;
+mod source;
+mod types;
+mod value;
+
+pub use error::ConfigError;
+pub use load::{Loaded, Origin, load, parse};
+pub(crate) use nearest::nearest;
+pub use types::{
+    Backup, Config, KeyPolicy, Locations, Log, LogFormat, Renewal, Restart, RestartMode,
+    RestartWait,
+};

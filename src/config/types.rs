@@ -1,0 +1,186 @@
+//! What the configuration means.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::pki::KeyAlgorithm;
+
+/// The whole configuration, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Config {
+    /// `[paths]`
+    pub locations: Locations,
+    /// `[renewal]`
+    pub renewal: Renewal,
+    /// `[restart]`
+    pub restart: Restart,
+    /// `[backup]`
+    pub backup: Backup,
+    /// `[log]`
+    pub log: Log,
+}
+
+/// `[paths]`: where to look; what is not said comes from the manifests, then from the kubelet's configuration, then
+/// from kubeadm's defaults. Paths are the node's, without the root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Locations {
+    /// `kubernetes`: the kubeconfigs' directory, `/etc/kubernetes`.
+    pub kubernetes: PathBuf,
+    /// `certificates`: kubeadm's certificatesDir.
+    pub certificates: Option<PathBuf>,
+    /// `manifests`: the kubelet's staticPodPath.
+    pub manifests: Option<PathBuf>,
+    /// `kubelet-configuration`: `/var/lib/kubelet/config.yaml`.
+    pub kubelet_configuration: PathBuf,
+    /// `kubelet-certificates`: the kubelet's --cert-dir.
+    pub kubelet_pki: Option<PathBuf>,
+}
+
+impl Default for Locations {
+    fn default() -> Self {
+        Self {
+            kubernetes: PathBuf::from("/etc/kubernetes"),
+            certificates: None,
+            manifests: None,
+            kubelet_configuration: PathBuf::from("/var/lib/kubelet/config.yaml"),
+            kubelet_pki: None,
+        }
+    }
+}
+
+/// `[renewal]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renewal {
+    /// `before`: renew when less than this remains, 30 d; but never before the last third of the lifetime.
+    pub before: Duration,
+    /// `validity`: lifetime of new certificates, 8760 h as kubeadm's.
+    pub validity: Duration,
+    /// `key-algorithm`: `keep` or one of kubeadm's.
+    pub key_algorithm: KeyPolicy,
+    /// `reuse-key`: sign the old key again instead of making a new one.
+    pub reuse_key: bool,
+    /// `skip`: certificates by name that are never renewed.
+    pub skip: BTreeSet<String>,
+    /// `enabled`: false makes the daemon watch and report only.
+    pub enabled: bool,
+}
+
+impl Default for Renewal {
+    fn default() -> Self {
+        Self {
+            before: Duration::from_secs(30 * 86_400),
+            validity: Duration::from_secs(8760 * 3600),
+            key_algorithm: KeyPolicy::Keep,
+            reuse_key: false,
+            skip: BTreeSet::new(),
+            enabled: true,
+        }
+    }
+}
+
+/// What new keys are made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPolicy {
+    /// The old key's algorithm and size.
+    Keep,
+    /// This one.
+    Always(KeyAlgorithm),
+}
+
+/// `[restart]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restart {
+    /// `mode`
+    pub mode: RestartMode,
+    /// `wait`
+    pub wait: RestartWait,
+    /// `timeout`: the bound for one pod to go, and for one pod to become healthy, 5 min each.
+    pub timeout: Duration,
+    /// `reload-timeout`: with `when-needed`, how long a component has to serve a renewed certificate by itself, 90 s.
+    pub reload_timeout: Duration,
+    /// `container-runtime`: the CRI socket, else the kubelet's, else the usual ones.
+    pub container_runtime: Option<PathBuf>,
+}
+
+impl Default for Restart {
+    fn default() -> Self {
+        Self {
+            mode: RestartMode::Affected,
+            wait: RestartWait::Observed,
+            timeout: Duration::from_secs(300),
+            reload_timeout: Duration::from_secs(90),
+            container_runtime: None,
+        }
+    }
+}
+
+/// `restart.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartMode {
+    /// Every static pod that uses a renewed file.
+    Affected,
+    /// Only those that do not prove by a handshake, in time, that they picked the file up.
+    WhenNeeded,
+    /// None; somebody else restarts them.
+    None,
+}
+
+/// `restart.wait`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartWait {
+    /// Return a manifest as soon as the pod is seen to be gone.
+    Observed,
+    /// kubeadm's page to the letter: a full `fileCheckFrequency` out, and one more after the return.
+    Interval,
+}
+
+/// `[backup]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// `keep`: generations kept, 10; at least 1.
+    pub keep: usize,
+    /// `max-size`: bytes kept in all generations together, 64 MiB; the newest is always kept.
+    pub max_bytes: u64,
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Self {
+            keep: 10,
+            max_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// `[log]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `level`: a tracing filter, `info`.
+    pub level: String,
+    /// `format`
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: LogFormat::Auto,
+        }
+    }
+}
+
+/// `log.format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// journald under systemd, text otherwise.
+    Auto,
+    /// journald.
+    Journald,
+    /// Plain text on stderr.
+    Text,
+}

@@ -1,0 +1,302 @@
+//! Reading one written value: the right type, within bounds, or a sentence that says what would be right.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::nearest::nearest;
+use super::quantity::{parse_duration, parse_size, show_duration, show_size};
+use super::{KeyPolicy, LogFormat, RestartMode, RestartWait};
+use crate::pki::{Catalogued, KeyAlgorithm};
+
+type Written<'text> = Spanned<DeValue<'text>>;
+
+/// What is wrong with a value, and where in the text.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Wrong {
+    pub(super) span: Range<usize>,
+    /// Continues the key's name: ` = "1y": years are ambiguous …`.
+    pub(super) message: String,
+}
+
+/// The least and the most that a quantity may be, in seconds or bytes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) least: u64,
+    pub(super) most: u64,
+}
+
+/// `restart.mode`
+pub(super) const MODES: [(&str, RestartMode); 3] = [
+    ("affected", RestartMode::Affected),
+    ("when-needed", RestartMode::WhenNeeded),
+    ("none", RestartMode::None),
+];
+
+/// `restart.wait`
+pub(super) const WAITS: [(&str, RestartWait); 2] = [
+    ("observed", RestartWait::Observed),
+    ("interval", RestartWait::Interval),
+];
+
+/// `log.format`
+pub(super) const FORMATS: [(&str, LogFormat); 3] = [
+    ("auto", LogFormat::Auto),
+    ("journald", LogFormat::Journald),
+    ("text", LogFormat::Text),
+];
+
+/// `renewal.key-algorithm`, with kubeadm's names
+pub(super) const ALGORITHMS: [(&str, KeyPolicy); 6] = [
+    ("keep", KeyPolicy::Keep),
+    ("RSA-2048", KeyPolicy::Always(KeyAlgorithm::Rsa2048)),
+    ("RSA-3072", KeyPolicy::Always(KeyAlgorithm::Rsa3072)),
+    ("RSA-4096", KeyPolicy::Always(KeyAlgorithm::Rsa4096)),
+    ("ECDSA-P256", KeyPolicy::Always(KeyAlgorithm::EcdsaP256)),
+    ("ECDSA-P384", KeyPolicy::Always(KeyAlgorithm::EcdsaP384)),
+];
+
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// The word for a value of one of the tables above.
+pub(super) fn name_of<T: PartialEq>(table: &[(&'static str, T)], value: T) -> &'static str {
+    table
+        .iter()
+        .find(|(_, known)| *known == value)
+        .map_or("", |(name, _)| name)
+}
+
+pub(super) fn boolean(written: &Written<'_>) -> Result<bool, Vec<Wrong>> {
+    written
+        .get_ref()
+        .as_bool()
+        .ok_or_else(|| expects(written, "true or false, without quotes"))
+}
+
+pub(super) fn integer(
+    written: &Written<'_>,
+    least: usize,
+    most: usize,
+) -> Result<usize, Vec<Wrong>> {
+    let what = format!("a whole number from {least} to {most}");
+    let DeValue::Integer(number) = written.get_ref() else {
+        return Err(expects(written, what));
+    };
+    i64::from_str_radix(number.as_str(), number.radix())
+        .ok()
+        .and_then(|number| usize::try_from(number).ok())
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| expects(written, what))
+}
+
+pub(super) fn duration(
+    written: &Written<'_>,
+    example: &str,
+    bounds: Bounds,
+) -> Result<Duration, Vec<Wrong>> {
+    let text = string(written, format!("a duration such as {example:?}"))?;
+    let duration = parse_duration(text).map_err(|reason| refuse(written, reason))?;
+    if duration.as_secs() < bounds.least {
+        let least = show_duration(Duration::from_secs(bounds.least));
+        return Err(refuse(written, format!("too short; at least {least:?}")));
+    }
+    if duration.as_secs() > bounds.most {
+        let most = show_duration(Duration::from_secs(bounds.most));
+        return Err(refuse(written, format!("too long; at most {most:?}")));
+    }
+    Ok(duration)
+}
+
+pub(super) fn size(
+    written: &Written<'_>,
+    example: &str,
+    bounds: Bounds,
+) -> Result<u64, Vec<Wrong>> {
+    let text = string(written, format!("a size such as {example:?}"))?;
+    let bytes = parse_size(text).map_err(|reason| refuse(written, reason))?;
+    if bytes < bounds.least {
+        return Err(refuse(
+            written,
+            format!("too small; at least {:?}", show_size(bounds.least)),
+        ));
+    }
+    if bytes > bounds.most {
+        return Err(refuse(
+            written,
+            format!("too large; at most {:?}", show_size(bounds.most)),
+        ));
+    }
+    Ok(bytes)
+}
+
+pub(super) fn choice<T: Copy>(
+    written: &Written<'_>,
+    table: &[(&'static str, T)],
+) -> Result<T, Vec<Wrong>> {
+    let words: Vec<&str> = table.iter().map(|(name, _)| *name).collect();
+    let text = string(written, format!("one of {}", quoted(&words)))?;
+    table
+        .iter()
+        .find(|(name, _)| *name == text)
+        .map(|(_, value)| *value)
+        .ok_or_else(|| not_among(written, text, &words))
+}
+
+pub(super) fn key_algorithm(written: &Written<'_>) -> Result<KeyPolicy, Vec<Wrong>> {
+    choice(written, &ALGORITHMS)
+}
+
+/// kubeadm's certificate names; every wrong one is reported.
+pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong>> {
+    let what = "a list of certificate names such as [\"super-admin.conf\"]";
+    let Some(array) = written.get_ref().as_array() else {
+        return Err(expects(written, what));
+    };
+    let known: Vec<&str> = Catalogued::all()
+        .into_iter()
+        .map(Catalogued::name)
+        .collect();
+    let mut names = BTreeSet::new();
+    let mut wrong = Vec::new();
+    for element in array.iter() {
+        match string(element, what) {
+            Ok(name) if known.contains(&name) => {
+                names.insert(name.to_owned());
+            }
+            Ok(name) => wrong.extend(not_among(element, name, &known)),
+            Err(mistakes) => wrong.extend(mistakes),
+        }
+    }
+    if wrong.is_empty() {
+        Ok(names)
+    } else {
+        Err(wrong)
+    }
+}
+
+pub(super) fn path(written: &Written<'_>, example: &str) -> Result<PathBuf, Vec<Wrong>> {
+    let text = string(written, format!("an absolute path such as {example:?}"))?;
+    absolute(written, text, example)
+}
+
+/// As [`path`], but the empty text means that it is found on the node.
+pub(super) fn optional_path(
+    written: &Written<'_>,
+    example: &str,
+) -> Result<Option<PathBuf>, Vec<Wrong>> {
+    let what = format!("an absolute path such as {example:?}, or \"\" to find it on the node");
+    match string(written, what)? {
+        "" => Ok(None),
+        text => absolute(written, text, example).map(Some),
+    }
+}
+
+/// As [`optional_path`], for a unix socket; the kubelet's spelling `unix:///run/…` is understood too.
+pub(super) fn socket(written: &Written<'_>, example: &str) -> Result<Option<PathBuf>, Vec<Wrong>> {
+    let what = format!("the path of a socket such as {example:?}, or \"\" to find it on the node");
+    match string(written, what)? {
+        "" => Ok(None),
+        text => absolute(
+            written,
+            text.strip_prefix("unix://").unwrap_or(text),
+            example,
+        )
+        .map(Some),
+    }
+}
+
+/// A tracing filter: a level, or `target=level`, or several of them between commas.
+pub(super) fn filter(written: &Written<'_>) -> Result<String, Vec<Wrong>> {
+    let text = string(
+        written,
+        "a level such as \"info\", or a filter such as \"info,kubecertd::restart=debug\"",
+    )?;
+    for directive in text.split(',') {
+        // A bare word that is no level would be taken for a target with everything on.
+        let level = directive.rsplit('=').next().unwrap_or_default().trim();
+        if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
+            return Err(not_among(written, level, &LEVELS));
+        }
+    }
+    tracing_subscriber::EnvFilter::builder()
+        .parse(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| refuse(written, format!("not a filter: {error}")))
+}
+
+fn absolute(written: &Written<'_>, text: &str, example: &str) -> Result<PathBuf, Vec<Wrong>> {
+    if !text.starts_with('/') {
+        return Err(refuse(
+            written,
+            format!("not an absolute path; write it from the root, as in {example:?}"),
+        ));
+    }
+    if text.contains('\0') {
+        return Err(refuse(written, "a path cannot hold a NUL character"));
+    }
+    Ok(PathBuf::from(text))
+}
+
+fn string<'value>(
+    written: &'value Written<'_>,
+    what: impl fmt::Display,
+) -> Result<&'value str, Vec<Wrong>> {
+    written
+        .get_ref()
+        .as_str()
+        .ok_or_else(|| expects(written, what))
+}
+
+fn expects(written: &Written<'_>, what: impl fmt::Display) -> Vec<Wrong> {
+    vec![Wrong {
+        span: written.span(),
+        message: format!(" expects {what}, found {}", describe(written.get_ref())),
+    }]
+}
+
+fn refuse(written: &Written<'_>, reason: impl fmt::Display) -> Vec<Wrong> {
+    let value = written.get_ref().as_str().unwrap_or_default();
+    vec![Wrong {
+        span: written.span(),
+        message: format!(" = {value:?}: {reason}"),
+    }]
+}
+
+fn not_among(written: &Written<'_>, text: &str, words: &[&str]) -> Vec<Wrong> {
+    let reason = match nearest(text, words.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}? ({})", words.join(", ")),
+        None => format!("not one of {}", words.join(", ")),
+    };
+    let value = written.get_ref().as_str().unwrap_or(text);
+    vec![Wrong {
+        span: written.span(),
+        message: format!(" = {value:?}; {reason}"),
+    }]
+}
+
+fn quoted(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("{word:?}"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// `integer 30`, `string "x"`, `array`: the type and, where it is short, the value.
+pub(super) fn describe(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) if text.chars().count() <= 40 => format!("string {text:?}"),
+        DeValue::String(_) => "a long string".to_owned(),
+        DeValue::Integer(number) => format!("integer {number}"),
+        DeValue::Float(number) => format!("float {number}"),
+        DeValue::Boolean(truth) => format!("boolean {truth}"),
+        DeValue::Datetime(moment) => format!("date-time {moment}"),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}

@@ -1,0 +1,268 @@
+//! The value that observing a node yields.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::{KubeletConfiguration, StaticPod};
+use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm};
+
+/// Something that could not be read or makes no sense, with the file and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What is wrong, in one sentence without the path, ending in what can be done where that is known.
+    pub reason: String,
+}
+
+/// Everything found on the node. Paths are real: the root is already in them.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// The node's name in the cluster (from the kubelet's own certificate, else its flags, else the host name).
+    pub node_name: Option<String>,
+    /// Where things lie on this node.
+    pub directories: Directories,
+    /// The kubelet's own configuration.
+    pub kubelet: KubeletConfiguration,
+    /// `ca`, `etcd-ca`, `front-proxy-ca`; without etcd's where etcd is external.
+    pub authorities: Vec<Authority>,
+    /// kubeadm's eleven by name (the etcd ones absent where etcd is external, but then the API server's etcd client
+    /// is listed as [`EntryKind::Extra`]), then the kubelet's, then unknown ones by path.
+    pub entries: Vec<Entry>,
+    /// `sa.key` and `sa.pub`.
+    pub service_account: ServiceAccountKeys,
+    /// Every manifest of the manifest directory that is a pod.
+    pub static_pods: Vec<StaticPod>,
+    /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory.
+    pub problems: Vec<Problem>,
+    /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
+    pub external_etcd: bool,
+}
+
+/// Where things lie on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directories {
+    /// `/etc/kubernetes`: the kubeconfigs.
+    pub kubernetes: PathBuf,
+    /// kubeadm's `certificatesDir`, from the manifests' flags before any default.
+    pub certificates: PathBuf,
+    /// The kubelet's `staticPodPath`.
+    pub manifests: PathBuf,
+    /// The kubelet's `--cert-dir`.
+    pub kubelet_pki: PathBuf,
+}
+
+/// One certificate authority.
+#[derive(Debug, Clone)]
+pub struct Authority {
+    /// Which.
+    pub name: AuthorityName,
+    /// Its `.crt`.
+    pub certificate_path: PathBuf,
+    /// Its `.key`.
+    pub key_path: PathBuf,
+    /// What was found.
+    pub state: AuthorityState,
+}
+
+/// What was found of an authority.
+#[derive(Debug, Clone)]
+pub enum AuthorityState {
+    /// No `.crt`.
+    Missing,
+    /// The `.crt` cannot be read or is no CA's.
+    Unreadable(Problem),
+    /// A certificate, or a bundle of them; the first is "the" authority for kubeadm.
+    Present {
+        /// All certificates of the file, at least one.
+        certificates: Vec<Certificate>,
+        /// Its key; [`KeyState::Missing`] is kubeadm's external-CA mode.
+        key: KeyState,
+    },
+}
+
+impl Authority {
+    /// The first certificate of the file.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        match &self.state {
+            AuthorityState::Present { certificates, .. } => certificates.first(),
+            AuthorityState::Missing | AuthorityState::Unreadable(_) => None,
+        }
+    }
+
+    /// All certificates of the file, if it could be read.
+    #[must_use]
+    pub fn certificates(&self) -> Option<&[Certificate]> {
+        match &self.state {
+            AuthorityState::Present { certificates, .. } => Some(certificates),
+            AuthorityState::Missing | AuthorityState::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether the certificate is here and its key is not: an external CA.
+    #[must_use]
+    pub fn is_external(&self) -> bool {
+        matches!(
+            self.state,
+            AuthorityState::Present {
+                key: KeyState::Missing,
+                ..
+            }
+        )
+    }
+}
+
+/// What was found where a key should be. The key itself is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyState {
+    /// No such file.
+    Missing,
+    /// There, but not usable, with the reason.
+    Unreadable(Problem),
+    /// There, but another certificate's.
+    Mismatched,
+    /// The certificate's own key; `None` for an algorithm that kubeadm does not make.
+    Matching(Option<KeyAlgorithm>),
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// One of kubeadm's eleven.
+    Catalogued(Catalogued),
+    /// The client certificate in or behind kubelet.conf.
+    KubeletConfig,
+    /// The kubelet's rotated client certificate (kubelet-client-current.pem).
+    KubeletClient,
+    /// The kubelet's serving certificate.
+    KubeletServing,
+    /// A certificate found beside the known ones or named by a manifest, which kubeadm does not know.
+    Extra,
+}
+
+/// One certificate of the node.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// kubeadm's name, or for the others the file name (`kubelet.conf`, `kubelet-client-current.pem`, `kubelet.crt`) or
+    /// the path below the certificates directory.
+    pub name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// The file it is in: a `.crt`, `.pem` or a kubeconfig.
+    pub path: PathBuf,
+    /// The file which really holds the certificate; equal to `path` except for kubeconfigs that refer to files.
+    pub certificate_path: PathBuf,
+    /// The file its key is in; the same as `path` for kubeconfigs with embedded data and the kubelet's `.pem`. `None`
+    /// where no key was found beside an unknown certificate.
+    pub key_path: Option<PathBuf>,
+    /// The authority that is to sign it, where known.
+    pub authority: Option<AuthorityName>,
+    /// What was found.
+    pub state: CertificateState,
+}
+
+/// What was found of a certificate.
+#[derive(Debug, Clone)]
+pub enum CertificateState {
+    /// No such file. Normal for super-admin.conf on joined nodes.
+    Missing,
+    /// There, but not usable, with the reason.
+    Unreadable(Problem),
+    /// A certificate.
+    Present(Box<Present>),
+}
+
+/// A certificate that could be read.
+#[derive(Debug, Clone)]
+pub struct Present {
+    /// The certificate itself: the first of the file.
+    pub leaf: Certificate,
+    /// Further certificates of the file, in order.
+    pub chain: Vec<Certificate>,
+    /// Its key.
+    pub key: KeyState,
+    /// Who signed it.
+    pub signer: Signer,
+    /// When the file was last changed; NotBefore can lie about when a certificate was made (kubeadm before 1.31 wrote
+    /// the CA's).
+    pub modified: Option<Timestamp>,
+}
+
+/// Who signed a certificate, seen from this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signer {
+    /// The authority that is to sign it.
+    Expected,
+    /// Another certificate: its issuer's name. Such a file is never overwritten.
+    Foreign(String),
+    /// Itself.
+    SelfSigned,
+    /// The authority's certificate could not be read, so nobody knows.
+    Unknown,
+}
+
+/// The service account key pair, which never expires.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceAccountKeys {
+    /// `sa.key`
+    pub key_path: PathBuf,
+    /// `sa.pub`
+    pub public_key_path: PathBuf,
+    /// The private key; [`KeyState::Mismatched`] when `sa.pub` is not its public half.
+    pub key: KeyState,
+    /// Whether `sa.pub` is there.
+    pub public_key_present: bool,
+}
+
+impl Inventory {
+    /// The entry of that name.
+    #[must_use]
+    pub fn entry(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.name == name)
+    }
+
+    /// The authority of that name; absent where etcd is external.
+    #[must_use]
+    pub fn authority(&self, name: AuthorityName) -> Option<&Authority> {
+        self.authorities
+            .iter()
+            .find(|authority| authority.name == name)
+    }
+
+    /// The static pod whose component is `name` (`kube-apiserver`, `etcd`, …).
+    #[must_use]
+    pub fn static_pod(&self, name: &str) -> Option<&StaticPod> {
+        self.static_pods.iter().find(|pod| pod.component() == name)
+    }
+}
+
+impl Entry {
+    /// The certificate, if one could be read.
+    #[must_use]
+    pub fn present(&self) -> Option<&Present> {
+        match &self.state {
+            CertificateState::Present(present) => Some(present),
+            CertificateState::Missing | CertificateState::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether kubeadm's `check-expiration` and `renew` know it.
+    #[must_use]
+    pub fn is_catalogued(&self) -> bool {
+        matches!(self.kind, EntryKind::Catalogued(_))
+    }
+}
+
+impl Present {
+    /// When the first of the leaf, its chain and `authority` ends: after that nobody accepts it.
+    #[must_use]
+    pub fn effective_not_after(&self, authority: Option<&Certificate>) -> Timestamp {
+        self.chain
+            .iter()
+            .chain(authority)
+            .map(|certificate| certificate.not_after)
+            .fold(self.leaf.not_after, Timestamp::min)
+    }
+}

@@ -1,0 +1,203 @@
+//! New credentials in the text of a kubeconfig, nothing else touched.
+
+use std::ops::Range;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::written::{Data, Written};
+use super::{Credential, Current, Kubeconfig, KubeconfigError, RepeatedKeys, yaml};
+
+/// One replacement: what goes away, and what comes.
+struct Splice {
+    range: Range<usize>,
+    new: Zeroizing<String>,
+}
+
+pub(super) fn replace_credentials(
+    text: &str,
+    certificate_pem: &str,
+    key_pem: &str,
+) -> Result<Zeroizing<String>, KubeconfigError> {
+    let written = Written::parse(text)?;
+    let current = Current::of(&written)?;
+    let mut splices = Vec::new();
+    for (name, field, pem) in [
+        (
+            "client-certificate-data",
+            &current.credentials.client_certificate_data,
+            certificate_pem,
+        ),
+        (
+            "client-key-data",
+            &current.credentials.client_key_data,
+            key_pem,
+        ),
+    ] {
+        let data = field
+            .as_ref()
+            .filter(|data| !data.is_empty())
+            .ok_or_else(|| {
+                KubeconfigError::Edit(format!(
+                    "the user {:?} has no {name} in the file",
+                    current.user.name()
+                ))
+            })?;
+        splices.extend(splices_for(text, name, data, pem)?);
+    }
+    splices.sort_by_key(|splice| splice.range.start);
+    let edited = apply(text, &splices)?;
+    check(text, &edited, certificate_pem, key_pem, current.user.name())?;
+    Ok(edited)
+}
+
+/// The replacements for one field.
+fn splices_for(
+    text: &str,
+    name: &str,
+    data: &Data,
+    pem: &str,
+) -> Result<Vec<Splice>, KubeconfigError> {
+    let unusual = |what: &str| KubeconfigError::Edit(format!("{name} {what}"));
+    if data.spanned.referenced != data.spanned.defined {
+        return Err(unusual("is an alias for a value elsewhere in the file"));
+    }
+    let span = data.spanned.referenced.span();
+    let range = span
+        .byte_offset()
+        .zip(span.byte_len())
+        .and_then(|(offset, length)| {
+            let start = usize::try_from(offset).ok()?;
+            Some(start..start.checked_add(usize::try_from(length).ok()?)?)
+        });
+    let (range, scalar) = range
+        .and_then(|range| Some((range.clone(), text.get(range)?)))
+        .ok_or_else(|| unusual("has no position in the file"))?;
+    // Double quotes suit YAML and JSON alike, and base64 needs no escape.
+    let quoted = Zeroizing::new(format!("\"{}\"", *Zeroizing::new(STANDARD.encode(pem))));
+    let Some(header) = block_header(text, range.start) else {
+        return Ok(vec![Splice { range, new: quoted }]);
+    };
+    // A block scalar: the value takes the place of its header, and its lines go away with the line break before them.
+    let lines_start = text[header.end..range.start]
+        .find(['\r', '\n'])
+        .map_or(range.start, |offset| header.end + offset);
+    let lines_end = range.start + scalar.trim_end().len();
+    Ok(vec![
+        Splice {
+            range: header,
+            new: quoted,
+        },
+        Splice {
+            range: lines_start..lines_end,
+            new: Zeroizing::new(String::new()),
+        },
+    ])
+}
+
+/// The `|` or `>-` before the first line of a block scalar, if what begins at `start` is one.
+fn block_header(text: &str, start: usize) -> Option<Range<usize>> {
+    let before = text.get(..start)?;
+    let header_line_end = before.rfind('\n')?;
+    let before = before[..header_line_end].trim_end();
+    let line_start = before.rfind('\n').map_or(0, |position| position + 1);
+    let line = &before[line_start..];
+    let line = line
+        .find(" #")
+        .map_or(line, |comment| &line[..comment])
+        .trim_end();
+    let indicator = line.rsplit([' ', '\t']).next()?;
+    let mut letters = indicator.chars();
+    (matches!(letters.next(), Some('|' | '>'))
+        && letters.all(|letter| matches!(letter, '+' | '-' | '0'..='9')))
+    .then(|| {
+        let end = line_start + line.len();
+        end - indicator.len()..end
+    })
+}
+
+/// The text with the replacements, which are in order, made.
+fn apply(text: &str, splices: &[Splice]) -> Result<Zeroizing<String>, KubeconfigError> {
+    // Enough from the start: a growing buffer would leave copies of the key behind.
+    let longest = text.len() + splices.iter().map(|splice| splice.new.len()).sum::<usize>();
+    let mut edited = Zeroizing::new(String::with_capacity(longest));
+    let mut done = 0;
+    for splice in splices {
+        let kept = text.get(done..splice.range.start).ok_or_else(|| {
+            KubeconfigError::Edit("the certificate and the key are one value".to_owned())
+        })?;
+        edited.push_str(kept);
+        edited.push_str(&splice.new);
+        done = splice.range.end;
+    }
+    edited.push_str(text.get(done..).unwrap_or_default());
+    Ok(edited)
+}
+
+/// Reads the result back: the new credentials are there, and everything else is as before.
+fn check(
+    before: &str,
+    after: &str,
+    certificate_pem: &str,
+    key_pem: &str,
+    user: &str,
+) -> Result<(), KubeconfigError> {
+    let failed = |what: String| KubeconfigError::Edit(what);
+    let read_back = Kubeconfig::parse(after)
+        .map_err(|error| failed(format!("the result could not be read back ({error})")))?;
+    if !embeds(&read_back.certificate, certificate_pem) || !embeds(&read_back.key, key_pem) {
+        return Err(failed(
+            "the result has other credentials than wanted".to_owned(),
+        ));
+    }
+    let rest = |text: &str| {
+        let mut value: Value = yaml::parse(text, RepeatedKeys::Refused).map_err(failed)?;
+        blank_credentials(&mut value, user);
+        Ok::<_, KubeconfigError>(value)
+    };
+    let (mut old, mut new) = (rest(before)?, rest(after)?);
+    let same = old == new;
+    wipe(&mut old);
+    wipe(&mut new);
+    if same {
+        Ok(())
+    } else {
+        Err(failed("something else in the file would change".to_owned()))
+    }
+}
+
+fn embeds(credential: &Credential, pem: &str) -> bool {
+    matches!(credential, Credential::Embedded(bytes) if bytes.as_slice() == pem.as_bytes())
+}
+
+/// Takes the two fields of the user out of the comparison.
+fn blank_credentials(kubeconfig: &mut Value, user: &str) {
+    let users = kubeconfig.get_mut("users").and_then(Value::as_array_mut);
+    for entry in users.into_iter().flatten() {
+        if name_of(entry) != Some(user) {
+            continue;
+        }
+        for field in ["client-certificate-data", "client-key-data"] {
+            if let Some(value) = entry.get_mut("user").and_then(|user| user.get_mut(field)) {
+                wipe(value);
+                *value = Value::Null;
+            }
+        }
+    }
+}
+
+fn name_of(entry: &Value) -> Option<&str> {
+    entry.get("name").and_then(Value::as_str)
+}
+
+/// Wipes every text in the value: other users' keys and tokens are among them.
+fn wipe(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(wipe),
+        Value::Object(fields) => fields.values_mut().for_each(wipe),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

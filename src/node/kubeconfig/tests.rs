@@ -1,0 +1,249 @@
+use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+
+fn base64(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+/// As kubeadm writes it, with more around it.
+fn kubeadm() -> String {
+    format!(
+        "# by hand\napiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {ca}\n    \
+         server: https://10.0.0.1:6443  # ünd ein Kommentar\n  name: kubernetes\ncontexts:\n- context:\n    \
+         cluster: kubernetes\n    user: kubernetes-admin\n  name: kubernetes-admin@kubernetes\n\
+         current-context: kubernetes-admin@kubernetes\nkind: Config\npreferences: {{}}\nusers:\n\
+         - name: kubernetes-admin\n  user:\n    client-certificate-data: {certificate}\n    \
+         client-key-data: {key}\n    extra: [1, 0644]\n- name: other\n  user:\n    token: secret\n",
+        ca = base64("CA"),
+        certificate = base64("CERT"),
+        key = base64("KEY"),
+    )
+}
+
+fn embedded(credential: &Credential) -> &str {
+    match credential {
+        Credential::Embedded(bytes) => std::str::from_utf8(bytes).unwrap(),
+        Credential::File(path) => panic!("file {}", path.display()),
+    }
+}
+
+/// Replaces in `text`, and checks that the result is `text` with the two values exchanged as told.
+fn replaces(text: &str, certificate: &str, key: &str) {
+    let edited = Kubeconfig::replace_credentials(text, "NEW CERT", "NEW KEY").unwrap();
+    let expected = text
+        .replacen(certificate, &format!("\"{}\"", base64("NEW CERT")), 1)
+        .replacen(key, &format!("\"{}\"", base64("NEW KEY")), 1);
+    assert_eq!(*edited, expected);
+}
+
+#[test]
+fn the_current_context_is_read() {
+    let kubeconfig = Kubeconfig::parse(&kubeadm()).unwrap();
+    assert_eq!(kubeconfig.context, "kubernetes-admin@kubernetes");
+    assert_eq!(kubeconfig.user, "kubernetes-admin");
+    assert_eq!(kubeconfig.cluster, "kubernetes");
+    assert_eq!(kubeconfig.server, "https://10.0.0.1:6443");
+    assert_eq!(
+        kubeconfig.certificate_authority.as_deref(),
+        Some(&b"CA"[..])
+    );
+    assert_eq!(embedded(&kubeconfig.certificate), "CERT");
+    assert_eq!(embedded(&kubeconfig.key), "KEY");
+    assert!(!format!("{kubeconfig:?}").contains("KEY"));
+}
+
+#[test]
+fn files_are_read_and_data_counts_first() {
+    let text = "current-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n\
+         clusters: [{name: k, cluster: {server: s, certificate-authority: ca.crt}}]\n\
+         users: [{name: u, user: {client-certificate: a.pem, client-key: b.pem, client-key-data: \"\"}}]\n";
+    let kubeconfig = Kubeconfig::parse(text).unwrap();
+    assert!(matches!(&kubeconfig.certificate, Credential::File(path) if path.ends_with("a.pem")));
+    assert!(matches!(&kubeconfig.key, Credential::File(path) if path.ends_with("b.pem")));
+    assert_eq!(
+        kubeconfig.certificate_authority_file,
+        Some(PathBuf::from("ca.crt"))
+    );
+    assert_eq!(
+        Kubeconfig::replace_credentials(text, "c", "k")
+            .unwrap_err()
+            .to_string(),
+        "cannot edit in place: the user \"u\" has no client-certificate-data in the file"
+    );
+
+    let both = text.replace(
+        "client-key-data: \"\"",
+        &format!("client-key-data: {}", base64("KEY")),
+    );
+    assert_eq!(embedded(&Kubeconfig::parse(&both).unwrap().key), "KEY");
+}
+
+#[test]
+fn only_the_two_values_change() {
+    let (certificate, key) = (base64("CERT"), base64("KEY"));
+    let text = kubeadm();
+    replaces(&text, &certificate, &key);
+    replaces(&text.replace('\n', "\r\n"), &certificate, &key);
+    for quote in ["'", "\""] {
+        let quoted = |value: &str| format!("{quote}{value}{quote}");
+        let text = text
+            .replace(&certificate, &quoted(&certificate))
+            .replace(&key, &quoted(&key));
+        replaces(&text, &quoted(&certificate), &quoted(&key));
+    }
+}
+
+#[test]
+fn json_and_flow_style_are_edited() {
+    let (certificate, key) = (base64("CERT"), base64("KEY"));
+    let json = format!(
+        "{{\"current-context\":\"c\",\"contexts\":[{{\"name\":\"c\",\"context\":{{\"cluster\":\"k\",\"user\":\"u\"}}}}],\n\
+         \t\"clusters\":[{{\"name\":\"k\",\"cluster\":{{}}}}],\"users\":[{{\"name\":\"u\",\"user\":\
+         {{\"client-key-data\":\"{key}\",\"client-certificate-data\":\"{certificate}\"}}}}]}}"
+    );
+    replaces(&json, &format!("\"{certificate}\""), &format!("\"{key}\""));
+    let flow = format!(
+        "current-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+         clusters: [{{name: k}}]\n\
+         users: [{{name: u, user: {{client-certificate-data: {certificate}, client-key-data: {key}}}}}]\n"
+    );
+    replaces(&flow, &certificate, &key);
+}
+
+#[test]
+fn block_scalars_are_replaced_whole() {
+    let text = kubeadm();
+    let (certificate, key) = (base64("CERT"), base64("KEY"));
+    let (first, second) = certificate.split_at(4);
+    let block = format!("|- # folded\n      {first}\n      {second}\n");
+    let folded = format!(">\n        {key}\n\n    # after\n");
+    let text = text
+        .replace(&format!("{certificate}\n"), &block)
+        .replace(&format!("{key}\n"), &folded);
+    let edited = Kubeconfig::replace_credentials(&text, "NEW CERT", "NEW KEY").unwrap();
+    let expected = text
+        .replace(&block, &format!("\"{}\" # folded\n", base64("NEW CERT")))
+        .replace(
+            &folded,
+            &format!("\"{}\"\n\n    # after\n", base64("NEW KEY")),
+        );
+    assert_eq!(*edited, expected);
+}
+
+#[test]
+fn an_alias_is_not_edited() {
+    let text = kubeadm()
+        .replace(&base64("CERT"), &format!("&shared {}", base64("CERT")))
+        .replace("token: secret", "client-certificate-data: *shared");
+    let error = Kubeconfig::replace_credentials(&text, "C", "K").unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot edit in place: something else in the file would change"
+    );
+    let text = kubeadm()
+        .replace("# by hand", &format!("x: &shared {}", base64("CERT")))
+        .replace(
+            &format!("client-certificate-data: {}", base64("CERT")),
+            "client-certificate-data: *shared",
+        );
+    let error = Kubeconfig::replace_credentials(&text, "C", "K").unwrap_err();
+    assert!(error.to_string().contains("is an alias"), "{error}");
+}
+
+#[test]
+fn what_cannot_be_used_is_said() {
+    let kubeadm = kubeadm();
+    let context = "kubernetes-admin@kubernetes";
+    for (text, message) in [
+        (
+            String::new(),
+            "not a kubeconfig: the file is empty; restore it from a backup",
+        ),
+        (
+            "[]".to_owned(),
+            "not a kubeconfig: expected mapping start at line 1",
+        ),
+        (
+            "a: b\n".to_owned(),
+            "current-context is not set; set it with",
+        ),
+        (
+            kubeadm.replace(&format!("current-context: {context}"), "current-context: x"),
+            "current-context names the context \"x\", which is not in the file",
+        ),
+        (
+            kubeadm.replace("user: kubernetes-admin\n", "user: nobody\n"),
+            "the context \"kubernetes-admin@kubernetes\" names the user \"nobody\"",
+        ),
+        (
+            kubeadm.replace("cluster: kubernetes\n", ""),
+            "the context \"kubernetes-admin@kubernetes\" names no cluster",
+        ),
+        (
+            kubeadm.replace("name: other", "name: kubernetes-admin"),
+            "two users are called \"kubernetes-admin\"",
+        ),
+        (
+            kubeadm.replace("user: kubernetes-admin\n", "user: other\n"),
+            "the user \"other\" has no client certificate but a token",
+        ),
+        (
+            kubeadm.replace(&base64("KEY"), "S*ECRET"),
+            "users[kubernetes-admin].client-key-data: damaged base64",
+        ),
+        (
+            kubeadm.replace(&format!("    client-key-data: {}\n", base64("KEY")), ""),
+            "the user \"kubernetes-admin\" has a client certificate but no key",
+        ),
+        (
+            format!("{kubeadm}kind: Config\n"),
+            "not a kubeconfig: duplicate mapping key: kind at line 25",
+        ),
+        (
+            kubeadm.replace("token: secret", "token: \"secret"),
+            "not a kubeconfig: ",
+        ),
+    ] {
+        let error = Kubeconfig::parse(&text).unwrap_err().to_string();
+        assert!(error.starts_with(message), "{error}");
+        assert!(
+            !error.contains("ECRET") && !error.contains("secret"),
+            "{error}"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in "\\PC{0,60}|[-a-z:{}\\[\\], \n|>&*\"']{0,60}") {
+        let _ = Kubeconfig::parse(&text);
+        let _ = Kubeconfig::replace_credentials(&text, "c", "k");
+    }
+
+    #[test]
+    fn cut_anywhere_nothing_panics(end in 0usize..800) {
+        let text = kubeadm();
+        if let Some(text) = text.get(..end) {
+            let _ = Kubeconfig::parse(text);
+            let _ = Kubeconfig::replace_credentials(text, "c", "k");
+        }
+    }
+
+    #[test]
+    fn the_rest_is_kept(comment in "[ -~äß]{0,30}", server in "[ -~äß]{0,30}", new in "\\PC{1,200}", crlf: bool) {
+        let text = kubeadm()
+            .replace("# by hand", &format!("# {comment}"))
+            .replace("https://10.0.0.1:6443", &format!("'{}'", server.replace('\'', "''")));
+        let text = if crlf { text.replace('\n', "\r\n") } else { text };
+        let edited = Kubeconfig::replace_credentials(&text, &new, "K").unwrap();
+        let parsed = Kubeconfig::parse(&edited).unwrap();
+        prop_assert_eq!(embedded(&parsed.certificate), new.as_str());
+        prop_assert_eq!(&parsed.server, &server);
+        let back = edited
+            .replacen(&format!("\"{}\"", base64(&new)), &base64("CERT"), 1)
+            .replacen(&format!("\"{}\"", base64("K")), &base64("KEY"), 1);
+        prop_assert_eq!(back, text);
+    }
+}

@@ -1,0 +1,205 @@
+//! A static pod's manifest: which files it uses and where it answers.
+
+mod paths;
+#[cfg(test)]
+mod tests;
+mod written;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::root::Root;
+
+/// Why a manifest is not a pod.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum ManifestError {
+    /// Not UTF-8, YAML or JSON.
+    #[error("not YAML: {0}")]
+    Syntax(String),
+    /// Well-formed, but no Pod.
+    #[error("not a Pod: {0}")]
+    NotAPod(String),
+}
+
+/// One static pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticPod {
+    /// The manifest's file.
+    pub path: PathBuf,
+    /// `metadata.name`, without the node's name that the kubelet appends.
+    pub name: String,
+    /// `metadata.namespace`, `default` if unset.
+    pub namespace: String,
+    /// The label `component`, if any.
+    pub component_label: Option<String>,
+    /// `metadata.uid`, if set.
+    pub uid: Option<String>,
+    /// `terminationGracePeriodSeconds`, 30 unless set.
+    pub termination_grace_seconds: u64,
+    /// Its containers, in order.
+    pub containers: Vec<Container>,
+    /// hostPath volumes by name, without sockets and devices.
+    pub host_paths: BTreeMap<String, PathBuf>,
+    /// Its init containers, in order: they use files, but nothing is asked of them afterwards.
+    pub init_containers: Vec<Container>,
+    /// The real paths of hostPaths that are single files, by their `type` or their ending.
+    pub single_files: Vec<PathBuf>,
+}
+
+/// One container of a static pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Container {
+    /// `name`
+    pub name: String,
+    /// `image`
+    pub image: String,
+    /// `command` and `args`, joined.
+    pub command: Vec<String>,
+    /// Environment variables with literal values.
+    pub environment: BTreeMap<String, String>,
+    /// (path in the container, real path on the node) of every hostPath mount.
+    pub mounts: Vec<(PathBuf, PathBuf)>,
+    /// `livenessProbe.httpGet` or `readinessProbe.httpGet`, readiness first.
+    pub probe: Option<HttpProbe>,
+}
+
+/// An HTTP probe as the manifest has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpProbe {
+    /// `host`, empty when unset.
+    pub host: String,
+    /// The port, named ports resolved; `None` when the name is unknown.
+    pub port: Option<u16>,
+    /// `path`
+    pub path: String,
+    /// Whether `scheme` is HTTPS.
+    pub https: bool,
+}
+
+impl StaticPod {
+    /// Reads a manifest's text. `root` turns the hostPaths into real paths.
+    ///
+    /// # Errors
+    /// [`ManifestError`].
+    pub fn parse(path: &Path, text: &str, root: &Root) -> Result<Self, ManifestError> {
+        written::static_pod(path, text, root)
+    }
+
+    /// The component: the label, else the pod's name.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        self.component_label.as_deref().unwrap_or(&self.name)
+    }
+
+    /// The value of `--name=value` (or `--name value`) in the first container that has it; the last one wins.
+    #[must_use]
+    pub fn flag(&self, name: &str) -> Option<&str> {
+        self.flag_with_container(name).map(|(_, value)| value)
+    }
+
+    /// The real path of the file that a flag names, if it lies in a hostPath mount.
+    #[must_use]
+    pub fn file_flag(&self, name: &str) -> Option<PathBuf> {
+        let (container, value) = self.flag_with_container(name)?;
+        paths::on_the_node(container, Path::new(value))
+    }
+
+    /// The real paths of every file that the pod names in a flag or environment variable, or mounts as a single file.
+    /// Container paths are turned into real ones through the mounts. Directories mounted without naming a file in them
+    /// are in [`StaticPod::whole_directories`].
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut files: Vec<PathBuf> = self
+            .all_containers()
+            .flat_map(|container| {
+                let mounted = container.mounts.iter().map(|(_, real)| real);
+                paths::named(container)
+                    .into_iter()
+                    .filter(|path| !container.mounts.iter().any(|(_, real)| real == path))
+                    .chain(mounted.filter(|real| self.is_single_file(real)).cloned())
+            })
+            .collect();
+        files.sort();
+        files.dedup();
+        files
+    }
+
+    /// Mounted directories of which no flag and no variable names a file: the pod may use anything in them.
+    #[must_use]
+    pub fn whole_directories(&self) -> Vec<PathBuf> {
+        let mut directories: Vec<PathBuf> = self
+            .all_containers()
+            .flat_map(|container| {
+                let named = paths::named(container);
+                container
+                    .mounts
+                    .iter()
+                    .map(|(_, real)| real)
+                    .filter(|real| !self.is_single_file(real))
+                    .filter(|real| {
+                        !named
+                            .iter()
+                            .any(|path| path != *real && path.starts_with(real))
+                    })
+                    .cloned()
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        directories.sort();
+        directories.dedup();
+        directories
+    }
+
+    /// Whether the pod uses the file, by [`StaticPod::files`] or [`StaticPod::whole_directories`]. Links are not
+    /// followed: a caller whose file lies behind one asks for both paths.
+    #[must_use]
+    pub fn uses(&self, file: &Path) -> bool {
+        let file = paths::normalized(file);
+        // A named path may be a directory (`--cert-dir`); nothing lies below a file.
+        self.files()
+            .iter()
+            .chain(&self.whole_directories())
+            .any(|used| file.starts_with(used))
+    }
+
+    fn flag_with_container(&self, name: &str) -> Option<(&Container, &str)> {
+        self.containers
+            .iter()
+            .find_map(|container| Some((container, container.flag(name)?)))
+    }
+
+    fn all_containers(&self) -> impl Iterator<Item = &Container> {
+        self.init_containers.iter().chain(&self.containers)
+    }
+
+    /// Whether a mount's real path is a file: itself a file volume, or a `subPath` that looks like one.
+    fn is_single_file(&self, real: &Path) -> bool {
+        self.single_files.iter().any(|file| file == real)
+            || (!self.host_paths.values().any(|volume| volume == real)
+                && paths::looks_like_a_file(real))
+    }
+}
+
+impl Container {
+    /// The value of `--name=value` or `--name value`; the last one wins.
+    fn flag(&self, name: &str) -> Option<&str> {
+        let mut found = None;
+        let mut words = self.command.iter().peekable();
+        while let Some(word) = words.next() {
+            let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
+                continue;
+            };
+            match flag.split_once('=') {
+                Some((flag, value)) if flag == name => found = Some(value),
+                None if flag == name => {
+                    found = words
+                        .next_if(|next| !next.starts_with('-'))
+                        .map(String::as_str)
+                        .or(Some(""));
+                }
+                _ => {}
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,22 @@
+//! What is on this node: certificates, keys, kubeconfigs, authorities, static pods, kubelet.
+//!
+//! [`observe`] reads the disk and never fails as a whole; a file that cannot be read is an entry with a
+//! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
+
+mod inventory;
+mod kubeconfig;
+mod kubelet;
+mod manifest;
+mod observe;
+mod read;
+mod yaml;
+
+pub use inventory::{
+    Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
+    KeyState, Present, Problem, ServiceAccountKeys, Signer,
+};
+pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
+pub use kubelet::KubeletConfiguration;
+pub use manifest::{Container, HttpProbe, ManifestError, StaticPod};
+pub use observe::observe;
+pub use read::{FILE_LIMIT, read_bounded};

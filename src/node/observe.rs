@@ -1,0 +1,216 @@
+//! Reading the disk into an [`Inventory`].
+
+mod authorities;
+mod directories;
+mod extras;
+mod kubeconfigs;
+mod kubelets;
+mod leaves;
+mod manifests;
+mod name;
+mod pem_files;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use super::{
+    Authority, CertificateState, Directories, Entry, EntryKind, Inventory, KubeletConfiguration,
+    Present, Signer, StaticPod,
+};
+use crate::config::Locations;
+use crate::pki::{AuthorityName, Catalogued, Certificate};
+use crate::root::Root;
+use pem_files::CertificateFile;
+
+/// Reads the node. Never fails as a whole.
+#[must_use]
+pub fn observe(root: &Root, locations: &Locations) -> Inventory {
+    let mut problems = Vec::new();
+    let kubelet = KubeletConfiguration::read(root, &locations.kubelet_configuration);
+    problems.extend(kubelet.problems.iter().cloned());
+    let manifests = directories::manifests(root, locations, &kubelet);
+    let static_pods = manifests::read(root, &manifests, &mut problems);
+    let directories = directories::find(root, locations, manifests, &kubelet, &static_pods);
+    let external_etcd = directories::is_etcd_external(root, &directories, &static_pods);
+    let authorities = authorities::read(root, &directories, external_etcd);
+    let node = Node {
+        root,
+        locations,
+        directories: &directories,
+        kubelet: &kubelet,
+        static_pods: &static_pods,
+        authorities: &authorities,
+        external_etcd,
+    };
+    // Checking an RSA key takes longer than all else together.
+    let mut entries = Vec::new();
+    for (entry, problem) in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
+        Catalogued::Leaf(leaf) => (leaves::entry(&node, leaf), None),
+        Catalogued::Kubeconfig(name) => {
+            let (entry, problem) = kubeconfigs::catalogued(&node, name);
+            (Some(entry), problem)
+        }
+    }) {
+        entries.extend(entry);
+        problems.extend(problem);
+    }
+    entries.extend(kubelets::entries(&node, &mut problems));
+    let extras = extras::entries(&node, &entries, &mut problems);
+    entries.extend(extras);
+    Inventory {
+        node_name: name::node_name(root, &kubelet, &entries),
+        service_account: authorities::service_account(root, &directories),
+        directories,
+        kubelet,
+        authorities,
+        entries,
+        static_pods,
+        problems,
+        external_etcd,
+    }
+}
+
+/// What is known of the node while its certificates are read.
+struct Node<'a> {
+    root: &'a Root,
+    locations: &'a Locations,
+    directories: &'a Directories,
+    kubelet: &'a KubeletConfiguration,
+    static_pods: &'a [StaticPod],
+    authorities: &'a [Authority],
+    external_etcd: bool,
+}
+
+/// A certificate file and its key, as an entry is to be made of them.
+struct Wanted<'a> {
+    name: String,
+    kind: EntryKind,
+    certificate: &'a Path,
+    key: Option<&'a Path>,
+    authority: Option<AuthorityName>,
+}
+
+impl Node<'_> {
+    fn pod(&self, component: &str) -> Option<&StaticPod> {
+        self.static_pods
+            .iter()
+            .find(|pod| pod.component() == component)
+    }
+
+    /// The entry of a certificate file with its key in another file or the same.
+    fn entry(&self, wanted: Wanted<'_>) -> Entry {
+        let mut authority = wanted.authority;
+        let state = match pem_files::certificates(self.root, wanted.certificate) {
+            Ok(None) => CertificateState::Missing,
+            Ok(Some(file)) => {
+                let key = pem_files::key(self.root, wanted.key, &file);
+                let present;
+                (present, authority) = self.present(file, key, authority);
+                CertificateState::Present(Box::new(present))
+            }
+            Err(problem) => CertificateState::Unreadable(problem),
+        };
+        Entry {
+            name: wanted.name,
+            kind: wanted.kind,
+            path: wanted.certificate.to_path_buf(),
+            certificate_path: wanted.certificate.to_path_buf(),
+            key_path: wanted.key.map(Path::to_path_buf),
+            authority,
+            state,
+        }
+    }
+
+    /// A certificate that could be read, with the authority that is to sign it or, where none is, the one that did.
+    fn present(
+        &self,
+        file: CertificateFile,
+        key: super::KeyState,
+        authority: Option<AuthorityName>,
+    ) -> (Present, Option<AuthorityName>) {
+        let CertificateFile {
+            leaf,
+            chain,
+            modified,
+            ..
+        } = file;
+        let authority = authority.or_else(|| self.signing_authority(&leaf));
+        let signer = self.signer(&leaf, authority);
+        let present = Present {
+            leaf,
+            chain,
+            key,
+            signer,
+            modified,
+        };
+        (present, authority)
+    }
+
+    fn signer(&self, leaf: &Certificate, authority: Option<AuthorityName>) -> Signer {
+        if leaf.is_self_signed() {
+            return Signer::SelfSigned;
+        }
+        let Some(authority) = authority else {
+            return Signer::Foreign(leaf.issuer.clone());
+        };
+        match self.certificates_of(authority) {
+            None => Signer::Unknown,
+            Some(certificates) if is_signed_by_any(leaf, certificates) => Signer::Expected,
+            Some(_) => Signer::Foreign(leaf.issuer.clone()),
+        }
+    }
+
+    fn signing_authority(&self, leaf: &Certificate) -> Option<AuthorityName> {
+        self.authorities
+            .iter()
+            .map(|authority| authority.name)
+            .find(|name| {
+                self.certificates_of(*name)
+                    .is_some_and(|certificates| is_signed_by_any(leaf, certificates))
+            })
+    }
+
+    fn certificates_of(&self, name: AuthorityName) -> Option<&[Certificate]> {
+        self.authorities
+            .iter()
+            .find(|authority| authority.name == name)
+            .and_then(Authority::certificates)
+    }
+}
+
+/// The results of `work` in the order of `items`, made by as many threads as there are cores.
+fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let results = Mutex::new(Vec::with_capacity(items.len()));
+    let work_off = || {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else {
+                break;
+            };
+            let result = work(item);
+            results
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((index, result));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    std::thread::scope(|scope| {
+        for _ in 1..cores.min(items.len()) {
+            scope.spawn(work_off);
+        }
+        work_off();
+    });
+    let mut results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    results.sort_by_key(|(index, _)| *index);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+fn is_signed_by_any(leaf: &Certificate, authorities: &[Certificate]) -> bool {
+    authorities
+        .iter()
+        .any(|authority| leaf.is_signed_by(authority))
+}

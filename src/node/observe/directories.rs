@@ -1,0 +1,167 @@
+//! Where things lie: the configuration, then the manifests, then the kubelet, then kubeadm's defaults.
+
+use std::path::{Path, PathBuf};
+
+use crate::config::Locations;
+use crate::node::{Directories, KubeletConfiguration, StaticPod};
+use crate::pki::{AuthorityName, LeafName};
+use crate::root::Root;
+
+/// The manifest directory.
+pub(super) fn manifests(
+    root: &Root,
+    locations: &Locations,
+    kubelet: &KubeletConfiguration,
+) -> PathBuf {
+    locations
+        .manifests
+        .as_ref()
+        .map(|path| root.join(path))
+        .or_else(|| kubelet.static_pod_path.clone())
+        .unwrap_or_else(|| root.join(&locations.kubernetes).join("manifests"))
+}
+
+/// All directories.
+pub(super) fn find(
+    root: &Root,
+    locations: &Locations,
+    manifests: PathBuf,
+    kubelet: &KubeletConfiguration,
+    static_pods: &[StaticPod],
+) -> Directories {
+    let kubernetes = root.join(&locations.kubernetes);
+    let certificates = locations
+        .certificates
+        .as_ref()
+        .map(|path| root.join(path))
+        .or_else(|| named_by_manifests(static_pods))
+        .or_else(|| {
+            let file = kubelet.client_ca_file.as_ref()?;
+            file.parent().map(Path::to_path_buf)
+        })
+        .unwrap_or_else(|| kubernetes.join("pki"));
+    let kubelet_pki = locations
+        .kubelet_pki
+        .as_ref()
+        .map(|path| root.join(path))
+        .or_else(|| kubelet.certificate_directory.clone())
+        .unwrap_or_else(|| root.join("/var/lib/kubelet/pki"));
+    Directories {
+        kubernetes,
+        certificates,
+        manifests,
+        kubelet_pki,
+    }
+}
+
+/// The directory in which most of the files lie that the control plane's flags name: a single one of them may well be
+/// somebody's own.
+fn named_by_manifests(static_pods: &[StaticPod]) -> Option<PathBuf> {
+    const API_SERVER: [&str; 6] = [
+        "tls-cert-file",
+        "client-ca-file",
+        "kubelet-client-certificate",
+        "proxy-client-cert-file",
+        "requestheader-client-ca-file",
+        "service-account-signing-key-file",
+    ];
+    const CONTROLLER_MANAGER: [&str; 4] = [
+        "root-ca-file",
+        "client-ca-file",
+        "cluster-signing-cert-file",
+        "requestheader-client-ca-file",
+    ];
+    most_named(static_pods, "kube-apiserver", &API_SERVER)
+        .or_else(|| most_named(static_pods, "kube-controller-manager", &CONTROLLER_MANAGER))
+}
+
+fn most_named(static_pods: &[StaticPod], component: &str, flags: &[&str]) -> Option<PathBuf> {
+    let pod = static_pods
+        .iter()
+        .find(|pod| pod.component() == component)?;
+    let mut votes: Vec<(PathBuf, usize)> = Vec::new();
+    for file in flags.iter().filter_map(|flag| pod.file_flag(flag)) {
+        let Some(directory) = file.parent() else {
+            continue;
+        };
+        match votes.iter_mut().find(|(voted, _)| voted == directory) {
+            Some((_, count)) => *count += 1,
+            None => votes.push((directory.to_path_buf(), 1)),
+        }
+    }
+    let most = votes.iter().map(|(_, count)| *count).max()?;
+    votes
+        .into_iter()
+        .find(|(_, count)| *count == most)
+        .map(|(directory, _)| directory)
+}
+
+/// Whether etcd runs elsewhere.
+pub(super) fn is_etcd_external(
+    root: &Root,
+    directories: &Directories,
+    static_pods: &[StaticPod],
+) -> bool {
+    let pod = |name: &str| static_pods.iter().find(|pod| pod.component() == name);
+    let local_etcd = pod("etcd").is_some();
+    let Some(api_server) = pod("kube-apiserver") else {
+        return !local_etcd && nothing_of_etcd(root, directories);
+    };
+    let local_ca = certificate(directories, AuthorityName::Etcd.base());
+    if let Some(ca) = api_server.file_flag("etcd-cafile") {
+        let resolved = |path: &Path| root.resolve(path).unwrap_or_else(|_| path.to_path_buf());
+        let trusted_here = pod("etcd").and_then(|etcd| etcd.file_flag("trusted-ca-file"));
+        if resolved(&ca) != resolved(&local_ca) && trusted_here.as_ref() != Some(&ca) {
+            return true;
+        }
+    }
+    // The manifest of a local etcd may be out for a restart at this very moment, so its absence alone says nothing.
+    !local_etcd
+        && api_server.flag("etcd-servers").is_some_and(|servers| {
+            !servers
+                .split(',')
+                .any(|server| is_local(server, api_server))
+        })
+}
+
+/// Whether the Kubernetes CA is here and nothing of etcd's: seen without an API server manifest, which may be out for a
+/// restart.
+fn nothing_of_etcd(root: &Root, directories: &Directories) -> bool {
+    let exists = |base: &str| {
+        root.resolve(&certificate(directories, base))
+            .is_ok_and(|path| path.exists())
+    };
+    exists(AuthorityName::Kubernetes.base())
+        && ![
+            AuthorityName::Etcd.base(),
+            LeafName::EtcdServer.base(),
+            LeafName::EtcdPeer.base(),
+            LeafName::EtcdHealthcheckClient.base(),
+        ]
+        .into_iter()
+        .any(exists)
+}
+
+/// Whether an etcd URL points to this node.
+fn is_local(server: &str, api_server: &StaticPod) -> bool {
+    let authority = server
+        .trim()
+        .split_once("://")
+        .map_or(server, |(_, rest)| rest);
+    let authority = authority.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(ipv6) => ipv6.split(']').next().unwrap_or_default(),
+        None => authority
+            .rsplit_once(':')
+            .map_or(authority, |(host, _)| host),
+    };
+    host == "localhost"
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
+        || api_server.flag("advertise-address") == Some(host)
+}
+
+fn certificate(directories: &Directories, base: &str) -> PathBuf {
+    directories.certificates.join(base).with_extension("crt")
+}

@@ -1,0 +1,84 @@
+//! The kubelet's certificates: the client's in or behind kubelet.conf, and the one it serves.
+
+use std::path::{Path, PathBuf};
+
+use super::{Node, Wanted, kubeconfigs, leaves};
+use crate::node::{CertificateState, Entry, EntryKind, Problem, Signer};
+use crate::pki::AuthorityName;
+
+const CLIENT: &str = "kubelet-client-current.pem";
+const SERVER: &str = "kubelet-server-current.pem";
+
+/// What there is of them, or should be where there is a kubelet.
+pub(super) fn entries(node: &Node<'_>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let path = node.directories.kubernetes.join("kubelet.conf");
+    let (config, problem) =
+        kubeconfigs::entry(node, "kubelet.conf", EntryKind::KubeletConfig, &path);
+    problems.extend(problem);
+    let client = node.directories.kubelet_pki.join(CLIENT);
+    let refers_to_client = config.certificate_path == client;
+    if node.kubelet.present || !matches!(config.state, CertificateState::Missing) {
+        entries.push(config);
+    }
+    if refers_to_client || is_there(node, &client) {
+        entries.push(node.entry(Wanted {
+            name: CLIENT.to_owned(),
+            kind: EntryKind::KubeletClient,
+            certificate: &client,
+            key: Some(&client),
+            authority: Some(AuthorityName::Kubernetes),
+        }));
+    }
+    entries.extend(serving(node));
+    entries
+}
+
+fn serving(node: &Node<'_>) -> Option<Entry> {
+    let directory = &node.directories.kubelet_pki;
+    let (certificate, key, authority): (PathBuf, PathBuf, _) =
+        if let Some(certificate) = &node.kubelet.tls_certificate {
+            let key = node.kubelet.tls_private_key.clone();
+            let key = key.unwrap_or_else(|| leaves::key_beside(certificate));
+            (certificate.clone(), key, None)
+        } else {
+            let rotated = directory.join(SERVER);
+            let own = directory.join("kubelet.crt");
+            if node.kubelet.server_tls_bootstrap || is_there(node, &rotated) {
+                (rotated.clone(), rotated, Some(AuthorityName::Kubernetes))
+            } else if is_there(node, &own) {
+                (own, directory.join("kubelet.key"), None)
+            } else {
+                // The kubelet makes it when it starts.
+                return None;
+            }
+        };
+    let name = certificate.file_name()?.to_string_lossy().into_owned();
+    let mut entry = node.entry(Wanted {
+        name,
+        kind: EntryKind::KubeletServing,
+        certificate: &certificate,
+        key: Some(&key),
+        authority,
+    });
+    if let CertificateState::Present(present) = &mut entry.state {
+        // kubelet.crt is signed by a throw-away authority that comes after it in the file.
+        let own_authority = present
+            .chain
+            .iter()
+            .any(|own| own.is_self_signed() && present.leaf.is_signed_by(own));
+        if own_authority && entry.authority.is_none() {
+            present.signer = Signer::SelfSigned;
+        }
+    }
+    Some(entry)
+}
+
+/// Whether there is anything of that name, a link that leads nowhere included.
+fn is_there(node: &Node<'_>, path: &Path) -> bool {
+    let directory = path.parent().unwrap_or(path);
+    let name = path.file_name().unwrap_or_default();
+    node.root
+        .resolve(directory)
+        .is_ok_and(|directory| directory.join(name).symlink_metadata().is_ok())
+}

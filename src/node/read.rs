@@ -1,0 +1,248 @@
+//! The one way a file of the node is read.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use jiff::Timestamp;
+use nix::libc;
+use zeroize::Zeroizing;
+
+use crate::root::Root;
+
+/// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
+pub const FILE_LIMIT: u64 = 10 * 1024 * 1024;
+
+/// Reads a regular file of at most [`FILE_LIMIT`] bytes; never blocks on a FIFO or device.
+///
+/// # Errors
+/// A directory, a special file or a larger file is an error that says so; otherwise what the system says.
+pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let (file, length) = open_regular(path)?;
+    // One more than its length: then reading to the end never moves a key to a second buffer.
+    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
+    file.take(FILE_LIMIT + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > FILE_LIMIT {
+        return Err(too_large());
+    }
+    Ok(content)
+}
+
+/// What was found at a path of the node.
+pub(super) enum Found {
+    /// Nothing, and no link that leads nowhere either.
+    Missing,
+    /// Something that cannot be read, with the reason and what can be done.
+    Unreadable(String),
+    /// A file.
+    Content(FileContent),
+}
+
+/// A file of the node; wiped when dropped, since it may hold a key.
+pub(super) struct FileContent {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(super) modified: Option<Timestamp>,
+}
+
+/// Reads a real path, following links as the node would.
+pub(super) fn find(root: &Root, path: &Path) -> Found {
+    let resolved = match root.resolve(path) {
+        Ok(resolved) => resolved,
+        Err(error) => return Found::Unreadable(reason(&error)),
+    };
+    match read_bounded(&resolved) {
+        Ok(bytes) => Found::Content(FileContent {
+            bytes: Zeroizing::new(bytes),
+            modified: std::fs::metadata(&resolved)
+                .and_then(|metadata| metadata.modified())
+                .ok()
+                .and_then(|time| Timestamp::try_from(time).ok()),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            dangling(root, path, &resolved).map_or(Found::Missing, Found::Unreadable)
+        }
+        Err(error) => Found::Unreadable(reason(&error)),
+    }
+}
+
+/// Reads a real path as text; `None` when there is no such file.
+pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<String>>, String> {
+    match find(root, path) {
+        Found::Missing => Ok(None),
+        Found::Unreadable(reason) => Err(reason),
+        Found::Content(content) => text(&content).map(|text| Some(Zeroizing::new(text.to_owned()))),
+    }
+}
+
+/// The names in a directory, sorted, without those that begin with a dot.
+pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory)? {
+        let name = entry?.file_name();
+        if !name.as_encoded_bytes().starts_with(b".") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// The content as text.
+pub(super) fn text(content: &FileContent) -> Result<&str, String> {
+    std::str::from_utf8(&content.bytes)
+        .map_err(|_| "is not text (binary data); restore it from a backup".to_owned())
+}
+
+/// What to tell about an input error, in words that end in something to do where that is known.
+pub(super) fn reason(error: &io::Error) -> String {
+    if error.raw_os_error() == Some(libc::ELOOP) {
+        return "is a loop of symbolic links; remove the loop or restore the file".to_owned();
+    }
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "permission denied; run as root".to_owned(),
+        io::ErrorKind::NotADirectory => {
+            "cannot be reached, a part of its path is a file and not a directory".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Why nothing is at the end of the links, if there is a link that leads nowhere.
+fn dangling(root: &Root, path: &Path, resolved: &Path) -> Option<String> {
+    if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+        return Some(leads_nowhere(root, resolved));
+    }
+    // A linked directory, a mount that is not there, say: then the file is not missing but out of reach.
+    let directory = path.ancestors().skip(1).find(|ancestor| {
+        std::fs::symlink_metadata(ancestor).is_ok_and(|metadata| metadata.is_symlink())
+    })?;
+    let target = root.resolve(directory).ok()?;
+    (!target.exists()).then(|| {
+        format!(
+            "its directory {} is a {}",
+            root.node_path(directory).display(),
+            leads_nowhere(root, &target)
+        )
+    })
+}
+
+fn leads_nowhere(root: &Root, target: &Path) -> String {
+    format!(
+        "symbolic link to {}, which does not exist; restore the target or replace the link",
+        root.node_path(target).display()
+    )
+}
+
+fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
+        .open(path)
+        .map_err(|error| match error.raw_os_error() {
+            // What opening a socket gives.
+            Some(libc::ENXIO) => io::Error::other("is a socket or device, not a file"),
+            _ => error,
+        })?;
+    let metadata = file.metadata()?;
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        if metadata.len() > FILE_LIMIT {
+            return Err(too_large());
+        }
+        return Ok((file, metadata.len()));
+    }
+    Err(io::Error::other(if kind.is_dir() {
+        "is a directory, not a file"
+    } else if kind.is_fifo() {
+        "is a FIFO, not a file"
+    } else {
+        "is a device, not a file"
+    }))
+}
+
+fn too_large() -> io::Error {
+    io::Error::other(format!(
+        "is larger than {} MiB, which no certificate, key, kubeconfig or manifest is",
+        FILE_LIMIT / 1024 / 1024
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)]
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    fn unreadable(root: &Root, path: &str) -> String {
+        match find(root, &root.join(path)) {
+            Found::Unreadable(reason) => reason,
+            Found::Missing => panic!("{path} is missing"),
+            Found::Content(_) => panic!("{path} could be read"),
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        std::fs::create_dir(root.join("/directory")).unwrap();
+        nix::unistd::mkfifo(&root.join("/fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        File::create(root.join("/large"))
+            .unwrap()
+            .set_len(100 << 20)
+            .unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(root.join("/socket")).unwrap();
+
+        assert_eq!(
+            unreadable(&root, "/directory"),
+            "is a directory, not a file"
+        );
+        assert_eq!(unreadable(&root, "/fifo"), "is a FIFO, not a file");
+        assert!(unreadable(&root, "/large").starts_with("is larger than 10 MiB"));
+        assert_eq!(
+            unreadable(&root, "/socket"),
+            "is a socket or device, not a file"
+        );
+        assert_eq!(
+            read_bounded(Path::new("/dev/null"))
+                .unwrap_err()
+                .to_string(),
+            "is a device, not a file"
+        );
+    }
+
+    #[test]
+    fn links_that_lead_nowhere_are_no_missing_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        symlink("/mnt/ca.crt", root.join("/dangling")).unwrap();
+        symlink("/mnt/pki", root.join("/pki")).unwrap();
+        symlink("b", root.join("/a")).unwrap();
+        symlink("a", root.join("/b")).unwrap();
+
+        assert_eq!(
+            unreadable(&root, "/dangling"),
+            "symbolic link to /mnt/ca.crt, which does not exist; restore the target or replace the link"
+        );
+        assert!(unreadable(&root, "/pki/ca.crt").starts_with(
+            "its directory /pki is a symbolic link to /mnt/pki, which does not exist"
+        ));
+        assert!(unreadable(&root, "/a").starts_with("is a loop of symbolic links"));
+        assert!(matches!(find(&root, &root.join("/none/x")), Found::Missing));
+    }
+
+    #[test]
+    fn a_link_is_followed_under_the_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        std::fs::write(root.join("/real"), "content").unwrap();
+        symlink("/real", root.join("/link")).unwrap();
+        let Found::Content(content) = find(&root, &root.join("/link")) else {
+            panic!("not found");
+        };
+        assert_eq!(content.bytes.as_slice(), b"content");
+        assert!(content.modified.is_some());
+    }
+}

@@ -1,0 +1,303 @@
+//! Whether one certificate can be renewed, and whether it is to be at a moment.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::schedule::{between, due_at, earlier, later, margin};
+use super::types::{Action, Obstacle, Reason};
+use super::words::date;
+use crate::config::Renewal;
+use crate::node::{AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Signer};
+use crate::pki::Certificate;
+
+/// How far a new certificate's NotBefore lies back, by kubeadm's habit: so that clocks that differ a little accept it.
+const BACKDATED: Duration = Duration::from_secs(300);
+
+/// What somebody wants of one certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// Renew it when it is due.
+    WhenDue,
+    /// Renew it.
+    Now {
+        /// Also where little or nothing is gained.
+        force: bool,
+        /// It was asked for by its name, not among all.
+        named: bool,
+    },
+    /// Others were asked for.
+    Nothing,
+}
+
+/// A certificate that could be renewed here.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Candidate<'node> {
+    present: &'node Present,
+    /// At least one; any of them may be the one that signs (a bundle while the CA is being changed).
+    authority: &'node [Certificate],
+    renewal: &'node Renewal,
+}
+
+impl<'node> Candidate<'node> {
+    /// The certificate of an entry, unless something that time does not change stands against renewing it.
+    pub(super) fn new(
+        inventory: &'node Inventory,
+        entry: &'node Entry,
+        renewal: &'node Renewal,
+        wish: Wish,
+    ) -> Result<Self, Obstacle> {
+        let Some(authority) = entry.authority.filter(|_| entry.is_catalogued()) else {
+            return Err(Obstacle::NotManaged);
+        };
+        let skip_lifted = wish
+            == Wish::Now {
+                force: true,
+                named: true,
+            };
+        if renewal.skip.contains(&entry.name) && !skip_lifted {
+            return Err(Obstacle::Skipped);
+        }
+        let present = match &entry.state {
+            CertificateState::Missing => return Err(Obstacle::Missing),
+            CertificateState::Unreadable(problem) => {
+                let what = format!("{}: {}", problem.path.display(), problem.reason);
+                return Err(Obstacle::Unreadable(what));
+            }
+            CertificateState::Present(present) => present,
+        };
+        if present.leaf.is_ca {
+            return Err(Obstacle::Unreadable(format!(
+                "{}: holds a CA's certificate where a leaf should be; restore it from a backup",
+                entry.certificate_path.display()
+            )));
+        }
+        match &present.signer {
+            Signer::Expected | Signer::Unknown => {}
+            Signer::Foreign(issuer) => return Err(Obstacle::ForeignIssuer(issuer.clone())),
+            Signer::SelfSigned => {
+                return Err(Obstacle::ForeignIssuer(format!(
+                    "itself ({})",
+                    present.leaf.issuer
+                )));
+            }
+        }
+        let authority = inventory.authority(authority).ok_or_else(|| {
+            Obstacle::AuthorityUnusable(format!("the authority {authority} is not on this node"))
+        })?;
+        let unusable = |what: String| Err(Obstacle::AuthorityUnusable(what));
+        let certificates = match &authority.state {
+            AuthorityState::Missing => {
+                return unusable(format!(
+                    "{} is missing",
+                    authority.certificate_path.display()
+                ));
+            }
+            AuthorityState::Unreadable(problem) => {
+                return unusable(format!("{}: {}", problem.path.display(), problem.reason));
+            }
+            AuthorityState::Present { certificates, key } => {
+                match key {
+                    KeyState::Matching(_) => {}
+                    KeyState::Missing => return Err(Obstacle::ExternalAuthority(authority.name)),
+                    KeyState::Mismatched => {
+                        return unusable(format!(
+                            "{} is not the key of {}; restore the pair from a backup",
+                            authority.key_path.display(),
+                            authority.certificate_path.display()
+                        ));
+                    }
+                    KeyState::Unreadable(problem) => {
+                        return unusable(format!("{}: {}", problem.path.display(), problem.reason));
+                    }
+                }
+                certificates
+            }
+        };
+        if present.signer == Signer::Unknown || certificates.is_empty() {
+            return unusable(format!(
+                "{} could not be compared with the certificate's issuer",
+                authority.certificate_path.display()
+            ));
+        }
+        Ok(Self {
+            present,
+            authority: certificates,
+            renewal,
+        })
+    }
+
+    /// When it becomes due. What ends first counts, the certificate or its authority. The further certificates of its file do
+    /// not: they are kept as they are, so renewing does not help against their end.
+    pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
+        self.due_under(self.signing(now))
+    }
+
+    /// What is to be done about it at that moment.
+    pub(super) fn action(&self, wish: Wish, now: Timestamp) -> Action {
+        let signing = self.signing(now);
+        if let Some(obstacle) = not_valid(signing, now) {
+            return Action::Leave(obstacle);
+        }
+        let Some(reason) = self.reason(wish, now) else {
+            return Action::Wait;
+        };
+        if wish == Wish::WhenDue && !self.renewal.enabled {
+            return Action::Leave(Obstacle::Disabled);
+        }
+        match self.obstacle(wish, reason, signing, now) {
+            Some(obstacle) => Action::Leave(obstacle),
+            None => Action::Renew(reason),
+        }
+    }
+
+    /// The first moment after `now` at which the daemon would renew it (or, with renewal switched off, at which it
+    /// becomes due). None if only something else than time can bring that about.
+    pub(super) fn next_renewal(&self, now: Timestamp) -> Option<Timestamp> {
+        let minimum = self.minimum_interval();
+        let leaf_end = self.present.leaf.not_after;
+        let mut moments = vec![
+            earlier(later(leaf_end, minimum), self.renewal.validity),
+            later(self.made_at(), minimum),
+        ];
+        for certificate in self.authority {
+            moments.push(self.due_under(certificate));
+            moments.push(certificate.not_before);
+            moments.push(later(certificate.not_after, Duration::from_secs(1)));
+        }
+        moments.retain(|moment| *moment > now);
+        moments.sort_unstable();
+        // Each condition of a renewal holds from one of these moments on, so the first at which all hold is among them.
+        moments.into_iter().find(|moment| {
+            matches!(
+                self.action(Wish::WhenDue, *moment),
+                Action::Renew(_) | Action::Leave(Obstacle::Disabled)
+            )
+        })
+    }
+
+    fn due_under(&self, signing: &Certificate) -> Timestamp {
+        let end = self.present.leaf.not_after.min(signing.not_after);
+        due_at(self.present, end, self.renewal.before)
+    }
+
+    fn reason(&self, wish: Wish, now: Timestamp) -> Option<Reason> {
+        if wish == Wish::Nothing {
+            None
+        } else if self.key_is_unusable() {
+            Some(Reason::KeyUnusable)
+        } else if now > self.present.leaf.not_after {
+            Some(Reason::Expired)
+        } else if now >= self.due_at(now) {
+            Some(Reason::Due)
+        } else {
+            matches!(wish, Wish::Now { .. }).then_some(Reason::Requested)
+        }
+    }
+
+    /// What stands against a renewal that is wanted, so that none is done in vain or over and over.
+    fn obstacle(
+        &self,
+        wish: Wish,
+        reason: Reason,
+        signing: &Certificate,
+        now: Timestamp,
+    ) -> Option<Obstacle> {
+        let (force, minimum) = match wish {
+            Wish::Now { force, .. } => (force, Duration::from_secs(1)),
+            Wish::WhenDue | Wish::Nothing => (false, self.minimum_interval()),
+        };
+        if force {
+            return None;
+        }
+        let wanted_end = later(now, self.renewal.validity);
+        let end = wanted_end.min(signing.not_after);
+        let too_soon = if signing.not_after < wanted_end {
+            Obstacle::AuthorityEndsTooSoon(signing.not_after)
+        } else {
+            Obstacle::WouldNotEndLater(end)
+        };
+        if end < later(self.present.leaf.not_after, minimum) && !reason.allows_earlier_end() {
+            return Some(too_soon);
+        }
+        if wish != Wish::WhenDue {
+            return None;
+        }
+        let new_lifetime = between(earlier(now, BACKDATED), end);
+        let new_due = earlier(end, margin(new_lifetime, self.renewal.before));
+        if new_due < later(now, minimum) {
+            return Some(too_soon);
+        }
+        let made_at = self.made_at();
+        let settled_at = later(made_at, minimum);
+        (made_at <= now && now < settled_at).then_some(Obstacle::RenewedJustNow(settled_at))
+    }
+
+    /// When it was made, if it was made as kubeadm and kubecertd make them. The file's age would not do: whoever restores an
+    /// expired certificate wants it renewed at once.
+    fn made_at(&self) -> Timestamp {
+        later(self.present.leaf.not_before, BACKDATED)
+    }
+
+    /// The least time between two renewals, and the least that one has to gain.
+    fn minimum_interval(&self) -> Duration {
+        Duration::from_secs((self.renewal.validity.as_secs() / 10).min(60))
+    }
+
+    /// The authority's certificate that would sign: the first, as kubeadm has it, unless only a further one is valid; of
+    /// several for the same key (a CA renewed with its key) the one that lasts longest.
+    fn signing(&self, now: Timestamp) -> &'node Certificate {
+        let valid = || {
+            self.authority
+                .iter()
+                .filter(|certificate| certificate.is_valid_at(now))
+        };
+        let first = valid().next().unwrap_or(&self.authority[0]);
+        valid()
+            .filter(|certificate| certificate.public_key_der == first.public_key_der)
+            .max_by_key(|certificate| certificate.not_after)
+            .unwrap_or(first)
+    }
+
+    /// Whether nothing can use the certificate because its key is gone, damaged or another's. A new certificate comes with a
+    /// new key, so that heals it.
+    fn key_is_unusable(&self) -> bool {
+        match &self.present.key {
+            KeyState::Matching(_) => false,
+            KeyState::Missing | KeyState::Mismatched => true,
+            KeyState::Unreadable(problem) => !is_out_of_reach(&problem.reason),
+        }
+    }
+}
+
+/// Whether a key could not be read at all, as opposed to read and found damaged: then it may well be sound, and a new one
+/// could not be written there either. The inventory has only words for it.
+fn is_out_of_reach(reason: &str) -> bool {
+    let reason = reason.to_lowercase();
+    [
+        "permission denied",
+        "directory",
+        "loop of symbolic links",
+        "os error",
+    ]
+    .iter()
+    .any(|sign| reason.contains(sign))
+}
+
+fn not_valid(authority: &Certificate, now: Timestamp) -> Option<Obstacle> {
+    if now > authority.not_after {
+        Some(Obstacle::AuthorityUnusable(format!(
+            "the CA certificate {} has expired on {}; renew the CA first",
+            authority.subject,
+            date(authority.not_after)
+        )))
+    } else if now < authority.not_before {
+        Some(Obstacle::AuthorityUnusable(format!(
+            "the CA certificate {} is not valid before {}; check this machine's clock",
+            authority.subject,
+            date(authority.not_before)
+        )))
+    } else {
+        None
+    }
+}

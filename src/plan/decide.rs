@@ -1,0 +1,146 @@
+//! From inventory to plan.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::candidate::{Candidate, Wish};
+use super::{
+    Action, Obstacle, Plan, PlanItem, Request, UnknownName, affected_pods, restart_groups,
+};
+use crate::config::{Config, Renewal, RestartMode, nearest};
+use crate::node::{Entry, Inventory};
+
+/// Decides, for the moment `now`, what happens to each entry.
+///
+/// # Errors
+/// [`UnknownName`] when a certificate is asked for by a name that nothing has.
+pub fn plan(
+    inventory: &Inventory,
+    config: &Config,
+    request: &Request,
+    now: Timestamp,
+) -> Result<Plan, UnknownName> {
+    check_names(inventory, request)?;
+    Ok(decide(inventory, config, request, now))
+}
+
+/// [`plan`] for whatever is due at `now`, which asks for nothing by name.
+#[must_use]
+pub fn plan_due(inventory: &Inventory, config: &Config, now: Timestamp) -> Plan {
+    decide(inventory, config, &Request::Due, now)
+}
+
+fn decide(inventory: &Inventory, config: &Config, request: &Request, now: Timestamp) -> Plan {
+    let items: Vec<PlanItem> = inventory
+        .entries
+        .iter()
+        .map(|entry| {
+            item(
+                inventory,
+                &config.renewal,
+                entry,
+                request.wish(&entry.name),
+                now,
+            )
+        })
+        .collect();
+    let renewed: Vec<&str> = items
+        .iter()
+        .filter(|item| matches!(item.action, Action::Renew(_)))
+        .map(|item| item.name.as_str())
+        .collect();
+    let affected = affected_pods(inventory, &renewed);
+    let restarts = match config.restart.mode {
+        RestartMode::None => Vec::new(),
+        RestartMode::Affected | RestartMode::WhenNeeded => {
+            let components: Vec<String> =
+                affected.iter().map(|pod| pod.component.clone()).collect();
+            restart_groups(inventory, &components)
+        }
+    };
+    let next_due = next_due(inventory, &config.renewal, &renewed, now);
+    Plan {
+        at: now,
+        next_due,
+        affected,
+        restarts,
+        items,
+    }
+}
+
+impl Request {
+    fn wish(&self, name: &str) -> Wish {
+        match self {
+            Self::Due => Wish::WhenDue,
+            Self::All { force } => Wish::Now {
+                force: *force,
+                named: false,
+            },
+            Self::Named { names, force } if names.iter().any(|wanted| wanted == name) => {
+                Wish::Now {
+                    force: *force,
+                    named: true,
+                }
+            }
+            Self::Named { .. } => Wish::Nothing,
+        }
+    }
+}
+
+fn check_names(inventory: &Inventory, request: &Request) -> Result<(), UnknownName> {
+    let Request::Named { names, .. } = request else {
+        return Ok(());
+    };
+    let known: BTreeSet<&str> = inventory
+        .entries
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .collect();
+    match names.iter().find(|name| !known.contains(name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(UnknownName {
+            name: name.clone(),
+            nearest: nearest(name, known).map(str::to_owned),
+        }),
+    }
+}
+
+fn item(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    entry: &Entry,
+    wish: Wish,
+    now: Timestamp,
+) -> PlanItem {
+    let (due_at, action) = match Candidate::new(inventory, entry, renewal, wish) {
+        Ok(candidate) => (Some(candidate.due_at(now)), candidate.action(wish, now)),
+        Err(obstacle) => (None, Action::Leave(obstacle)),
+    };
+    PlanItem {
+        name: entry.name.clone(),
+        authority: entry.authority,
+        not_after: entry.present().map(|present| present.leaf.not_after),
+        due_at,
+        action,
+    }
+}
+
+/// What the daemon will renew next, of that which is not renewed now.
+fn next_due(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    renewed: &[&str],
+    now: Timestamp,
+) -> Option<(Timestamp, String)> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| !renewed.contains(&entry.name.as_str()))
+        .filter_map(|entry| {
+            let candidate: Result<Candidate<'_>, Obstacle> =
+                Candidate::new(inventory, entry, renewal, Wish::WhenDue);
+            Some((candidate.ok()?.next_renewal(now)?, entry.name.clone()))
+        })
+        .min()
+}

@@ -1,0 +1,19 @@
+//! What is due, when the rest will be, what is left alone and why, and which static pods a renewal concerns.
+//!
+//! Pure: no disk, no clock, no randomness. `--at` and the property tests live on that.
+
+mod affected;
+mod candidate;
+mod decide;
+mod order;
+mod schedule;
+mod types;
+mod view;
+mod words;
+
+pub use affected::affected_pods;
+pub use decide::{plan, plan_due};
+pub use order::{RestartGroup, restart_groups};
+pub use schedule::{due_at, lifetime};
+pub use types::{Action, AffectedPod, Obstacle, Plan, PlanItem, Reason, Request, UnknownName};
+pub use view::PlanView;

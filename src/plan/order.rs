@@ -1,0 +1,95 @@
+//! In which order static pods go out and come back.
+//!
+//! What a real kubelet does decides it. While etcd is away and the API server still runs, API calls hang and the kubelet
+//! with them, so the API server goes first and comes back last. When the API is away for more than ten seconds,
+//! controller-manager and scheduler lose their lease, exit and fall into CrashLoopBackOff, which sticks to them; so they
+//! are held out as long as the API is away and return when it answers.
+
+use std::path::PathBuf;
+
+use crate::node::Inventory;
+
+/// Pods that are restarted together. Groups follow one another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RestartGroup {
+    /// Components to take out, wave after wave; a wave must be gone before the next goes.
+    pub out: Vec<Vec<String>>,
+    /// The same components to bring back, wave after wave; a wave must be healthy before the next comes.
+    pub back: Vec<Vec<String>>,
+    /// Of those, the ones that use no renewed file and are only held out because the API or etcd is away.
+    pub held_out: Vec<String>,
+    /// The manifest of each component.
+    pub manifests: Vec<(String, PathBuf)>,
+}
+
+const API_SERVER: &str = "kube-apiserver";
+const ETCD: &str = "etcd";
+/// The components that lose their lease when the API is away.
+const LEASE_HOLDERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
+
+/// The static pods that kubeadm makes.
+pub(super) const KUBEADM_COMPONENTS: [&str; 4] = [
+    ETCD,
+    API_SERVER,
+    "kube-controller-manager",
+    "kube-scheduler",
+];
+
+/// Groups and waves for the components to be restarted. The API server and etcd with what depends on them come first, in one
+/// group; every other pod is a group of its own after it. A component without a manifest on this node is left out.
+#[must_use]
+pub fn restart_groups(inventory: &Inventory, components: &[String]) -> Vec<RestartGroup> {
+    let wanted = |name: &str| components.iter().any(|component| component == name);
+    let mut groups = Vec::new();
+    if wanted(API_SERVER) || wanted(ETCD) {
+        let mut out = vec![LEASE_HOLDERS.to_vec(), vec![API_SERVER]];
+        if wanted(ETCD) {
+            out.push(vec![ETCD]);
+        }
+        groups.extend(group(inventory, out, &wanted));
+    } else {
+        let leases = LEASE_HOLDERS
+            .into_iter()
+            .filter(|name| wanted(name))
+            .collect();
+        groups.extend(group(inventory, vec![leases], &wanted));
+    }
+    let mut done: Vec<&str> = KUBEADM_COMPONENTS.to_vec();
+    for component in components {
+        if !done.contains(&component.as_str()) {
+            done.push(component);
+            groups.extend(group(inventory, vec![vec![component]], &wanted));
+        }
+    }
+    groups
+}
+
+/// A group of those that are on this node, or none.
+fn group(
+    inventory: &Inventory,
+    out: Vec<Vec<&str>>,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Option<RestartGroup> {
+    let mut group = RestartGroup::default();
+    for wave in out {
+        let pods: Vec<_> = wave
+            .into_iter()
+            .filter_map(|name| inventory.static_pod(name))
+            .collect();
+        let names: Vec<String> = pods.iter().map(|pod| pod.component().to_owned()).collect();
+        group
+            .held_out
+            .extend(names.iter().filter(|name| !wanted(name)).cloned());
+        group.manifests.extend(
+            names
+                .iter()
+                .cloned()
+                .zip(pods.iter().map(|pod| pod.path.clone())),
+        );
+        if !names.is_empty() {
+            group.out.push(names);
+        }
+    }
+    group.back = group.out.iter().rev().cloned().collect();
+    (!group.out.is_empty()).then_some(group)
+}

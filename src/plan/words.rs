@@ -1,0 +1,117 @@
+//! Reasons and obstacles in an administrator's words.
+
+use std::fmt;
+
+use jiff::Timestamp;
+
+use super::types::{Action, Obstacle, Reason};
+
+/// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
+pub(super) fn date(moment: Timestamp) -> String {
+    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
+}
+
+impl Reason {
+    /// Whether the new certificate may end no later than the old one, because the old one is of no use to anybody.
+    #[must_use]
+    pub fn allows_earlier_end(self) -> bool {
+        self == Self::KeyUnusable
+    }
+
+    /// A word for scripts, as in the JSON output.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Expired => "expired",
+            Self::KeyUnusable => "key-unusable",
+            Self::Requested => "requested",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Due => "its time for renewal has come",
+            Self::Expired => "it has expired",
+            Self::KeyUnusable => "its private key is missing, damaged or another certificate's",
+            Self::Requested => "asked for",
+        })
+    }
+}
+
+impl Obstacle {
+    /// A word for scripts, as in the JSON output.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Unreadable(_) => "unreadable",
+            Self::ExternalAuthority(_) => "external-authority",
+            Self::ForeignIssuer(_) => "foreign-issuer",
+            Self::AuthorityUnusable(_) => "authority-unusable",
+            Self::AuthorityEndsTooSoon(_) => "authority-ends-too-soon",
+            Self::WouldNotEndLater(_) => "would-not-end-later",
+            Self::RenewedJustNow(_) => "renewed-just-now",
+            Self::Skipped => "skipped",
+            Self::Disabled => "disabled",
+            Self::NotManaged => "not-managed",
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => formatter.write_str(
+                "there is no such file; normal for super-admin.conf on a joined node, \
+                 any other is made by kubeadm init phase certs or kubeconfig",
+            ),
+            Self::Unreadable(what) | Self::AuthorityUnusable(what) => formatter.write_str(what),
+            Self::ExternalAuthority(authority) => write!(
+                formatter,
+                "the key of {authority} is not on this node; have it signed where that key is and put it in place"
+            ),
+            Self::ForeignIssuer(issuer) => write!(
+                formatter,
+                "issued by {issuer} and not by this node's CA, so it is not overwritten; renew it with its issuer"
+            ),
+            Self::AuthorityEndsTooSoon(end) => write!(
+                formatter,
+                "its CA ends on {}, so a new certificate would gain nothing; renew the CA first",
+                date(*end)
+            ),
+            Self::WouldNotEndLater(end) => write!(
+                formatter,
+                "a new one would end on {}, no later than this one; raise renewal.validity or use --force",
+                date(*end)
+            ),
+            Self::RenewedJustNow(until) => write!(
+                formatter,
+                "made a moment ago; not renewed again before {}",
+                until.strftime("%b %d, %Y %H:%M:%S UTC")
+            ),
+            Self::Skipped => formatter
+                .write_str("renewal.skip names it; name it with --force to renew it all the same"),
+            Self::Disabled => formatter.write_str(
+                "due, but renewal.enabled is false; renew it by hand with kubecertd renew",
+            ),
+            Self::NotManaged => formatter.write_str(
+                "only reported, as neither kubeadm nor kubecertd renews it; the kubelet renews its own client certificate",
+            ),
+        }
+    }
+}
+
+impl Action {
+    /// `renew`, `wait` or `leave`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Renew(_) => "renew",
+            Self::Wait => "wait",
+            Self::Leave(_) => "leave",
+        }
+    }
+}

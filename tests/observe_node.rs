@@ -1,0 +1,547 @@
+//! Whole nodes as they are found: the usual one and every variant that kubeadm allows.
+
+// Helpers of tests are tests to us, though not to clippy.
+#![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used)]
+
+mod node_tree;
+
+use std::path::Path;
+
+use kubecertd::config::Locations;
+use kubecertd::node::{CertificateState, EntryKind, Inventory, KeyState, Signer, observe};
+use kubecertd::pki::{AuthorityName, KeyAlgorithm, certificates_to_pem};
+use node_tree::{Tree, authority, kubeconfig_with, leaf};
+
+const P256: KeyState = KeyState::Matching(Some(KeyAlgorithm::EcdsaP256));
+
+fn names(inventory: &Inventory) -> Vec<&str> {
+    inventory
+        .entries
+        .iter()
+        .map(|entry| entry.name.as_str())
+        .collect()
+}
+
+fn extras(inventory: &Inventory) -> Vec<&str> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Extra)
+        .map(|entry| entry.name.as_str())
+        .collect()
+}
+
+fn signer<'a>(inventory: &'a Inventory, name: &str) -> &'a Signer {
+    &inventory.entry(name).unwrap().present().unwrap().signer
+}
+
+#[test]
+fn a_fresh_node_is_whole() {
+    let tree = Tree::new();
+    let inventory = tree.observe();
+    assert_eq!(
+        names(&inventory),
+        [
+            "admin.conf",
+            "apiserver",
+            "apiserver-etcd-client",
+            "apiserver-kubelet-client",
+            "controller-manager.conf",
+            "etcd-healthcheck-client",
+            "etcd-peer",
+            "etcd-server",
+            "front-proxy-client",
+            "scheduler.conf",
+            "super-admin.conf",
+            "kubelet.conf",
+            "kubelet-client-current.pem",
+            "kubelet.crt",
+        ]
+    );
+    assert_eq!(inventory.problems, []);
+    for entry in &inventory.entries {
+        let present = entry.present().unwrap();
+        assert_eq!(present.key, P256, "{}", entry.name);
+        assert!(present.modified.is_some(), "{}", entry.name);
+        let expected = match entry.kind {
+            EntryKind::KubeletServing => Signer::SelfSigned,
+            _ => Signer::Expected,
+        };
+        assert_eq!(present.signer, expected, "{}", entry.name);
+    }
+    assert_eq!(inventory.authorities.len(), 3);
+    assert!(
+        inventory
+            .authorities
+            .iter()
+            .all(|authority| !authority.is_external())
+    );
+    assert_eq!(inventory.service_account.key, P256);
+    assert!(inventory.service_account.public_key_present);
+    assert_eq!(inventory.node_name.as_deref(), Some("node-1"));
+    assert!(!inventory.external_etcd);
+    assert_eq!(inventory.static_pods.len(), 4);
+    assert_eq!(
+        inventory.directories.manifests,
+        tree.path("/etc/kubernetes/manifests")
+    );
+    assert_eq!(
+        inventory.directories.kubelet_pki,
+        tree.path("/var/lib/kubelet/pki")
+    );
+
+    let kubelet = inventory.entry("kubelet.conf").unwrap();
+    let current = tree.path("/var/lib/kubelet/pki/kubelet-client-current.pem");
+    assert_eq!(kubelet.path, tree.path("/etc/kubernetes/kubelet.conf"));
+    assert_eq!(kubelet.certificate_path, current);
+    assert_eq!(kubelet.key_path.as_ref(), Some(&current));
+}
+
+#[test]
+fn pods_use_their_files() {
+    let tree = Tree::new();
+    let inventory = tree.observe();
+    let users = |name: &str| -> Vec<&str> {
+        let path = &inventory.entry(name).unwrap().path;
+        inventory
+            .static_pods
+            .iter()
+            .filter(|pod| pod.uses(path))
+            .map(|pod| pod.component())
+            .collect()
+    };
+    assert_eq!(users("apiserver"), ["kube-apiserver"]);
+    assert_eq!(users("etcd-server"), ["etcd"]);
+    assert_eq!(
+        users("controller-manager.conf"),
+        ["kube-controller-manager"]
+    );
+    assert_eq!(users("scheduler.conf"), ["kube-scheduler"]);
+    assert_eq!(users("admin.conf"), [""; 0]);
+    assert_eq!(users("etcd-healthcheck-client"), [""; 0]);
+}
+
+#[test]
+fn another_certificates_directory_is_found() {
+    let tree = Tree::with_pki("/srv/certificates");
+    let inventory = tree.observe();
+    assert_eq!(
+        inventory.directories.certificates,
+        tree.path("/srv/certificates")
+    );
+    assert!(
+        inventory
+            .entries
+            .iter()
+            .all(|entry| entry.present().is_some())
+    );
+    assert_eq!(inventory.problems, []);
+
+    // Without manifests the kubelet knows.
+    for pod in [
+        "kube-apiserver",
+        "kube-controller-manager",
+        "kube-scheduler",
+        "etcd",
+    ] {
+        tree.remove(&format!("/etc/kubernetes/manifests/{pod}.yaml"));
+    }
+    let inventory = tree.observe();
+    assert_eq!(
+        inventory.directories.certificates,
+        tree.path("/srv/certificates")
+    );
+    assert!(!inventory.external_etcd);
+
+    // And the configuration counts before both.
+    let locations = Locations {
+        certificates: Some("/elsewhere".into()),
+        manifests: Some("/manifests".into()),
+        kubelet_pki: Some("/kubelet".into()),
+        ..Locations::default()
+    };
+    let inventory = observe(&tree.root, &locations);
+    assert_eq!(inventory.directories.certificates, tree.path("/elsewhere"));
+    assert_eq!(inventory.directories.manifests, tree.path("/manifests"));
+    assert_eq!(inventory.directories.kubelet_pki, tree.path("/kubelet"));
+    assert_eq!(
+        inventory.entry("apiserver").unwrap().path,
+        tree.path("/elsewhere/apiserver.crt")
+    );
+}
+
+#[test]
+fn a_certificate_where_a_flag_says_it_is() {
+    let tree = Tree::new();
+    let corporate = authority("Corporate CA");
+    let pair = leaf(&corporate, "api.example.org", 90);
+    tree.write("/srv/tls/tls.pem", pair.certificate_pem());
+    tree.write("/srv/tls/tls-key.pem", pair.key_pem());
+    let manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    let text = std::fs::read_to_string(tree.path(manifest)).unwrap();
+    let text = text
+        .replace("/etc/kubernetes/pki/apiserver.crt", "/tls/tls.pem")
+        .replace("/etc/kubernetes/pki/apiserver.key", "/tls/tls-key.pem")
+        .replace(
+            "    volumeMounts:\n",
+            "    volumeMounts:\n    - {name: tls, mountPath: /tls}\n",
+        )
+        .replace(
+            "  volumes:\n",
+            "  volumes:\n  - {name: tls, hostPath: {path: /srv/tls}}\n",
+        );
+    tree.write(manifest, text);
+
+    let inventory = tree.observe();
+    assert_eq!(
+        inventory.directories.certificates,
+        tree.path("/etc/kubernetes/pki")
+    );
+    let entry = inventory.entry("apiserver").unwrap();
+    assert_eq!(entry.path, tree.path("/srv/tls/tls.pem"));
+    assert_eq!(entry.key_path, Some(tree.path("/srv/tls/tls-key.pem")));
+    assert_eq!(entry.present().unwrap().key, P256);
+    assert_eq!(
+        signer(&inventory, "apiserver"),
+        &Signer::Foreign("CN=Corporate CA".to_owned())
+    );
+    // What kubeadm made lies there still.
+    assert_eq!(extras(&inventory), ["apiserver.crt"]);
+}
+
+#[test]
+fn external_etcd_has_no_rows_but_its_client_is_known() {
+    let tree = Tree::new();
+    tree.remove("/etc/kubernetes/manifests/etcd.yaml");
+    let manifest = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    let text = std::fs::read_to_string(tree.path(manifest)).unwrap();
+
+    // Only out for a restart.
+    assert!(!tree.observe().external_etcd);
+
+    tree.write(
+        manifest,
+        text.replace(
+            "https://127.0.0.1:2379",
+            "https://10.0.0.7:2379,https://10.0.0.8:2379",
+        ),
+    );
+    let inventory = tree.observe();
+    assert!(inventory.external_etcd);
+    assert_eq!(inventory.authorities.len(), 2);
+    assert!(
+        !names(&inventory)
+            .iter()
+            .any(|name| name.starts_with("etcd-"))
+    );
+    assert!(inventory.entry("apiserver-etcd-client").is_none());
+    let client = inventory.entry("apiserver-etcd-client.crt").unwrap();
+    assert_eq!(client.kind, EntryKind::Extra);
+    assert_eq!(
+        client.key_path,
+        Some(tree.pki_path("apiserver-etcd-client.key"))
+    );
+    assert_eq!(client.present().unwrap().key, P256);
+    assert_eq!(
+        client.present().unwrap().signer,
+        Signer::Foreign("CN=etcd-ca".to_owned())
+    );
+
+    // Two names of one directory are one directory.
+    std::os::unix::fs::symlink("pki", tree.path("/etc/kubernetes/certificates")).unwrap();
+    tree.write(manifest, &text);
+    let locations = Locations {
+        certificates: Some("/etc/kubernetes/certificates".into()),
+        ..Locations::default()
+    };
+    assert!(!observe(&tree.root, &locations).external_etcd);
+
+    tree.write(
+        manifest,
+        text.replace(
+            "/etc/kubernetes/pki/etcd/ca.crt",
+            "/etc/kubernetes/pki/etcd-of-others.crt",
+        ),
+    );
+    assert!(tree.observe().external_etcd);
+}
+
+#[test]
+fn external_etcd_is_seen_while_the_api_server_restarts() {
+    let tree = Tree::new();
+    tree.remove("/etc/kubernetes/manifests/etcd.yaml");
+    tree.remove("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    assert!(!tree.observe().external_etcd);
+    tree.remove("/etc/kubernetes/pki/etcd");
+    assert!(tree.observe().external_etcd);
+    // Where nothing is at all, kubeadm's own layout is assumed.
+    tree.remove("/etc/kubernetes");
+    let inventory = tree.observe();
+    assert!(!inventory.external_etcd);
+    assert_eq!(inventory.authorities.len(), 3);
+    assert!(matches!(
+        inventory.entry("etcd-server").unwrap().state,
+        CertificateState::Missing
+    ));
+}
+
+#[test]
+fn a_joined_node_has_no_super_admin() {
+    let tree = Tree::new();
+    tree.remove("/etc/kubernetes/super-admin.conf");
+    let inventory = tree.observe();
+    assert!(matches!(
+        inventory.entry("super-admin.conf").unwrap().state,
+        CertificateState::Missing
+    ));
+    assert_eq!(inventory.problems, []);
+}
+
+#[test]
+fn an_external_authority_has_no_key() {
+    let tree = Tree::new();
+    tree.remove("/etc/kubernetes/pki/ca.key");
+    let inventory = tree.observe();
+    assert!(
+        inventory
+            .authority(AuthorityName::Kubernetes)
+            .unwrap()
+            .is_external()
+    );
+    assert!(
+        !inventory
+            .authority(AuthorityName::Etcd)
+            .unwrap()
+            .is_external()
+    );
+    assert_eq!(signer(&inventory, "apiserver"), &Signer::Expected);
+}
+
+#[test]
+fn chains_and_bundles_keep_their_order() {
+    let tree = Tree::new();
+    let intermediate = authority("intermediate");
+    let pair = leaf(&intermediate, "kube-apiserver", 365);
+    tree.write_leaf("apiserver", &pair);
+    tree.write_pki(
+        "apiserver.crt",
+        format!(
+            "a comment\n{}",
+            certificates_to_pem([&pair.certificate, intermediate.certificate()])
+        ),
+    );
+    let newer = authority("kubernetes-2");
+    tree.write_pki(
+        "ca.crt",
+        certificates_to_pem([newer.certificate(), tree.ca.certificate()]),
+    );
+    let inventory = tree.observe();
+    let present = inventory.entry("apiserver").unwrap().present().unwrap();
+    assert_eq!(present.leaf, pair.certificate);
+    assert_eq!(present.chain, [intermediate.certificate().clone()]);
+    assert_eq!(
+        present.signer,
+        Signer::Foreign("CN=intermediate".to_owned())
+    );
+
+    let ca = inventory.authority(AuthorityName::Kubernetes).unwrap();
+    assert_eq!(
+        ca.certificates().unwrap(),
+        [newer.certificate().clone(), tree.ca.certificate().clone()]
+    );
+    assert!(matches!(
+        &ca.state,
+        kubecertd::node::AuthorityState::Present { key, .. } if *key == P256
+    ));
+    assert_eq!(signer(&inventory, "admin.conf"), &Signer::Expected);
+}
+
+#[test]
+fn a_kubeconfig_may_refer_to_files() {
+    let tree = Tree::new();
+    let pair = leaf(&tree.ca, "kubernetes-admin", 365);
+    tree.write("/etc/kubernetes/admin/me.crt", pair.certificate_pem());
+    tree.write("/srv/me.key", pair.key_pem());
+    tree.write(
+        "/etc/kubernetes/admin.conf",
+        kubeconfig_with(
+            &certificates_to_pem([tree.ca.certificate()]),
+            "client-certificate: admin/me.crt\n    client-key: /srv/me.key",
+        ),
+    );
+    let inventory = tree.observe();
+    let entry = inventory.entry("admin.conf").unwrap();
+    assert_eq!(entry.path, tree.path("/etc/kubernetes/admin.conf"));
+    assert_eq!(
+        entry.certificate_path,
+        tree.path("/etc/kubernetes/admin/me.crt")
+    );
+    assert_eq!(entry.key_path, Some(tree.path("/srv/me.key")));
+    assert_eq!(entry.present().unwrap().key, P256);
+    assert_eq!(inventory.problems, []);
+}
+
+#[test]
+fn unknown_certificates_are_listed() {
+    let tree = Tree::new();
+    let other_ca = authority("other");
+    let pair = leaf(&tree.front_proxy_ca, "webhook", 30);
+    tree.write_leaf("webhooks/a", &pair);
+    tree.write_pki("both.pem", pair.certificate_pem() + &pair.key_pem());
+    tree.write_pki("only-a-key.pem", pair.key_pem());
+    tree.write_pki(
+        "other-ca.crt",
+        certificates_to_pem([other_ca.certificate()]),
+    );
+    tree.write_pki("notes.txt", "nothing");
+    tree.write(
+        "/etc/kubernetes/backup.conf",
+        tree.kubeconfig(&leaf(&tree.ca, "me", 10)),
+    );
+    tree.write(
+        "/etc/kubernetes/token.conf",
+        kubeconfig_with("CA", "token: secret"),
+    );
+    tree.write("/etc/kubernetes/audit.conf", "rules: []\n");
+    tree.write(
+        "/srv/oidc/ca.crt",
+        certificates_to_pem([other_ca.certificate()]),
+    );
+    tree.write(
+        "/etc/ssl/certs/all.crt",
+        certificates_to_pem([other_ca.certificate()]),
+    );
+    tree.write_manifest(
+        "proxy",
+        &[
+            "--ca=/srv/oidc/ca.crt",
+            "--all=/etc/ssl/certs/all.crt",
+            "--gone=/srv/oidc/gone.crt",
+        ],
+        &[("/srv/oidc", "Directory"), ("/etc/ssl/certs", "Directory")],
+    );
+    let inventory = tree.observe();
+    assert_eq!(
+        extras(&inventory),
+        [
+            "backup.conf",
+            "both.pem",
+            "other-ca.crt",
+            "webhooks/a.crt",
+            "/srv/oidc/ca.crt"
+        ]
+    );
+    let webhook = inventory.entry("webhooks/a.crt").unwrap();
+    assert_eq!(webhook.authority, Some(AuthorityName::FrontProxy));
+    assert_eq!(webhook.present().unwrap().signer, Signer::Expected);
+    assert_eq!(webhook.present().unwrap().key, P256);
+    assert_eq!(
+        inventory.entry("both.pem").unwrap().present().unwrap().key,
+        P256
+    );
+    assert_eq!(signer(&inventory, "other-ca.crt"), &Signer::SelfSigned);
+    assert_eq!(inventory.entry("other-ca.crt").unwrap().key_path, None);
+}
+
+#[test]
+fn serving_certificates_of_the_kubelet() {
+    let tree = Tree::new();
+    let signed = leaf(&tree.ca, "system:node:node-1", 30);
+    let both = signed.certificate_pem() + &signed.key_pem();
+    tree.write("/var/lib/kubelet/pki/kubelet-server-current.pem", &both);
+    let inventory = tree.observe();
+    assert_eq!(
+        signer(&inventory, "kubelet-server-current.pem"),
+        &Signer::Expected
+    );
+    assert!(inventory.entry("kubelet.crt").is_none());
+
+    tree.write("/srv/tls.crt", signed.certificate_pem());
+    tree.write("/srv/tls.key", signed.key_pem());
+    tree.write(
+        "/var/lib/kubelet/config.yaml",
+        "tlsCertFile: /srv/tls.crt\ntlsPrivateKeyFile: /srv/tls.key\n",
+    );
+    let inventory = tree.observe();
+    let serving = inventory.entry("tls.crt").unwrap();
+    assert_eq!(serving.kind, EntryKind::KubeletServing);
+    assert_eq!(serving.authority, Some(AuthorityName::Kubernetes));
+    assert_eq!(serving.present().unwrap().key, P256);
+
+    tree.remove("/var/lib/kubelet");
+    tree.remove("/etc/kubernetes/kubelet.conf");
+    let inventory = tree.observe();
+    assert!(inventory.entries.iter().all(|entry| entry.is_catalogued()));
+
+    tree.write("/var/lib/kubelet/config.yaml", "serverTLSBootstrap: true\n");
+    let inventory = tree.observe();
+    let state = |name: &str| {
+        matches!(
+            inventory.entry(name).unwrap().state,
+            CertificateState::Missing
+        )
+    };
+    assert!(state("kubelet-server-current.pem"));
+    assert!(state("kubelet.conf"));
+}
+
+#[test]
+fn an_old_kubelet_conf_shows_its_embedded_certificate() {
+    let tree = Tree::new();
+    let old = leaf(&tree.ca, "system:node:node-1", 5);
+    tree.write("/etc/kubernetes/kubelet.conf", tree.kubeconfig(&old));
+    let inventory = tree.observe();
+    let config = inventory.entry("kubelet.conf").unwrap();
+    assert_eq!(config.present().unwrap().leaf, old.certificate);
+    assert_eq!(config.certificate_path, config.path);
+    assert_ne!(
+        inventory
+            .entry("kubelet-client-current.pem")
+            .unwrap()
+            .present()
+            .unwrap()
+            .leaf,
+        old.certificate
+    );
+}
+
+#[test]
+fn the_name_of_the_node_comes_from_the_best_source() {
+    let tree = Tree::new();
+    tree.remove("/var/lib/kubelet/pki");
+    tree.remove("/etc/kubernetes/kubelet.conf");
+    tree.write_leaf("etcd/server", &leaf(&tree.etcd_ca, "from-etcd", 365));
+    tree.write(
+        "/var/lib/kubelet/kubeadm-flags.env",
+        "KUBELET_KUBEADM_ARGS=\"--hostname-override=From-Flag\"\n",
+    );
+    tree.write("/etc/hostname", "From-Host\n");
+    assert_eq!(tree.observe().node_name.as_deref(), Some("from-etcd"));
+    tree.remove("/etc/kubernetes/pki/etcd/server.crt");
+    assert_eq!(tree.observe().node_name.as_deref(), Some("from-flag"));
+    tree.remove("/var/lib/kubelet/kubeadm-flags.env");
+    assert_eq!(tree.observe().node_name.as_deref(), Some("from-host"));
+    tree.remove("/etc/hostname");
+    assert_eq!(tree.observe().node_name, None);
+}
+
+#[test]
+fn linked_directories_are_followed() {
+    let tree = Tree::new();
+    std::fs::create_dir_all(tree.path("/data")).unwrap();
+    std::fs::rename(tree.path("/etc/kubernetes/pki"), tree.path("/data/pki")).unwrap();
+    std::os::unix::fs::symlink("/data/pki", tree.path("/etc/kubernetes/pki")).unwrap();
+    let inventory = tree.observe();
+    assert!(
+        inventory
+            .entries
+            .iter()
+            .all(|entry| entry.present().is_some())
+    );
+    assert_eq!(
+        inventory.entry("apiserver").unwrap().path,
+        tree.path("/etc/kubernetes/pki/apiserver.crt")
+    );
+    assert_eq!(extras(&inventory), [""; 0]);
+    assert!(Path::new(&inventory.directories.certificates).is_absolute());
+}

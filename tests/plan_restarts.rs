@@ -1,0 +1,220 @@
+//! Which static pods a renewal concerns, in what order they restart, and how a plan is told.
+#![allow(clippy::unwrap_used, clippy::panic)] // what these tests are built from, too
+
+mod plan_node;
+
+use jiff::Timestamp;
+use kubecertd::config::{Config, RestartMode};
+use kubecertd::node::{CertificateState, Inventory, Signer};
+use kubecertd::plan::{Plan, PlanView, Request, plan};
+use plan_node::*;
+
+const APISERVER: &str = "apiserver";
+
+fn due(node: &Inventory, now: Timestamp) -> Plan {
+    plan(node, &Config::default(), &Request::Due, now).unwrap()
+}
+
+fn restarts(node: &Inventory, names: &[&str]) -> Plan {
+    let names = names.iter().map(|name| (*name).to_owned()).collect();
+    plan(
+        node,
+        &Config::default(),
+        &Request::Named {
+            names,
+            force: false,
+        },
+        now(),
+    )
+    .unwrap()
+}
+
+fn waves(waves: &[&[&str]]) -> Vec<Vec<String>> {
+    waves
+        .iter()
+        .map(|wave| wave.iter().map(|name| (*name).to_owned()).collect())
+        .collect()
+}
+
+#[test]
+fn pods_are_affected_by_the_files_they_use() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    add_pod(
+        &mut node,
+        "kube-vip",
+        false,
+        &[],
+        &["/etc/kubernetes/admin.conf"],
+    );
+    add_pod(&mut node, "exporter", false, &[], &["/etc/kubernetes/pki"]);
+    let affected = |name: &str| -> Vec<String> {
+        restarts(&node, &[name])
+            .affected
+            .into_iter()
+            .map(|pod| pod.component)
+            .collect()
+    };
+    assert_eq!(affected("etcd-server"), ["etcd", "exporter"]);
+    assert_eq!(affected("etcd-healthcheck-client"), ["exporter"]);
+    assert_eq!(affected(APISERVER), ["kube-apiserver", "exporter"]);
+    assert_eq!(affected("admin.conf"), ["kube-vip"]);
+    assert_eq!(affected("scheduler.conf"), ["kube-scheduler"]);
+    assert!(affected("super-admin.conf").is_empty());
+}
+
+#[test]
+fn only_kubeconfigs_restart_only_their_holders_together() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    let plan = restarts(&node, &["controller-manager.conf", "scheduler.conf"]);
+    assert_eq!(plan.restarts.len(), 1);
+    let group = &plan.restarts[0];
+    assert_eq!(
+        group.out,
+        waves(&[&["kube-controller-manager", "kube-scheduler"]])
+    );
+    assert_eq!(group.back, group.out);
+    assert!(group.held_out.is_empty());
+    assert_eq!(
+        restarts(&node, &["scheduler.conf"]).restarts[0].out,
+        waves(&[&["kube-scheduler"]])
+    );
+}
+
+#[test]
+fn the_api_server_takes_its_clients_with_it_and_etcd_the_api_server() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    add_pod(
+        &mut node,
+        "kube-vip",
+        false,
+        &[],
+        &["/etc/kubernetes/admin.conf"],
+    );
+    let api = &restarts(&node, &[APISERVER, "scheduler.conf", "admin.conf"]).restarts;
+    assert_eq!(api.len(), 2);
+    assert_eq!(
+        api[0].out,
+        waves(&[
+            &["kube-controller-manager", "kube-scheduler"],
+            &["kube-apiserver"]
+        ])
+    );
+    assert_eq!(
+        api[0].back,
+        waves(&[
+            &["kube-apiserver"],
+            &["kube-controller-manager", "kube-scheduler"]
+        ])
+    );
+    assert_eq!(api[0].held_out, ["kube-controller-manager"]);
+    assert_eq!(api[1].out, waves(&[&["kube-vip"]]));
+
+    let etcd = &restarts(&node, &["etcd-peer"]).restarts;
+    assert_eq!(etcd.len(), 1);
+    assert_eq!(
+        etcd[0].out,
+        waves(&[
+            &["kube-controller-manager", "kube-scheduler"],
+            &["kube-apiserver"],
+            &["etcd"]
+        ])
+    );
+    assert_eq!(etcd[0].back.first(), Some(&vec!["etcd".to_owned()]));
+    assert_eq!(
+        etcd[0].held_out,
+        [
+            "kube-controller-manager",
+            "kube-scheduler",
+            "kube-apiserver"
+        ]
+    );
+    assert_eq!(
+        etcd[0].manifests[3].1.to_str(),
+        Some("/etc/kubernetes/manifests/etcd.yaml")
+    );
+
+    // A node with nothing but etcd.
+    node.static_pods.retain(|pod| pod.component() == "etcd");
+    assert_eq!(
+        restarts(&node, &["etcd-peer"]).restarts[0].out,
+        waves(&[&["etcd"]])
+    );
+    assert!(restarts(&node, &["admin.conf"]).restarts.is_empty());
+}
+
+#[test]
+fn with_mode_none_the_affected_are_told_but_not_restarted() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    let mut config = Config::default();
+    config.restart.mode = RestartMode::None;
+    let plan = plan(&node, &config, &Request::All { force: false }, now()).unwrap();
+    assert_eq!(plan.affected.len(), 4);
+    assert!(plan.restarts.is_empty());
+    assert!(
+        PlanView::from(&plan)
+            .to_table()
+            .contains("None of them is restarted.")
+    );
+}
+
+fn telling_node() -> Inventory {
+    let mut node = node_with(&[APISERVER, "etcd-peer", "scheduler.conf", "super-admin.conf"]);
+    add_kubeadm_pods(&mut node);
+    present_mut(&mut node, APISERVER).leaf.not_after = after(20 * DAY);
+    present_mut(&mut node, "etcd-peer").signer = Signer::Foreign("CN=Corp CA".to_owned());
+    set_state(&mut node, "super-admin.conf", CertificateState::Missing);
+    node
+}
+
+#[test]
+fn the_table_tells_what_when_why_and_which_pods() {
+    let table = PlanView::from(&due(&telling_node(), now())).to_table();
+    assert_eq!(
+        table,
+        "\
+CERTIFICATE        EXPIRES                  RENEWAL DUE              ACTION   WHY
+apiserver          Jun 21, 2026 00:00 UTC   May 22, 2026 00:00 UTC   renew    its time for renewal has come
+etcd-peer          Nov 30, 2026 12:00 UTC                            leave    issued by CN=Corp CA and not by this node's CA, so it is not overwritten; renew it with its issuer
+scheduler.conf     Nov 30, 2026 12:00 UTC   Oct 31, 2026 12:00 UTC   wait
+super-admin.conf                                                     leave    there is no such file; normal for super-admin.conf on a joined node, any other is made by kubeadm init phase certs or kubeconfig
+
+STATIC POD       USES
+kube-apiserver   apiserver
+
+Restart: out kube-controller-manager and kube-scheduler, then kube-apiserver; back kube-apiserver, then kube-controller-manager and kube-scheduler
+         (kube-controller-manager, kube-scheduler only because the API is away meanwhile)
+
+Next: Oct 31, 2026 12:00 UTC, scheduler.conf
+"
+    );
+}
+
+#[test]
+fn the_json_has_a_fixed_shape() {
+    let view = serde_json::to_value(PlanView::from(&due(&telling_node(), now()))).unwrap();
+    assert_eq!(view["apiVersion"], "kubecertd/v1alpha1");
+    assert_eq!(view["kind"], "Plan");
+    assert_eq!(view["at"], "2026-06-01T00:00:00Z");
+    assert_eq!(
+        view["certificates"][0],
+        serde_json::json!({
+            "name": "apiserver",
+            "authority": "ca",
+            "notAfter": "2026-06-21T00:00:00Z",
+            "dueAt": "2026-05-22T00:00:00Z",
+            "action": "renew",
+            "reason": "due",
+            "message": "its time for renewal has come",
+        })
+    );
+    assert_eq!(view["certificates"][1]["reason"], "foreign-issuer");
+    assert_eq!(view["certificates"][2]["reason"], serde_json::Value::Null);
+    assert_eq!(view["affectedPods"][0]["component"], "kube-apiserver");
+    assert_eq!(view["restarts"][0]["out"][1][0], "kube-apiserver");
+    assert_eq!(view["restarts"][0]["heldOut"][0], "kube-controller-manager");
+    assert_eq!(view["nextDue"]["name"], "scheduler.conf");
+}
