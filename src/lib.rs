@@ -10,7 +10,10 @@
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
 
 pub mod config;
+pub mod issuer;
 pub mod node;
 pub mod pki;
 pub mod plan;
+pub mod report;
 pub mod root;
+pub mod transaction;

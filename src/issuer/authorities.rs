@@ -1,0 +1,104 @@
+//! The authorities of this node, read once for all that they are to sign.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{IssuanceError, Wanted};
+use crate::node::{Authority, Inventory, read_bounded};
+use crate::pki::{
+    AuthorityName, Certificate, CertificateAuthority, IssueError, PrivateKey, certificates_from_pem,
+};
+
+/// An authority that is ready to sign.
+pub(super) struct LoadedAuthority {
+    /// The certificate whose key is here, and that key.
+    pub(super) signing: CertificateAuthority,
+    /// Every certificate of the authority's file: what those who are shown a leaf trust.
+    pub(super) trusted: Vec<Certificate>,
+}
+
+/// Every authority needed, or what is wrong with its file.
+pub(super) struct Authorities(BTreeMap<AuthorityName, Result<LoadedAuthority, Unusable>>);
+
+/// A file that keeps an authority from signing, kept as text since several entries may have to report it.
+struct Unusable {
+    path: PathBuf,
+    reason: String,
+}
+
+impl Authorities {
+    /// Reads those that the wanted entries name.
+    pub(super) fn load(inventory: &Inventory, wanted: &[Wanted]) -> Self {
+        let mut loaded = BTreeMap::new();
+        let entries = wanted
+            .iter()
+            .filter_map(|wanted| inventory.entry(&wanted.name));
+        for name in entries.filter_map(|entry| entry.authority) {
+            if let Some(authority) = inventory.authority(name) {
+                loaded.entry(name).or_insert_with(|| load(authority));
+            }
+        }
+        Self(loaded)
+    }
+
+    /// The authority of that name.
+    pub(super) fn loaded(&self, name: AuthorityName) -> Result<&LoadedAuthority, IssuanceError> {
+        match self.0.get(&name) {
+            Some(Ok(authority)) => Ok(authority),
+            Some(Err(unusable)) => Err(IssuanceError::Authority {
+                path: unusable.path.clone(),
+                reason: unusable.reason.clone(),
+            }),
+            None => Err(IssuanceError::Authority {
+                path: PathBuf::from(format!("{}.crt", name.base())),
+                reason: format!("this node has no authority {name}"),
+            }),
+        }
+    }
+}
+
+fn load(authority: &Authority) -> Result<LoadedAuthority, Unusable> {
+    let certificate_path = authority.certificate_path.as_path();
+    let key_path = authority.key_path.as_path();
+    let text = read(
+        certificate_path,
+        "the authority's certificate is not on this node",
+    )?;
+    let trusted =
+        certificates_from_pem(&text).map_err(|error| unusable(certificate_path, &error))?;
+    let text = read(
+        key_path,
+        "the authority's key is not on this node (an external CA); renew its certificates where the key is",
+    )?;
+    let key = PrivateKey::from_pem(&text).map_err(|error| unusable(key_path, &error))?;
+    let signing = CertificateAuthority::new(&trusted, key).map_err(|error| match error {
+        IssueError::AuthorityKeyMismatch { .. } => unusable(
+            key_path,
+            &format!(
+                "{error} in {}; put back the two files that belong together",
+                certificate_path.display()
+            ),
+        ),
+        error => unusable(certificate_path, &error),
+    })?;
+    Ok(LoadedAuthority { signing, trusted })
+}
+
+fn read(path: &Path, missing: &str) -> Result<Zeroizing<Vec<u8>>, Unusable> {
+    read_bounded(path)
+        .map(Zeroizing::new)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => unusable(path, &missing),
+            _ => unusable(path, &error),
+        })
+}
+
+fn unusable(path: &Path, reason: &dyn std::fmt::Display) -> Unusable {
+    Unusable {
+        path: path.to_owned(),
+        reason: reason.to_string(),
+    }
+}

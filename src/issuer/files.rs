@@ -1,0 +1,139 @@
+//! The files that a new certificate goes into.
+
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::{IssuanceError, Issued, kubeconfig};
+use crate::node::{Entry, Inventory, Kubeconfig};
+use crate::pki::certificates_to_pem;
+
+/// The new contents of one file.
+pub struct Replacement {
+    /// The certificate it belongs to, by name; files of one name are put in place next to each other.
+    pub name: String,
+    /// The file; a symbolic link is followed, not replaced.
+    pub path: PathBuf,
+    /// Its whole new contents.
+    pub contents: Zeroizing<Vec<u8>>,
+    /// The mode if the file does not exist yet: 0600 for keys and kubeconfigs, 0644 for certificates, as kubeadm's.
+    pub mode_if_new: u32,
+}
+
+impl std::fmt::Debug for Replacement {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Replacement")
+            .field("name", &self.name)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The new contents of every file of a certificate: key first, then certificate; one file for a kubeconfig with embedded
+/// data, the referenced files for one that refers to them. A key file whose key was reused is left as it is.
+///
+/// # Errors
+/// When a kubeconfig cannot be edited in place.
+pub fn replacements(
+    inventory: &Inventory,
+    issued: &Issued,
+) -> Result<Vec<Replacement>, IssuanceError> {
+    let Some(entry) = inventory.entry(&issued.name) else {
+        return Err(IssuanceError::NotRenewable {
+            name: issued.name.clone(),
+            reason: "there is no certificate of that name on this node".to_owned(),
+        });
+    };
+    let edit = |reason: String| IssuanceError::Edit {
+        name: entry.name.clone(),
+        path: entry.path.clone(),
+        reason,
+    };
+    let Some(key_path) = &entry.key_path else {
+        return Err(edit("it is not known where its key belongs".to_owned()));
+    };
+    let key_pem = issued
+        .key
+        .to_pem()
+        .map_err(|error| edit(error.to_string()))?;
+    let certificate_pem =
+        certificates_to_pem(std::iter::once(&issued.certificate).chain(&issued.chain));
+
+    if !kubeconfig::is_kubeconfig(entry) {
+        return Ok(in_files(
+            entry,
+            key_path,
+            issued,
+            &certificate_pem,
+            &key_pem,
+        ));
+    }
+    match (
+        entry.certificate_path == entry.path,
+        *key_path == entry.path,
+    ) {
+        (true, true) => {
+            let contents = kubeconfig::read(&entry.path)
+                .and_then(|text| {
+                    Kubeconfig::replace_credentials(&text, &certificate_pem, &key_pem)
+                        .map_err(|error| error.to_string())
+                })
+                .map_err(edit)?;
+            Ok(vec![replacement(
+                entry,
+                &entry.path,
+                &[contents.as_str()],
+                SECRET,
+            )])
+        }
+        (false, false) => Ok(in_files(entry, key_path, issued, &certificate_pem, &key_pem)),
+        _ => Err(edit(
+            "of certificate and key one is embedded and the other in a file; put both in the same way"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Mode of a new file that holds a key.
+const SECRET: u32 = 0o600;
+
+/// Mode of a new file that holds only certificates.
+const PUBLIC: u32 = 0o644;
+
+fn in_files(
+    entry: &Entry,
+    key_path: &Path,
+    issued: &Issued,
+    certificate_pem: &str,
+    key_pem: &str,
+) -> Vec<Replacement> {
+    let certificate_path = entry.certificate_path.as_path();
+    if certificate_path == key_path {
+        // As the kubelet's own: the certificates, then the key.
+        return vec![replacement(
+            entry,
+            key_path,
+            &[certificate_pem, key_pem],
+            SECRET,
+        )];
+    }
+    let certificate = replacement(entry, certificate_path, &[certificate_pem], PUBLIC);
+    if issued.key.matches(&issued.old) {
+        return vec![certificate];
+    }
+    vec![
+        replacement(entry, key_path, &[key_pem], SECRET),
+        certificate,
+    ]
+}
+
+fn replacement(entry: &Entry, path: &Path, parts: &[&str], mode_if_new: u32) -> Replacement {
+    Replacement {
+        name: entry.name.clone(),
+        path: path.to_owned(),
+        // concat() allocates once, so no part of a key is left behind by growing.
+        contents: Zeroizing::new(parts.concat().into_bytes()),
+        mode_if_new,
+    }
+}

@@ -1,0 +1,287 @@
+//! Issuing with the CA keys on disk.
+
+use std::cmp::Reverse;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::authorities::{Authorities, LoadedAuthority};
+use super::old_key::old_key;
+use crate::config::{KeyPolicy, Renewal};
+use crate::node::{Entry, Inventory, Present, Signer};
+use crate::pki::{
+    Certificate, IssueError, KeyAlgorithm, PrivateKey, SuccessorError, Validity, check_stand_in,
+    check_successor, reissue,
+};
+
+/// One entry to be renewed, by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The entry's name.
+    pub name: String,
+    /// Whether the new one may end no later than the old one (`--force`).
+    pub may_end_sooner: bool,
+}
+
+/// A new certificate with its key, checked against the old one.
+#[derive(Debug)]
+pub struct Issued {
+    /// The entry's name.
+    pub name: String,
+    /// The old certificate.
+    pub old: Certificate,
+    /// The new one.
+    pub certificate: Certificate,
+    /// Further certificates of the old file that are kept behind the new one.
+    pub chain: Vec<Certificate>,
+    /// Its key.
+    pub key: PrivateKey,
+}
+
+/// Why an entry could not be issued.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuanceError {
+    /// The CA's certificate or key cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Authority {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The entry is not one that this node's authorities can renew.
+    #[error("{name}: {reason}")]
+    NotRenewable {
+        /// The entry.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The file that the new certificate belongs into cannot be edited.
+    #[error("{name}: {}: {reason}", path.display())]
+    Edit {
+        /// The entry.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// Signing failed.
+    #[error("{name}: {source}")]
+    Issue {
+        /// The entry.
+        name: String,
+        /// Why.
+        source: IssueError,
+    },
+    /// The result did not pass the check.
+    #[error("{name}: {source}")]
+    Check {
+        /// The entry.
+        name: String,
+        /// What does not hold.
+        source: SuccessorError,
+    },
+    /// The old key is to be kept, but cannot be read.
+    #[error("{name}: the old key {} is to be reused but cannot be: {reason}", path.display())]
+    OldKey {
+        /// The entry.
+        name: String,
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Makes keys on all cores and signs them. An entry that fails does not hold up the others; the results are in the order
+/// of `wanted`.
+#[must_use]
+pub fn issue(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    wanted: &[Wanted],
+    now: Timestamp,
+) -> Vec<Result<Issued, IssuanceError>> {
+    let authorities = Authorities::load(inventory, wanted);
+    let jobs: Vec<Result<Job<'_>, IssuanceError>> = wanted
+        .iter()
+        .map(|wanted| Job::new(inventory, &authorities, renewal, wanted))
+        .collect();
+    // The costly keys first, so that no core ends up alone with one of them.
+    let mut order: Vec<(usize, &Job<'_>)> = jobs
+        .iter()
+        .enumerate()
+        .filter_map(|(index, job)| Some((index, job.as_ref().ok()?)))
+        .collect();
+    order.sort_by_key(|(_, job)| Reverse(job.cost()));
+
+    let mut done = run_on_all_cores(&order, |(index, job)| (*index, job.run(now)));
+    done.sort_by_key(|(index, _)| *index);
+    let mut done = done.into_iter();
+    jobs.into_iter()
+        .filter_map(|job| match job {
+            Ok(_) => done.next().map(|(_, result)| result),
+            Err(error) => Some(Err(error)),
+        })
+        .collect()
+}
+
+/// How far back a new certificate's validity begins, so that a slightly slow clock elsewhere does no harm; as kubeadm.
+const BACKDATING: Duration = Duration::from_secs(5 * 60);
+
+/// One certificate to be made, with all that it needs.
+struct Job<'a> {
+    entry: &'a Entry,
+    present: &'a Present,
+    authority: &'a LoadedAuthority,
+    may_end_sooner: bool,
+    validity: Duration,
+    key: KeySource,
+}
+
+#[derive(Clone, Copy)]
+enum KeySource {
+    Old,
+    New(KeyAlgorithm),
+}
+
+impl<'a> Job<'a> {
+    fn new(
+        inventory: &'a Inventory,
+        authorities: &'a Authorities,
+        renewal: &Renewal,
+        wanted: &Wanted,
+    ) -> Result<Self, IssuanceError> {
+        let refuse = |reason: &str| IssuanceError::NotRenewable {
+            name: wanted.name.clone(),
+            reason: reason.to_owned(),
+        };
+        let entry = inventory
+            .entry(&wanted.name)
+            .ok_or_else(|| refuse("there is no certificate of that name on this node"))?;
+        let present = entry.present().ok_or_else(|| {
+            refuse("the old certificate is missing or unreadable, so nobody knows what to make")
+        })?;
+        match &present.signer {
+            Signer::Expected | Signer::Unknown => {}
+            Signer::Foreign(issuer) => {
+                return Err(refuse(&format!(
+                    "it was issued by {issuer} and not by an authority of this node; renew it there"
+                )));
+            }
+            Signer::SelfSigned => {
+                return Err(refuse(
+                    "it is self-signed and not by an authority of this node",
+                ));
+            }
+        }
+        let authority = entry
+            .authority
+            .ok_or_else(|| refuse("it is not known which authority is to sign it"))?;
+        Ok(Self {
+            entry,
+            present,
+            authority: authorities.loaded(authority)?,
+            may_end_sooner: wanted.may_end_sooner,
+            validity: renewal.validity,
+            key: if renewal.reuse_key {
+                KeySource::Old
+            } else {
+                KeySource::New(algorithm(renewal.key_algorithm, &present.leaf))
+            },
+        })
+    }
+
+    /// How long the key takes, by rank.
+    fn cost(&self) -> u8 {
+        match self.key {
+            KeySource::New(KeyAlgorithm::Rsa4096) => 5,
+            KeySource::New(KeyAlgorithm::Rsa3072) => 4,
+            KeySource::New(KeyAlgorithm::Rsa2048) => 3,
+            KeySource::New(KeyAlgorithm::EcdsaP384) => 2,
+            KeySource::New(KeyAlgorithm::EcdsaP256) => 1,
+            KeySource::Old => 0,
+        }
+    }
+
+    fn run(&self, now: Timestamp) -> Result<Issued, IssuanceError> {
+        let name = &self.entry.name;
+        let failed = |source: IssueError| IssuanceError::Issue {
+            name: name.clone(),
+            source,
+        };
+        let old = &self.present.leaf;
+        let key = match self.key {
+            KeySource::Old => old_key(self.entry, old)?,
+            KeySource::New(algorithm) => {
+                PrivateKey::generate(algorithm).map_err(|error| failed(error.into()))?
+            }
+        };
+        let validity = Validity {
+            not_before: now.checked_sub(BACKDATING).unwrap_or(now),
+            // A validity beyond all time is cut to the authority's anyway.
+            not_after: now.checked_add(self.validity).unwrap_or(Timestamp::MAX),
+        };
+        let certificate =
+            reissue(old, &key, &self.authority.signing, validity, now).map_err(failed)?;
+        let check = if self.may_end_sooner {
+            check_stand_in
+        } else {
+            check_successor
+        };
+        check(old, &certificate, &key, &self.authority.trusted, now).map_err(|source| {
+            IssuanceError::Check {
+                name: name.clone(),
+                source,
+            }
+        })?;
+        Ok(Issued {
+            name: name.clone(),
+            old: old.clone(),
+            certificate,
+            chain: self.present.chain.clone(),
+            key,
+        })
+    }
+}
+
+/// The algorithm of a new key. To keep what kubeadm does not make and may not even be usable (RSA-1024, P-521, Ed25519)
+/// is not possible; kubeadm's default takes its place, as kubeadm itself would do.
+fn algorithm(policy: KeyPolicy, old: &Certificate) -> KeyAlgorithm {
+    match policy {
+        KeyPolicy::Always(algorithm) => algorithm,
+        KeyPolicy::Keep => KeyAlgorithm::of_certificate(old).unwrap_or(KeyAlgorithm::Rsa2048),
+    }
+}
+
+/// Applies `work` to every item on as many threads as there are cores; the results are in no order.
+fn run_on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take_and_work = || {
+        let mut results = Vec::new();
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            results.push(work(item));
+        }
+        results
+    };
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..cores.min(items.len()))
+            .map(|_| scope.spawn(take_and_work))
+            .collect();
+        let mut results = take_and_work();
+        for other in others {
+            match other.join() {
+                Ok(more) => results.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        results
+    })
+}

@@ -1,0 +1,12 @@
+//! Turning due entries into new key material.
+//!
+//! One kind of issuer so far: the CA key on this node.
+
+mod authorities;
+mod files;
+mod kubeconfig;
+mod local_ca;
+mod old_key;
+
+pub use files::{Replacement, replacements};
+pub use local_ca::{IssuanceError, Issued, Wanted, issue};

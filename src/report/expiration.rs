@@ -1,0 +1,325 @@
+//! What `check-expiration` prints: kubeadm's table, JSON and YAML to the byte.
+
+mod document;
+mod table;
+mod yaml;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::node::{
+    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem,
+    Signer,
+};
+use crate::pki::{AuthorityName, Catalogued, Certificate, KubeconfigName};
+
+/// kubeadm's `CertificateExpirationInfo` (output.kubeadm.k8s.io/v1alpha3), with what `--all` adds.
+#[derive(Debug, Clone)]
+pub struct ExpirationInfo {
+    /// kubeadm's own, by name.
+    pub certificates: Vec<CertificateRow>,
+    /// The authorities, by name.
+    pub authorities: Vec<CertificateRow>,
+    /// With `--all`: the kubelet's and unknown ones.
+    pub others: Vec<CertificateRow>,
+    /// What could not be read or makes no sense, with the file.
+    pub problems: Vec<Problem>,
+    all: bool,
+    now: Timestamp,
+}
+
+/// One row of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRow {
+    /// kubeadm's name, or what stands for it.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// What was found.
+    pub found: Found,
+    /// The authority that is to sign it; `None` for an authority itself and for unknown certificates.
+    pub authority: Option<AuthorityName>,
+    /// Whether the authority's key is not on this node.
+    pub externally_managed: bool,
+    /// Who signed it, in words.
+    pub signed_by: String,
+    /// Whether its absence is nothing to wonder about: super-admin.conf on a joined node.
+    pub optional: bool,
+}
+
+/// What was found of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// No such file.
+    Missing,
+    /// Not usable: the reason.
+    Unreadable(String),
+    /// A certificate.
+    Expires {
+        /// When it ends itself.
+        not_after: Timestamp,
+        /// When the first of itself, its chain and its authority ends.
+        effective: Timestamp,
+    },
+}
+
+/// The answer to `--within`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Within {
+    /// What ends within the time or has ended, and when; the earliest first.
+    pub due: Vec<(String, Timestamp)>,
+    /// What could not be read, and why.
+    pub unreadable: Vec<(String, String)>,
+}
+
+impl Within {
+    /// 0: nothing is due. 1: something is. 2: something could not be read, so nobody knows; this one counts first.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        if !self.unreadable.is_empty() {
+            2
+        } else {
+            u8::from(!self.due.is_empty())
+        }
+    }
+}
+
+impl ExpirationInfo {
+    /// Gathers the rows. With `all`, also the kubelet's certificates, unknown ones and the effective expiry.
+    #[must_use]
+    pub fn new(inventory: &Inventory, now: Timestamp, all: bool) -> Self {
+        let rows = |catalogued: bool| -> Vec<CertificateRow> {
+            inventory
+                .entries
+                .iter()
+                .filter(|entry| entry.is_catalogued() == catalogued)
+                .map(|entry| certificate_row(inventory, entry))
+                .collect()
+        };
+        let mut authorities: Vec<CertificateRow> =
+            inventory.authorities.iter().map(authority_row).collect();
+        authorities.sort_by(|one, other| one.name.cmp(&other.name));
+        Self {
+            certificates: rows(true),
+            authorities,
+            others: if all { rows(false) } else { Vec::new() },
+            problems: problems(inventory, all),
+            all,
+            now,
+        }
+    }
+
+    /// The two tables; with `--all` a third, and what could not be read in a list after them.
+    #[must_use]
+    pub fn to_table(&self) -> String {
+        table::render(self)
+    }
+
+    /// kubeadm's JSON, four spaces of indentation, with a final newline.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        document::to_json(self)
+    }
+
+    /// kubeadm's YAML.
+    #[must_use]
+    pub fn to_yaml(&self) -> String {
+        yaml::render(&document::document(self))
+    }
+
+    /// What ends within the time, authorities included; with `--all` by the effective expiry. A missing certificate
+    /// counts as one that could not be read, except for super-admin.conf, which is normal.
+    #[must_use]
+    pub fn due_within(&self, within: Duration, now: Timestamp) -> Within {
+        let limit = now.saturating_add(within).unwrap_or(Timestamp::MAX);
+        let mut answer = Within::default();
+        for row in self.rows() {
+            match &row.found {
+                Found::Missing if row.optional => {}
+                Found::Missing => answer.unreadable.push((
+                    row.name.clone(),
+                    format!("{} does not exist", row.path.display()),
+                )),
+                Found::Unreadable(reason) => {
+                    answer.unreadable.push((row.name.clone(), reason.clone()));
+                }
+                Found::Expires {
+                    not_after,
+                    effective,
+                } => {
+                    let end = if self.all { *effective } else { *not_after };
+                    if end <= limit {
+                        answer.due.push((row.name.clone(), end));
+                    }
+                }
+            }
+        }
+        answer.due.sort_by_key(|(_, end)| *end);
+        answer
+    }
+
+    fn rows(&self) -> impl Iterator<Item = &CertificateRow> {
+        self.certificates
+            .iter()
+            .chain(&self.authorities)
+            .chain(&self.others)
+    }
+
+    fn residual(&self, end: Timestamp) -> SignedDuration {
+        end.duration_since(self.now)
+    }
+}
+
+fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
+    let authority = entry.authority.and_then(|name| inventory.authority(name));
+    let found = match &entry.state {
+        CertificateState::Missing => Found::Missing,
+        CertificateState::Unreadable(problem) => Found::Unreadable(in_full(problem)),
+        CertificateState::Present(present) => Found::Expires {
+            not_after: present.leaf.not_after,
+            effective: present.effective_not_after(signing_certificate(present, authority)),
+        },
+    };
+    CertificateRow {
+        name: entry.name.clone(),
+        path: entry.path.clone(),
+        found,
+        authority: entry.authority,
+        externally_managed: authority.is_some_and(Authority::is_external),
+        signed_by: entry
+            .present()
+            .map(|present| signed_by(&present.signer, entry.authority))
+            .unwrap_or_default(),
+        optional: entry.kind
+            == crate::node::EntryKind::Catalogued(Catalogued::Kubeconfig(
+                KubeconfigName::SuperAdmin,
+            )),
+    }
+}
+
+fn authority_row(authority: &Authority) -> CertificateRow {
+    let found = match &authority.state {
+        AuthorityState::Missing => Found::Missing,
+        AuthorityState::Unreadable(problem) => Found::Unreadable(in_full(problem)),
+        AuthorityState::Present { .. } => match authority.certificate() {
+            Some(certificate) => Found::Expires {
+                not_after: certificate.not_after,
+                effective: certificate.not_after,
+            },
+            None => Found::Missing,
+        },
+    };
+    CertificateRow {
+        name: authority.name.name().to_owned(),
+        path: authority.certificate_path.clone(),
+        found,
+        authority: None,
+        externally_managed: authority.is_external(),
+        signed_by: authority
+            .certificate()
+            .map(|certificate| {
+                if certificate.is_self_signed() {
+                    "itself".to_owned()
+                } else {
+                    certificate.issuer.clone()
+                }
+            })
+            .unwrap_or_default(),
+        optional: false,
+    }
+}
+
+/// The certificate of the authority's file that signed it; the first where none did, but only if one should have.
+fn signing_certificate<'a>(
+    present: &Present,
+    authority: Option<&'a Authority>,
+) -> Option<&'a Certificate> {
+    if present.signer != Signer::Expected {
+        return None;
+    }
+    authority?
+        .certificates()?
+        .iter()
+        .find(|certificate| present.leaf.is_signed_by(certificate))
+}
+
+fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {
+    match signer {
+        Signer::Expected => authority
+            .map(|name| name.name().to_owned())
+            .unwrap_or_default(),
+        Signer::Foreign(issuer) => issuer.clone(),
+        Signer::SelfSigned => "itself".to_owned(),
+        Signer::Unknown => "unknown".to_owned(),
+    }
+}
+
+/// Everything that is wrong: certificates, keys, authorities, then the rest.
+fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for entry in &inventory.entries {
+        if !all && !entry.is_catalogued() {
+            continue;
+        }
+        match &entry.state {
+            CertificateState::Missing => {}
+            CertificateState::Unreadable(problem) => problems.push(problem.clone()),
+            CertificateState::Present(present) => {
+                // Nobody promised a key beside an unknown certificate.
+                if let Some(path) = &entry.key_path
+                    && let Some(problem) = key_problem(path, &present.key, !entry.is_catalogued())
+                {
+                    problems.push(problem);
+                }
+            }
+        }
+    }
+    for authority in &inventory.authorities {
+        match &authority.state {
+            AuthorityState::Missing => {}
+            AuthorityState::Unreadable(problem) => problems.push(problem.clone()),
+            AuthorityState::Present { key, .. } => {
+                problems.extend(key_problem(&authority.key_path, key, true));
+            }
+        }
+    }
+    let service_account = &inventory.service_account;
+    problems.extend(match &service_account.key {
+        KeyState::Mismatched => Some(Problem {
+            path: service_account.public_key_path.clone(),
+            reason: format!(
+                "is not the public half of {}; restore both from one backup",
+                service_account.key_path.display()
+            ),
+        }),
+        key => key_problem(&service_account.key_path, key, true),
+    });
+    problems.extend(inventory.problems.iter().cloned());
+    let mut seen = std::collections::HashSet::new();
+    problems.retain(|problem| seen.insert((problem.path.clone(), problem.reason.clone())));
+    problems
+}
+
+fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> Option<Problem> {
+    let reason = match key {
+        KeyState::Matching(_) => return None,
+        KeyState::Missing if may_be_missing => return None,
+        KeyState::Missing => {
+            "the key is missing, so nothing can use the certificate; renewing makes both anew"
+        }
+        KeyState::Mismatched => {
+            "the key does not belong to the certificate; restore both from one backup, or renew"
+        }
+        KeyState::Unreadable(problem) => return Some(problem.clone()),
+    };
+    Some(Problem {
+        path: path.to_path_buf(),
+        reason: reason.to_owned(),
+    })
+}
+
+fn in_full(problem: &Problem) -> String {
+    format!("{}: {}", problem.path.display(), problem.reason)
+}

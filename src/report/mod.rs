@@ -1,0 +1,14 @@
+//! What is told to people and machines: the expiration table, the status file, the history.
+
+mod duration;
+mod expiration;
+mod history;
+mod status;
+
+pub use duration::{human_duration, in_words};
+pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
+pub use history::{History, HistoryError, Receipt, RenewedCertificate};
+pub use status::{
+    CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,
+    status_file, write_status,
+};

@@ -1,0 +1,184 @@
+//! The status file: what the daemon knows, for `kubecertd status` and for scripts.
+
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::root::Root;
+use crate::transaction::{TransactionError, write_atomically};
+
+/// What the daemon last knew. `/run/kubecertd/status.json`, rewritten at every change.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// kubecertd's version.
+    pub version: String,
+    /// The daemon's process id.
+    pub pid: u32,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// When this was written.
+    pub updated: Timestamp,
+    /// In one word.
+    pub state: State,
+    /// The same sentence as in `systemctl status`.
+    pub message: String,
+    /// What is done next, and when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next: Option<Next>,
+    /// Every certificate that the daemon knows.
+    pub certificates: Vec<CertificateStatus>,
+    /// How the last operation since the daemon's start ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_operation: Option<LastOperation>,
+    /// What went wrong last and when it is tried again; absent when all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Failure>,
+    /// Files that cannot be read and the like, one sentence each.
+    pub problems: Vec<String>,
+}
+
+/// What the daemon is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum State {
+    /// Nothing is due.
+    Waiting,
+    /// An operation is running.
+    Renewing,
+    /// The last attempt failed; it is tried again.
+    Failing,
+    /// The daemon has ended.
+    Stopped,
+}
+
+/// The next renewal.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Next {
+    /// When it is due.
+    pub at: Timestamp,
+    /// The certificate due first.
+    pub certificate: String,
+}
+
+/// One certificate's line.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertificateStatus {
+    /// Its name.
+    pub name: String,
+    /// When it ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_after: Option<Timestamp>,
+    /// When its renewal is due; absent where nobody here renews it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_at: Option<Timestamp>,
+    /// `wait`, `renew` or `leave`.
+    pub action: String,
+    /// Why, in words; empty when there is nothing to say.
+    pub reason: String,
+}
+
+/// The last operation.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LastOperation {
+    /// Its id.
+    pub id: String,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// How, in one sentence.
+    pub summary: String,
+}
+
+/// A failure that is tried again.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    /// What went wrong.
+    pub reason: String,
+    /// How often in a row.
+    pub attempts: u32,
+    /// When it is tried again.
+    pub retry_at: Timestamp,
+}
+
+/// `/run/kubecertd/status.json` under the root.
+#[must_use]
+pub fn status_file(root: &Root) -> PathBuf {
+    root.join("/run/kubecertd/status.json")
+}
+
+/// Writes the status file (0644: it holds no secret), making its directory where systemd has not.
+///
+/// # Errors
+/// [`TransactionError::File`].
+pub fn write_status(root: &Root, status: &Status) -> Result<(), TransactionError> {
+    let path = status_file(root);
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory).map_err(|source| TransactionError::File {
+            path: directory.to_path_buf(),
+            action: "could not be made",
+            source,
+        })?;
+    }
+    let text = serde_json::to_vec_pretty(status).map_err(|error| TransactionError::File {
+        path: path.clone(),
+        action: "could not be written as JSON",
+        source: error.into(),
+    })?;
+    write_atomically(&path, &text, 0o644)
+}
+
+/// Why there is no status to show.
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    /// The daemon has not written one since the machine started.
+    #[error("kubecertd is not running on this node; see `systemctl status kubecertd`")]
+    NeverWritten,
+    /// The file is there but cannot be read.
+    #[error("{}: {reason}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Reads the status file.
+///
+/// # Errors
+/// [`StatusError`].
+pub fn read_status(root: &Root) -> Result<Status, StatusError> {
+    let path = status_file(root);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(StatusError::NeverWritten);
+        }
+        Err(error) => return Err(unreadable(&path, &error)),
+    };
+    serde_json::from_slice(&text).map_err(|error| unreadable(&path, &error))
+}
+
+fn unreadable(path: &Path, reason: &dyn std::fmt::Display) -> StatusError {
+    StatusError::Unreadable {
+        path: path.to_path_buf(),
+        reason: reason.to_string(),
+    }
+}
+
+impl Status {
+    /// Whether the process that wrote this still runs.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        let Ok(pid) = i32::try_from(self.pid) else {
+            return false;
+        };
+        self.state != State::Stopped
+            && !matches!(
+                nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None),
+                Err(nix::errno::Errno::ESRCH)
+            )
+    }
+}

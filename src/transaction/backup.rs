@@ -1,0 +1,326 @@
+//! Backups: a copy of every file before it changes, with all that it has besides its contents.
+//!
+//! Always copies: a hard link to a live certificate blinds the API server's watch on it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::attributes::Attributes;
+use super::{Store, TransactionError, durable, write};
+
+/// The file in each generation that says what is in it.
+const INDEX: &str = "index.json";
+
+/// Where manifests go that were out while a newer one was put in their place.
+const SUPERSEDED: &str = "manifests-superseded";
+
+/// What one operation backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// The operation's id.
+    pub id: String,
+    /// When its first file was backed up.
+    pub created: Timestamp,
+    /// Bytes on disk, all files together.
+    pub size: u64,
+    /// The files.
+    pub files: Vec<BackedUpFile>,
+}
+
+/// One file of a backup, as it was before the operation.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BackedUpFile {
+    /// The node's path; the copy lies under the same path in the generation's directory.
+    pub path: PathBuf,
+    /// The certificate it belongs to; `None` for a manifest.
+    pub certificate: Option<String>,
+    /// What it held; `None` where there was no file.
+    pub contents: Option<BackedUpContents>,
+}
+
+/// What a file held and had.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BackedUpContents {
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+    /// Owner, mode and so on.
+    pub attributes: Attributes,
+}
+
+/// A generation that is being made or read back.
+#[derive(Debug)]
+pub(super) struct Backup {
+    directory: PathBuf,
+    index: Index,
+}
+
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct Index {
+    id: String,
+    created: Timestamp,
+    files: Vec<BackedUpFile>,
+}
+
+/// All generations, oldest first. One whose index is damaged is left out, and logged.
+///
+/// # Errors
+/// When the backups cannot be listed.
+pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
+    let mut generations = Vec::new();
+    for name in durable::names_in(&store.backups())? {
+        let directory = store.backups().join(&name);
+        match read_index(&directory) {
+            Ok(Some(index)) => generations.push(Generation {
+                id: index.id,
+                created: index.created,
+                size: size_of(&directory)?,
+                files: index.files,
+            }),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a backup is not listed"),
+        }
+    }
+    generations.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+    Ok(generations)
+}
+
+impl Backup {
+    /// The generation of an operation, new or begun before.
+    pub(super) fn open(store: &Store, id: &str) -> Result<Self, TransactionError> {
+        let directory = store.backups().join(id);
+        let index = read_index(&directory)?.unwrap_or_else(|| Index {
+            id: id.to_owned(),
+            created: Timestamp::now(),
+            files: Vec::new(),
+        });
+        Ok(Self { directory, index })
+    }
+
+    /// Copies a file in. It must still have the digest, or still be absent. Gives the paths to be flushed.
+    pub(super) fn copy_in(
+        &mut self,
+        from: &Path,
+        node_path: &Path,
+        certificate: Option<&str>,
+        digest: Option<&str>,
+    ) -> Result<Vec<PathBuf>, TransactionError> {
+        let unreadable = || TransactionError::file(from, "could not be backed up");
+        let changed = || TransactionError::Changed {
+            path: from.to_path_buf(),
+        };
+        let mut written = self.make_directories(node_path)?;
+        let contents = match durable::open_regular(from).map_err(unreadable())? {
+            None if digest.is_none() => None,
+            None => return Err(changed()),
+            Some(mut old) => {
+                let attributes = Attributes::of(&old).map_err(unreadable())?;
+                if self.holds(node_path, digest, &attributes) {
+                    return Ok(Vec::new());
+                }
+                let copy = self.copy_of(node_path);
+                // A manifest may have been out before in this operation.
+                durable::remove_if_there(&copy)?;
+                let (sha256, size) = durable::create_private(&copy)
+                    .and_then(|mut new| durable::copy_hashed(&mut old, &mut new))
+                    .map_err(unreadable())?;
+                if digest != Some(sha256.as_str()) {
+                    return Err(changed());
+                }
+                written.push(copy);
+                Some(BackedUpContents {
+                    sha256,
+                    size,
+                    attributes,
+                })
+            }
+        };
+        self.index.files.retain(|file| file.path != node_path);
+        self.index.files.push(BackedUpFile {
+            path: node_path.to_path_buf(),
+            certificate: certificate.map(str::to_owned),
+            contents,
+        });
+        Ok(written)
+    }
+
+    /// Writes the index, durably; everything in it must have been flushed.
+    pub(super) fn seal(&self) -> Result<(), TransactionError> {
+        durable::make_private_directory(&self.directory)?;
+        let path = self.directory.join(INDEX);
+        let text = serde_json::to_vec_pretty(&self.index)
+            .map_err(io::Error::from)
+            .map_err(TransactionError::file(&path, "could not be written"))?;
+        write::write_atomically(&path, &text, 0o600)
+    }
+
+    /// Copies a file out to a free name, with everything it had. The caller flushes it.
+    pub(super) fn copy_out(&self, node_path: &Path, to: &Path) -> Result<(), TransactionError> {
+        let copy = self.copy_of(node_path);
+        let damaged = |reason: &str| {
+            TransactionError::file(&copy, "cannot be put back")(io::Error::new(
+                io::ErrorKind::InvalidData,
+                reason,
+            ))
+        };
+        let contents = self
+            .file(node_path)
+            .and_then(|file| file.contents.as_ref())
+            .ok_or_else(|| damaged("it is not in the backup's index"))?;
+        let mut old = durable::open_regular(&copy)
+            .map_err(TransactionError::file(&copy, "could not be read"))?
+            .ok_or_else(|| damaged("it is missing from the backup"))?;
+        let digest = durable::create_private(to)
+            .and_then(|mut new| {
+                let (digest, _) = durable::copy_hashed(&mut old, &mut new)?;
+                contents.attributes.give_to(&new)?;
+                contents.attributes.give_time_to(&new)?;
+                Ok(digest)
+            })
+            .map_err(TransactionError::file(to, "could not be written"))
+            .and_then(|digest| {
+                if digest == contents.sha256 {
+                    Ok(())
+                } else {
+                    Err(damaged("it is not what was backed up"))
+                }
+            });
+        if digest.is_err() {
+            write::discard(to);
+        }
+        digest
+    }
+
+    /// What the index says about a file.
+    pub(super) fn file(&self, node_path: &Path) -> Option<&BackedUpFile> {
+        self.index.files.iter().find(|file| file.path == node_path)
+    }
+
+    fn holds(&self, node_path: &Path, digest: Option<&str>, attributes: &Attributes) -> bool {
+        let held = self.file(node_path).and_then(|file| file.contents.as_ref());
+        held.is_some_and(|held| {
+            Some(held.sha256.as_str()) == digest && held.attributes == *attributes
+        })
+    }
+
+    /// Makes the directories above a file's copy, mode 0700. Gives those that have to be flushed.
+    fn make_directories(&self, node_path: &Path) -> Result<Vec<PathBuf>, TransactionError> {
+        let mut directory = self.directory.clone();
+        durable::make_unflushed_directory(&directory)?;
+        let mut made = vec![directory.clone()];
+        made.extend(directory.parent().map(Path::to_path_buf));
+        let parents = node_path.parent().unwrap_or(Path::new("/"));
+        for component in parents.components() {
+            if let Component::Normal(name) = component {
+                directory.push(name);
+                durable::make_unflushed_directory(&directory)?;
+                made.push(directory.clone());
+            }
+        }
+        Ok(made)
+    }
+
+    fn copy_of(&self, node_path: &Path) -> PathBuf {
+        self.directory
+            .join(node_path.strip_prefix("/").unwrap_or(node_path))
+    }
+}
+
+/// Where a superseded manifest of an operation is kept, made if needed.
+pub(super) fn superseded_directory(store: &Store, id: &str) -> Result<PathBuf, TransactionError> {
+    let generation = store.backups().join(id);
+    let directory = generation.join(SUPERSEDED);
+    durable::make_private_directory(&generation)?;
+    durable::make_private_directory(&directory)?;
+    Ok(directory)
+}
+
+/// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one
+/// nor one of an operation in flight. What an interrupted removal left goes as well.
+pub(super) fn prune(store: &Store, keep: usize, max_bytes: u64) -> Result<(), TransactionError> {
+    let in_flight = store.in_flight()?;
+    let generations = generations(store)?;
+    let mut count = generations.len();
+    let mut bytes: u64 = generations.iter().map(|generation| generation.size).sum();
+    for generation in &generations {
+        if count <= 1 || (count <= keep && bytes <= max_bytes) {
+            break;
+        }
+        if in_flight.contains(&generation.id) {
+            continue;
+        }
+        remove(store, &generation.id)?;
+        count -= 1;
+        bytes -= generation.size;
+    }
+    for name in durable::names_in(&store.backups())? {
+        let directory = store.backups().join(&name);
+        let Some(id) = name.to_str() else { continue };
+        let is_remnant = matches!(durable::exists(&directory.join(INDEX)), Ok(false));
+        if is_remnant && directory.is_dir() && !in_flight.iter().any(|flying| flying == id) {
+            remove(store, id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a generation, its index first, so that half of one is never taken for a whole.
+pub(super) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
+    let directory = store.backups().join(id);
+    if durable::remove_if_there(&directory.join(INDEX))? {
+        durable::sync_directory(&directory)?;
+    }
+    match std::fs::remove_dir_all(&directory) {
+        Ok(()) => durable::sync_directory(&store.backups()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(TransactionError::file(&directory, "could not be removed")(
+            error,
+        )),
+    }
+}
+
+/// Removes the generation of an operation if it backed up nothing.
+pub(super) fn remove_if_empty(store: &Store, id: &str) -> Result<(), TransactionError> {
+    let directory = store.backups().join(id);
+    let is_empty = match read_index(&directory)? {
+        Some(index) => index.files.is_empty(),
+        None => durable::names_in(&directory)?.is_empty(),
+    };
+    if is_empty { remove(store, id) } else { Ok(()) }
+}
+
+fn read_index(directory: &Path) -> Result<Option<Index>, TransactionError> {
+    let path = directory.join(INDEX);
+    let read = durable::open_regular(&path).and_then(|file: Option<File>| {
+        let Some(file) = file else {
+            return Ok(None);
+        };
+        serde_json::from_reader(io::BufReader::new(file))
+            .map(Some)
+            .map_err(io::Error::from)
+    });
+    match read {
+        // A plain file among the generations.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+        read => read.map_err(TransactionError::file(&path, "could not be read")),
+    }
+}
+
+fn size_of(directory: &Path) -> Result<u64, TransactionError> {
+    let mut size = 0;
+    for name in durable::names_in(directory)? {
+        let path = directory.join(name);
+        let metadata = std::fs::symlink_metadata(&path)
+            .map_err(TransactionError::file(&path, "could not be looked at"))?;
+        size += if metadata.is_dir() {
+            size_of(&path)?
+        } else {
+            metadata.len()
+        };
+    }
+    Ok(size)
+}

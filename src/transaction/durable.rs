@@ -1,0 +1,251 @@
+//! The few things done to a file system here, each so that a power cut leaves it done or not done.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this is where renames are made safe: journalled by the callers, followed by an fsync"
+)]
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{Context, SHA256};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use zeroize::Zeroizing;
+
+use super::TransactionError;
+
+/// Threads that flush: one journal commit of the file system then covers several files, and four already give most
+/// of what there is to gain.
+const FLUSHERS: usize = 4;
+
+/// Flushes a directory: the names in it are then durable.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), TransactionError> {
+    File::open(directory)
+        .and_then(|opened| opened.sync_all())
+        .map_err(TransactionError::file(
+            directory,
+            "could not be flushed to disk",
+        ))
+}
+
+/// Flushes files and directories, several at a time.
+pub(super) fn sync_all(paths: &[PathBuf]) -> Result<(), TransactionError> {
+    let share = paths.len().div_ceil(FLUSHERS).max(1);
+    let mut shares = paths.chunks(share);
+    let own = shares.next().unwrap_or_default();
+    let flush = |paths: &[PathBuf]| paths.iter().try_for_each(|path| sync_directory(path));
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for share in shares {
+            match std::thread::Builder::new().spawn_scoped(scope, || flush(share)) {
+                Ok(thread) => threads.push(thread),
+                Err(_no_thread_to_be_had) => flush(share)?,
+            }
+        }
+        let mut result = flush(own);
+        for thread in threads {
+            let theirs = match thread.join() {
+                Ok(theirs) => theirs,
+                Err(panic) => std::panic::resume_unwind(panic),
+            };
+            result = result.and(theirs);
+        }
+        result
+    })
+}
+
+/// Makes a directory with mode 0700 where it is missing, durably.
+pub(super) fn make_private_directory(directory: &Path) -> Result<(), TransactionError> {
+    match (make_unflushed_directory(directory)?, directory.parent()) {
+        (true, Some(parent)) => sync_directory(parent),
+        _ => Ok(()),
+    }
+}
+
+/// The same for a caller that flushes the parent later. Whether it was made.
+pub(super) fn make_unflushed_directory(directory: &Path) -> Result<bool, TransactionError> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {
+            Ok(false)
+        }
+        Err(error) => Err(TransactionError::file(directory, "could not be made")(
+            error,
+        )),
+    }
+}
+
+/// The names in a directory; none where it does not exist.
+pub(super) fn names_in(directory: &Path) -> Result<Vec<OsString>, TransactionError> {
+    let unreadable = || TransactionError::file(directory, "could not be listed");
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable()(error)),
+    };
+    let mut names = entries
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<io::Result<Vec<_>>>()
+        .map_err(unreadable())?;
+    names.sort();
+    Ok(names)
+}
+
+/// Renames over whatever is there. Both lie in one directory; the caller flushes it.
+pub(super) fn rename_over(from: &Path, to: &Path) -> Result<(), TransactionError> {
+    std::fs::rename(from, to).map_err(TransactionError::file(to, "could not be replaced"))
+}
+
+/// Renames unless something is there (`EEXIST`). The caller flushes both directories.
+pub(super) fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
+        Ok(()) => Ok(()),
+        // Some network and overlay file systems do not know the flag.
+        Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
+            if exists(to)? {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            std::fs::rename(from, to)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether anything, be it a dangling link, has this name.
+pub(super) fn exists(path: &Path) -> io::Result<bool> {
+    match std::fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a file; whether there was one.
+pub(super) fn remove_if_there(path: &Path) -> Result<bool, TransactionError> {
+    match std::fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(TransactionError::file(path, "could not be removed")(error)),
+    }
+}
+
+/// Opens a regular file for reading; `None` where there is none. Never waits for a fifo, never follows a link.
+pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
+    let opened = File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
+        .open(path);
+    let file = match opened {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let kind = file.metadata()?.file_type();
+    if kind.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !kind.is_file() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "is no regular file",
+        ));
+    }
+    Ok(Some(file))
+}
+
+/// A new file, mode 0600 from birth; an error where the name is taken.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// SHA-256 of a regular file; `None` where there is none.
+pub(super) fn digest_of(path: &Path) -> Result<Option<String>, TransactionError> {
+    open_regular(path)
+        .and_then(|file| {
+            file.map(|mut file| copy_hashed(&mut file, &mut io::sink()))
+                .transpose()
+        })
+        .map(|copied| copied.map(|(digest, _)| digest))
+        .map_err(TransactionError::file(path, "could not be read"))
+}
+
+/// SHA-256 of a buffer, in lower-case hexadecimal digits.
+pub(super) fn digest(contents: &[u8]) -> String {
+    hexadecimal(aws_lc_rs::digest::digest(&SHA256, contents).as_ref())
+}
+
+/// Copies and hashes; the buffer, which may hold a private key, is wiped. Gives digest and size.
+pub(super) fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Result<(String, u64)> {
+    let mut context = Context::new(&SHA256);
+    let mut buffer = Zeroizing::new([0u8; 8 * 1024]);
+    let mut size = 0;
+    loop {
+        let read = match from.read(buffer.as_mut_slice()) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        context.update(&buffer[..read]);
+        to.write_all(&buffer[..read])?;
+        size += read as u64;
+    }
+    Ok((hexadecimal(context.finish().as_ref()), size))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_taken_name_is_not_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let (from, to) = (directory.path().join("from"), directory.path().join("to"));
+        std::fs::write(&from, "from").unwrap();
+        std::os::unix::fs::symlink("nowhere", &to).unwrap();
+        let error = rename_if_free(&from, &to).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        std::fs::remove_file(&to).unwrap();
+        rename_if_free(&from, &to).unwrap();
+        assert_eq!(digest_of(&to).unwrap(), Some(digest(b"from")));
+        assert_eq!(digest_of(&from).unwrap(), None);
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(open_regular(&fifo).is_err());
+        assert!(open_regular(directory.path()).is_err());
+    }
+
+    #[test]
+    fn every_path_is_flushed_and_a_failure_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut paths: Vec<PathBuf> = (0..11)
+            .map(|number| directory.path().join(number.to_string()))
+            .collect();
+        for path in &paths {
+            std::fs::write(path, "x").unwrap();
+        }
+        sync_all(&paths).unwrap();
+        sync_all(&[]).unwrap();
+        for missing in 0..paths.len() {
+            let kept = std::mem::replace(&mut paths[missing], directory.path().join("missing"));
+            assert!(sync_all(&paths).is_err(), "{missing}");
+            paths[missing] = kept;
+        }
+    }
+}

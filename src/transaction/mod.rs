@@ -1,0 +1,30 @@
+//! Putting new files in place, all or none: stage beside the target, check, back up by copy, journal, fsync, rename.
+//!
+//! Everything that changes a file of the cluster goes through here: certificates, keys, kubeconfigs, and manifests on
+//! their way out of the manifest directory and back. What a crash leaves behind is decided from the journal alone.
+
+mod attributes;
+mod backup;
+mod durable;
+mod error;
+mod journal;
+mod lock;
+mod manifest;
+mod operation;
+mod parking;
+mod recover;
+mod stage;
+mod state;
+mod step;
+mod store;
+mod write;
+
+pub use attributes::Attributes;
+pub use backup::{BackedUpContents, BackedUpFile, Generation, generations};
+pub use error::TransactionError;
+pub use lock::Lock;
+pub use operation::Operation;
+pub use recover::{Recovery, recover, return_parked};
+pub use step::{Outcome, Record, Trigger};
+pub use store::Store;
+pub use write::write_atomically;

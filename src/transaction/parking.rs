@@ -1,0 +1,172 @@
+//! Manifests on their way out and back as steps of an operation.
+
+use std::path::{Path, PathBuf};
+
+use super::backup::{self, Backup};
+use super::manifest::{self, Return, Route};
+use super::state::OutManifest;
+use super::step::{ParkedManifest, Step};
+use super::{Operation, Store, TransactionError, durable, write};
+
+impl Operation<'_> {
+    /// Moves a manifest out of the manifest directory, journalled before.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; the manifest is then still in place.
+    pub fn park(&mut self, manifest: &Path) -> Result<(), TransactionError> {
+        let named = self.store.root().node_path(manifest);
+        let refused = || TransactionError::file(manifest, "could not be taken out");
+        if self.state.out(&named).is_some() {
+            let out = std::io::Error::other("it is out already");
+            return Err(refused()(out));
+        }
+        let route = manifest::route(&self.store, manifest)?;
+        if durable::exists(&route.parked).map_err(refused())? {
+            let taken = std::io::Error::other(format!(
+                "an older one of the same name is still in {}",
+                route.parked.display()
+            ));
+            return Err(refused()(taken));
+        }
+        let digest = self.back_up_manifest(&route)?;
+        self.append(Step::Parking(ParkedManifest {
+            manifest: named.clone(),
+            place: self.store.root().node_path(&route.place),
+            parked: self.store.root().node_path(&route.parked),
+            digest,
+        }))?;
+        let result = manifest::take_out(self.store.root(), &route);
+        if result.is_err() && matches!(durable::exists(&route.place), Ok(true)) {
+            self.append_or_warn(Step::Returned {
+                manifest: named,
+                kept_newer: false,
+            });
+            tidy(&route);
+        }
+        result
+    }
+
+    /// Moves a parked manifest back; one that appeared in its place meanwhile is newer and stays, the parked one is then
+    /// kept in the backup. Returns whether the parked one was put back; for a manifest that is not out, `true`.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; the manifest is then still parked.
+    pub fn give_back(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
+        let named = self.store.root().node_path(manifest);
+        let Some(out) = self.state.out(&named).cloned() else {
+            return Ok(true);
+        };
+        let outcome = self.bring_back(&out)?;
+        Ok(matches!(outcome, Return::PutBack | Return::WasThere))
+    }
+
+    /// Manifests that are out at this moment.
+    #[must_use]
+    pub fn parked(&self) -> Vec<&Path> {
+        self.parked.iter().map(PathBuf::as_path).collect()
+    }
+
+    /// The ways of all manifests that were ever out.
+    pub(super) fn routes(&self) -> Vec<Route> {
+        self.state
+            .ever_out
+            .iter()
+            .map(|parked| parked.route(&self.store))
+            .collect()
+    }
+
+    /// Brings a manifest back, journalled.
+    pub(super) fn bring_back(&mut self, out: &OutManifest) -> Result<Return, TransactionError> {
+        let manifest = &out.parked.manifest;
+        // It comes back even if the journal cannot be written: where it is can be seen.
+        self.append_or_warn(Step::Returning {
+            manifest: manifest.clone(),
+        });
+        let outcome = bring_back(&self.store, self.id(), out, true)?;
+        self.append_or_warn(Step::Returned {
+            manifest: manifest.clone(),
+            kept_newer: matches!(outcome, Return::KeptNewer(_)),
+        });
+        tidy(&out.route(&self.store));
+        Ok(outcome)
+    }
+
+    /// Brings every manifest back; all are tried.
+    pub(super) fn give_all_back(&mut self) -> Result<(), TransactionError> {
+        let mut result = Ok(());
+        for manifest in self.parked.clone() {
+            result = result.and(self.give_back(&manifest).map(|_| ()));
+        }
+        result
+    }
+
+    /// Copies a manifest into the backup; gives its digest.
+    fn back_up_manifest(&self, route: &Route) -> Result<String, TransactionError> {
+        let refused = || TransactionError::file(&route.place, "could not be taken out");
+        let source = self.store.resolve(&route.place).map_err(refused())?;
+        let Some(digest) = durable::digest_of(&source)? else {
+            return Err(refused()(std::io::ErrorKind::NotFound.into()));
+        };
+        let node_path = self.store.root().node_path(&route.place);
+        let mut backup = Backup::open(&self.store, self.id())?;
+        let written = backup.copy_in(&source, &node_path, None, Some(&digest))?;
+        durable::sync_all(&written)?;
+        backup.seal()?;
+        Ok(digest)
+    }
+}
+
+impl ParkedManifest {
+    /// Its way, under this store's root.
+    fn route(&self, store: &Store) -> Route {
+        Route {
+            place: store.root().join(&self.place),
+            parked: store.root().join(&self.parked),
+        }
+    }
+}
+
+impl OutManifest {
+    pub(super) fn route(&self, store: &Store) -> Route {
+        self.parked.route(store)
+    }
+}
+
+/// Removes the directory for manifests that are out, if none is.
+pub(super) fn tidy(route: &Route) {
+    if let Err(error) = manifest::tidy(manifest::directory_of(&route.parked)) {
+        tracing::warn!(%error, "the directory for manifests that are out could not be tidied");
+    }
+}
+
+/// Brings one manifest of an operation back; with `from_backup`, from there if it is nowhere else. Writes no journal.
+pub(super) fn bring_back(
+    store: &Store,
+    id: &str,
+    out: &OutManifest,
+    from_backup: bool,
+) -> Result<Return, TransactionError> {
+    let route = out.route(store);
+    let kept = route.place.file_name().unwrap_or_default();
+    let outcome = manifest::bring_back(&route, || {
+        Ok(backup::superseded_directory(store, id)?.join(kept))
+    })?;
+    // Once its return had begun, it may have been back, and removed by somebody for good.
+    if outcome == Return::Missing && from_backup && !out.returning {
+        let temporary = write::temporary_beside(&route.place)?;
+        Backup::open(store, id)?.copy_out(&out.parked.place, &temporary)?;
+        durable::sync_all(std::slice::from_ref(&temporary))?;
+        if let Err(error) = durable::rename_if_free(&temporary, &route.place) {
+            write::discard(&temporary);
+            return Err(TransactionError::file(
+                &route.place,
+                "could not be moved back",
+            )(error));
+        }
+        durable::sync_directory(manifest::directory_of(&route.place))?;
+        tracing::warn!(manifest = %route.place.display(), "a manifest that was out had vanished; it is restored from the backup");
+        return Ok(Return::PutBack);
+    }
+    manifest::report(&route, &outcome);
+    Ok(outcome)
+}

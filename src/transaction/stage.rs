@@ -1,0 +1,363 @@
+//! New files beside old ones, and their renames.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::attributes::{Attributes, is_immutable};
+use super::backup::Backup;
+use super::step::StagedFile;
+use super::{Store, TransactionError, durable, write};
+use crate::issuer::Replacement;
+
+/// How a target compares with what the journal says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Contents {
+    /// As before the operation.
+    Old,
+    /// As the operation wants it.
+    New,
+    /// There is no file although there was one.
+    Gone,
+    /// Somebody else wrote it.
+    Foreign,
+}
+
+/// What came of finishing the renames.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Forward {
+    /// Every file is the new one, except those that somebody else changed.
+    Done { left_alone: Vec<PathBuf> },
+    /// This new file is gone although its target is still the old one: only the way back is left.
+    Impossible { missing: PathBuf },
+}
+
+impl StagedFile {
+    pub(super) fn target(&self, store: &Store) -> PathBuf {
+        store.root().join(&self.target)
+    }
+
+    pub(super) fn staged(&self, store: &Store) -> PathBuf {
+        store.root().join(&self.staged)
+    }
+
+    /// Where the old file is staged on its way back.
+    fn restored(&self, store: &Store) -> PathBuf {
+        let mut name = self.staged(store).into_os_string();
+        name.push("-old");
+        PathBuf::from(name)
+    }
+
+    pub(super) fn contents(&self, store: &Store) -> Result<Contents, TransactionError> {
+        let now = durable::digest_of(&self.target(store))?;
+        Ok(match now {
+            Some(now) if now == self.new_digest => Contents::New,
+            now if now == self.old_digest => Contents::Old,
+            None => Contents::Gone,
+            Some(_) => Contents::Foreign,
+        })
+    }
+}
+
+/// Puts files of one certificate next to each other, in the order given.
+pub(super) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
+    let mut paired: Vec<Replacement> = Vec::with_capacity(replacements.len());
+    for replacement in replacements {
+        let behind = paired
+            .iter()
+            .rposition(|earlier| earlier.name == replacement.name)
+            .map_or(paired.len(), |position| position + 1);
+        paired.insert(behind, replacement);
+    }
+    paired
+}
+
+/// Follows each path to its target, looks at what is there, and names the file that will be staged. Changes nothing.
+pub(super) fn survey(
+    store: &Store,
+    id: &str,
+    replacements: &[Replacement],
+) -> Result<Vec<StagedFile>, TransactionError> {
+    let mut targets = BTreeSet::new();
+    let mut files = Vec::with_capacity(replacements.len());
+    for replacement in replacements {
+        let path = &replacement.path;
+        let refused = |action| TransactionError::file(path, action);
+        let target = store
+            .resolve(path)
+            .map_err(refused("its links could not be followed"))?;
+        if !targets.insert(target.clone()) {
+            let twice = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "another path of the same operation leads to the same file",
+            );
+            return Err(refused("is not replaced")(twice));
+        }
+        let old = durable::open_regular(&target).map_err(refused("cannot be replaced"))?;
+        if let Some(old) = &old
+            && is_immutable(old).map_err(refused("could not be looked at"))?
+        {
+            let immutable = io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "is marked immutable or append-only; remove the mark with `chattr -i -a`",
+            );
+            return Err(refused("cannot be replaced")(immutable));
+        }
+        files.push(StagedFile {
+            name: replacement.name.clone(),
+            path: store.root().node_path(path),
+            staged: store.root().node_path(&write::hidden_beside(&target, id)?),
+            old_digest: durable::digest_of(&target)?,
+            new_digest: durable::digest(&replacement.contents),
+            target: store.root().node_path(&target),
+        });
+    }
+    Ok(files)
+}
+
+/// Writes the new files beside the old ones, with the attributes of those. Gives the paths to be flushed.
+pub(super) fn stage(
+    store: &Store,
+    files: &[StagedFile],
+    replacements: &[Replacement],
+) -> Result<Vec<PathBuf>, TransactionError> {
+    let mut written = Vec::with_capacity(files.len());
+    for (file, replacement) in files.iter().zip(replacements) {
+        let staged = file.staged(store);
+        let attributes = attributes_of(&file.target(store))?;
+        durable::create_private(&staged)
+            .and_then(|mut new| {
+                new.write_all(&replacement.contents)?;
+                match &attributes {
+                    Some(attributes) => attributes.give_to(&new),
+                    None => new
+                        .set_permissions(Permissions::from_mode(replacement.mode_if_new & 0o7777)),
+                }
+            })
+            .map_err(TransactionError::file(
+                &file.target(store),
+                "its successor could not be staged",
+            ))?;
+        written.push(staged);
+    }
+    written.extend(directories(&written));
+    Ok(written)
+}
+
+/// That nobody changed a file, or what a link leads to, since the survey.
+pub(super) fn check_unchanged(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+    for file in files {
+        let path = store.root().join(&file.path);
+        let target = store.resolve(&path).map_err(TransactionError::file(
+            &path,
+            "its links could not be followed",
+        ))?;
+        if target != file.target(store) || durable::digest_of(&target)? != file.old_digest {
+            return Err(TransactionError::Changed { path });
+        }
+    }
+    Ok(())
+}
+
+/// Whether a new file is in place already.
+pub(super) fn is_any_renamed(
+    store: &Store,
+    files: &[StagedFile],
+) -> Result<bool, TransactionError> {
+    for file in files {
+        if file.old_digest.as_ref() != Some(&file.new_digest)
+            && file.contents(store)? == Contents::New
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Renames every new file over its old one.
+pub(super) fn commit(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+    for file in files {
+        durable::rename_over(&file.staged(store), &file.target(store))?;
+    }
+    flush_directories(store, files)
+}
+
+/// Removes what was staged for either way. All of it is tried; the first error is returned.
+pub(super) fn unstage(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+    let mut result = Ok(());
+    let mut changed = Vec::new();
+    for file in files {
+        for path in [file.staged(store), file.restored(store)] {
+            match durable::remove_if_there(&path) {
+                Ok(true) => changed.push(path),
+                Ok(false) => {}
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+    }
+    result.and_then(|()| durable::sync_all(&directories(&changed)))
+}
+
+/// Finishes the renames that a crash left undone.
+pub(super) fn roll_forward(
+    store: &Store,
+    files: &[StagedFile],
+) -> Result<Forward, TransactionError> {
+    let mut ready = Vec::new();
+    let mut left_alone = Vec::new();
+    for group in groups(files) {
+        let mut foreign = false;
+        let mut waiting = Vec::new();
+        for file in group {
+            let now = file.contents(store)?;
+            foreign |= now == Contents::Foreign;
+            if matches!(now, Contents::Old | Contents::Gone) {
+                waiting.push(file);
+            }
+        }
+        if foreign {
+            left_alone.extend(group.iter().map(|file| file.target(store)));
+            continue;
+        }
+        for file in waiting {
+            if durable::digest_of(&file.staged(store))?.as_ref() != Some(&file.new_digest) {
+                return Ok(Forward::Impossible {
+                    missing: file.staged(store),
+                });
+            }
+            ready.push(file.clone());
+        }
+    }
+    commit(store, &ready)?;
+    // An earlier process may have been killed between its renames and their flush.
+    flush_directories(store, files)?;
+    unstage(store, files)?;
+    Ok(Forward::Done { left_alone })
+}
+
+/// Puts the files of the backup back, certificate by certificate; one whose files somebody else changed is left alone.
+/// One whose new files all still stand beside the old ones was never touched.
+/// All of them are tried; gives the files left alone, or the first error.
+pub(super) fn put_back(
+    store: &Store,
+    files: &[StagedFile],
+    backup: &Backup,
+) -> Result<Vec<PathBuf>, TransactionError> {
+    let mut result = Ok(());
+    let mut left_alone = Vec::new();
+    for group in groups(files) {
+        match put_group_back(store, group, backup) {
+            Ok(true) => {}
+            Ok(false) => left_alone.extend(group.iter().map(|file| file.target(store))),
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    result?;
+    flush_directories(store, files)?;
+    unstage(store, files)?;
+    Ok(left_alone)
+}
+
+fn put_group_back(
+    store: &Store,
+    group: &[StagedFile],
+    backup: &Backup,
+) -> Result<bool, TransactionError> {
+    let mut changed = Vec::new();
+    let mut foreign = false;
+    let mut untouched = true;
+    for file in group {
+        match file.contents(store)? {
+            Contents::Foreign => foreign = true,
+            Contents::Old => {}
+            Contents::New | Contents::Gone => changed.push(file),
+        }
+        untouched &= durable::exists(&file.staged(store)).map_err(TransactionError::file(
+            &file.staged(store),
+            "could not be looked at",
+        ))?;
+    }
+    if untouched {
+        return Ok(true);
+    }
+    if foreign {
+        return Ok(false);
+    }
+    let mut staged = Vec::new();
+    for file in &changed {
+        let restored = file.restored(store);
+        durable::remove_if_there(&restored)?;
+        if file.old_digest.is_some() {
+            backup.copy_out(&file.target, &restored)?;
+            staged.push(restored);
+        }
+    }
+    durable::sync_all(&staged)?;
+    for file in changed {
+        if file.old_digest.is_some() {
+            durable::rename_over(&file.restored(store), &file.target(store))?;
+        } else {
+            durable::remove_if_there(&file.target(store))?;
+        }
+    }
+    Ok(true)
+}
+
+/// The attributes of a file; `None` where there is none.
+fn attributes_of(path: &Path) -> Result<Option<Attributes>, TransactionError> {
+    durable::open_regular(path)
+        .and_then(|file: Option<File>| file.as_ref().map(Attributes::of).transpose())
+        .map_err(TransactionError::file(
+            path,
+            "its attributes could not be read",
+        ))
+}
+
+/// The files of each certificate.
+fn groups(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
+    files.chunk_by(|one, next| one.name == next.name)
+}
+
+fn flush_directories(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+    let targets: Vec<PathBuf> = files.iter().map(|file| file.target(store)).collect();
+    durable::sync_all(&directories(&targets))
+}
+
+/// The directories of these paths, each once.
+fn directories(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let unique: BTreeSet<&OsStr> = paths
+        .iter()
+        .filter_map(|path| path.parent().map(Path::as_os_str))
+        .collect();
+    unique.into_iter().map(PathBuf::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_one_certificate_are_renamed_next_to_each_other() {
+        let replacement = |name: &str, path: &str| Replacement {
+            name: name.into(),
+            path: path.into(),
+            contents: Vec::new().into(),
+            mode_if_new: 0o600,
+        };
+        let paired: Vec<PathBuf> = pair(vec![
+            replacement("a", "a.key"),
+            replacement("b", "b.key"),
+            replacement("c", "c.conf"),
+            replacement("a", "a.crt"),
+            replacement("b", "b.crt"),
+        ])
+        .into_iter()
+        .map(|replacement| replacement.path)
+        .collect();
+        let expected = ["a.key", "a.crt", "b.key", "b.crt", "c.conf"];
+        assert_eq!(paired, expected.map(PathBuf::from));
+    }
+}

@@ -1,0 +1,480 @@
+//! What an operation's steps amount to. Pure: the same function follows an operation while it runs and after a crash.
+
+use std::path::{Path, PathBuf};
+
+use super::step::{Beginning, Outcome, ParkedManifest, Record, StagedFile, Step};
+
+/// Where an operation stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct State {
+    pub(super) begun: Option<Beginning>,
+    pub(super) files: Files,
+    /// Manifests that may be out.
+    pub(super) out: Vec<OutManifest>,
+    /// Manifests that were ever out, or about to be.
+    pub(super) ever_out: Vec<ParkedManifest>,
+    pub(super) restarts: Vec<PlannedRestart>,
+    /// Certificates proved to be in use.
+    pub(super) proved: Vec<String>,
+    /// Why it was rolled back.
+    pub(super) reason: Option<String>,
+    pub(super) finished: Option<Outcome>,
+}
+
+/// Where the files stand.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) enum Files {
+    /// None was touched.
+    #[default]
+    Untouched,
+    /// New ones may stand beside the old ones.
+    Staging(Vec<StagedFile>),
+    /// Past the commit point: some may be the new ones.
+    Committing(Vec<StagedFile>),
+    /// All are the new ones.
+    Committed(Vec<StagedFile>),
+    /// Some may be the old ones again.
+    RollingBack(Vec<StagedFile>),
+    /// All are the old ones again.
+    RolledBack(Vec<StagedFile>),
+}
+
+/// A manifest that may be out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct OutManifest {
+    pub(super) parked: ParkedManifest,
+    /// Whether its return had begun.
+    pub(super) returning: bool,
+}
+
+/// A component that is to be restarted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PlannedRestart {
+    pub(super) component: String,
+    pub(super) manifest: PathBuf,
+    /// Its pod may run with the new files.
+    touched: bool,
+    done: bool,
+}
+
+/// What recovery does with the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Nothing was replaced: remove what was staged.
+    Forget,
+    /// Finish the renames.
+    Forward,
+    /// Put the backup back.
+    Back,
+}
+
+/// Plays the steps through.
+///
+/// # Errors
+/// Which step cannot follow the ones before it, and why.
+pub(super) fn replay<'step>(steps: impl IntoIterator<Item = &'step Step>) -> Result<State, String> {
+    steps
+        .into_iter()
+        .enumerate()
+        .try_fold(State::default(), |state, (index, step)| {
+            state
+                .after(step)
+                .map_err(|reason| format!("record {}: {reason}", index + 1))
+        })
+}
+
+/// Manifests that may be out, from the steps that could be recognised in a damaged journal.
+pub(super) fn manifests_out(steps: &[Step]) -> Vec<OutManifest> {
+    let mut manifests = State::default();
+    for step in steps {
+        manifests.follow_manifest(step);
+    }
+    manifests.out
+}
+
+impl State {
+    /// The state after one more step. Where manifests are concerned any step may follow any other: one that could not
+    /// be journalled must not keep the rest from being understood, since what is out can be seen on the disk.
+    ///
+    /// # Errors
+    /// Why the step cannot come now.
+    pub(super) fn after(mut self, step: &Step) -> Result<Self, String> {
+        if self.begun.is_none() && !matches!(step, Step::Begun(_)) {
+            return Err("the operation has not begun".into());
+        }
+        if self.finished.is_some() {
+            return Err("the operation is finished".into());
+        }
+        match step {
+            Step::Begun(_) if self.begun.is_some() => return Err("it begins a second time".into()),
+            Step::Begun(beginning) => self.begun = Some(beginning.clone()),
+            Step::Staging { .. }
+            | Step::Unstaged
+            | Step::Committing
+            | Step::Committed
+            | Step::RollingBack { .. }
+            | Step::RolledBack { .. } => return self.after_files(step),
+            Step::Parking(_) | Step::Returning { .. } | Step::Returned { .. } => {
+                self.follow_manifest(step);
+            }
+            Step::Finished { outcome } => self.finished = Some(outcome.clone()),
+            Step::Noted(record) => self.note(record),
+        }
+        Ok(self)
+    }
+
+    /// What recovery does with the files.
+    pub(super) fn way(&self) -> Way {
+        match &self.files {
+            Files::Untouched | Files::Staging(_) => Way::Forget,
+            Files::Committing(_) | Files::Committed(_) => Way::Forward,
+            Files::RollingBack(_) | Files::RolledBack(_) => Way::Back,
+        }
+    }
+
+    /// Whether neither a file nor a manifest has been touched, so that there is nothing to finish.
+    pub(super) fn is_without_effect(&self) -> bool {
+        let files = match &self.files {
+            Files::Untouched | Files::Staging(_) => true,
+            Files::RollingBack(files) | Files::RolledBack(files) => files.is_empty(),
+            Files::Committing(_) | Files::Committed(_) => false,
+        };
+        files && self.ever_out.is_empty()
+    }
+
+    /// Components that are to be restarted and are not yet. After a rollback, those whose pods may have begun to use
+    /// the new files.
+    pub(super) fn restarts_left(&self) -> impl Iterator<Item = &PlannedRestart> {
+        self.restarts.iter().filter(|restart| !restart.done)
+    }
+
+    /// A manifest that may be out, by the name its caller gave it.
+    pub(super) fn out(&self, manifest: &Path) -> Option<&OutManifest> {
+        self.out.iter().find(|out| out.parked.manifest == manifest)
+    }
+
+    fn follow_manifest(&mut self, step: &Step) {
+        match step {
+            Step::Parking(manifest) => {
+                for restart in &mut self.restarts {
+                    restart.touched |= restart.manifest == manifest.manifest;
+                }
+                self.ever_out
+                    .retain(|earlier| earlier.manifest != manifest.manifest);
+                self.ever_out.push(manifest.clone());
+                self.out
+                    .retain(|out| out.parked.manifest != manifest.manifest);
+                self.out.push(OutManifest {
+                    parked: manifest.clone(),
+                    returning: false,
+                });
+            }
+            Step::Returning { manifest } => {
+                for out in &mut self.out {
+                    out.returning |= out.parked.manifest == *manifest;
+                }
+            }
+            Step::Returned { manifest, .. } => {
+                self.out.retain(|out| out.parked.manifest != *manifest);
+            }
+            _ => {}
+        }
+    }
+
+    fn after_files(mut self, step: &Step) -> Result<Self, String> {
+        self.files = match (self.files, step) {
+            (Files::Untouched, Step::Staging { files }) => Files::Staging(files.clone()),
+            (Files::Staging(_), Step::Unstaged) => Files::Untouched,
+            (Files::Staging(files), Step::Committing) => Files::Committing(files),
+            (Files::Committing(files), Step::Committed) => Files::Committed(files),
+            (files, Step::RollingBack { reason })
+                if !matches!(files, Files::Staging(_) | Files::RolledBack(_)) =>
+            {
+                self.reason.get_or_insert_with(|| reason.clone());
+                self.restarts.retain(|restart| restart.touched);
+                for restart in &mut self.restarts {
+                    restart.done = false;
+                }
+                self.proved.clear();
+                Files::RollingBack(files.of_commit())
+            }
+            (Files::RollingBack(files), Step::RolledBack { .. }) => Files::RolledBack(files),
+            (files, step) => return Err(format!("{step:?} cannot follow {}", files.in_words())),
+        };
+        Ok(self)
+    }
+
+    fn note(&mut self, record: &Record) {
+        match record {
+            Record::RestartsPlanned { components } => {
+                self.restarts = components
+                    .iter()
+                    .map(|(component, manifest)| PlannedRestart {
+                        component: component.clone(),
+                        manifest: manifest.clone(),
+                        touched: self.out(manifest).is_some(),
+                        done: false,
+                    })
+                    .collect();
+            }
+            Record::Restarted { component } => {
+                for restart in &mut self.restarts {
+                    if restart.component == *component {
+                        restart.touched = true;
+                        restart.done = true;
+                    }
+                }
+            }
+            Record::Proved { names } => self.proved.extend(names.iter().cloned()),
+        }
+    }
+}
+
+impl Files {
+    /// The files the operation has replaced or may have replaced.
+    pub(super) fn of_commit(self) -> Vec<StagedFile> {
+        match self {
+            Self::Untouched | Self::Staging(_) => Vec::new(),
+            Self::Committing(files)
+            | Self::Committed(files)
+            | Self::RollingBack(files)
+            | Self::RolledBack(files) => files,
+        }
+    }
+
+    /// All files it names.
+    pub(super) fn all(&self) -> &[StagedFile] {
+        match self {
+            Self::Untouched => &[],
+            Self::Staging(files)
+            | Self::Committing(files)
+            | Self::Committed(files)
+            | Self::RollingBack(files)
+            | Self::RolledBack(files) => files,
+        }
+    }
+
+    fn in_words(&self) -> &'static str {
+        match self {
+            Self::Untouched => "an operation without files",
+            Self::Staging(_) => "the staging",
+            Self::Committing(_) => "the commit point",
+            Self::Committed(_) => "the commit",
+            Self::RollingBack(_) => "the beginning of the rollback",
+            Self::RolledBack(_) => "the rollback",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transaction::Trigger;
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    fn begun() -> Step {
+        Step::Begun(Beginning {
+            id: "x".into(),
+            version: "0".into(),
+            trigger: Trigger::Schedule,
+            started: Timestamp::UNIX_EPOCH,
+        })
+    }
+
+    fn parking(component: &str) -> Step {
+        Step::Parking(ParkedManifest {
+            manifest: manifest(component),
+            place: manifest(component),
+            parked: Path::new("/k/.kubecertd").join(component),
+            digest: String::new(),
+        })
+    }
+
+    fn manifest(component: &str) -> PathBuf {
+        Path::new("/k/manifests").join(component)
+    }
+
+    fn returned(component: &str) -> Step {
+        Step::Returned {
+            manifest: manifest(component),
+            kept_newer: false,
+        }
+    }
+
+    fn staging() -> Step {
+        let file = |name: &str| StagedFile {
+            name: "apiserver".into(),
+            path: name.into(),
+            target: name.into(),
+            staged: format!(".{name}").into(),
+            old_digest: None,
+            new_digest: String::new(),
+        };
+        Step::Staging {
+            files: vec![file("key"), file("crt")],
+        }
+    }
+
+    fn planned(components: &[&str]) -> Step {
+        Step::Noted(Record::RestartsPlanned {
+            components: components
+                .iter()
+                .map(|component| ((*component).to_owned(), manifest(component)))
+                .collect(),
+        })
+    }
+
+    fn restarted(component: &str) -> Step {
+        Step::Noted(Record::Restarted {
+            component: component.into(),
+        })
+    }
+
+    fn rolling_back() -> Step {
+        Step::RollingBack {
+            reason: "unhealthy".into(),
+        }
+    }
+
+    fn left(steps: &[Step]) -> Vec<String> {
+        let state = replay(steps).unwrap();
+        state
+            .restarts_left()
+            .map(|restart| restart.component.clone())
+            .collect()
+    }
+
+    #[test]
+    fn after_a_rollback_only_pods_that_may_use_the_new_files_are_restarted() {
+        let mut steps = vec![
+            begun(),
+            staging(),
+            Step::Committing,
+            Step::Committed,
+            planned(&["etcd", "apiserver", "scheduler"]),
+            parking("etcd"),
+            returned("etcd"),
+            restarted("etcd"),
+            parking("apiserver"),
+        ];
+        assert_eq!(left(&steps), ["apiserver", "scheduler"]);
+        steps.push(rolling_back());
+        assert_eq!(left(&steps), ["etcd", "apiserver"]);
+        steps.push(restarted("etcd"));
+        assert_eq!(left(&steps), ["apiserver"]);
+    }
+
+    #[test]
+    fn steps_out_of_order_are_refused_with_their_number() {
+        let error = replay(&[begun(), staging(), Step::Committed]).unwrap_err();
+        assert!(error.starts_with("record 3: "), "{error}");
+        for steps in [
+            vec![staging()],
+            vec![begun(), begun()],
+            vec![begun(), Step::Committing],
+            vec![begun(), staging(), rolling_back()],
+            vec![begun(), rolling_back(), staging()],
+            vec![
+                begun(),
+                Step::Finished {
+                    outcome: Outcome::Done,
+                },
+                staging(),
+            ],
+        ] {
+            assert!(replay(&steps).is_err(), "{steps:?}");
+        }
+    }
+
+    /// What an operation does, as its caller may mix it: the files' own line of steps, interleaved with manifests.
+    fn course() -> impl Strategy<Value = Vec<Step>> {
+        let files = prop_oneof![
+            Just(vec![]),
+            Just(vec![staging(), Step::Unstaged]),
+            Just(vec![
+                staging(),
+                Step::Unstaged,
+                staging(),
+                Step::Committing,
+                Step::Committed
+            ]),
+            Just(vec![staging(), Step::Committing, Step::Committed]),
+            Just(vec![
+                staging(),
+                Step::Committing,
+                rolling_back(),
+                rolled_back()
+            ]),
+            Just(vec![
+                staging(),
+                Step::Committing,
+                Step::Committed,
+                rolling_back(),
+                rolling_back(),
+                rolled_back(),
+            ]),
+        ];
+        let others =
+            proptest::collection::vec((0usize..4, 0usize..3, any::<prop::sample::Index>()), 0..20);
+        (files, others).prop_map(|(mut steps, others)| {
+            for (kind, which, place) in others {
+                let component = ["etcd", "apiserver", "scheduler"][which];
+                let step = match kind {
+                    0 => parking(component),
+                    1 => returned(component),
+                    2 => planned(&["etcd", "apiserver"]),
+                    _ => restarted(component),
+                };
+                steps.insert(place.index(steps.len() + 1), step);
+            }
+            steps.insert(0, begun());
+            steps
+        })
+    }
+
+    fn rolled_back() -> Step {
+        Step::RolledBack {
+            left_alone: Vec::new(),
+        }
+    }
+
+    proptest! {
+        /// The model: a set of manifests that are out, and the last of the files' own steps.
+        #[test]
+        fn every_prefix_says_what_is_out_and_which_way_to_go(steps in course(), cut in any::<prop::sample::Index>()) {
+            let prefix = &steps[..=cut.index(steps.len())];
+            let state = replay(prefix).unwrap();
+            let mut out = std::collections::BTreeSet::new();
+            let mut way = Way::Forget;
+            for step in prefix {
+                match step {
+                    Step::Parking(parked) => { out.insert(parked.manifest.clone()); }
+                    Step::Returned { manifest, .. } => { out.remove(manifest); }
+                    Step::Committing | Step::Committed => way = Way::Forward,
+                    Step::RollingBack { .. } => way = Way::Back,
+                    _ => {}
+                }
+            }
+            let said: std::collections::BTreeSet<_> =
+                state.out.iter().map(|out| out.parked.manifest.clone()).collect();
+            prop_assert_eq!(&said, &out);
+            prop_assert_eq!(state.way(), way);
+            prop_assert!(!state.is_without_effect() || (out.is_empty() && state.clone().files.of_commit().is_empty()));
+            let recognised: std::collections::BTreeSet<_> =
+                manifests_out(prefix).into_iter().map(|out| out.parked.manifest).collect();
+            prop_assert_eq!(recognised, out);
+            if way != Way::Forget {
+                prop_assert_eq!(state.files.of_commit().len(), 2);
+            }
+        }
+
+        #[test]
+        fn any_steps_in_any_order_end_in_a_state_or_a_reason(steps in course(), order in any::<u64>()) {
+            let mut steps = steps;
+            let length = steps.len();
+            steps.rotate_left(usize::try_from(order % length as u64).unwrap());
+            let _either = replay(&steps);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The steps of an operation, as its journal holds them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+/// What set an operation off.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// The daemon, because something was due.
+    Schedule,
+    /// Somebody, by this command.
+    Command(String),
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome", content = "reason")]
+pub enum Outcome {
+    /// All of it was done and proved.
+    Done,
+    /// It failed, and everything is as before.
+    RolledBack(String),
+    /// It failed, and the files stay as the reason says.
+    Failed(String),
+}
+
+/// One step that changes no file and that a caller notes. The others belong to the module.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub enum Record {
+    /// These components are to be restarted after the commit: recovery finishes that. Noted before the installation,
+    /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan.
+    RestartsPlanned {
+        /// By component, with the manifest of each.
+        components: Vec<(String, PathBuf)>,
+    },
+    /// A component was restarted and is healthy.
+    Restarted {
+        /// Which.
+        component: String,
+    },
+    /// These certificates were proved to be in use.
+    Proved {
+        /// By name.
+        names: Vec<String>,
+    },
+}
+
+/// One step. All paths are the node's own, without the root, so that another system can read the journal.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub(super) enum Step {
+    /// The first step.
+    Begun(Beginning),
+    /// New files are about to be staged beside their targets, and the old ones to be backed up.
+    Staging { files: Vec<StagedFile> },
+    /// The staged files were removed again; nothing was replaced.
+    Unstaged,
+    /// All is staged, checked and backed up. From here on recovery finishes the renames instead of undoing them.
+    Committing,
+    /// All renames are done.
+    Committed,
+    /// A manifest, backed up before, is about to leave the manifest directory.
+    Parking(ParkedManifest),
+    /// It is about to come back.
+    Returning { manifest: PathBuf },
+    /// It is back; or it stayed out because another one, which is newer, was in its place.
+    Returned { manifest: PathBuf, kept_newer: bool },
+    /// The files of the backup are about to be put back.
+    RollingBack { reason: String },
+    /// They are, except those that somebody else changed meanwhile.
+    RolledBack { left_alone: Vec<PathBuf> },
+    /// The last step.
+    Finished { outcome: Outcome },
+    /// What a caller noted.
+    #[serde(untagged)]
+    Noted(Record),
+}
+
+/// How an operation began.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct Beginning {
+    pub(super) id: String,
+    /// Of kubecertd.
+    pub(super) version: String,
+    pub(super) trigger: Trigger,
+    pub(super) started: Timestamp,
+}
+
+/// One file that is to be replaced.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct StagedFile {
+    /// The certificate it belongs to.
+    pub(super) name: String,
+    /// The file as the caller named it; its links lead to the target.
+    pub(super) path: PathBuf,
+    /// The file that is replaced.
+    pub(super) target: PathBuf,
+    /// The new file, beside it.
+    pub(super) staged: PathBuf,
+    /// SHA-256 of the old contents; `None` where there was no file.
+    pub(super) old_digest: Option<String>,
+    /// SHA-256 of the new contents.
+    pub(super) new_digest: String,
+}
+
+/// One manifest that is out.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct ParkedManifest {
+    /// The manifest as the caller named it.
+    pub(super) manifest: PathBuf,
+    /// Where it was and returns to: the same with the directory's links followed.
+    pub(super) place: PathBuf,
+    /// Where it is while it is out.
+    pub(super) parked: PathBuf,
+    /// SHA-256 of its contents, as they are in the backup.
+    pub(super) digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_step_survives_the_journal() {
+        let manifest = PathBuf::from("/etc/kubernetes/manifests/etcd.yaml");
+        for step in [
+            Step::Begun(Beginning {
+                id: "20261123T224110Z-4f2a".into(),
+                version: "0.1.0".into(),
+                trigger: Trigger::Command("renew all".into()),
+                started: Timestamp::UNIX_EPOCH,
+            }),
+            Step::Staging { files: Vec::new() },
+            Step::Unstaged,
+            Step::Committing,
+            Step::Committed,
+            Step::Returning {
+                manifest: manifest.clone(),
+            },
+            Step::RollingBack { reason: "x".into() },
+            Step::RolledBack {
+                left_alone: vec![manifest.clone()],
+            },
+            Step::Finished {
+                outcome: Outcome::Failed("x".into()),
+            },
+            Step::Finished {
+                outcome: Outcome::Done,
+            },
+            Step::Noted(Record::RestartsPlanned {
+                components: vec![("etcd".into(), manifest)],
+            }),
+            Step::Noted(Record::Restarted {
+                component: "etcd".into(),
+            }),
+            Step::Noted(Record::Proved {
+                names: vec!["etcd-server".into()],
+            }),
+        ] {
+            let text = serde_json::to_string(&step).unwrap();
+            assert_eq!(serde_json::from_str::<Step>(&text).unwrap(), step, "{text}");
+        }
+        assert!(serde_json::from_str::<Step>(r#"{"step":"levitating"}"#).is_err());
+    }
+}

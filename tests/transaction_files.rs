@@ -1,0 +1,460 @@
+//! Files of a node, replaced and put back: all of them or none, each with all it had.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+mod transaction_node;
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kubecertd::transaction::{
+    Lock, Operation, Outcome, TransactionError, Trigger, generations, recover,
+};
+use transaction_node::{FILES, MANIFESTS, Node};
+
+fn finish(operation: Operation<'_>) {
+    operation.finish(Outcome::Done, 3, u64::MAX).unwrap();
+}
+
+#[test]
+fn all_files_are_replaced_and_keep_what_they_had() {
+    let node = Node::new();
+    let before = node.cluster();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    let after = node.cluster();
+    for (_, path, mode) in FILES {
+        assert_eq!(after[path].contents, format!("new {path}\n"));
+        assert_eq!(after[path].mode, mode);
+    }
+    let fresh = |path: &String| !before.contains_key(path);
+    assert_eq!(after.keys().filter(|path| fresh(path)).count(), 2);
+    finish(operation);
+    assert!(node.names(&node.store.journal()).is_empty());
+}
+
+#[test]
+fn owner_and_extended_attributes_stay_and_come_back() {
+    let node = Node::new();
+    let key = node.path("/etc/kubernetes/pki/apiserver.key");
+    let set = rustix::fs::setxattr(&key, "user.note", b"kept", rustix::fs::XattrFlags::empty());
+    if let Err(error) = set {
+        eprintln!(
+            "SKIPPED: no extended attributes in {}: {error}",
+            key.display()
+        );
+        return;
+    }
+    let is_root = nix::unistd::geteuid().is_root();
+    if is_root {
+        std::os::unix::fs::chown(&key, Some(65_534), Some(65_533)).unwrap();
+    } else {
+        eprintln!("SKIPPED in part: owners cannot be changed without being root");
+    }
+    let before = std::fs::metadata(&key).unwrap();
+    let check = |what: &str| {
+        let now = std::fs::metadata(&key).unwrap();
+        assert_eq!(
+            (now.uid(), now.gid(), now.mode()),
+            (before.uid(), before.gid(), before.mode()),
+            "{what}"
+        );
+        let mut note = [0u8; 16];
+        let length = rustix::fs::getxattr(&key, "user.note", &mut note).unwrap();
+        assert_eq!(&note[..length], b"kept", "{what}");
+        now
+    };
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    assert_ne!(check("installed").ino(), before.ino());
+    operation.roll_back("test").unwrap();
+    let now = check("rolled back");
+    assert_eq!(now.modified().unwrap(), before.modified().unwrap());
+}
+
+#[test]
+fn links_are_followed_and_stay() {
+    let node = Node::new();
+    for directory in ["/var/lib/kubelet/pki", "/srv/keys"] {
+        std::fs::create_dir_all(node.path(directory)).unwrap();
+    }
+    node.write("/srv/keys/real.key", "old key", 0o400);
+    node.write("/var/lib/kubelet/pki/b.pem", "old pem", 0o600);
+    // Relative, then absolute (under the root), then a chain of both through a linked directory; and one to nowhere.
+    symlink("b.pem", node.path("/var/lib/kubelet/pki/current.pem")).unwrap();
+    symlink("/srv/keys", node.path("/etc/kubernetes/keys")).unwrap();
+    symlink(
+        "../keys/real.key",
+        node.path("/etc/kubernetes/pki/linked.key"),
+    )
+    .unwrap();
+    symlink(
+        "/srv/keys/absent.crt",
+        node.path("/etc/kubernetes/pki/linked.crt"),
+    )
+    .unwrap();
+    let paths = [
+        "/var/lib/kubelet/pki/current.pem",
+        "/etc/kubernetes/pki/linked.key",
+        "/etc/kubernetes/pki/linked.crt",
+    ];
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    let replacements = paths.map(|path| node.replacement(path, path, "new", 0o644));
+    operation.install(replacements.into()).unwrap();
+    for path in paths {
+        assert!(node.path(path).is_symlink(), "{path}");
+    }
+    assert_eq!(
+        node.read("/var/lib/kubelet/pki/b.pem"),
+        format!("new {}\n", paths[0])
+    );
+    assert_eq!(
+        node.read("/srv/keys/real.key"),
+        format!("new {}\n", paths[1])
+    );
+    assert_eq!(
+        node.read("/srv/keys/absent.crt"),
+        format!("new {}\n", paths[2])
+    );
+    let mode = std::fs::metadata(node.path("/srv/keys/real.key"))
+        .unwrap()
+        .mode();
+    assert_eq!(mode & 0o7777, 0o400);
+    operation.roll_back("test").unwrap();
+    assert_eq!(node.read("/srv/keys/real.key"), "old key");
+    assert!(!node.path("/srv/keys/absent.crt").exists());
+}
+
+/// Not a check but a figure: flushing is what a transaction costs.
+#[test]
+fn how_long_eighteen_files_take() {
+    let node = Node::new();
+    let mut paths = Vec::new();
+    for number in 0..18 {
+        let directory = if number < 12 { "pki" } else { "pki/etcd" };
+        let path = format!("/etc/kubernetes/{directory}/{number}.pem");
+        node.write(&path, &"x".repeat(1700), 0o600);
+        paths.push(path);
+    }
+    let lock = node.lock();
+    for _ in 0..3 {
+        let replacements = paths
+            .iter()
+            .map(|path| node.replacement(&path[..path.len() - 5], path, "new", 0o600));
+        let replacements = replacements.collect();
+        let started = std::time::Instant::now();
+        let mut operation = node.begin(&lock);
+        operation.install(replacements).unwrap();
+        let installed = started.elapsed();
+        finish(operation);
+        println!(
+            "18 files: installed in {installed:?}, finished in {:?}",
+            started.elapsed()
+        );
+    }
+}
+
+#[test]
+fn what_cannot_be_replaced_is_refused_before_anything_changes() {
+    let node = Node::new();
+    let pki = "/etc/kubernetes/pki";
+    std::fs::create_dir(node.path(pki).join("directory")).unwrap();
+    symlink("loop-b", node.path(pki).join("loop-a")).unwrap();
+    symlink("loop-a", node.path(pki).join("loop-b")).unwrap();
+    symlink("apiserver.key", node.path(pki).join("same")).unwrap();
+    nix::unistd::mkfifo(&node.path(pki).join("fifo"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let names = |node: &Node| node.names(&node.path(pki));
+    let before = names(&node);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    for name in ["directory", "loop-a", "fifo", "same", "missing/x"] {
+        let mut replacements = node.replacements("new");
+        replacements.push(node.replacement(name, &format!("{pki}/{name}"), "new", 0o600));
+        let error = operation.install(replacements).unwrap_err();
+        assert!(error.to_string().contains(name), "{error}");
+        assert_eq!(names(&node), before, "{name}");
+        assert_eq!(node.read(FILES[0].1), format!("old {}\n", FILES[0].1));
+    }
+    // Having failed, it may be tried again.
+    operation.install(node.replacements("new")).unwrap();
+    let error = operation.install(node.replacements("newer")).unwrap_err();
+    assert!(matches!(error, TransactionError::Journal { .. }), "{error}");
+    finish(operation);
+    assert_eq!(generations(&node.store).unwrap().len(), 1);
+}
+
+#[test]
+fn an_immutable_file_is_refused_with_the_way_out() {
+    let node = Node::new();
+    let path = node.path("/etc/kubernetes/scheduler.conf");
+    let file = std::fs::File::open(&path).unwrap();
+    let flags = rustix::fs::ioctl_getflags(&file);
+    let marked = flags.and_then(|flags| {
+        rustix::fs::ioctl_setflags(&file, flags | rustix::fs::IFlags::IMMUTABLE).map(|()| flags)
+    });
+    let flags = match marked {
+        Ok(flags) => flags,
+        Err(error) => {
+            eprintln!("SKIPPED: no immutable files here: {error}");
+            return;
+        }
+    };
+    let before = node.cluster();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    let result = operation.install(node.replacements("new"));
+    rustix::fs::ioctl_setflags(&file, flags).unwrap();
+    let error = result.unwrap_err().to_string();
+    assert!(error.contains("chattr -i"), "{error}");
+    assert_eq!(node.cluster(), before);
+}
+
+#[test]
+fn a_failure_after_the_first_rename_puts_everything_back() {
+    let node = Node::new();
+    let before = node.cluster();
+    let lock = node.lock();
+    // A mount point can be staged beside and read, but not be renamed over.
+    let target = node.path("/etc/kubernetes/scheduler.conf");
+    let mounted = std::process::Command::new("mount")
+        .args(["--bind"])
+        .args([&target, &target])
+        .output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: nothing can be mounted here");
+        return;
+    }
+    let mut operation = node.begin(&lock);
+    let result = operation.install(node.replacements("new"));
+    let unmounted = std::process::Command::new("umount").arg(&target).status();
+    assert!(unmounted.unwrap().success());
+    match result {
+        Err(TransactionError::File { path, .. }) => assert_eq!(path, target),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(node.cluster(), before);
+    operation
+        .finish(Outcome::RolledBack("test".into()), 3, u64::MAX)
+        .unwrap();
+    assert!(recover(&node.store, &lock).unwrap().is_empty());
+}
+
+#[test]
+fn rolling_back_leaves_everything_as_it_was() {
+    let node = Node::new();
+    let before = node.cluster();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    operation.park(&node.path(MANIFESTS[0])).unwrap();
+    operation.roll_back("the scheduler is unhealthy").unwrap();
+    assert_eq!(node.cluster(), before);
+    operation.roll_back("again").unwrap();
+    operation
+        .finish(Outcome::RolledBack("x".into()), 3, u64::MAX)
+        .unwrap();
+    assert_eq!(node.cluster(), before);
+}
+
+#[test]
+fn a_certificate_that_somebody_else_changed_is_left_alone_with_its_key() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    node.write("/etc/kubernetes/pki/apiserver.crt", "by kubeadm", 0o644);
+    match operation.roll_back("test") {
+        Err(TransactionError::LeftAlone { paths }) => {
+            assert_eq!(paths, [node.path(FILES[0].1), node.path(FILES[1].1)])
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(node.read(FILES[0].1), format!("new {}\n", FILES[0].1));
+    assert_eq!(node.read(FILES[1].1), "by kubeadm");
+    for (_, path, _) in &FILES[2..5] {
+        assert_eq!(node.read(path), format!("old {path}\n"));
+    }
+    finish(operation);
+}
+
+#[test]
+fn a_damaged_backup_is_named_and_the_rest_put_back() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    let backup = node.store.backups().join(operation.id());
+    std::fs::write(backup.join("etc/kubernetes/scheduler.conf"), "torn").unwrap();
+    let error = operation.roll_back("test").unwrap_err().to_string();
+    assert!(error.contains("scheduler.conf"), "{error}");
+    assert_eq!(node.read(FILES[4].1), format!("new {}\n", FILES[4].1));
+    assert_eq!(node.read(FILES[0].1), format!("old {}\n", FILES[0].1));
+    // Repaired by hand, it can be finished.
+    std::fs::write(
+        backup.join("etc/kubernetes/scheduler.conf"),
+        format!("old {}\n", FILES[4].1),
+    )
+    .unwrap();
+    drop(operation);
+    let mut recovered = recover(&node.store, &lock).unwrap();
+    let recovery = recovered.remove(0);
+    assert!(!recovery.rolled_forward);
+    assert_eq!(recovery.reason.as_deref(), Some("test"));
+    assert_eq!(node.read(FILES[4].1), format!("old {}\n", FILES[4].1));
+}
+
+#[test]
+fn a_commit_point_that_cannot_be_read_is_known_by_its_renames() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    let journal = node
+        .store
+        .journal()
+        .join(format!("{}.jsonl", operation.id()));
+    drop(operation);
+    // As if killed before its last rename: `Committed` was not written yet, and `Committing` is torn.
+    let text = std::fs::read_to_string(&journal).unwrap();
+    let (kept, _) = text.split_once("\"step\":\"committing\"").unwrap();
+    std::fs::write(&journal, kept).unwrap();
+    let key = node.path(FILES[5].1);
+    let (id, _) = journal.file_stem().unwrap().to_str().unwrap().split_at(21);
+    std::fs::rename(
+        &key,
+        key.with_file_name(format!(".fresh.key.kubecertd-{id}")),
+    )
+    .unwrap();
+    let mut recovered = recover(&node.store, &lock).unwrap();
+    assert!(recovered.remove(0).rolled_forward);
+    for (_, path, _) in FILES {
+        assert_eq!(node.read(path), format!("new {path}\n"));
+    }
+}
+
+#[test]
+fn backups_are_private_copies_with_an_index() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    let generation = generations(&node.store).unwrap().remove(0);
+    assert_eq!(generation.id, operation.id());
+    assert_eq!(generation.files.len(), FILES.len());
+    let directory = node.store.backups().join(&generation.id);
+    for file in &generation.files {
+        let copy = directory.join(file.path.strip_prefix("/").unwrap());
+        let Some(contents) = &file.contents else {
+            assert!(file.path.to_str().unwrap().contains("fresh"));
+            assert!(!copy.exists());
+            continue;
+        };
+        let metadata = std::fs::metadata(&copy).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+        assert_eq!(metadata.nlink(), 1);
+        assert_eq!(metadata.len(), contents.size);
+        let parent = std::fs::metadata(copy.parent().unwrap()).unwrap();
+        assert_eq!(parent.permissions().mode() & 0o7777, 0o700);
+    }
+}
+
+#[test]
+fn old_generations_go_and_the_newest_stays() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        let mut operation = node.begin(&lock);
+        operation
+            .install(node.replacements(&format!("{number}")))
+            .unwrap();
+        ids.push(operation.id().to_owned());
+        operation.finish(Outcome::Done, 2, u64::MAX).unwrap();
+    }
+    let kept = |node: &Node| -> Vec<String> {
+        let generations = generations(&node.store).unwrap();
+        generations
+            .into_iter()
+            .map(|generation| generation.id)
+            .collect()
+    };
+    assert_eq!(kept(&node), ids[2..]);
+    // An operation that changed nothing leaves no generation; what a cut-off removal left goes; size counts.
+    std::fs::create_dir_all(node.store.backups().join("remnant/etc")).unwrap();
+    let operation = node.begin(&lock);
+    operation.finish(Outcome::Done, 0, 0).unwrap();
+    assert_eq!(kept(&node), ids[3..]);
+    assert_eq!(node.names(&node.store.backups()), ids[3..]);
+}
+
+#[test]
+fn a_second_operation_waits_for_recovery() {
+    let node = Node::new();
+    let lock = node.lock();
+    let first = node.begin(&lock);
+    let id = first.id().to_owned();
+    drop(first);
+    match Operation::begin(&node.store, &lock, Trigger::Schedule) {
+        Err(TransactionError::Unfinished { id: unfinished }) => assert_eq!(unfinished, id),
+        other => panic!("{other:?}"),
+    }
+    assert!(recover(&node.store, &lock).unwrap().is_empty());
+    finish(node.begin(&lock));
+    assert!(matches!(
+        Lock::take(&node.store),
+        Err(TransactionError::Busy { .. })
+    ));
+}
+
+/// The other writes while the old file is copied, or as soon as the backup is complete and only the renames are left.
+#[test]
+fn a_file_changed_by_somebody_else_while_staged_is_not_replaced() {
+    let mut detected = [0; 2];
+    for round in 0..20 {
+        let node = Node::new();
+        let stop = AtomicBool::new(false);
+        let path = node.path("/etc/kubernetes/scheduler.conf");
+        let lock = node.lock();
+        let mut operation = node.begin(&lock);
+        let backup = node.store.backups().join(operation.id());
+        let awaited = backup.join(["etc/kubernetes/pki", "index.json"][round % 2]);
+        let result = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !awaited.exists() && !stop.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+                std::fs::write(&path, "by somebody else").unwrap();
+            });
+            let result = operation.install(node.replacements("new"));
+            stop.store(true, Ordering::Relaxed);
+            result
+        });
+        let expected = if result.is_ok() { "new" } else { "old" };
+        for (_, file, _) in &FILES[..4] {
+            assert_eq!(node.read(file), format!("{expected} {file}\n"));
+        }
+        if let Err(error) = result {
+            match error {
+                TransactionError::Changed { path: changed } => assert_eq!(changed, path),
+                other => panic!("{other}"),
+            }
+            assert_eq!(
+                node.read("/etc/kubernetes/scheduler.conf"),
+                "by somebody else"
+            );
+            finish(operation);
+            assert_eq!(node.names(&node.path("/etc/kubernetes/pki")).len(), 3);
+            detected[round % 2] += 1;
+        }
+    }
+    println!("{detected:?} of 10 changes each detected before a rename");
+    assert!(detected[0] > 0 && detected[1] > 0);
+}

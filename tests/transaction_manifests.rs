@@ -1,0 +1,346 @@
+//! Manifests on their way out and back: never lost, never doubled, never overwritten.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
+
+mod transaction_node;
+
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::PathBuf;
+
+use kubecertd::root::Root;
+use kubecertd::transaction::{Outcome, Record, Store, TransactionError, recover, return_parked};
+use transaction_node::{MANIFESTS, Node};
+
+const DIRECTORY: &str = "/etc/kubernetes/manifests";
+const OUT: &str = "/etc/kubernetes/.kubecertd";
+
+#[test]
+fn out_is_beside_the_manifest_directory_and_back_is_the_same_file() {
+    let node = Node::new();
+    let before = node.cluster();
+    let place = node.path(MANIFESTS[0]);
+    let inode = std::fs::metadata(&place).unwrap().ino();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&place).unwrap();
+    assert_eq!(operation.parked(), [place.as_path()]);
+    assert_eq!(node.names(&node.path(DIRECTORY)), ["kube-apiserver.yaml"]);
+    assert_eq!(node.names(&node.path(OUT)), ["RETURN-TO", "etcd.yaml"]);
+    assert!(
+        node.read("/etc/kubernetes/.kubecertd/RETURN-TO")
+            .starts_with("/etc/kubernetes/manifests\n")
+    );
+    assert_eq!(
+        std::fs::metadata(node.path(OUT)).unwrap().mode() & 0o7777,
+        0o700
+    );
+    operation.park(&place).unwrap_err();
+    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.parked().is_empty());
+    assert_eq!(node.cluster(), before);
+    assert_eq!(std::fs::metadata(&place).unwrap().ino(), inode);
+    operation.park(&place).unwrap();
+    operation.finish(Outcome::Done, 3, u64::MAX).unwrap();
+    assert_eq!(node.cluster(), before);
+}
+
+#[test]
+fn a_linked_manifest_directory_and_a_linked_manifest_are_followed_and_stay() {
+    let node = Node::new();
+    std::fs::create_dir_all(node.path("/srv/static")).unwrap();
+    std::fs::remove_dir_all(node.path(DIRECTORY)).unwrap();
+    symlink("/srv/static", node.path(DIRECTORY)).unwrap();
+    node.write("/srv/static/etcd.yaml", "etcd", 0o640);
+    node.write("/srv/real.yaml", "apiserver", 0o640);
+    symlink("../real.yaml", node.path("/srv/static/kube-apiserver.yaml")).unwrap();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    for manifest in MANIFESTS {
+        operation.park(&node.path(manifest)).unwrap();
+    }
+    assert!(node.names(&node.path("/srv/static")).is_empty());
+    assert_eq!(
+        node.names(&node.path("/srv/.kubecertd")),
+        ["RETURN-TO", "etcd.yaml", "kube-apiserver.yaml"]
+    );
+    for manifest in MANIFESTS {
+        assert!(operation.give_back(&node.path(manifest)).unwrap());
+    }
+    assert!(node.path("/srv/static/kube-apiserver.yaml").is_symlink());
+    assert_eq!(node.read("/srv/static/etcd.yaml"), "etcd");
+    assert_eq!(node.read("/srv/static/kube-apiserver.yaml"), "apiserver");
+    assert!(!node.path("/srv/.kubecertd").exists());
+}
+
+#[test]
+fn a_newer_manifest_in_its_place_stays_and_the_other_is_kept() {
+    let node = Node::new();
+    let place = node.path(MANIFESTS[0]);
+    let old = node.read(MANIFESTS[0]);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    for round in 0..2 {
+        operation.park(&place).unwrap();
+        std::fs::write(&place, format!("newer {round}")).unwrap();
+        assert!(!operation.give_back(&place).unwrap());
+        assert_eq!(node.read(MANIFESTS[0]), format!("newer {round}"));
+    }
+    let kept = node
+        .store
+        .backups()
+        .join(operation.id())
+        .join("manifests-superseded");
+    assert_eq!(node.names(&kept), ["etcd.yaml", "etcd.yaml.1"]);
+    assert_eq!(
+        std::fs::read_to_string(kept.join("etcd.yaml")).unwrap(),
+        old
+    );
+    assert!(!node.path(OUT).exists());
+
+    // The same contents are no other manifest.
+    operation.park(&place).unwrap();
+    std::fs::copy(node.path(OUT).join("etcd.yaml"), &place).unwrap();
+    assert!(operation.give_back(&place).unwrap());
+    // One that was changed while it was out comes back changed.
+    operation.park(&place).unwrap();
+    std::fs::write(node.path(OUT).join("etcd.yaml"), "edited while out").unwrap();
+    assert!(operation.give_back(&place).unwrap());
+    assert_eq!(node.read(MANIFESTS[0]), "edited while out");
+}
+
+#[test]
+fn one_that_vanished_while_out_comes_from_the_backup() {
+    let node = Node::new();
+    let before = node.cluster();
+    let place = node.path(MANIFESTS[0]);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&place).unwrap();
+    std::fs::remove_dir_all(node.path(OUT)).unwrap();
+    assert!(operation.give_back(&place).unwrap());
+    assert_eq!(node.cluster(), before);
+}
+
+#[test]
+fn recovery_returns_manifests_and_remembers_the_restarts() {
+    let node = Node::new();
+    let before = node.cluster();
+    let manifests = MANIFESTS.map(|manifest| node.path(manifest));
+    let components = vec![
+        ("etcd".to_owned(), manifests[0].clone()),
+        ("kube-apiserver".to_owned(), manifests[1].clone()),
+    ];
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation
+        .note(Record::RestartsPlanned {
+            components: components.clone(),
+        })
+        .unwrap();
+    operation.park(&manifests[0]).unwrap();
+    drop(operation);
+
+    let mut recovered = recover(&node.store, &lock).unwrap();
+    let mut recovery = recovered.remove(0);
+    assert_eq!(recovery.returned, [manifests[0].clone()]);
+    assert_eq!(recovery.restarts_left, components);
+    assert_eq!(node.cluster(), before);
+    recovery
+        .operation
+        .note(Record::Restarted {
+            component: "etcd".into(),
+        })
+        .unwrap();
+    drop(recovery);
+
+    // A second crash loses nothing of that.
+    let mut recovered = recover(&node.store, &lock).unwrap();
+    let recovery = recovered.remove(0);
+    assert!(recovery.returned.is_empty());
+    assert_eq!(recovery.restarts_left, components[1..]);
+    recovery
+        .operation
+        .finish(Outcome::Done, 3, u64::MAX)
+        .unwrap();
+    assert!(recover(&node.store, &lock).unwrap().is_empty());
+}
+
+#[test]
+fn a_tree_moved_to_a_rescue_system_is_recovered_there() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&node.path(MANIFESTS[0])).unwrap();
+    drop(operation);
+    drop(lock);
+    let elsewhere = tempfile::tempdir().unwrap();
+    let moved = elsewhere.path().canonicalize().unwrap().join("mnt");
+    std::fs::rename(node.root.directory(), &moved).unwrap();
+    let rescued = Node::at(&moved);
+    let returned = return_parked(&rescued.store, &[]).unwrap();
+    assert_eq!(returned, [rescued.path(MANIFESTS[0])]);
+    rescued.recover();
+    assert_eq!(rescued.names(&rescued.path(DIRECTORY)).len(), 2);
+    std::fs::create_dir(node.root.directory()).unwrap();
+}
+
+#[test]
+fn a_damaged_journal_is_reported_and_its_manifests_are_back() {
+    for damaged_line in 0..3 {
+        let node = Node::new();
+        let before = node.cluster();
+        let lock = node.lock();
+        let mut operation = node.begin(&lock);
+        operation.park(&node.path(MANIFESTS[0])).unwrap();
+        operation.park(&node.path(MANIFESTS[1])).unwrap();
+        let journal = node
+            .store
+            .journal()
+            .join(format!("{}.jsonl", operation.id()));
+        drop(operation);
+        let text = std::fs::read_to_string(&journal).unwrap();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        lines[damaged_line].insert(40, 'x');
+        lines.push(lines[1].clone());
+        std::fs::write(&journal, lines.join("\n") + "\n").unwrap();
+        if damaged_line == 0 {
+            match recover(&node.store, &lock) {
+                Err(TransactionError::Journal { path, reason }) => {
+                    assert_eq!(path, journal);
+                    assert!(reason.contains("line 1"), "{reason}");
+                }
+                other => panic!("{other:?}"),
+            }
+        } else {
+            // The damaged record's manifest is found beside the directory.
+            return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap();
+        }
+        assert_eq!(node.cluster(), before, "{damaged_line}");
+    }
+}
+
+#[test]
+fn without_any_state_manifests_are_found_beside_their_directory() {
+    let node = Node::new();
+    let before = node.cluster();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&node.path(MANIFESTS[0])).unwrap();
+    operation.park(&node.path(MANIFESTS[1])).unwrap();
+    drop(operation);
+    drop(lock);
+    std::fs::remove_dir_all(node.store.directory()).unwrap();
+    node.write(MANIFESTS[1], "newer", 0o600);
+    let directories = [node.path(DIRECTORY)];
+    let returned = return_parked(&node.store, &directories).unwrap();
+    assert_eq!(returned, [node.path(MANIFESTS[0])]);
+    assert_eq!(node.read(MANIFESTS[1]), "newer");
+    let kept = node.read("/etc/kubernetes/.kubecertd/.superseded-kube-apiserver.yaml");
+    assert_eq!(kept, before[MANIFESTS[1]].contents);
+    // Again, and with nothing there at all: nothing.
+    assert!(return_parked(&node.store, &directories).unwrap().is_empty());
+    let nowhere = Store::new(&Root::new(&node.path("/nowhere")).unwrap());
+    let missing: Vec<PathBuf> = return_parked(&nowhere, &directories[..0]).unwrap();
+    assert!(missing.is_empty());
+    assert!(!nowhere.directory().exists());
+}
+
+#[test]
+fn two_processes_may_return_manifests_at_once() {
+    for _ in 0..20 {
+        let node = Node::new();
+        let before = node.cluster();
+        let lock = node.lock();
+        let mut operation = node.begin(&lock);
+        for manifest in MANIFESTS {
+            operation.park(&node.path(manifest)).unwrap();
+        }
+        drop(operation);
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap());
+            }
+            for recovery in recover(&node.store, &lock).unwrap() {
+                recovery
+                    .operation
+                    .finish(Outcome::Done, 3, u64::MAX)
+                    .unwrap();
+            }
+        });
+        assert_eq!(node.cluster(), before);
+    }
+}
+
+/// Bind mounts, as in the unit's sandbox, make every rename between two directories fail with `EXDEV`.
+#[test]
+fn across_file_systems_a_manifest_is_copied() {
+    const CHILD: &str = "KUBECERTD_TEST_MOUNTED";
+    if let Some(path) = std::env::var_os(CHILD) {
+        out_and_back_across_file_systems(&Node::at(path.as_ref()));
+        return;
+    }
+    let node = Node::new();
+    let script = r#"mount --bind "$1" "$1" && exec "$2" --exact across_file_systems_a_manifest_is_copied --nocapture"#;
+    let child = std::process::Command::new("unshare")
+        .args(["--mount", "sh", "-ec", script, "sh"])
+        .arg(node.path(DIRECTORY))
+        .arg(std::env::current_exe().unwrap())
+        .env(CHILD, node.root.directory())
+        .output();
+    match child {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            let text = String::from_utf8_lossy(&output.stderr).into_owned()
+                + &String::from_utf8_lossy(&output.stdout);
+            if !nix::unistd::geteuid().is_root()
+                || text.contains("unshare:")
+                || text.contains("mount:")
+            {
+                eprintln!("SKIPPED: nothing can be mounted here: {text}");
+                return;
+            }
+            panic!("{text}");
+        }
+        Err(error) => eprintln!("SKIPPED: no unshare here: {error}"),
+    }
+}
+
+fn out_and_back_across_file_systems(node: &Node) {
+    let before = node.cluster();
+    let place = node.path(MANIFESTS[0]);
+    std::fs::rename(&place, node.path("/etc/probe")).expect_err("no mount here");
+    let modified = std::fs::metadata(&place).unwrap().modified().unwrap();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&place).unwrap();
+    assert_eq!(node.names(&node.path(OUT)), ["RETURN-TO", "etcd.yaml"]);
+    assert!(!place.exists());
+    assert!(operation.give_back(&place).unwrap());
+    assert_eq!(node.cluster(), before);
+    assert_eq!(
+        std::fs::metadata(&place).unwrap().modified().unwrap(),
+        modified
+    );
+    // Killed after the copy and before the removal: both are there, and one goes.
+    operation.park(&place).unwrap();
+    std::fs::copy(node.path(OUT).join("etcd.yaml"), &place).unwrap();
+    std::fs::write(
+        node.path(DIRECTORY).join(".etcd.yaml.kubecertd-0123"),
+        "half",
+    )
+    .unwrap();
+    drop(operation);
+    for recovery in recover(&node.store, &lock).unwrap() {
+        recovery
+            .operation
+            .finish(Outcome::Done, 3, u64::MAX)
+            .unwrap();
+    }
+    assert_eq!(node.cluster(), before);
+}
