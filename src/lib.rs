@@ -15,5 +15,6 @@ pub mod node;
 pub mod pki;
 pub mod plan;
 pub mod report;
+pub mod restart;
 pub mod root;
 pub mod transaction;

@@ -1,0 +1,453 @@
+//! Where a static pod answers, from the flags in its manifest: its health and the certificates it serves.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use hyper::Uri;
+
+use crate::node::StaticPod;
+
+/// A host and port to connect to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Address {
+    /// IP address (without brackets) or name.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(formatter, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(formatter, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Where a pod says whether it is well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct HealthEndpoint {
+    pub(super) address: Address,
+    pub(super) https: bool,
+    pub(super) path: String,
+    pub(super) credentials: Credentials,
+}
+
+/// Which client certificate a health endpoint may want.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Credentials {
+    /// None: it answers anybody.
+    None,
+    /// One from a kubeconfig, where anonymous requests are refused.
+    Kubeconfig,
+    /// One that etcd accepts.
+    Etcd,
+}
+
+/// A port on which a pod serves a certificate of kubeadm's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ServingEndpoint {
+    /// kubeadm's name of the certificate.
+    pub(super) certificate_name: &'static str,
+    pub(super) address: Address,
+    /// The certificate's file, a real path.
+    pub(super) certificate: PathBuf,
+}
+
+pub(super) const API_SERVER: &str = "kube-apiserver";
+pub(super) const ETCD: &str = "etcd";
+/// `NOSPACE` is left out: a restart neither causes nor cures a full database.
+pub(super) const ETCD_HEALTH: &str = "/health?exclude=NOSPACE";
+
+const CONTROLLER_MANAGER: &str = "kube-controller-manager";
+const SCHEDULER: &str = "kube-scheduler";
+
+/// Whether the pod is `program`, by its component or by what its containers run.
+pub(super) fn runs(pod: &StaticPod, program: &str) -> bool {
+    pod.component() == program
+        || pod.containers.iter().any(|container| {
+            container
+                .command
+                .first()
+                .is_some_and(|first| base_name(first) == program)
+        })
+}
+
+/// The last component of a path or command.
+pub(super) fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Where the pod says whether it is well; `None` when only the container runtime can tell.
+pub(super) fn health_endpoint(pod: &StaticPod) -> Option<HealthEndpoint> {
+    if runs(pod, API_SERVER) {
+        return Some(HealthEndpoint {
+            address: api_server_address(pod)?,
+            https: true,
+            path: "/readyz".to_owned(),
+            credentials: Credentials::Kubeconfig,
+        });
+    }
+    if runs(pod, ETCD) {
+        return etcd_health(pod);
+    }
+    for (program, default_port) in [(CONTROLLER_MANAGER, 10257), (SCHEDULER, 10259)] {
+        if runs(pod, program) {
+            let port = secure_port(pod, default_port)?;
+            return Some(HealthEndpoint {
+                address: Address {
+                    host: reachable(pod.flag("bind-address").unwrap_or_default()),
+                    port,
+                },
+                https: true,
+                path: probe_path(pod, port).unwrap_or_else(|| "/healthz".to_owned()),
+                credentials: Credentials::None,
+            });
+        }
+    }
+    own_probe(pod)
+}
+
+/// The certificates that the pod serves from files.
+pub(super) fn serving_endpoints(pod: &StaticPod) -> Vec<ServingEndpoint> {
+    if runs(pod, API_SERVER) {
+        return serving(pod, "apiserver", "tls-cert-file", api_server_address(pod))
+            .into_iter()
+            .collect();
+    }
+    if runs(pod, ETCD) {
+        let client = serving(pod, "etcd-server", "cert-file", etcd_client_address(pod));
+        let peer = serving(
+            pod,
+            "etcd-peer",
+            "peer-cert-file",
+            listening(pod, "listen-peer-urls", true),
+        );
+        return client.into_iter().chain(peer).collect();
+    }
+    Vec::new()
+}
+
+/// Where the API server of this node answers; `None` when it serves no TLS.
+pub(super) fn api_server_address(pod: &StaticPod) -> Option<Address> {
+    let bound = pod.flag("bind-address").unwrap_or_default();
+    let host = if is_unspecified(bound) {
+        pod.flag("advertise-address")
+            .filter(|advertised| !is_unspecified(advertised))
+            .map_or_else(|| reachable(bound), str::to_owned)
+    } else {
+        bound.to_owned()
+    };
+    Some(Address {
+        host,
+        port: secure_port(pod, 6443)?,
+    })
+}
+
+/// Where etcd serves its clients over TLS.
+pub(super) fn etcd_client_address(pod: &StaticPod) -> Option<Address> {
+    listening(pod, "listen-client-urls", true)
+}
+
+/// Where etcd answers its clients' HTTP requests over TLS; a listener of their own may keep them off the gRPC port.
+pub(super) fn etcd_http_address(pod: &StaticPod) -> Option<Address> {
+    listening(pod, "listen-client-http-urls", true).or_else(|| etcd_client_address(pod))
+}
+
+/// The real path of a file that the pod names in a flag; `None` when the flag is absent or no volume holds the file.
+pub(super) fn file_of_flag(pod: &StaticPod, flag: &str) -> Option<PathBuf> {
+    let inside = PathBuf::from(pod.flag(flag)?);
+    pod.containers
+        .iter()
+        .flat_map(|container| &container.mounts)
+        .filter_map(|(mounted, real)| {
+            let rest = inside.strip_prefix(mounted).ok()?;
+            let path = if rest.as_os_str().is_empty() {
+                real.clone()
+            } else {
+                real.join(rest)
+            };
+            Some((mounted.components().count(), path))
+        })
+        .max_by_key(|(depth, _)| *depth)
+        .map(|(_, path)| path)
+}
+
+/// The address and the rest of a URL: (https, address, path).
+pub(super) fn parse_url(url: &str) -> Option<(bool, Address, String)> {
+    let uri = Uri::from_str(url.trim()).ok()?;
+    let https = uri.scheme_str()? == "https";
+    let host = uri.host()?.trim_matches(['[', ']']).to_owned();
+    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
+    Some((
+        https,
+        Address { host, port },
+        uri.path().trim_end_matches('/').to_owned(),
+    ))
+}
+
+/// The real host of an address that a process listens on.
+pub(super) fn reachable(bound: &str) -> String {
+    if is_unspecified(bound) {
+        // Go opens `::` for both families, so this reaches either wildcard.
+        "127.0.0.1".to_owned()
+    } else {
+        bound.trim_matches(['[', ']']).to_owned()
+    }
+}
+
+fn is_unspecified(host: &str) -> bool {
+    matches!(host.trim_matches(['[', ']']), "" | "0.0.0.0" | "::")
+}
+
+/// `--secure-port`; `None` when it is switched off or no port.
+fn secure_port(pod: &StaticPod, default: u16) -> Option<u16> {
+    match pod.flag("secure-port") {
+        None => Some(default),
+        Some(port) => port.parse().ok().filter(|port| *port != 0),
+    }
+}
+
+/// The metrics listener, which wants no certificate where it is plain http, else the clients' own port.
+fn etcd_health(pod: &StaticPod) -> Option<HealthEndpoint> {
+    let metrics = pod
+        .flag("listen-metrics-urls")
+        .and_then(|urls| urls.split(',').next())
+        .and_then(parse_url);
+    let clients = || etcd_http_address(pod).map(|address| (true, address));
+    let plain = || listening(pod, "listen-client-urls", false).map(|address| (false, address));
+    let (https, address) = metrics
+        .map(|(https, address, _)| {
+            let host = reachable(&address.host);
+            (https, Address { host, ..address })
+        })
+        .or_else(clients)
+        .or_else(plain)?;
+    Some(HealthEndpoint {
+        address,
+        https,
+        path: ETCD_HEALTH.to_owned(),
+        credentials: if https {
+            Credentials::Etcd
+        } else {
+            Credentials::None
+        },
+    })
+}
+
+/// The first listener of a comma-separated flag with (or without) TLS, 127.0.0.1 before any other.
+fn listening(pod: &StaticPod, flag: &str, tls: bool) -> Option<Address> {
+    let addresses: Vec<Address> = pod
+        .flag(flag)?
+        .split(',')
+        .filter_map(parse_url)
+        .filter(|(https, _, _)| *https == tls)
+        .map(|(_, address, _)| Address {
+            host: reachable(&address.host),
+            ..address
+        })
+        .collect();
+    addresses
+        .iter()
+        .find(|address| address.host == "127.0.0.1")
+        .or_else(|| addresses.first())
+        .cloned()
+}
+
+fn serving(
+    pod: &StaticPod,
+    certificate_name: &'static str,
+    flag: &str,
+    address: Option<Address>,
+) -> Option<ServingEndpoint> {
+    Some(ServingEndpoint {
+        certificate_name,
+        address: address?,
+        certificate: file_of_flag(pod, flag)?,
+    })
+}
+
+/// The path that the manifest's own probe asks on this port: what the kubelet goes by in this release.
+fn probe_path(pod: &StaticPod, port: u16) -> Option<String> {
+    pod.containers
+        .iter()
+        .filter_map(|container| container.probe.as_ref())
+        .find(|probe| probe.port == Some(port))
+        .map(|probe| probe.path.clone())
+}
+
+/// The manifest's own probe where it names its host; without one the kubelet takes the pod's address, which for a pod
+/// with a network of its own nobody but the runtime knows.
+fn own_probe(pod: &StaticPod) -> Option<HealthEndpoint> {
+    let probe = pod
+        .containers
+        .iter()
+        .filter_map(|container| container.probe.as_ref())
+        .find(|probe| !probe.host.is_empty() && probe.port.is_some())?;
+    Some(HealthEndpoint {
+        address: Address {
+            host: reachable(&probe.host),
+            port: probe.port?,
+        },
+        https: probe.https,
+        path: if probe.path.starts_with('/') {
+            probe.path.clone()
+        } else {
+            format!("/{}", probe.path)
+        },
+        credentials: Credentials::None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::root::Root;
+
+    fn pod(command: &[&str], rest: &str) -> StaticPod {
+        let arguments: String = command
+            .iter()
+            .map(|argument| format!("    - \"{argument}\"\n"))
+            .collect();
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n  namespace: kube-system\n\
+             spec:\n  hostNetwork: true\n  containers:\n  - name: main\n    image: x\n    command:\n{arguments}{rest}",
+            name = command[0]
+        );
+        StaticPod::parse(
+            Path::new("/etc/kubernetes/manifests/x.yaml"),
+            &text,
+            &Root::default(),
+        )
+        .unwrap()
+    }
+
+    fn health(pod: &StaticPod) -> String {
+        let endpoint = health_endpoint(pod).unwrap();
+        format!(
+            "{}://{}{}",
+            if endpoint.https { "https" } else { "http" },
+            endpoint.address,
+            endpoint.path
+        )
+    }
+
+    const PKI: &str = "    volumeMounts:\n    - {mountPath: /etc/kubernetes/pki, name: pki}\n  volumes:\n  \
+                       - {name: pki, hostPath: {path: /srv/pki}}\n";
+
+    #[test]
+    fn the_api_server_answers_where_its_flags_say() {
+        let plain = pod(
+            &[
+                "kube-apiserver",
+                "--advertise-address=10.0.0.5",
+                "--tls-cert-file=/etc/kubernetes/pki/apiserver.crt",
+            ],
+            PKI,
+        );
+        assert_eq!(health(&plain), "https://10.0.0.5:6443/readyz");
+        assert_eq!(
+            serving_endpoints(&plain),
+            [ServingEndpoint {
+                certificate_name: "apiserver",
+                address: Address {
+                    host: "10.0.0.5".into(),
+                    port: 6443
+                },
+                certificate: PathBuf::from("/srv/pki/apiserver.crt"),
+            }]
+        );
+        let bound = pod(
+            &[
+                "kube-apiserver",
+                "--bind-address=fd00::1",
+                "--secure-port=443",
+            ],
+            "",
+        );
+        assert_eq!(health(&bound), "https://[fd00::1]:443/readyz");
+        assert_eq!(
+            health(&pod(&["kube-apiserver", "--bind-address=::"], "")),
+            "https://127.0.0.1:6443/readyz"
+        );
+        assert_eq!(
+            health_endpoint(&pod(&["kube-apiserver", "--secure-port=0"], "")),
+            None
+        );
+    }
+
+    #[test]
+    fn etcd_is_asked_on_its_metrics_listener_and_serves_on_two_ports() {
+        let etcd = pod(
+            &[
+                "etcd",
+                "--listen-metrics-urls=http://0.0.0.0:2381",
+                "--listen-client-urls=https://10.0.0.5:2379,https://127.0.0.1:2379",
+                "--listen-peer-urls=https://10.0.0.5:2380",
+                "--cert-file=/etc/kubernetes/pki/etcd/server.crt",
+                "--peer-cert-file=/etc/kubernetes/pki/etcd/peer.crt",
+            ],
+            PKI,
+        );
+        assert_eq!(
+            health(&etcd),
+            "http://127.0.0.1:2381/health?exclude=NOSPACE"
+        );
+        let serving: Vec<String> = serving_endpoints(&etcd)
+            .iter()
+            .map(|served| {
+                format!(
+                    "{} {} {}",
+                    served.certificate_name,
+                    served.address,
+                    served.certificate.display()
+                )
+            })
+            .collect();
+        assert_eq!(
+            serving,
+            [
+                "etcd-server 127.0.0.1:2379 /srv/pki/etcd/server.crt",
+                "etcd-peer 10.0.0.5:2380 /srv/pki/etcd/peer.crt",
+            ]
+        );
+        let no_metrics = pod(&["etcd", "--listen-client-urls=https://127.0.0.1:2379"], "");
+        let endpoint = health_endpoint(&no_metrics).unwrap();
+        assert_eq!(endpoint.address.to_string(), "127.0.0.1:2379");
+        assert_eq!(endpoint.credentials, Credentials::Etcd);
+    }
+
+    #[test]
+    fn controller_manager_and_scheduler_keep_to_their_own_probes() {
+        let probe = "    livenessProbe:\n      httpGet: {host: 127.0.0.1, path: /livez, port: 10259, scheme: HTTPS}\n";
+        assert_eq!(
+            health(&pod(&["kube-scheduler", "--bind-address=127.0.0.1"], probe)),
+            "https://127.0.0.1:10259/livez"
+        );
+        assert_eq!(
+            health(&pod(
+                &["kube-controller-manager", "--bind-address=10.0.0.5"],
+                ""
+            )),
+            "https://10.0.0.5:10257/healthz"
+        );
+    }
+
+    #[test]
+    fn another_pod_is_asked_only_where_its_probe_names_a_host() {
+        let probe = |host: &str| {
+            format!("    livenessProbe:\n      httpGet: {{{host}path: /up, port: 8081}}\n")
+        };
+        assert_eq!(
+            health(&pod(&["haproxy"], &probe("host: 127.0.0.1, "))),
+            "http://127.0.0.1:8081/up"
+        );
+        assert_eq!(health_endpoint(&pod(&["haproxy"], &probe(""))), None);
+        assert_eq!(health_endpoint(&pod(&["kube-vip", "manager"], "")), None);
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a restart did not end well.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::endpoint::Address;
+use crate::transaction::TransactionError;
+
+/// Each names the component and what was seen instead of what was waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum RestartError {
+    /// A wait reached its bound.
+    #[error("{component}: {what} did not happen within {} s: {seen}", bound.as_secs())]
+    TimedOut {
+        /// Which.
+        component: String,
+        /// What was waited for, as a noun phrase: `the end of its containers`.
+        what: String,
+        /// The bound.
+        bound: Duration,
+        /// What was seen instead, and what to look at.
+        seen: String,
+    },
+    /// A manifest could not be moved.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// A component refuses a new certificate or serves another one.
+    #[error("the new certificates are not in use: {0}")]
+    NotInUse(String),
+    /// The daemon was asked to stop; every manifest is back.
+    #[error("stopped before the restart was finished; every manifest is back in place")]
+    Stopped,
+    /// Without the kubelet nobody stops or starts a static pod. No manifest was moved.
+    #[error(
+        "the kubelet does not answer at http://{address}/healthz ({reason}), so no static pod was touched; \
+         see `systemctl status kubelet` and `journalctl -u kubelet`"
+    )]
+    KubeletDown {
+        /// Where it was asked.
+        address: Address,
+        /// What came back.
+        reason: String,
+    },
+    /// The group names a component without a manifest on this node. No manifest was moved.
+    #[error(
+        "{component}: no static pod of this node is called so; its manifest may have been removed meanwhile"
+    )]
+    NoSuchPod {
+        /// Which.
+        component: String,
+    },
+    /// After a failure a manifest could not be put back. The journal has it, so the next start tries again.
+    #[error("{}: could not be put back ({source}) after: {earlier}", manifest.display())]
+    NotReturned {
+        /// The first such manifest.
+        manifest: PathBuf,
+        /// Why not.
+        source: TransactionError,
+        /// What went wrong before.
+        earlier: Box<Self>,
+    },
+}

@@ -1,0 +1,106 @@
+//! One pod of a group on its way out and back.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::progress::{Progress, RestartReport, Teller};
+use super::ready::Readiness;
+use super::wait::Wait;
+use super::watch::{Look, PodWatch};
+use crate::node::StaticPod;
+
+/// How long a pod that cannot be asked has to run to count as healthy.
+const STEADY: Duration = Duration::from_secs(5);
+
+/// One pod of the group.
+#[derive(Debug)]
+pub(super) struct Member<'a> {
+    pub(super) component: String,
+    pub(super) manifest: PathBuf,
+    pub(super) held_out: bool,
+    pub(super) pod: &'a StaticPod,
+    pub(super) readiness: Readiness<'a>,
+    /// From the moment before its manifest goes out.
+    pub(super) watch: Option<PodWatch<'a>>,
+    pub(super) out_at: Option<Instant>,
+    pub(super) gone_after: Option<Duration>,
+    pub(super) healthy_after: Option<Duration>,
+}
+
+/// One pod on its way back.
+#[derive(Debug)]
+pub(super) struct Return {
+    pub(super) wait: Wait,
+    pub(super) running_since: Option<Instant>,
+    told_running: bool,
+}
+
+impl Return {
+    pub(super) fn begin(bound: Duration) -> Self {
+        Self {
+            wait: Wait::begin(bound),
+            running_since: None,
+            told_running: false,
+        }
+    }
+}
+
+impl Member<'_> {
+    pub(super) fn out_for(&self) -> Duration {
+        self.out_at.map_or(Duration::ZERO, |out| out.elapsed())
+    }
+
+    pub(super) async fn look_for_return(
+        &self,
+        returning: &mut Return,
+        back_at: Instant,
+        progress: Teller<'_>,
+    ) -> Look {
+        let Some(watch) = &self.watch else {
+            return Look::Done;
+        };
+        // Looked at every time: a container that fell over again is the best explanation of a health port that is closed.
+        if let Look::NotYet(seen) = watch.returned(back_at.elapsed()).await {
+            returning.running_since = None;
+            return Look::NotYet(seen);
+        }
+        let since = *returning.running_since.get_or_insert_with(Instant::now);
+        if !returning.told_running {
+            returning.told_running = true;
+            let after = self.out_for();
+            progress(Progress::Running {
+                component: self.component.clone(),
+                after,
+            });
+        }
+        if !self.readiness.can_be_asked() && since.elapsed() < STEADY {
+            return Look::NotYet("it runs, but not for long enough yet".to_owned());
+        }
+        match self.readiness.ask().await {
+            Ok(()) => Look::Done,
+            Err(seen) => Look::NotYet(format!("it runs, but {seen}")),
+        }
+    }
+
+    pub(super) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
+        if wait.is_to_be_told() {
+            progress(Progress::Waiting {
+                component: self.component.clone(),
+                what: what.to_owned(),
+                since: wait.elapsed(),
+                bound: wait.bound,
+            });
+        }
+    }
+
+    pub(super) fn report(&self) -> Option<RestartReport> {
+        Some(RestartReport {
+            component: self.component.clone(),
+            gone_seconds: self.gone_after?.as_secs_f64(),
+            healthy_seconds: self.healthy_after?.as_secs_f64(),
+            held_out: self.held_out,
+        })
+    }
+}

@@ -1,0 +1,34 @@
+//! Restarting static pods and proving that the new certificates are in use.
+//!
+//! Watches real containers through the container runtime, real processes where there is none, health endpoints and
+//! TLS handshakes. Moving a manifest is the transaction's work; here is when.
+
+mod authenticate;
+mod endpoint;
+mod error;
+mod health;
+mod http;
+mod member;
+mod parked;
+mod picked_up;
+mod process;
+mod progress;
+mod prove;
+mod ready;
+mod runtime;
+mod sequence;
+mod tls;
+mod wait;
+mod watch;
+
+pub use authenticate::{Authenticated, AuthenticationError, authenticate};
+pub use endpoint::Address;
+pub use error::RestartError;
+pub use picked_up::picked_up;
+pub use progress::{Progress, RestartReport};
+pub use prove::{Proof, ProofError, prove};
+pub use runtime::{
+    ContainerPhase, ContainerRuntime, ContainerState, PodName, PodState, RuntimeError, SandboxState,
+};
+pub use sequence::Restarter;
+pub use tls::{Identity, IdentityError, Served, TlsError, handshake};

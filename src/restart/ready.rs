@@ -1,0 +1,82 @@
+//! Whether a pod that runs is well and serves what is on the disk.
+
+use super::endpoint::{HealthEndpoint, ServingEndpoint, health_endpoint, serving_endpoints};
+use super::health::healthy;
+use super::tls::handshake;
+use crate::node::{Inventory, StaticPod, read_bounded};
+use crate::pki::{Certificate, certificates_from_pem};
+
+/// What has to hold before a pod counts as restarted.
+#[derive(Debug)]
+pub(super) struct Readiness<'a> {
+    pod: &'a StaticPod,
+    inventory: &'a Inventory,
+    health: Option<HealthEndpoint>,
+    serving: Vec<ServingEndpoint>,
+}
+
+impl<'a> Readiness<'a> {
+    pub(super) fn of(pod: &'a StaticPod, inventory: &'a Inventory) -> Self {
+        Self {
+            pod,
+            inventory,
+            health: health_endpoint(pod),
+            serving: serving_endpoints(pod),
+        }
+    }
+
+    /// Whether the pod says itself whether it is well; otherwise running for a while has to do.
+    pub(super) fn can_be_asked(&self) -> bool {
+        self.health.is_some()
+    }
+
+    /// Asks once.
+    ///
+    /// # Errors
+    /// What was seen instead, in words.
+    pub(super) async fn ask(&self) -> Result<(), String> {
+        if let Some(endpoint) = &self.health {
+            healthy(endpoint, self.pod, self.inventory).await?;
+        }
+        for endpoint in &self.serving {
+            serves_file(endpoint).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the certificate in the file is the one served; its serial where it is.
+///
+/// # Errors
+/// What is served or wrong instead, in words.
+pub(super) async fn serves_file(endpoint: &ServingEndpoint) -> Result<String, String> {
+    let path = endpoint.certificate.display();
+    let bytes = read_bounded(&endpoint.certificate).map_err(|error| format!("{path}: {error}"))?;
+    let certificates = certificates_from_pem(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    let wanted = certificates
+        .first()
+        .ok_or_else(|| format!("{path}: holds no certificate"))?;
+    serves(endpoint, wanted).await
+}
+
+/// Whether `wanted` is the certificate served; what was seen, in words, both ways.
+pub(super) async fn serves(
+    endpoint: &ServingEndpoint,
+    wanted: &Certificate,
+) -> Result<String, String> {
+    let address = &endpoint.address;
+    let served = handshake(address, &address.host, None)
+        .await
+        .map_err(|error| error.to_string())?;
+    if served.leaf.der() == wanted.der() {
+        Ok(format!("{address} serves serial {}", served.leaf.serial))
+    } else {
+        Err(format!(
+            "{address} serves serial {} of {}, not serial {} as in {}",
+            served.leaf.serial,
+            served.leaf.subject,
+            wanted.serial,
+            endpoint.certificate.display()
+        ))
+    }
+}

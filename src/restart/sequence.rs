@@ -1,0 +1,365 @@
+//! One group of restarts: out, gone, back, running, healthy, serving.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::RestartError;
+use super::health::kubelet_answers;
+use super::member::{Member, Return};
+use super::parked::ParkedManifests;
+use super::progress::{Progress, RestartReport, Teller};
+use super::ready::Readiness;
+use super::runtime::ContainerRuntime;
+use super::wait::{Pace, Wait, stopped};
+use super::watch::{Look, PodWatch};
+use crate::config::{Restart, RestartWait};
+use crate::node::Inventory;
+use crate::plan::RestartGroup;
+use crate::transaction::{Operation, Record};
+
+/// Beyond its grace, what the kubelet and the runtime take to end a pod.
+const BEYOND_GRACE: Duration = Duration::from_secs(30);
+
+/// A kubelet that is just being restarted is given this long to answer.
+const KUBELET_BOUND: Duration = Duration::from_secs(10);
+
+/// What restarting needs to know.
+#[derive(Debug)]
+pub struct Restarter<'node> {
+    /// The node as it was observed before the operation.
+    pub inventory: &'node Inventory,
+    /// `[restart]`
+    pub settings: &'node Restart,
+}
+
+impl<'node> Restarter<'node> {
+    /// Restarts one group. Whatever happens, no manifest stays out: on an error every parked manifest is returned
+    /// before this returns, and also when the caller stops waiting. When `stop` becomes true, the manifests out are
+    /// returned at once and [`RestartError::Stopped`] is the result.
+    ///
+    /// # Errors
+    /// [`RestartError`], naming the component, what was waited for and what was seen instead.
+    pub async fn restart(
+        &self,
+        group: &RestartGroup,
+        operation: &mut Operation<'_>,
+        stop: &tokio::sync::watch::Receiver<bool>,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Vec<RestartReport>, RestartError> {
+        let mut members = self.members(group)?;
+        let mut parked = ParkedManifests::new(operation, return_order(group, &members));
+        let outcome = tokio::select! {
+            biased;
+            () = stopped(stop) => Err(RestartError::Stopped),
+            outcome = self.run(group, &mut members, &mut parked, progress) => outcome,
+        };
+        let returned = parked.give_back_all();
+        match (outcome, returned) {
+            (Ok(()), Ok(())) => Ok(members.iter().filter_map(Member::report).collect()),
+            (Ok(()), Err((_, source))) => Err(source.into()),
+            (Err(error), Ok(())) => Err(error),
+            (Err(earlier), Err((manifest, source))) => Err(RestartError::NotReturned {
+                manifest,
+                source,
+                earlier: Box::new(earlier),
+            }),
+        }
+    }
+
+    fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
+        let mut members: Vec<Member<'node>> = Vec::new();
+        for component in group.out.iter().flatten() {
+            let listed = group.manifests.iter().find(|(name, _)| name == component);
+            let inventory = self.inventory;
+            let pods = &inventory.static_pods;
+            let pod = listed
+                .and_then(|(_, path)| pods.iter().find(|pod| pod.path == *path))
+                .or_else(|| inventory.static_pod(component))
+                .ok_or_else(|| RestartError::NoSuchPod {
+                    component: component.clone(),
+                })?;
+            members.push(Member {
+                component: component.clone(),
+                manifest: listed.map_or_else(|| pod.path.clone(), |(_, path)| path.clone()),
+                held_out: group.held_out.contains(component),
+                pod,
+                readiness: Readiness::of(pod, inventory),
+                watch: None,
+                out_at: None,
+                gone_after: None,
+                healthy_after: None,
+            });
+        }
+        Ok(members)
+    }
+
+    async fn run(
+        &self,
+        group: &RestartGroup,
+        members: &mut [Member<'node>],
+        parked: &mut ParkedManifests<'_, '_>,
+        progress: Teller<'_>,
+    ) -> Result<(), RestartError> {
+        if members.is_empty() {
+            return Ok(());
+        }
+        self.expect_kubelet().await?;
+        let runtime = self.runtime().await;
+        for wave in &group.out {
+            for member in of_wave(members, wave) {
+                member.watch =
+                    Some(PodWatch::begin(member.pod, self.inventory, runtime.clone()).await);
+            }
+            for member in of_wave(members, wave) {
+                parked.park(&member.manifest)?;
+                member.out_at = Some(Instant::now());
+                progress(Progress::Out {
+                    component: member.component.clone(),
+                });
+            }
+            self.wait_until_gone(members, wave, progress).await?;
+        }
+        for wave in &group.back {
+            self.wait_out_interval(members, wave, progress).await;
+            for member in of_wave(members, wave) {
+                self.give_back(member, parked, progress)?;
+            }
+            self.wait_until_healthy(members, wave, parked, progress)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Moving a manifest means nothing while the kubelet is down, and much when it comes back.
+    async fn expect_kubelet(&self) -> Result<(), RestartError> {
+        let wait = Wait::begin(KUBELET_BOUND);
+        let mut pace = Pace::new();
+        while let Err((address, reason)) = kubelet_answers(self.inventory).await {
+            if wait.is_over() {
+                return Err(RestartError::KubeletDown { address, reason });
+            }
+            pace.pause().await;
+        }
+        Ok(())
+    }
+
+    async fn runtime(&self) -> Option<ContainerRuntime> {
+        match ContainerRuntime::find(self.inventory, self.settings).await {
+            Ok(runtime) => {
+                tracing::debug!("watching containers through {}", runtime.description());
+                Some(runtime)
+            }
+            Err(error) => {
+                tracing::warn!("{error}; going by processes and the kubelet's interval instead");
+                None
+            }
+        }
+    }
+
+    async fn wait_until_gone(
+        &self,
+        members: &mut [Member<'node>],
+        wave: &[String],
+        progress: Teller<'_>,
+    ) -> Result<(), RestartError> {
+        let what = "the end of its containers";
+        let mut pace = Pace::new();
+        let mut waits: Vec<Wait> = of_wave(members, wave)
+            .map(|member| {
+                let grace = Duration::from_secs(member.pod.termination_grace_seconds);
+                Wait::begin(self.settings.timeout.max(grace + BEYOND_GRACE))
+            })
+            .collect();
+        loop {
+            let mut all = true;
+            for (member, wait) in of_wave(members, wave).zip(&mut waits) {
+                if member.gone_after.is_some() {
+                    continue;
+                }
+                let out = member.out_for();
+                let Some(watch) = &mut member.watch else {
+                    continue;
+                };
+                match watch.gone(out).await {
+                    Look::Done => {
+                        let after = member.out_for();
+                        member.gone_after = Some(after);
+                        progress(Progress::Gone {
+                            component: member.component.clone(),
+                            after,
+                        });
+                    }
+                    Look::NotYet(seen) => {
+                        all = false;
+                        self.go_on(member, wait, what, &seen, progress).await?;
+                    }
+                }
+            }
+            if all {
+                return Ok(());
+            }
+            pace.pause().await;
+        }
+    }
+
+    /// kubeadm's page wants a manifest out for a whole interval of the kubelet's.
+    async fn wait_out_interval(
+        &self,
+        members: &mut [Member<'node>],
+        wave: &[String],
+        progress: Teller<'_>,
+    ) {
+        if self.settings.wait != RestartWait::Interval {
+            return;
+        }
+        let interval = self.inventory.kubelet.file_check_frequency;
+        let mut pace = Pace::new();
+        let mut wait = Wait::begin(interval);
+        while let Some(member) = of_wave(members, wave)
+            .find(|member| member.out_at.is_some() && member.out_for() < interval)
+        {
+            member.tell(&mut wait, "the kubelet's interval, out", progress);
+            pace.pause().await;
+        }
+    }
+
+    fn give_back(
+        &self,
+        member: &Member<'_>,
+        parked: &mut ParkedManifests<'_, '_>,
+        progress: Teller<'_>,
+    ) -> Result<(), RestartError> {
+        if member.out_at.is_none() {
+            return Ok(());
+        }
+        if !parked.give_back(&member.manifest)? {
+            tracing::warn!(
+                component = member.component.as_str(),
+                path = %member.manifest.display(),
+                "{}: somebody put a newer manifest in its place; that one stays, the old one is in the backup",
+                member.component
+            );
+        }
+        let after = member.out_for();
+        progress(Progress::Back {
+            component: member.component.clone(),
+            after,
+        });
+        Ok(())
+    }
+
+    async fn wait_until_healthy(
+        &self,
+        members: &mut [Member<'node>],
+        wave: &[String],
+        parked: &mut ParkedManifests<'_, '_>,
+        progress: Teller<'_>,
+    ) -> Result<(), RestartError> {
+        let back_at = Instant::now();
+        let interval = match self.settings.wait {
+            RestartWait::Observed => Duration::ZERO,
+            RestartWait::Interval => self.inventory.kubelet.file_check_frequency,
+        };
+        let mut pace = Pace::new();
+        let mut returns: Vec<Return> = of_wave(members, wave)
+            .map(|_| Return::begin(self.settings.timeout + interval))
+            .collect();
+        loop {
+            let mut all = true;
+            for (member, returning) in of_wave(members, wave).zip(&mut returns) {
+                if member.healthy_after.is_some() || member.out_at.is_none() {
+                    continue;
+                }
+                let look = match member.look_for_return(returning, back_at, progress).await {
+                    Look::Done if back_at.elapsed() < interval => {
+                        Look::NotYet("it is back; the kubelet's interval is not over".to_owned())
+                    }
+                    look => look,
+                };
+                match look {
+                    Look::Done => {
+                        let after = member.out_for();
+                        member.healthy_after = Some(after);
+                        parked.note(Record::Restarted {
+                            component: member.component.clone(),
+                        })?;
+                        progress(Progress::Healthy {
+                            component: member.component.clone(),
+                            after,
+                        });
+                    }
+                    Look::NotYet(seen) => {
+                        all = false;
+                        let what = match returning.running_since {
+                            None => "the start of its new container",
+                            Some(_) => "its being healthy",
+                        };
+                        self.go_on(member, &mut returning.wait, what, &seen, progress)
+                            .await?;
+                    }
+                }
+            }
+            if all {
+                return Ok(());
+            }
+            pace.pause().await;
+        }
+    }
+
+    /// Says that the wait goes on, or that it is over.
+    async fn go_on(
+        &self,
+        member: &Member<'_>,
+        wait: &mut Wait,
+        what: &str,
+        seen: &str,
+        progress: Teller<'_>,
+    ) -> Result<(), RestartError> {
+        if !wait.is_over() {
+            member.tell(wait, what, progress);
+            return Ok(());
+        }
+        let kubelet = match kubelet_answers(self.inventory).await {
+            Ok(()) => String::new(),
+            Err((address, reason)) => {
+                format!("; the kubelet does not answer at {address}: {reason}")
+            }
+        };
+        Err(RestartError::TimedOut {
+            component: member.component.clone(),
+            what: what.to_owned(),
+            bound: wait.bound,
+            seen: format!(
+                "{seen}{kubelet}; see `crictl ps -a`, `journalctl -u kubelet` and /var/log/pods"
+            ),
+        })
+    }
+}
+
+fn of_wave<'m, 'a>(
+    members: &'m mut [Member<'a>],
+    wave: &'m [String],
+) -> impl Iterator<Item = &'m mut Member<'a>> {
+    members
+        .iter_mut()
+        .filter(|member| wave.contains(&member.component))
+}
+
+/// The manifests in the order in which they come back.
+fn return_order(group: &RestartGroup, members: &[Member<'_>]) -> Vec<PathBuf> {
+    let manifest_of = |component: &String| -> Option<&Path> {
+        members
+            .iter()
+            .find(|member| member.component == *component)
+            .map(|member| member.manifest.as_path())
+    };
+    group
+        .back
+        .iter()
+        .flatten()
+        .filter_map(manifest_of)
+        .map(Path::to_path_buf)
+        .collect()
+}

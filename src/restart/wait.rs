@@ -1,0 +1,73 @@
+//! Waiting with a bound, and asking neither too often nor too seldom.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep};
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+
+/// How often a long wait is told of.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+/// Pauses between looks: short at first, as most things happen at once.
+#[derive(Debug)]
+pub(super) struct Pace {
+    pause: Duration,
+}
+
+impl Pace {
+    pub(super) fn new() -> Self {
+        Self { pause: FIRST_PAUSE }
+    }
+
+    pub(super) async fn pause(&mut self) {
+        sleep(self.pause).await;
+        self.pause = (self.pause * 5 / 4).min(LONGEST_PAUSE);
+    }
+}
+
+/// One wait with its bound.
+#[derive(Debug)]
+pub(super) struct Wait {
+    since: Instant,
+    told: Instant,
+    pub(super) bound: Duration,
+}
+
+impl Wait {
+    pub(super) fn begin(bound: Duration) -> Self {
+        let now = Instant::now();
+        Self {
+            since: now,
+            told: now,
+            bound,
+        }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.elapsed() >= self.bound
+    }
+
+    /// Whether it is time to say again that the wait goes on.
+    pub(super) fn is_to_be_told(&mut self) -> bool {
+        let due = self.told.elapsed() >= TELL_EVERY;
+        if due {
+            self.told = Instant::now();
+        }
+        due
+    }
+}
+
+/// Ends when the value becomes true; never when nobody can set it any more.
+pub(super) async fn stopped(stop: &watch::Receiver<bool>) {
+    let mut stop = stop.clone();
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,180 @@
+//! Seeing one static pod go and come back: by the container runtime, else by its processes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::process::{Process, processes_of};
+use super::runtime::{ContainerPhase, ContainerRuntime, PodName, PodState, sibling_names};
+use crate::node::{Inventory, StaticPod};
+
+/// How often the runtime is asked what is there before the first manifest goes out.
+const FIRST_LOOKS: u32 = 3;
+
+/// One look at a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Look {
+    /// What was waited for is there.
+    Done,
+    /// Not yet; what was seen instead, in words.
+    NotYet(String),
+}
+
+/// A pod that is watched from before its manifest goes out.
+#[derive(Debug)]
+pub(super) struct PodWatch<'a> {
+    pod: &'a StaticPod,
+    inventory: &'a Inventory,
+    siblings: Vec<String>,
+    sight: Sight,
+}
+
+/// What the pod is seen by, with what was there before.
+#[derive(Debug)]
+enum Sight {
+    Runtime {
+        runtime: ContainerRuntime,
+        /// Ids of containers that were seen before the manifest was back.
+        old: BTreeSet<String>,
+    },
+    Processes {
+        old: BTreeSet<Process>,
+    },
+}
+
+impl<'a> PodWatch<'a> {
+    /// Looks at what is there now. A runtime that knows nothing of a pod whose processes run is not the kubelet's, or
+    /// has lost its state; then the processes count.
+    pub(super) async fn begin(
+        pod: &'a StaticPod,
+        inventory: &'a Inventory,
+        runtime: Option<ContainerRuntime>,
+    ) -> Self {
+        let mut watch = Self {
+            pod,
+            inventory,
+            siblings: sibling_names(inventory),
+            sight: Sight::Processes {
+                old: processes_of(pod),
+            },
+        };
+        let Some(runtime) = runtime else {
+            return watch;
+        };
+        for _ in 0..FIRST_LOOKS {
+            match watch.ask(&runtime).await {
+                Ok(state) if !state.is_alive() && watch.sees_old_processes() => {
+                    tracing::warn!(
+                        component = pod.component(),
+                        "{}: runs, but {} does not know it; going by its processes",
+                        pod.component(),
+                        runtime.description()
+                    );
+                    return watch;
+                }
+                Ok(state) => {
+                    watch.sight = Sight::Runtime {
+                        runtime,
+                        old: ids(&state),
+                    };
+                    return watch;
+                }
+                Err(reason) => tracing::debug!(component = pod.component(), "{reason}"),
+            }
+        }
+        tracing::warn!(
+            component = pod.component(),
+            "{}: the container runtime does not answer; going by its processes",
+            pod.component()
+        );
+        watch
+    }
+
+    /// Whether the pod is gone, `out` after its manifest went out.
+    pub(super) async fn gone(&mut self, out: Duration) -> Look {
+        let state = match &self.sight {
+            Sight::Runtime { runtime, .. } => match self.ask(runtime).await {
+                Ok(state) => state,
+                Err(reason) => return Look::NotYet(reason),
+            },
+            Sight::Processes { old } => return self.processes_gone(old, out),
+        };
+        if let Sight::Runtime { old, .. } = &mut self.sight {
+            // The kubelet may have started another container just before it saw the manifest go.
+            old.extend(ids(&state));
+        }
+        if state.is_alive() {
+            Look::NotYet(state.to_string())
+        } else {
+            Look::Done
+        }
+    }
+
+    /// Whether every container of the manifest runs anew, `back` after the manifest came back.
+    pub(super) async fn returned(&self, back: Duration) -> Look {
+        match &self.sight {
+            Sight::Runtime { runtime, old } => match self.ask(runtime).await {
+                Ok(state) if self.runs_anew(&state, old) => Look::Done,
+                Ok(state) => Look::NotYet(state.to_string()),
+                Err(reason) => Look::NotYet(reason),
+            },
+            Sight::Processes { old } => {
+                let new = processes_of(self.pod).difference(old).count();
+                // A pod whose processes were never recognised is given the time the kubelet may take.
+                let blind = old.is_empty() && back >= self.inventory.kubelet.file_check_frequency;
+                if new > 0 || blind {
+                    Look::Done
+                } else {
+                    Look::NotYet("no new process of it".to_owned())
+                }
+            }
+        }
+    }
+
+    fn runs_anew(&self, state: &PodState, old: &BTreeSet<String>) -> bool {
+        self.pod.containers.iter().all(|wanted| {
+            state.containers.iter().any(|container| {
+                container.name == wanted.name
+                    && container.phase == ContainerPhase::Running
+                    && !old.contains(&container.id)
+            })
+        })
+    }
+
+    /// Without a runtime nobody sees containers end, so the kubelet is also given its own interval to notice.
+    fn processes_gone(&self, old: &BTreeSet<Process>, out: Duration) -> Look {
+        let alive = processes_of(self.pod);
+        if let Some(process) = alive.first() {
+            return Look::NotYet(format!("process {} still runs", process.pid));
+        }
+        let mut wanted = self.inventory.kubelet.file_check_frequency;
+        if old.is_empty() {
+            wanted += Duration::from_secs(self.pod.termination_grace_seconds);
+        }
+        if out < wanted {
+            return Look::NotYet(format!(
+                "no process of it is seen; the kubelet is given {} s to notice",
+                wanted.as_secs()
+            ));
+        }
+        Look::Done
+    }
+
+    fn sees_old_processes(&self) -> bool {
+        matches!(&self.sight, Sight::Processes { old } if !old.is_empty())
+    }
+
+    async fn ask(&self, runtime: &ContainerRuntime) -> Result<PodState, String> {
+        runtime
+            .pod(PodName::new(self.pod, self.inventory, &self.siblings))
+            .await
+            .map_err(|error| error.to_string())
+    }
+}
+
+fn ids(state: &PodState) -> BTreeSet<String> {
+    state
+        .containers
+        .iter()
+        .map(|container| container.id.clone())
+        .collect()
+}

@@ -1,0 +1,127 @@
+//! What a server showed is known even when it then hangs up.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod restart_support;
+
+use std::time::{Duration, Instant};
+
+use kubecertd::restart::{Address, Identity, TlsError, handshake};
+use restart_support::server::{Clients, listen, well};
+use restart_support::{Tree, serial_in};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+
+fn local(port: u16) -> Address {
+    Address {
+        host: "127.0.0.1".to_owned(),
+        port,
+    }
+}
+
+#[tokio::test]
+async fn the_served_certificate_is_seen_whatever_the_server_wants_of_clients() {
+    let tree = Tree::new();
+    tree.leaf("etcd/server", &tree.etcd_ca, "cp1");
+    let serial = serial_in(&tree.pair("etcd/server").0);
+    for clients in [
+        Clients::Anybody,
+        Clients::may(&tree.etcd_ca),
+        Clients::must(&tree.etcd_ca),
+    ] {
+        for tls13 in [false, true] {
+            let listener = listen(
+                ("127.0.0.1", 0),
+                tree.pair("etcd/server"),
+                clients.clone(),
+                tls13,
+                well(),
+            )
+            .await;
+            let served = handshake(&local(listener.port), "127.0.0.1", None)
+                .await
+                .unwrap();
+            assert_eq!(served.leaf.serial, serial);
+            assert_eq!(served.chain.len(), 1);
+            let refused_at_once = matches!(clients, Clients::Must(_)) && !tls13;
+            assert_eq!(served.note.is_some(), refused_at_once, "{:?}", served.note);
+        }
+    }
+}
+
+#[tokio::test]
+async fn silence_and_nonsense_end_within_the_bound() {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let began = Instant::now();
+    let error = handshake(
+        &local(silent.local_addr().unwrap().port()),
+        "127.0.0.1",
+        None,
+    )
+    .await
+    .unwrap_err();
+    assert!(matches!(error, TlsError::Silent { .. }), "{error}");
+    assert!(error.is_unreachable());
+    assert!(began.elapsed() < Duration::from_secs(5));
+
+    let babbling = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let port = babbling.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = babbling.accept().await.unwrap();
+        stream
+            .write_all(b"220 mail.example ESMTP\r\n")
+            .await
+            .unwrap();
+    });
+    let error = handshake(&local(port), "127.0.0.1", None)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TlsError::Handshake { .. }), "{error}");
+
+    let closed = {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let error = handshake(&local(closed), "127.0.0.1", None)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, TlsError::Connect { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn the_clients_certificate_reaches_the_server() {
+    let tree = Tree::new();
+    tree.leaf("etcd/server", &tree.etcd_ca, "cp1");
+    tree.leaf(
+        "apiserver-etcd-client",
+        &tree.etcd_ca,
+        "kube-apiserver-etcd-client",
+    );
+    let listener = listen(
+        ("127.0.0.1", 0),
+        tree.pair("etcd/server"),
+        Clients::must(&tree.etcd_ca),
+        false,
+        well(),
+    )
+    .await;
+    let (certificate, key) = tree.pair("apiserver-etcd-client");
+    let identity = Identity::from_files(&certificate, &key).unwrap();
+    let served = handshake(&local(listener.port), "127.0.0.1", Some(&identity))
+        .await
+        .unwrap();
+    assert_eq!(served.note, None, "with TLS 1.2 a refusal would be seen");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let tree = Tree::new();
+    tree.leaf("a", &tree.ca, "a");
+    tree.leaf("b", &tree.ca, "b");
+    let error = Identity::from_files(&tree.pair("a").0, &tree.pair("b").1).unwrap_err();
+    assert!(error.to_string().contains("a.crt"), "{error}");
+}
