@@ -9,11 +9,16 @@
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
 
+pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod issuer;
+pub mod log;
 pub mod node;
+pub mod operation;
 pub mod pki;
 pub mod plan;
+pub mod rehearsal;
 pub mod report;
 pub mod restart;
 pub mod root;

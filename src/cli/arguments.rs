@@ -1,0 +1,207 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+/// Renews the certificates of a kubeadm control-plane node, restarts what uses them and proves that it worked
+#[derive(Debug, Parser)]
+#[command(name = "kubecertd", version, max_term_width = 100)]
+pub(super) struct Arguments {
+    /// Take every path, /etc/kubernetes included, from below this directory
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(super) root: Option<PathBuf>,
+    /// Read this configuration and no drop-ins [default: /etc/kubecertd/kubecertd.toml]
+    #[arg(long, global = true, value_name = "FILE", env = "KUBECERTD_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// How much is logged: error, warn, info, debug or trace
+    #[arg(long, global = true, value_name = "LEVEL", env = "KUBECERTD_LOG")]
+    pub(super) log_level: Option<String>,
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+/// A command of its own file each.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run as the daemon: watch, renew what falls due, restart, prove
+    Run {
+        /// Do what is due now, then exit
+        #[arg(long)]
+        once: bool,
+    },
+    /// Show when the certificates end, in kubeadm's table
+    CheckExpiration(CheckExpiration),
+    /// Renew certificates now, due or not, and restart what uses them
+    Renew(Renew),
+    /// Restart static pods by moving their manifests out and back
+    Restart {
+        /// Static pods, as in `kubecertd plan`: kube-apiserver, etcd, …
+        #[arg(required = true, value_name = "COMPONENT")]
+        components: Vec<String>,
+    },
+    /// Show what is renewed when and why, and which pods that restarts
+    Plan {
+        /// For this moment instead of now: 2027-05-20T09:00:00Z, or from now: 30d
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        at: Option<Timestamp>,
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Show what the running daemon is doing and does next
+    Status {
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Check or show the configuration
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
+    /// Try the whole renewal on a private copy of the node's files; nothing outside it is changed
+    Rehearse {
+        /// Use a made-up node, for a machine that is no Kubernetes node
+        #[arg(long)]
+        sample: bool,
+    },
+    /// Finish or undo an operation that was cut off, manifests first
+    Recover {
+        /// Only return manifests that are out; needs nothing but the journal and the file system
+        #[arg(long)]
+        manifests_only: bool,
+    },
+    /// Write man pages or shell completions, for packages
+    #[command(hide = true)]
+    Generate {
+        /// What
+        #[arg(value_enum)]
+        kind: Generated,
+        /// Where
+        directory: PathBuf,
+    },
+}
+
+/// `check-expiration`
+#[derive(Debug, Args)]
+pub(super) struct CheckExpiration {
+    /// Output format
+    #[arg(short, long, value_enum, default_value_t)]
+    pub(super) output: StructuredFormat,
+    /// Also the kubelet's certificates, unknown ones, and when each really ends (leaf, chain and CA)
+    #[arg(long)]
+    pub(super) all: bool,
+    /// Exit with 1 if something ends within this time (30d), with 2 if something could not be read
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) within: Option<std::time::Duration>,
+}
+
+/// `renew`
+#[derive(Debug, Args)]
+pub(super) struct Renew {
+    /// Certificates by kubeadm's names (see check-expiration), or all
+    #[arg(required = true, value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Also where the new certificate would not end later than the old one
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Leave the restart of the static pods to somebody else
+    #[arg(long)]
+    pub(super) no_restart: bool,
+}
+
+/// `config …`
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigAction {
+    /// Check the configuration; says file, line and what would be right
+    Check,
+    /// Show every option with its value and the file that set it
+    Show,
+}
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Format {
+    /// A table
+    #[default]
+    Text,
+    /// JSON
+    Json,
+}
+
+/// As kubeadm's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum StructuredFormat {
+    /// kubeadm's table
+    #[default]
+    Text,
+    /// kubeadm's JSON (output.kubeadm.k8s.io/v1alpha3)
+    Json,
+    /// kubeadm's YAML
+    Yaml,
+}
+
+/// What packages need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Generated {
+    /// Man pages
+    Man,
+    /// Shell completions
+    Completions,
+}
+
+/// `30d`, `2w`, `36h`, `8760h0m0s`; a day is 24 hours.
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = |_| format!("{text:?} is not a duration; write 30d, 36h or 90m");
+    let span: jiff::Span = text.parse().map_err(wrong)?;
+    let duration = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| format!("{text:?} has years or months, which differ in length; write days"))?;
+    std::time::Duration::try_from(duration).map_err(|_| format!("{text:?} lies in the past"))
+}
+
+/// A moment, or a duration from now.
+fn moment(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    if let Ok(date) = text.parse::<jiff::civil::Date>() {
+        return date
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .map(|zoned| zoned.timestamp())
+            .map_err(|error| error.to_string());
+    }
+    let from_now = duration(text.trim_start_matches('+')).map_err(|_| {
+        format!("{text:?} is no moment; write 2027-05-20T09:00:00Z, 2027-05-20 or 30d from now")
+    })?;
+    Timestamp::now()
+        .checked_add(from_now)
+        .map_err(|_| format!("{text:?} is too far away"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn moments_and_durations() {
+        assert_eq!(duration("30d").unwrap().as_secs(), 720 * 3600);
+        assert!(duration("1y").is_err());
+        assert!(duration("-1h").is_err());
+        assert!(moment("2027-05-20T09:00:00Z").is_ok());
+        assert!(moment("2027-05-20").is_ok());
+        assert!(moment("30d").unwrap() > Timestamp::now());
+        assert!(moment("soon").is_err());
+    }
+}

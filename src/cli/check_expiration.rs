@@ -1,0 +1,28 @@
+//! `kubecertd check-expiration`
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::arguments::{CheckExpiration, StructuredFormat};
+use super::output::{error, print};
+use crate::operation::Context;
+use crate::report::ExpirationInfo;
+
+pub(super) fn run(context: &Context, options: &CheckExpiration) -> anyhow::Result<ExitCode> {
+    let now = Timestamp::now();
+    let info = ExpirationInfo::new(&context.observe(), now, options.all);
+    print(&match options.output {
+        StructuredFormat::Text => info.to_table(),
+        StructuredFormat::Json => info.to_json(),
+        StructuredFormat::Yaml => info.to_yaml(),
+    })?;
+    let Some(within) = options.within else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let found = info.due_within(within, now);
+    for (name, reason) in &found.unreadable {
+        error(&format!("{name}: {reason}"));
+    }
+    Ok(ExitCode::from(found.exit_code()))
+}

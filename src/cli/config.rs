@@ -1,0 +1,31 @@
+//! `kubecertd config check` and `kubecertd config show`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::WrongConfig;
+use super::arguments::ConfigAction;
+use super::output::print;
+use crate::config::load;
+use crate::root::Root;
+
+pub(super) fn run(
+    root: &Root,
+    file: Option<&Path>,
+    action: &ConfigAction,
+) -> anyhow::Result<ExitCode> {
+    let loaded = load(root, file).map_err(WrongConfig)?;
+    let text = match action {
+        ConfigAction::Check if loaded.files.is_empty() => {
+            "There is no configuration file; the defaults apply.\n".to_owned()
+        }
+        ConfigAction::Check => loaded
+            .files
+            .iter()
+            .map(|path| format!("{}: right\n", path.display()))
+            .collect(),
+        ConfigAction::Show => loaded.to_toml(),
+    };
+    print(&text)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,30 @@
+//! `kubecertd generate`: man pages and completions from the one definition of the command line.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::CommandFactory;
+use clap_complete::Shell;
+
+use super::arguments::{Arguments, Generated};
+
+pub(super) fn run(kind: Generated, directory: &Path) -> anyhow::Result<ExitCode> {
+    std::fs::create_dir_all(directory)
+        .with_context(|| format!("{} could not be made", directory.display()))?;
+    let wrong = || format!("{} could not be written to", directory.display());
+    match kind {
+        Generated::Man => {
+            let command = Arguments::command().disable_help_subcommand(true);
+            clap_mangen::generate_to(command, directory).with_context(wrong)?;
+        }
+        Generated::Completions => {
+            for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
+                let mut command = Arguments::command();
+                clap_complete::generate_to(shell, &mut command, "kubecertd", directory)
+                    .with_context(wrong)?;
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

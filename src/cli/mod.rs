@@ -1,0 +1,123 @@
+//! The command line: one file per command, each calls the library and prints.
+
+mod arguments;
+mod check_expiration;
+mod config;
+mod generate;
+mod output;
+mod plan;
+mod recover;
+mod rehearse;
+mod renew;
+mod restart;
+mod run;
+mod status;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+use crate::config::{ConfigError, load};
+use crate::operation::Context;
+use crate::root::Root;
+
+/// sysexits(3) EX_CONFIG: systemd does not restart the daemon for it (`RestartPreventExitStatus=`).
+const EXIT_CONFIG: u8 = 78;
+
+/// A configuration that was refused, with everything that is wrong in it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+struct WrongConfig(Vec<ConfigError>);
+
+/// Reads the arguments, runs the command, turns its result into an exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match dispatch(arguments) {
+        Ok(code) => code,
+        Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = format!("{error:#}");
+            for line in text.lines() {
+                output::error(line);
+            }
+            if error.is::<WrongConfig>() {
+                ExitCode::from(EXIT_CONFIG)
+            } else {
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
+    keep_secrets_out_of_core_dumps();
+    let root = match &arguments.root {
+        Some(directory) => Root::new(directory)?,
+        None => Root::default(),
+    };
+    // These two must work when the configuration does not.
+    match &arguments.command {
+        Command::Config { action } => {
+            return config::run(&root, arguments.config.as_deref(), action);
+        }
+        Command::Recover {
+            manifests_only: true,
+        } => return recover::return_manifests(&root),
+        Command::Generate { kind, directory } => return generate::run(*kind, directory),
+        Command::Status { output } => return status::run(&root, *output),
+        _ => {}
+    }
+    let loaded = load(&root, arguments.config.as_deref()).map_err(WrongConfig)?;
+    let context = Context {
+        root,
+        config: loaded.config,
+        config_file: arguments.config.clone(),
+    };
+    let level = arguments
+        .log_level
+        .clone()
+        .unwrap_or_else(|| match arguments.command {
+            Command::Run { .. } => context.config.log.level.clone(),
+            // A command says what happens on standard output; its log is for what goes wrong.
+            _ => "warn".to_owned(),
+        });
+    crate::log::start(&level, context.config.log.format)?;
+    match arguments.command {
+        Command::Run { once } => run::run(context, once),
+        Command::CheckExpiration(options) => check_expiration::run(&context, &options),
+        Command::Renew(options) => renew::run(&context, &options),
+        Command::Restart { components } => restart::run(&context, &components),
+        Command::Plan { at, output } => plan::run(&context, at, output),
+        Command::Rehearse { sample } => rehearse::run(&context, sample),
+        Command::Recover { .. } => recover::run(&context),
+        Command::Config { .. } | Command::Generate { .. } | Command::Status { .. } => {
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Private keys pass through this process: nobody may read its memory, and no core dump may hold it.
+fn keep_secrets_out_of_core_dumps() {
+    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+        output::error(&format!("core dumps could not be switched off: {error}"));
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+/// A runtime for one thread: the daemon waits, it does not compute.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}

@@ -1,0 +1,73 @@
+//! Printing: plain lines, and one line that is overwritten while a long step goes on at a terminal.
+
+use std::io::{self, IsTerminal, Write};
+
+use crate::operation::Event;
+use crate::restart::Progress;
+
+/// One line on standard error, as kubectl's errors.
+#[allow(clippy::print_stderr)] // the one place where it is meant
+pub(super) fn error(text: &str) {
+    eprintln!("error: {text}");
+}
+
+/// Text on standard output. The error is of use: a closed pipe ends the program quietly.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// Tells a person what happens.
+#[derive(Debug)]
+pub(super) struct Narrator {
+    terminal: bool,
+    colours: bool,
+    transient: bool,
+}
+
+impl Narrator {
+    /// Looks at what standard output is.
+    pub(super) fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+        let terminal = io::stdout().is_terminal() && !dumb;
+        let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self {
+            terminal,
+            colours: terminal && !no_colour,
+            transient: false,
+        }
+    }
+
+    /// Prints one event: a wait is a line that the next one overwrites, or nothing where there is no terminal.
+    pub(super) fn tell(&mut self, event: &Event) {
+        let waiting = matches!(event, Event::Restart(Progress::Waiting { .. }));
+        if waiting && !self.terminal {
+            return;
+        }
+        let mut out = io::stdout().lock();
+        let clear = if self.transient { "\r\x1b[K" } else { "" };
+        let written = if waiting {
+            write!(out, "{clear}{event}")
+        } else {
+            writeln!(out, "{clear}{}", self.coloured(event))
+        };
+        self.transient = waiting;
+        // Whoever closed the pipe does not want to know; the operation goes on all the same.
+        let _ = written.and_then(|()| out.flush());
+    }
+
+    fn coloured(&self, event: &Event) -> String {
+        let colour = match event {
+            Event::IssueFailed { .. } | Event::RollingBack { .. } => "31",
+            Event::Warning(_) | Event::NotRestarted { .. } => "33",
+            Event::Proved { .. } | Event::Restart(Progress::Healthy { .. }) => "32",
+            _ => return event.to_string(),
+        };
+        if self.colours {
+            format!("\x1b[{colour}m{event}\x1b[0m")
+        } else {
+            event.to_string()
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! `kubecertd plan`
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::arguments::Format;
+use super::output::print;
+use crate::operation::Context;
+use crate::plan::{PlanView, Request};
+
+pub(super) fn run(
+    context: &Context,
+    at: Option<Timestamp>,
+    output: Format,
+) -> anyhow::Result<ExitCode> {
+    let inventory = context.observe();
+    let plan = context.plan(&inventory, &Request::Due, at.unwrap_or_else(Timestamp::now))?;
+    let view = PlanView::from(&plan);
+    print(&match output {
+        Format::Text => view.to_table(),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,104 @@
+//! Sleeping until a moment of the real clock, and waking when somebody sets it or the machine was suspended.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use tokio::io::unix::AsyncFd;
+
+/// Why the clock's sleep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wake {
+    /// The moment has come; also right after a suspend that slept over it.
+    Due,
+    /// The clock was set, or the machine was suspended.
+    ClockChanged,
+}
+
+/// A timer of `CLOCK_REALTIME` that is cancelled when the clock is set (timerfd_create(2), `TFD_TIMER_CANCEL_ON_SET`).
+#[derive(Debug)]
+pub(super) struct Alarm(AsyncFd<Descriptor>);
+
+#[derive(Debug)]
+struct Descriptor(TimerFd);
+
+impl AsRawFd for Descriptor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+impl Alarm {
+    /// A timer that is not set.
+    // tokio's sound constructor is an unsafe one. What it asks for holds here: the descriptor belongs to the value
+    // that is registered, and stays open as long as that lives.
+    #[allow(deprecated)]
+    pub(super) fn new() -> io::Result<Self> {
+        let timer = TimerFd::new(
+            ClockId::CLOCK_REALTIME,
+            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
+        )?;
+        Ok(Self(AsyncFd::new(Descriptor(timer))?))
+    }
+
+    /// Sets it; a moment that has passed wakes at once.
+    pub(super) fn set(&self, moment: Timestamp) -> io::Result<()> {
+        // A zero would switch the timer off.
+        let seconds = moment.as_second().max(1);
+        self.0.get_ref().0.set(
+            Expiration::OneShot(TimeSpec::new(seconds, 0)),
+            TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET,
+        )?;
+        Ok(())
+    }
+
+    /// Waits for it.
+    pub(super) async fn wait(&self) -> io::Result<Wake> {
+        loop {
+            let mut ready = self.0.readable().await?;
+            match self.0.get_ref().0.wait() {
+                Ok(()) => {
+                    ready.clear_ready();
+                    return Ok(Wake::Due);
+                }
+                Err(Errno::ECANCELED) => {
+                    ready.clear_ready();
+                    return Ok(Wake::ClockChanged);
+                }
+                Err(Errno::EAGAIN) => ready.clear_ready(),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    #[test]
+    fn wakes_at_a_moment_and_at_once_for_the_past() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let alarm = Alarm::new().unwrap();
+            alarm
+                .set(Timestamp::now() - SignedDuration::from_hours(1))
+                .unwrap();
+            assert_eq!(alarm.wait().await.unwrap(), Wake::Due);
+            let begun = std::time::Instant::now();
+            alarm
+                .set(Timestamp::now() + SignedDuration::from_secs(2))
+                .unwrap();
+            assert_eq!(alarm.wait().await.unwrap(), Wake::Due);
+            assert!(begun.elapsed().as_millis() > 900);
+        });
+    }
+}

@@ -1,0 +1,12 @@
+//! `kubecertd run`: watch, plan, sleep until the next due moment, act, and tell systemd about it.
+
+mod clock;
+mod events;
+mod pass;
+mod retry;
+mod run;
+mod systemd;
+mod watch;
+
+pub use events::log_event;
+pub use run::{DaemonError, run, stop_on_signal};

@@ -1,0 +1,201 @@
+//! The event loop.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+
+use super::clock::{Alarm, Wake};
+use super::pass::{Daemon, Pass};
+use super::watch::{Watches, directories};
+use crate::config::load;
+use crate::operation::{Context, OperationError};
+
+/// The whole node is read again at least this often, whatever the watches say.
+const SCAN_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
+/// After a hint, changes are given this long to settle: programs write files in several steps.
+const SETTLE: Duration = Duration::from_secs(2);
+
+/// Why the daemon ended.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// Something that the event loop cannot do without.
+    #[error("{what}: {source}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// With `--once`: the pass failed.
+    #[error(transparent)]
+    Operation(#[from] OperationError),
+    /// With `--once`: some of what was due was not renewed.
+    #[error("not renewed: {0}")]
+    Incomplete(String),
+}
+
+/// What ended a wait.
+enum Woken {
+    Stop,
+    Reload,
+    Files,
+    Clock(Wake),
+    Retry,
+    Pulse,
+}
+
+/// Runs until SIGTERM or SIGINT, or one pass with `once`. SIGHUP reads the configuration again.
+///
+/// # Errors
+/// [`DaemonError`].
+pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
+    let stop = stop_on_signal()?;
+    let mut daemon = Daemon::new(context);
+    if once {
+        return run_once(&mut daemon, &stop).await;
+    }
+    let mut reloads = listen(SignalKind::hangup())?;
+    let alarm = Alarm::new().map_err(|source| DaemonError::System {
+        what: "the clock cannot be waited for",
+        source,
+    })?;
+    let mut watches = Watches::new();
+    let mut stopping = stop.clone();
+    loop {
+        watches.drain();
+        let pass = daemon.look();
+        watches.set(&directories(
+            &daemon.context.root,
+            &pass.inventory,
+            &daemon.context.config.locations.kubelet_configuration,
+        ));
+        daemon.report(&pass);
+        if *stop.borrow() {
+            break;
+        }
+        if daemon.may_act(&pass) {
+            daemon.act(&stop).await;
+            continue;
+        }
+        let reason = wait(
+            &mut daemon,
+            &pass,
+            &alarm,
+            &mut watches,
+            &mut reloads,
+            &mut stopping,
+        )
+        .await?;
+        match reason {
+            Woken::Stop => break,
+            Woken::Reload => daemon.reload(),
+            Woken::Files => {
+                tokio::time::sleep(SETTLE).await;
+                daemon.reload_if_changed();
+            }
+            Woken::Clock(Wake::ClockChanged) => {
+                tracing::info!("the clock was set or the machine slept; planning again");
+            }
+            Woken::Clock(Wake::Due) | Woken::Retry | Woken::Pulse => {}
+        }
+    }
+    daemon.stopped();
+    Ok(())
+}
+
+async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(), DaemonError> {
+    let pass = daemon.look();
+    daemon.complain(&pass);
+    let report = daemon.renew(stop).await?;
+    if report.failed.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = report.failed.into_iter().map(|(name, _)| name).collect();
+    Err(DaemonError::Incomplete(names.join(", ")))
+}
+
+/// Sleeps until something happens that could change the plan.
+async fn wait(
+    daemon: &mut Daemon,
+    pass: &Pass,
+    alarm: &Alarm,
+    watches: &mut Watches,
+    reloads: &mut Signal,
+    stopping: &mut watch::Receiver<bool>,
+) -> Result<Woken, DaemonError> {
+    let scan = Timestamp::now() + SCAN_INTERVAL;
+    let due = pass.plan.next_due.as_ref().map(|(moment, _)| *moment);
+    let system = |source| DaemonError::System {
+        what: "the clock cannot be waited for",
+        source,
+    };
+    alarm
+        .set(due.map_or(scan, |moment| moment.min(scan)))
+        .map_err(system)?;
+    let retry = pass
+        .has_work()
+        .then(|| daemon.retry.remaining(Instant::now()));
+    loop {
+        let pulse = daemon.systemd.pulse_interval();
+        let woken = tokio::select! {
+            _ = stopping.wait_for(|stop| *stop) => Woken::Stop,
+            _ = reloads.recv() => Woken::Reload,
+            () = watches.hint() => Woken::Files,
+            wake = alarm.wait() => Woken::Clock(wake.map_err(system)?),
+            () = sleep_or_forever(retry) => Woken::Retry,
+            () = sleep_or_forever(pulse) => Woken::Pulse,
+        };
+        match woken {
+            Woken::Pulse => daemon.systemd.pulse(),
+            other => return Ok(other),
+        }
+    }
+}
+
+async fn sleep_or_forever(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, DaemonError> {
+    signal(kind).map_err(|source| DaemonError::System {
+        what: "signals cannot be received",
+        source,
+    })
+}
+
+/// A value that becomes true with the first SIGTERM or SIGINT; an operation in hand looks at it too.
+///
+/// # Errors
+/// [`DaemonError::System`].
+pub fn stop_on_signal() -> Result<watch::Receiver<bool>, DaemonError> {
+    let mut terminate = listen(SignalKind::terminate())?;
+    let mut interrupt = listen(SignalKind::interrupt())?;
+    let (sender, receiver) = watch::channel(false);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+        // Nobody listens any more only when the program is ending anyway.
+        let _ = sender.send(true);
+        std::future::pending::<()>().await;
+    });
+    Ok(receiver)
+}
+
+/// The configuration as it is on disk now.
+pub(super) fn read_again(context: &Context) -> Result<crate::config::Config, String> {
+    match load(&context.root, context.config_file.as_deref()) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(errors) => {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Err(lines.join("; "))
+        }
+    }
+}

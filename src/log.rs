@@ -1,0 +1,79 @@
+//! Where log events go: to journald with their fields under systemd, as plain lines to stderr otherwise.
+
+use std::io::IsTerminal;
+
+use nix::sys::stat::fstat;
+use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::LogFormat;
+
+/// Why logging could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filter of `--log-level` or `log.level` is not one.
+    #[error("log level {0:?} is not understood; use error, warn, info, debug or trace")]
+    Level(String),
+    /// Somebody asked for journald and it is not there.
+    #[error("journald does not answer ({0}); use --log-format text")]
+    Journald(std::io::Error),
+    /// Logging is set up already.
+    #[error("logging is set up already")]
+    Twice,
+}
+
+/// Sends all log events to where `format` says. Colours only on a terminal, and not with `NO_COLOR`.
+///
+/// # Errors
+/// [`LogError`].
+pub fn start(level: &str, format: LogFormat) -> Result<(), LogError> {
+    let filter = EnvFilter::try_new(level).map_err(|_| LogError::Level(level.to_owned()))?;
+    let registry = tracing_subscriber::registry().with(filter);
+    match format {
+        LogFormat::Journald => {
+            let layer = journald().map_err(LogError::Journald)?;
+            return registry.with(layer).try_init().map_err(|_| LogError::Twice);
+        }
+        LogFormat::Auto if stderr_is_the_journal() => {
+            if let Ok(layer) = journald() {
+                return registry.with(layer).try_init().map_err(|_| LogError::Twice);
+            }
+        }
+        LogFormat::Auto | LogFormat::Text => {}
+    }
+    let colours = std::io::stderr().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(colours)
+        .with_target(false);
+    registry.with(lines).try_init().map_err(|_| LogError::Twice)
+}
+
+/// Fields are written under their own names, so that `journalctl CERTIFICATE=apiserver` works, and levels are mapped
+/// to the priorities that administrators filter by.
+fn journald() -> std::io::Result<tracing_journald::Layer> {
+    Ok(tracing_journald::layer()?
+        .with_field_prefix(None)
+        .with_priority_mappings(PriorityMappings {
+            error: Priority::Error,
+            warn: Priority::Warning,
+            info: Priority::Informational,
+            debug: Priority::Debug,
+            trace: Priority::Debug,
+        }))
+}
+
+/// systemd names device and inode of the journal's stream in `JOURNAL_STREAM` (systemd.exec(5)); only when stderr is
+/// still that stream is nobody else reading it.
+fn stderr_is_the_journal() -> bool {
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let Ok(stat) = fstat(std::io::stderr()) else {
+        return false;
+    };
+    stream == format!("{}:{}", stat.st_dev, stat.st_ino)
+}

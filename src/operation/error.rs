@@ -1,0 +1,49 @@
+//! Why an operation did not end well.
+
+use crate::plan::UnknownName;
+use crate::report::HistoryError;
+use crate::transaction::TransactionError;
+
+/// Each kind asks for another decision of the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum OperationError {
+    /// A certificate was asked for by a name that nothing has.
+    #[error(transparent)]
+    UnknownName(#[from] UnknownName),
+    /// Files could not be put in place; everything is as before.
+    #[error("{0}; nothing was changed")]
+    Install(TransactionError),
+    /// The lock is taken, or an earlier operation cannot be recovered.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// None of what was due could be issued.
+    #[error("no certificate could be issued: {0}; nothing was changed")]
+    NothingIssued(String),
+    /// Restart or proof failed; the old files are back and the pods run with them.
+    #[error("{reason}; the old certificates are back in place{}", aftermath.as_ref().map(|after| format!(", but {after}")).unwrap_or_default())]
+    RolledBack {
+        /// What failed.
+        reason: String,
+        /// What went wrong while the pods were restarted with the old files.
+        aftermath: Option<String>,
+    },
+    /// The new files stay, although something failed.
+    #[error("{0}")]
+    Failed(String),
+    /// Asked to stop; every manifest is in place and the rest is done at the next start.
+    #[error(
+        "stopped in mid-operation; every manifest is in place, and the rest is done at the next start"
+    )]
+    Stopped,
+    /// The receipt could not be written; what it would say was done all the same.
+    #[error("done, but the receipt could not be written: {0}")]
+    History(#[from] HistoryError),
+}
+
+impl OperationError {
+    /// Whether the cluster was disturbed before it failed: then the next attempt waits longer.
+    #[must_use]
+    pub fn disturbed_the_node(&self) -> bool {
+        matches!(self, Self::RolledBack { .. } | Self::Failed(_))
+    }
+}

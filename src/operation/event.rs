@@ -1,0 +1,197 @@
+//! What happens during an operation, for the terminal and the journal.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::restart::Progress;
+
+/// One step of an operation. `Display` is the sentence that a person reads.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// An operation that was cut off is finished or undone.
+    Recovered {
+        /// Its id.
+        operation: String,
+        /// Whether the new files are in place.
+        forward: bool,
+        /// Manifests that were out and are back.
+        returned: usize,
+    },
+    /// Keys and certificates are being made.
+    Issuing {
+        /// How many.
+        count: usize,
+    },
+    /// One could not be made; the others go on.
+    IssueFailed {
+        /// Its name.
+        certificate: String,
+        /// Why.
+        reason: String,
+    },
+    /// A certificate is in place.
+    Renewed {
+        /// The operation's id.
+        operation: String,
+        /// Its name.
+        certificate: String,
+        /// Its file.
+        path: PathBuf,
+        /// Its serial number.
+        serial: String,
+        /// When it ends.
+        not_after: Timestamp,
+        /// When the old one would have ended.
+        old_not_after: Timestamp,
+    },
+    /// All files are in place.
+    Installed {
+        /// The operation's id.
+        operation: String,
+        /// How many certificates.
+        certificates: usize,
+        /// How long issuing and installing took.
+        after: Duration,
+    },
+    /// Pods are not restarted, and why.
+    NotRestarted {
+        /// The components.
+        components: Vec<String>,
+        /// Why.
+        reason: String,
+    },
+    /// A component proved that it uses the new certificate without a restart.
+    PickedUp {
+        /// Which.
+        component: String,
+    },
+    /// A restart goes on.
+    Restart(Progress),
+    /// The components are being asked.
+    Proving {
+        /// How many certificates.
+        count: usize,
+    },
+    /// A certificate is in use.
+    Proved {
+        /// Its name.
+        certificate: String,
+        /// How that is known.
+        evidence: String,
+    },
+    /// Something failed and the old files go back.
+    RollingBack {
+        /// What failed.
+        reason: String,
+    },
+    /// Something is wrong that does not end the operation.
+    Warning(String),
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Recovered {
+                operation,
+                forward,
+                returned,
+            } => write!(
+                out,
+                "operation {operation} was cut off; it was rolled {}{}",
+                if *forward { "forward" } else { "back" },
+                match returned {
+                    0 => String::new(),
+                    1 => ", and one manifest was returned".to_owned(),
+                    more => format!(", and {more} manifests were returned"),
+                }
+            ),
+            Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
+            Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
+            Self::IssueFailed { reason, .. } => write!(out, "not renewed: {reason}"),
+            Self::Renewed {
+                certificate,
+                not_after,
+                ..
+            } => write!(
+                out,
+                "{certificate} renewed, valid until {}",
+                date(*not_after)
+            ),
+            Self::Installed {
+                certificates,
+                after,
+                ..
+            } => write!(
+                out,
+                "{certificates} new {} in place after {:.1} s",
+                if *certificates == 1 {
+                    "certificate"
+                } else {
+                    "certificates"
+                },
+                after.as_secs_f64()
+            ),
+            Self::NotRestarted { components, reason } => {
+                write!(out, "not restarted: {} ({reason})", components.join(", "))
+            }
+            Self::PickedUp { component } => write!(
+                out,
+                "{component}: serves the new certificate without a restart"
+            ),
+            Self::Restart(progress) => restart(out, progress),
+            Self::Proving { count: 1 } => write!(out, "proving that the certificate is in use"),
+            Self::Proving { count } => write!(out, "proving that {count} certificates are in use"),
+            Self::Proved {
+                certificate,
+                evidence,
+            } => write!(out, "{certificate}: {evidence}"),
+            Self::RollingBack { reason } => {
+                write!(out, "putting the old certificates back: {reason}")
+            }
+            Self::Warning(text) => out.write_str(text),
+        }
+    }
+}
+
+fn restart(out: &mut fmt::Formatter<'_>, progress: &Progress) -> fmt::Result {
+    match progress {
+        Progress::Out { component } => write!(out, "{component}: manifest out"),
+        Progress::Gone { component, after } => {
+            write!(out, "{component}: gone after {:.1} s", after.as_secs_f64())
+        }
+        Progress::Back { component, after } => write!(
+            out,
+            "{component}: manifest back after {:.1} s",
+            after.as_secs_f64()
+        ),
+        Progress::Running { component, after } => write!(
+            out,
+            "{component}: new container after {:.1} s",
+            after.as_secs_f64()
+        ),
+        Progress::Healthy { component, after } => write!(
+            out,
+            "{component}: healthy after {:.1} s",
+            after.as_secs_f64()
+        ),
+        Progress::Waiting {
+            component,
+            what,
+            since,
+            bound,
+        } => write!(
+            out,
+            "{component}: waiting for {what} ({} s of at most {} s)",
+            since.as_secs(),
+            bound.as_secs()
+        ),
+    }
+}
+
+/// A moment as kubeadm's tables print it.
+fn date(moment: Timestamp) -> String {
+    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
+}

@@ -1,0 +1,18 @@
+//! One operation from plan to receipt: recover, observe, plan, issue, install, restart, prove, record.
+//!
+//! The daemon and the commands are two callers of the same functions here; what happens meanwhile reaches them as
+//! [`Event`]s.
+
+mod context;
+mod error;
+mod event;
+mod recover;
+mod renew;
+mod restart;
+
+pub use context::Context;
+pub use error::OperationError;
+pub use event::Event;
+pub use recover::{RecoveryReport, finish_recovery};
+pub use renew::{Options, RenewalReport, renew};
+pub use restart::{restart, unknown_component};

@@ -1,0 +1,83 @@
+//! Finishing what was cut off.
+
+use tokio::sync::watch;
+
+use super::renew::{finish, prove_in_use};
+use super::restart::Restarts;
+use super::{Context, Event, OperationError};
+use crate::restart::RestartError;
+use crate::transaction::{Lock, Outcome, recover};
+
+/// What became of one operation that had been cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecoveryReport {
+    /// Its id.
+    pub operation: String,
+    /// Whether the new files are in place.
+    pub forward: bool,
+    /// Components restarted now.
+    pub restarted: Vec<String>,
+}
+
+/// Finishes or undoes every operation in flight: manifests first, then files, then the restarts and proofs that are
+/// still owed.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn finish_recovery(
+    context: &Context,
+    lock: &Lock,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<Vec<RecoveryReport>, OperationError> {
+    let mut reports = Vec::new();
+    for recovery in recover(&context.store(), lock)? {
+        events(Event::Recovered {
+            operation: recovery.id.clone(),
+            forward: recovery.rolled_forward,
+            returned: recovery.returned.len(),
+        });
+        let mut operation = recovery.operation;
+        let components: Vec<String> = recovery
+            .restarts_left
+            .iter()
+            .map(|(component, _)| component.clone())
+            .collect();
+        let mut outcome = if recovery.rolled_forward {
+            Outcome::Done
+        } else {
+            Outcome::RolledBack("the operation was cut off".to_owned())
+        };
+        if context.is_live() && !components.is_empty() {
+            let mut restarts = Restarts::of(&context.observe(), &components);
+            let restarted = restarts.run(context, &mut operation, stop, events).await;
+            let proved = match restarted {
+                Ok(_) if recovery.rolled_forward => {
+                    prove_in_use(context, &mut operation, &recovery.certificates, events)
+                        .await
+                        .map(|_| ())
+                }
+                Ok(_) => Ok(()),
+                Err(error) => Err(error),
+            };
+            match proved {
+                Ok(()) => {}
+                Err(RestartError::Stopped) => return Err(OperationError::Stopped),
+                Err(error) => {
+                    events(Event::Warning(format!(
+                        "operation {}: {error}",
+                        recovery.id
+                    )));
+                    outcome = Outcome::Failed(error.to_string());
+                }
+            }
+        }
+        finish(context, operation, outcome)?;
+        reports.push(RecoveryReport {
+            operation: recovery.id,
+            forward: recovery.rolled_forward,
+            restarted: components,
+        });
+    }
+    Ok(reports)
+}

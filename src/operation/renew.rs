@@ -1,0 +1,351 @@
+//! Renewing: the whole line once, with the way back where it does not end well.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::recover::finish_recovery;
+use super::restart::Restarts;
+use super::{Context, Event, OperationError};
+use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
+use crate::node::Inventory;
+use crate::plan::{Action, Obstacle, Plan, Request};
+use crate::report::{History, Receipt, RenewedCertificate};
+use crate::restart::{Proof, RestartError, RestartReport, prove};
+use crate::transaction::{Lock, Operation, Outcome, Trigger};
+
+/// How long the components have, all together, to show that they use the new certificates.
+const PROOF_BOUND: Duration = Duration::from_secs(90);
+
+/// What the caller wants besides the certificates.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who asked.
+    pub trigger: Trigger,
+    /// Whether pods are restarted at all.
+    pub restart: bool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct RenewalReport {
+    /// The operation's id; `None` when there was nothing to do.
+    pub operation: Option<String>,
+    /// What was renewed.
+    pub renewed: Vec<RenewedCertificate>,
+    /// What should have been renewed and was not: name and reason.
+    pub failed: Vec<(String, String)>,
+    /// What was asked for or due and is left alone, and why.
+    pub left: Vec<(String, Obstacle)>,
+    /// How long each restart took.
+    pub restarts: Vec<RestartReport>,
+    /// What was proved.
+    pub proofs: Vec<Proof>,
+    /// What could not be proved, one sentence each.
+    pub unproved: Vec<String>,
+    /// Components that use a new file and were not restarted.
+    pub not_restarted: Vec<String>,
+    /// From begin to end.
+    pub duration: Duration,
+}
+
+/// Renews what `request` asks for. Finishes an operation that was cut off first.
+///
+/// # Errors
+/// [`OperationError`]; it says whether the node is as before.
+pub async fn renew(
+    context: &Context,
+    request: &Request,
+    options: &Options,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<RenewalReport, OperationError> {
+    let lock = Lock::take(&context.store())?;
+    finish_recovery(context, &lock, stop, events).await?;
+    let begun = Instant::now();
+    let started = Timestamp::now();
+    let inventory = context.observe();
+    let plan = context.plan(&inventory, request, started)?;
+    let mut report = RenewalReport {
+        left: left_alone(&plan, request),
+        ..RenewalReport::default()
+    };
+    let made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
+    let Some(Made { issued, files }) = made else {
+        return Ok(report);
+    };
+
+    let mut operation = Operation::begin(&context.store(), &lock, options.trigger.clone())?;
+    let id = operation.id().to_owned();
+    report.operation = Some(id.clone());
+    let installed = Restarts::announce(context, &plan, options.restart, &mut operation)
+        .and_then(|()| operation.install(files));
+    if let Err(error) = installed {
+        let error = OperationError::Install(error);
+        finish(context, operation, Outcome::Failed(error.to_string()))?;
+        return Err(error);
+    }
+    for one in &issued {
+        let renewed = receipt_line(&inventory, one);
+        events(Event::Renewed {
+            operation: id.clone(),
+            certificate: one.name.clone(),
+            path: renewed.path.clone(),
+            serial: renewed.new_serial.clone(),
+            not_after: renewed.new_not_after,
+            old_not_after: renewed.old_not_after,
+        });
+        report.renewed.push(renewed);
+    }
+    events(Event::Installed {
+        operation: id,
+        certificates: issued.len(),
+        after: begun.elapsed(),
+    });
+
+    let mut restarts = Restarts::choose(context, &plan, options.restart, events).await;
+    report.not_restarted.clone_from(&restarts.left_out);
+    let ended = restart_and_prove(
+        context,
+        &mut operation,
+        &mut restarts,
+        stop,
+        events,
+        &mut report,
+    )
+    .await;
+    report.duration = begun.elapsed();
+    let had_expired = issued.iter().any(|one| one.old.not_after < started);
+    let (outcome, result) = match ended {
+        Ok(()) => (Outcome::Done, Ok(())),
+        Err(RestartError::Stopped) => return Err(OperationError::Stopped),
+        // Expired certificates are of no use to anybody, so there is nothing to go back to.
+        Err(error) if had_expired => {
+            let reason = format!(
+                "{error}; the new certificates stay in place, because among the old ones some had expired"
+            );
+            (
+                Outcome::Failed(reason.clone()),
+                Err(OperationError::Failed(reason)),
+            )
+        }
+        Err(error) => {
+            restarts
+                .undo(context, &mut operation, &error.to_string(), stop, events)
+                .await?
+        }
+    };
+    record(
+        context,
+        &operation,
+        started,
+        &outcome,
+        &options.trigger,
+        &report,
+    )?;
+    finish(context, operation, outcome)?;
+    result.map(|()| report)
+}
+
+/// What somebody may wonder about: named explicitly, or due and not possible.
+fn left_alone(plan: &Plan, request: &Request) -> Vec<(String, Obstacle)> {
+    plan.items
+        .iter()
+        .filter_map(|item| match &item.action {
+            Action::Leave(obstacle) => Some((item, obstacle)),
+            Action::Renew(_) | Action::Wait => None,
+        })
+        .filter(|(item, obstacle)| match request {
+            Request::Named { names, .. } => names.contains(&item.name),
+            Request::All { .. } => !matches!(obstacle, Obstacle::NotManaged),
+            Request::Due => {
+                item.due_at.is_some_and(|due| due <= plan.at)
+                    && !matches!(obstacle, Obstacle::NotManaged)
+            }
+        })
+        .map(|(item, obstacle)| (item.name.clone(), obstacle.clone()))
+        .collect()
+}
+
+/// New certificates, and the contents of the files they go into.
+struct Made {
+    issued: Vec<Issued>,
+    files: Vec<Replacement>,
+}
+
+/// Issues what the plan renews; `None` when that is nothing.
+fn issue_planned(
+    context: &Context,
+    inventory: &Inventory,
+    plan: &Plan,
+    request: &Request,
+    events: &mut (dyn FnMut(Event) + Send),
+    report: &mut RenewalReport,
+) -> Result<Option<Made>, OperationError> {
+    let wanted = wanted(plan, request);
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    events(Event::Issuing {
+        count: wanted.len(),
+    });
+    let results = issue(inventory, &context.config.renewal, &wanted, plan.at);
+    let mut issued = Vec::new();
+    let mut files = Vec::new();
+    for (want, result) in wanted.iter().zip(results) {
+        let made = result.and_then(|one| replacements(inventory, &one).map(|files| (one, files)));
+        match made {
+            Ok((one, new_files)) => {
+                files.extend(new_files);
+                issued.push(one);
+            }
+            Err(error) => {
+                events(Event::IssueFailed {
+                    certificate: want.name.clone(),
+                    reason: error.to_string(),
+                });
+                report.failed.push((want.name.clone(), error.to_string()));
+            }
+        }
+    }
+    if issued.is_empty() {
+        let reasons: Vec<&str> = report.failed.iter().map(|(_, why)| why.as_str()).collect();
+        return Err(OperationError::NothingIssued(reasons.join("; ")));
+    }
+    Ok(Some(Made { issued, files }))
+}
+
+fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
+    let forced = matches!(
+        request,
+        Request::All { force: true } | Request::Named { force: true, .. }
+    );
+    plan.items
+        .iter()
+        .filter_map(|item| match item.action {
+            Action::Renew(reason) => Some(Wanted {
+                name: item.name.clone(),
+                // A certificate without its key is of no use, however long it still lasts.
+                may_end_sooner: forced || reason.allows_earlier_end(),
+            }),
+            Action::Wait | Action::Leave(_) => None,
+        })
+        .collect()
+}
+
+async fn restart_and_prove(
+    context: &Context,
+    operation: &mut Operation<'_>,
+    restarts: &mut Restarts,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+    report: &mut RenewalReport,
+) -> Result<(), RestartError> {
+    report.restarts = restarts.run(context, operation, stop, events).await?;
+    if !restarts.provable {
+        return Ok(());
+    }
+    let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
+    let (proofs, unproved) = prove_in_use(context, operation, &names, events).await?;
+    report.proofs = proofs;
+    report.unproved = unproved;
+    Ok(())
+}
+
+/// Asks the components about the named certificates. What they refuse is an error; what could not be asked is a
+/// sentence in the second list.
+pub(super) async fn prove_in_use(
+    context: &Context,
+    operation: &mut Operation<'_>,
+    names: &[String],
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<(Vec<Proof>, Vec<String>), RestartError> {
+    if names.is_empty() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    events(Event::Proving { count: names.len() });
+    let inventory = context.observe();
+    let mut proofs = Vec::new();
+    let mut unproved = Vec::new();
+    let mut refused = Vec::new();
+    for result in prove(&inventory, &context.config.restart, names, PROOF_BOUND).await {
+        match result {
+            Ok(proof) => {
+                events(Event::Proved {
+                    certificate: proof.name.clone(),
+                    evidence: proof.evidence.clone(),
+                });
+                proofs.push(proof);
+            }
+            Err(error) if error.refused => refused.push(error.to_string()),
+            Err(error) => {
+                events(Event::Warning(format!("not proved: {error}")));
+                unproved.push(error.to_string());
+            }
+        }
+    }
+    if !refused.is_empty() {
+        return Err(RestartError::NotInUse(refused.join("; ")));
+    }
+    operation.note(crate::transaction::Record::Proved {
+        names: proofs.iter().map(|proof| proof.name.clone()).collect(),
+    })?;
+    Ok((proofs, unproved))
+}
+
+fn receipt_line(inventory: &Inventory, issued: &Issued) -> RenewedCertificate {
+    RenewedCertificate {
+        name: issued.name.clone(),
+        path: inventory
+            .entry(&issued.name)
+            .map(|entry| entry.path.clone())
+            .unwrap_or_default(),
+        old_serial: issued.old.serial.clone(),
+        new_serial: issued.certificate.serial.clone(),
+        old_not_after: issued.old.not_after,
+        new_not_after: issued.certificate.not_after,
+    }
+}
+
+fn record(
+    context: &Context,
+    operation: &Operation<'_>,
+    started: Timestamp,
+    outcome: &Outcome,
+    trigger: &Trigger,
+    report: &RenewalReport,
+) -> Result<(), OperationError> {
+    let failed = report.failed.iter().map(|(_, reason)| reason.clone());
+    let receipt = Receipt {
+        id: operation.id().to_owned(),
+        started,
+        finished: Timestamp::now(),
+        trigger: trigger.clone(),
+        outcome: outcome.clone(),
+        certificates: report.renewed.clone(),
+        restarts: report
+            .restarts
+            .iter()
+            .map(|one| (one.component.clone(), one.healthy_seconds))
+            .collect(),
+        proofs: report
+            .proofs
+            .iter()
+            .map(|proof| format!("{}: {}", proof.name, proof.evidence))
+            .collect(),
+        warnings: failed.chain(report.unproved.iter().cloned()).collect(),
+    };
+    History::new(&context.store()).append(&receipt)?;
+    Ok(())
+}
+
+pub(super) fn finish(
+    context: &Context,
+    operation: Operation<'_>,
+    outcome: Outcome,
+) -> Result<(), OperationError> {
+    let backup = &context.config.backup;
+    operation.finish(outcome, backup.keep, backup.max_bytes)?;
+    Ok(())
+}

@@ -1,0 +1,251 @@
+//! Which pods are restarted, doing it, and doing it again after a roll-back.
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::recover::finish_recovery;
+use super::renew::finish;
+use super::{Context, Event, OperationError};
+use crate::config::RestartMode;
+use crate::config::nearest;
+use crate::node::Inventory;
+use crate::plan::{Plan, RestartGroup, restart_groups};
+use crate::report::{History, Receipt};
+use crate::restart::{RestartError, RestartReport, Restarter, picked_up};
+use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError, Trigger};
+
+/// The restarts that an operation owes.
+#[derive(Debug)]
+pub(super) struct Restarts {
+    groups: Vec<RestartGroup>,
+    /// Components that use a new file and are not restarted by kubecertd.
+    pub(super) left_out: Vec<String>,
+    /// Whether there is anybody to be asked afterwards.
+    pub(super) provable: bool,
+    begun: bool,
+}
+
+impl Restarts {
+    /// Writes into the journal, before any file is changed, which restarts the operation will owe: a crash right after
+    /// the installation must not leave a pod with old files.
+    pub(super) fn announce(
+        context: &Context,
+        plan: &Plan,
+        wanted: bool,
+        operation: &mut Operation<'_>,
+    ) -> Result<(), TransactionError> {
+        if !wanted || !context.is_live() || plan.restarts.is_empty() {
+            return Ok(());
+        }
+        operation.note(planned(&plan.restarts))
+    }
+
+    /// What the plan wants, less what the configuration, the caller or the component itself makes unnecessary.
+    pub(super) async fn choose(
+        context: &Context,
+        plan: &Plan,
+        wanted: bool,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Self {
+        let mut affected: Vec<String> = plan
+            .affected
+            .iter()
+            .map(|pod| pod.component.clone())
+            .collect();
+        let reason = if !context.is_live() {
+            Some("the pods of another root are not this machine's")
+        } else if !wanted {
+            Some("--no-restart")
+        } else if context.config.restart.mode == RestartMode::None {
+            Some("restart.mode = \"none\"")
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            if !affected.is_empty() {
+                events(Event::NotRestarted {
+                    components: affected.clone(),
+                    reason: reason.to_owned(),
+                });
+            }
+            return Self {
+                groups: Vec::new(),
+                left_out: affected,
+                provable: false,
+                begun: false,
+            };
+        }
+        let inventory = context.observe();
+        if context.config.restart.mode == RestartMode::WhenNeeded {
+            let mut needed = Vec::new();
+            for pod in &plan.affected {
+                if picked_up(&inventory, &context.config.restart, pod).await {
+                    events(Event::PickedUp {
+                        component: pod.component.clone(),
+                    });
+                } else {
+                    needed.push(pod.component.clone());
+                }
+            }
+            affected = needed;
+        }
+        Self::of(&inventory, &affected)
+    }
+
+    pub(super) fn of(inventory: &Inventory, components: &[String]) -> Self {
+        Self {
+            groups: restart_groups(inventory, components),
+            left_out: Vec::new(),
+            provable: !inventory.static_pods.is_empty(),
+            begun: false,
+        }
+    }
+
+    /// Restarts all groups, one after the other.
+    pub(super) async fn run(
+        &mut self,
+        context: &Context,
+        operation: &mut Operation<'_>,
+        stop: &watch::Receiver<bool>,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Vec<RestartReport>, RestartError> {
+        if self.groups.is_empty() {
+            return Ok(Vec::new());
+        }
+        operation.note(planned(&self.groups))?;
+        self.begun = true;
+        let inventory = context.observe();
+        let restarter = Restarter {
+            inventory: &inventory,
+            settings: &context.config.restart,
+        };
+        let mut reports = Vec::new();
+        for group in &self.groups {
+            let mut progress = |step| events(Event::Restart(step));
+            reports.extend(
+                restarter
+                    .restart(group, operation, stop, &mut progress)
+                    .await?,
+            );
+        }
+        Ok(reports)
+    }
+
+    /// Puts the old files back and, where pods were touched, restarts them again with those.
+    pub(super) async fn undo(
+        &mut self,
+        context: &Context,
+        operation: &mut Operation<'_>,
+        reason: &str,
+        stop: &watch::Receiver<bool>,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<(Outcome, Result<(), OperationError>), OperationError> {
+        events(Event::RollingBack {
+            reason: reason.to_owned(),
+        });
+        if let Err(error) = operation.roll_back(reason) {
+            let text = format!(
+                "{reason}; and the old files could not be put back: {error}; copies of them are in {}",
+                context.store().backups().join(operation.id()).display()
+            );
+            return Ok((
+                Outcome::Failed(text.clone()),
+                Err(OperationError::Failed(text)),
+            ));
+        }
+        let aftermath = if self.begun {
+            match self.run(context, operation, stop, events).await {
+                Ok(_) => None,
+                Err(RestartError::Stopped) => return Err(OperationError::Stopped),
+                Err(error) => Some(error.to_string()),
+            }
+        } else {
+            None
+        };
+        let error = OperationError::RolledBack {
+            reason: reason.to_owned(),
+            aftermath,
+        };
+        Ok((Outcome::RolledBack(error.to_string()), Err(error)))
+    }
+}
+
+fn planned(groups: &[RestartGroup]) -> Record {
+    Record::RestartsPlanned {
+        components: groups
+            .iter()
+            .flat_map(|group| group.manifests.clone())
+            .collect(),
+    }
+}
+
+/// Says that no static pod has that component name, and which one is meant.
+#[must_use]
+pub fn unknown_component(inventory: &Inventory, name: &str) -> Option<String> {
+    if inventory.static_pod(name).is_some() {
+        return None;
+    }
+    let known: Vec<&str> = inventory
+        .static_pods
+        .iter()
+        .map(|pod| pod.component())
+        .collect();
+    let near = nearest(name, known.iter().copied());
+    Some(match near {
+        Some(near) => format!("no static pod is called {name:?}; did you mean {near:?}?"),
+        None => format!(
+            "no static pod is called {name:?}; in {} there {}",
+            inventory.directories.manifests.display(),
+            if known.is_empty() {
+                "is none".to_owned()
+            } else {
+                format!("are {}", known.join(", "))
+            }
+        ),
+    })
+}
+
+/// Restarts components by hand.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn restart(
+    context: &Context,
+    components: &[String],
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<Vec<RestartReport>, OperationError> {
+    let lock = Lock::take(&context.store())?;
+    finish_recovery(context, &lock, stop, events).await?;
+    let trigger = Trigger::Command("restart".to_owned());
+    let started = Timestamp::now();
+    let mut restarts = Restarts::of(&context.observe(), components);
+    let mut operation = Operation::begin(&context.store(), &lock, trigger.clone())?;
+    let ended = restarts.run(context, &mut operation, stop, events).await;
+    let (outcome, result) = match ended {
+        Ok(reports) => (Outcome::Done, Ok(reports)),
+        // No file was changed, so the daemon owes nobody the rest of it: whoever asked has changed his mind.
+        Err(error) => (
+            Outcome::Failed(error.to_string()),
+            Err(OperationError::Failed(error.to_string())),
+        ),
+    };
+    let receipt = Receipt {
+        id: operation.id().to_owned(),
+        started,
+        finished: Timestamp::now(),
+        trigger,
+        outcome: outcome.clone(),
+        certificates: Vec::new(),
+        restarts: result
+            .iter()
+            .flatten()
+            .map(|one: &RestartReport| (one.component.clone(), one.healthy_seconds))
+            .collect(),
+        proofs: Vec::new(),
+        warnings: Vec::new(),
+    };
+    History::new(&context.store()).append(&receipt)?;
+    finish(context, operation, outcome)?;
+    result
+}

@@ -1,0 +1,93 @@
+//! `kubecertd check-expiration` on a made-up node.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod common;
+
+use common::{ELEVEN, Node, text};
+
+#[test]
+fn the_table_has_kubeadms_columns_and_all_rows() {
+    let node = Node::fresh();
+    let output = node.run(&["check-expiration"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let table = text(&output.stdout);
+    assert!(
+        table.starts_with("CERTIFICATE                EXPIRES                  RESIDUAL TIME   CERTIFICATE AUTHORITY   EXTERNALLY MANAGED\n"),
+        "{table}"
+    );
+    for name in ELEVEN {
+        assert!(
+            table.lines().any(|line| line.starts_with(name)),
+            "{name} in:\n{table}"
+        );
+    }
+    assert!(
+        table.contains("\n\nCERTIFICATE AUTHORITY   EXPIRES"),
+        "{table}"
+    );
+}
+
+#[test]
+fn json_is_read_by_scripts_made_for_kubeadm() {
+    let node = Node::fresh();
+    let output = node.run(&["check-expiration", "-o", "json"]);
+    let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["kind"], "CertificateExpirationInfo");
+    assert_eq!(value["apiVersion"], "output.kubeadm.k8s.io/v1alpha3");
+    assert_eq!(value["certificates"].as_array().unwrap().len(), 11);
+    assert_eq!(value["certificateAuthorities"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn the_exit_code_tells_whether_something_ends_within_a_time() {
+    let node = Node::due();
+    let code = |arguments: &[&str]| {
+        let mut all = vec!["check-expiration", "--within"];
+        all.extend(arguments);
+        node.run(&all).status.code()
+    };
+    assert_eq!(code(&["10d"]), Some(0));
+    assert_eq!(code(&["30d"]), Some(1));
+    std::fs::write(node.path("/etc/kubernetes/pki/apiserver.crt"), b"damaged").unwrap();
+    assert_eq!(code(&["30d"]), Some(2));
+}
+
+#[test]
+fn one_unreadable_file_is_one_row_with_a_reason() {
+    let node = Node::fresh();
+    std::fs::write(node.path("/etc/kubernetes/pki/apiserver.crt"), b"damaged").unwrap();
+    let table = text(&node.run(&["check-expiration"]).stdout);
+    assert!(table.contains("!UNREADABLE! apiserver"), "{table}");
+    assert!(table.contains("pki/apiserver.crt"), "{table}");
+    assert!(
+        table.lines().any(|line| line.starts_with("etcd-server")),
+        "{table}"
+    );
+}
+
+#[test]
+fn another_certificates_directory_is_found_through_the_manifests() {
+    let node = Node::fresh();
+    std::fs::create_dir_all(node.path("/srv")).unwrap();
+    std::fs::rename(node.path("/etc/kubernetes/pki"), node.path("/srv/pki")).unwrap();
+    for name in std::fs::read_dir(node.path("/etc/kubernetes/manifests")).unwrap() {
+        let path = name.unwrap().path();
+        let manifest = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, manifest.replace("/etc/kubernetes/pki", "/srv/pki")).unwrap();
+    }
+    let table = text(&node.run(&["check-expiration"]).stdout);
+    assert!(!table.contains("!MISSING! apiserver"), "{table}");
+}
+
+#[test]
+fn all_adds_the_kubelets_certificates() {
+    let node = Node::fresh();
+    let table = text(&node.run(&["check-expiration", "--all"]).stdout);
+    assert!(table.contains("kubelet-client-current.pem"), "{table}");
+    assert!(table.contains("kubelet.conf"), "{table}");
+}

@@ -1,0 +1,213 @@
+//! `kubecertd run` on a made-up node: it acts by itself, tells what it does and stops when asked.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod common;
+
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use common::{ELEVEN, Node, text};
+use jiff::SignedDuration;
+use kubecertd::report::{State, read_status};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// Far more than anything here takes; a wait that reaches it has failed.
+const BOUND: Duration = Duration::from_secs(30);
+
+struct Daemon {
+    child: Child,
+    notifications: Receiver<String>,
+    received: Vec<String>,
+    _directory: tempfile::TempDir,
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // A test that failed must not leave it behind.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Daemon {
+    fn start(node: &Node) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("notify");
+        let listener = UnixDatagram::bind(&socket).unwrap();
+        let (sender, notifications) = channel();
+        // As systemd does, all is read at once: a sender waits when nobody reads.
+        std::thread::spawn(move || {
+            let mut buffer = [0u8; 4096];
+            while let Ok(length) = listener.recv(&mut buffer) {
+                if sender.send(text(&buffer[..length])).is_err() {
+                    break;
+                }
+            }
+        });
+        let child = node
+            .command()
+            .arg("run")
+            .env("NOTIFY_SOCKET", &socket)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            notifications,
+            received: Vec::new(),
+            _directory: directory,
+        }
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(
+            Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
+            signal,
+        )
+        .unwrap();
+    }
+
+    /// Waits for a notification that contains `part`, among those not yet seen.
+    fn expect(&mut self, part: &str) -> String {
+        let begun = Instant::now();
+        while begun.elapsed() < BOUND {
+            let Ok(message) = self.notifications.recv_timeout(Duration::from_millis(200)) else {
+                continue;
+            };
+            self.received.push(message.clone());
+            if message.contains(part) {
+                return message;
+            }
+        }
+        panic!("no {part:?} among {:?}", self.received);
+    }
+
+    fn stop(mut self) -> String {
+        self.signal(Signal::SIGTERM);
+        self.expect("STOPPING=1");
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status:?}");
+        let mut log = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut log).unwrap();
+        log
+    }
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < BOUND, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_is_due_is_renewed_without_a_hand() {
+    let node = Node::due();
+    let before: Vec<String> = ELEVEN.iter().map(|name| node.serial(name)).collect();
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("READY=1");
+    wait_until("the renewal", || {
+        read_status(&node.root).is_ok_and(|status| status.last_operation.is_some())
+    });
+    for (name, old) in ELEVEN.iter().zip(&before) {
+        assert_ne!(node.serial(name), *old, "{name}");
+    }
+    let status = read_status(&node.root).unwrap();
+    assert_eq!(status.state, State::Waiting);
+    assert!(status.message.starts_with("Next: "), "{}", status.message);
+    let shown = node.run(&["status"]);
+    assert!(shown.status.success());
+    assert!(text(&shown.stdout).contains("renewed 11 certificates"));
+    let log = daemon.stop();
+    assert!(log.contains("apiserver renewed"), "{log}");
+    assert!(!log.contains("PRIVATE KEY"));
+    assert_eq!(node.run(&["status"]).status.code(), Some(3));
+}
+
+#[test]
+fn the_moment_is_slept_for_and_not_missed() {
+    // 36 s of lifetime: the last third begins in 6 s.
+    let node = Node::new(SignedDuration::from_secs(18), SignedDuration::from_secs(18));
+    let old = node.serial("apiserver");
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Next: ");
+    assert_eq!(node.serial("apiserver"), old, "renewed before its time");
+    wait_until("the renewal", || node.serial("apiserver") != old);
+    daemon.stop();
+}
+
+#[test]
+fn a_file_that_is_replaced_by_one_that_is_due_is_noticed() {
+    let node = Node::fresh();
+    let due = Node::due();
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Next: ");
+    // The whole certificates directory is replaced, as a restore from a backup would.
+    let pki = node.path("/etc/kubernetes/pki");
+    std::fs::rename(&pki, node.path("/etc/kubernetes/old")).unwrap();
+    std::fs::rename(due.path("/etc/kubernetes/pki"), &pki).unwrap();
+    let old = node.serial("apiserver");
+    wait_until("the renewal", || node.serial("apiserver") != old);
+    daemon.stop();
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_and_the_running_one_kept() {
+    let node = Node::fresh();
+    node.configure("[renewal]\nbefore = \"20d\"\n");
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Next: ");
+    let due = || {
+        read_status(&node.root)
+            .unwrap()
+            .certificates
+            .iter()
+            .find(|one| one.name == "apiserver")
+            .unwrap()
+            .due_at
+    };
+    let before = due();
+    node.configure("[renewal]\nbefor = \"40d\"\n");
+    daemon.signal(Signal::SIGHUP);
+    let reloading = daemon.expect("RELOADING=1");
+    assert!(reloading.contains("MONOTONIC_USEC="), "{reloading}");
+    daemon.expect("READY=1");
+    assert_eq!(due(), before);
+    node.configure("[renewal]\nbefore = \"40d\"\n");
+    daemon.signal(Signal::SIGHUP);
+    wait_until("the reload", || due() != before);
+    let log = daemon.stop();
+    assert!(log.contains("kubecertd.toml:2"), "{log}");
+    assert!(log.contains("before"), "{log}");
+}
+
+#[test]
+fn a_wrong_configuration_at_the_start_has_an_exit_code_of_its_own() {
+    let node = Node::fresh();
+    node.configure("[renewal]\nbefor = \"40d\"\n");
+    let output = node.run(&["run"]);
+    assert_eq!(output.status.code(), Some(78));
+    assert!(text(&output.stderr).contains("kubecertd.toml:2"));
+}
+
+#[test]
+fn one_pass_does_what_is_due_and_ends() {
+    let node = Node::due();
+    let old = node.serial("admin.conf");
+    assert!(node.run(&["run", "--once"]).status.success());
+    let new = node.serial("admin.conf");
+    assert_ne!(new, old);
+    assert!(node.run(&["run", "--once"]).status.success());
+    assert_eq!(node.serial("admin.conf"), new, "renewed twice");
+}

@@ -1,0 +1,152 @@
+//! `kubecertd renew` on a made-up node.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod common;
+
+use std::os::unix::fs::PermissionsExt;
+
+use common::{ELEVEN, Node, contents, text};
+
+#[test]
+fn all_eleven_are_new_and_nothing_else_changed() {
+    let node = Node::fresh();
+    let before: Vec<_> = ELEVEN.iter().map(|name| node.certificate(name)).collect();
+    let files = contents(&node.path("/etc"));
+    let output = node.run(&["renew", "all"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+
+    for (name, old) in ELEVEN.iter().zip(&before) {
+        let new = node.certificate(name);
+        assert_ne!(new.serial, old.serial, "{name}");
+        assert_ne!(new.public_key_der, old.public_key_der, "{name}");
+        assert!(new.not_after > old.not_after, "{name}");
+        assert_eq!(new.subject_der, old.subject_der, "{name}");
+        assert_eq!(new.subject_alt_names, old.subject_alt_names, "{name}");
+        assert_eq!(new.extended_key_usage, old.extended_key_usage, "{name}");
+        assert_eq!(new.key_usage, old.key_usage, "{name}");
+    }
+    let mut changed: Vec<String> = Vec::new();
+    for (path, bytes) in contents(&node.path("/etc")) {
+        match files.get(&path) {
+            Some(old) if *old == bytes => {}
+            Some(_) => changed.push(path.file_name().unwrap().to_string_lossy().into_owned()),
+            None => panic!("{} is new", path.display()),
+        }
+    }
+    // Seven pairs and four kubeconfigs.
+    assert_eq!(changed.len(), 18, "{changed:?}");
+    for private in ["pki/apiserver.key", "admin.conf", "pki/etcd/peer.key"] {
+        let path = node.path("/etc/kubernetes").join(private);
+        let mode = std::fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{private}");
+    }
+}
+
+#[test]
+fn the_receipt_and_the_backup_tell_what_was_before() {
+    let node = Node::fresh();
+    let old_key = std::fs::read(node.path("/etc/kubernetes/pki/apiserver.key")).unwrap();
+    let old = node.serial("apiserver");
+    assert!(node.run(&["renew", "apiserver"]).status.success());
+    let history = std::fs::read_to_string(node.path("/var/lib/kubecertd/history.jsonl")).unwrap();
+    assert!(history.contains(&old) && history.contains(&node.serial("apiserver")));
+    assert!(!history.contains("PRIVATE KEY"));
+    let backups = contents(&node.path("/var/lib/kubecertd/backups"));
+    assert!(backups.values().any(|bytes| *bytes == old_key));
+    assert!(contents(&node.path("/var/lib/kubecertd/journal")).is_empty());
+}
+
+#[test]
+fn a_dry_run_changes_nothing() {
+    let node = Node::due();
+    let before = contents(node.directory.path());
+    let output = node.run(&["renew", "all", "--dry-run"]);
+    assert!(output.status.success());
+    assert!(text(&output.stdout).contains("apiserver"));
+    assert_eq!(contents(node.directory.path()), before);
+}
+
+#[test]
+fn an_unknown_name_gets_the_nearest_one() {
+    let node = Node::fresh();
+    let output = node.run(&["renew", "apiservr"]);
+    assert!(!output.status.success());
+    let message = text(&output.stderr);
+    assert!(
+        message.contains("apiservr") && message.contains("\"apiserver\""),
+        "{message}"
+    );
+}
+
+#[test]
+fn one_broken_file_does_not_hold_up_the_others() {
+    let node = Node::fresh();
+    std::fs::write(node.path("/etc/kubernetes/pki/apiserver.crt"), b"").unwrap();
+    let old = node.serial("etcd-server");
+    let output = node.run(&["renew", "all"]);
+    assert!(!output.status.success());
+    assert!(
+        text(&output.stdout).contains("apiserver not renewed"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert_ne!(node.serial("etcd-server"), old);
+}
+
+#[test]
+fn a_leaf_of_another_authority_is_left_alone() {
+    let node = Node::fresh();
+    let other = Node::fresh();
+    for ending in ["crt", "key"] {
+        let path = format!("/etc/kubernetes/pki/apiserver.{ending}");
+        std::fs::copy(other.path(&path), node.path(&path)).unwrap();
+    }
+    let before = std::fs::read(node.path("/etc/kubernetes/pki/apiserver.crt")).unwrap();
+    let output = node.run(&["renew", "apiserver", "--force"]);
+    assert!(!output.status.success());
+    assert_eq!(
+        std::fs::read(node.path("/etc/kubernetes/pki/apiserver.crt")).unwrap(),
+        before
+    );
+}
+
+#[test]
+fn an_external_authority_leaves_its_certificates_and_renews_the_others() {
+    let node = Node::fresh();
+    std::fs::remove_file(node.path("/etc/kubernetes/pki/ca.key")).unwrap();
+    let (apiserver, etcd) = (node.serial("apiserver"), node.serial("etcd-server"));
+    node.run(&["renew", "all"]);
+    assert_eq!(node.serial("apiserver"), apiserver);
+    assert_ne!(node.serial("etcd-server"), etcd);
+}
+
+#[test]
+fn a_second_process_is_kept_out() {
+    let node = Node::fresh();
+    let store = kubecertd::transaction::Store::new(&node.root);
+    let _lock = kubecertd::transaction::Lock::take(&store).unwrap();
+    let output = node.run(&["renew", "all"]);
+    assert!(!output.status.success());
+    assert!(
+        text(&output.stderr).contains("another kubecertd is at work"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn without_a_restart_nobody_is_asked_and_the_components_are_named() {
+    let node = Node::fresh();
+    let began = std::time::Instant::now();
+    let output = node.run(&["renew", "scheduler.conf", "--no-restart"]);
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{told}");
+    assert!(told.contains("kubecertd restart kube-scheduler"), "{told}");
+    assert!(!told.contains("proving"), "{told}");
+    assert!(began.elapsed().as_secs() < 20);
+}
