@@ -1,10 +1,12 @@
 //! Finishing what was cut off.
 
+use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::renew::{finish, prove_in_use};
 use super::restart::Restarts;
 use super::{Context, Event, OperationError};
+use crate::report::{History, Receipt};
 use crate::restart::RestartError;
 use crate::transaction::{Lock, Outcome, recover};
 
@@ -37,6 +39,22 @@ pub async fn finish_recovery(
             forward: recovery.rolled_forward,
             returned: recovery.returned.len(),
         });
+        let mut warnings = Vec::new();
+        for path in &recovery.superseded {
+            warnings.push(format!(
+                "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",
+                path.display()
+            ));
+        }
+        for path in &recovery.left_alone {
+            warnings.push(format!(
+                "{}: was changed by somebody else since and was left as it is; its earlier contents are in the backup",
+                path.display()
+            ));
+        }
+        for warning in &warnings {
+            events(Event::Warning(warning.clone()));
+        }
         let mut operation = recovery.operation;
         let components: Vec<String> = recovery
             .restarts_left
@@ -72,6 +90,18 @@ pub async fn finish_recovery(
                 }
             }
         }
+        let receipt = Receipt {
+            id: recovery.id.clone(),
+            started: operation.started(),
+            finished: Timestamp::now(),
+            trigger: operation.trigger().clone(),
+            outcome: outcome.clone(),
+            certificates: Vec::new(),
+            restarts: Vec::new(),
+            proofs: Vec::new(),
+            warnings,
+        };
+        History::new(&context.store()).append(&receipt)?;
         finish(context, operation, outcome)?;
         reports.push(RecoveryReport {
             operation: recovery.id,
