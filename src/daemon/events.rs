@@ -3,59 +3,73 @@
 use crate::operation::Event;
 use crate::restart::Progress;
 
-/// Logs one event.
-pub fn log_event(event: &Event) {
-    let text = event.to_string();
-    match event {
-        Event::Renewed {
-            operation,
-            certificate,
-            path,
-            serial,
-            not_after,
-            ..
-        } => tracing::info!(
-            operation_id = operation.as_str(),
-            certificate = certificate.as_str(),
-            path = %path.display(),
-            serial = serial.as_str(),
-            not_after = %not_after,
-            "{text}"
-        ),
-        Event::Installed { operation, .. } | Event::Recovered { operation, .. } => {
-            tracing::info!(operation_id = operation.as_str(), "{text}");
+/// Logs the events of operations, each line with the operation it belongs to.
+#[derive(Debug, Default)]
+pub struct EventLog {
+    operation: Option<String>,
+}
+
+impl EventLog {
+    /// Logs one event.
+    pub fn tell(&mut self, event: &Event) {
+        if let Event::Begun { operation } | Event::Recovered { operation, .. } = event {
+            self.operation = Some(operation.clone());
         }
-        Event::IssueFailed { certificate, .. } => {
-            tracing::error!(certificate = certificate.as_str(), "{text}");
+        let operation_id = self.operation.as_deref();
+        let text = event.to_string();
+        match event {
+            Event::Renewed {
+                certificate,
+                path,
+                serial,
+                not_after,
+                ..
+            } => tracing::info!(
+                operation_id,
+                certificate = certificate.as_str(),
+                path = %path.display(),
+                serial = serial.as_str(),
+                not_after = %not_after,
+                "{text}"
+            ),
+            Event::IssueFailed { certificate, .. } => {
+                tracing::error!(operation_id, certificate = certificate.as_str(), "{text}");
+            }
+            Event::Proved { certificate, .. } => {
+                tracing::info!(operation_id, certificate = certificate.as_str(), "{text}");
+            }
+            Event::PickedUp { component } => {
+                tracing::info!(operation_id, component = component.as_str(), "{text}");
+            }
+            Event::Restart(progress) => restart(operation_id, progress, &text),
+            Event::Begun { .. }
+            | Event::Recovered { .. }
+            | Event::Installed { .. }
+            | Event::Issuing { .. }
+            | Event::Proving { .. }
+            | Event::NotRestarted { .. } => tracing::info!(operation_id, "{text}"),
+            Event::RollingBack { .. } => tracing::error!(operation_id, "{text}"),
+            Event::Warning(_) => tracing::warn!(operation_id, "{text}"),
         }
-        Event::Proved { certificate, .. } => {
-            tracing::info!(certificate = certificate.as_str(), "{text}");
-        }
-        Event::PickedUp { component } => {
-            tracing::info!(component = component.as_str(), "{text}");
-        }
-        Event::Restart(progress) => log_restart(progress, &text),
-        Event::Issuing { .. } | Event::Proving { .. } | Event::NotRestarted { .. } => {
-            tracing::info!("{text}");
-        }
-        Event::RollingBack { .. } => tracing::error!("{text}"),
-        Event::Warning(_) => tracing::warn!("{text}"),
     }
 }
 
-fn log_restart(progress: &Progress, text: &str) {
+fn restart(operation_id: Option<&str>, progress: &Progress, text: &str) {
     match progress {
-        Progress::Out { component } => tracing::info!(component = component.as_str(), "{text}"),
+        Progress::Out { component } => {
+            tracing::info!(operation_id, component = component.as_str(), "{text}");
+        }
         Progress::Gone { component, after }
         | Progress::Back { component, after }
         | Progress::Running { component, after }
         | Progress::Healthy { component, after } => tracing::info!(
+            operation_id,
             component = component.as_str(),
             duration_ms = after.as_millis() as u64,
             "{text}"
         ),
         Progress::Waiting { component, .. } => {
-            tracing::debug!(component = component.as_str(), "{text}");
+            tracing::debug!(operation_id, component = component.as_str(), "{text}");
         }
     }
 }

@@ -8,5 +8,5 @@ mod run;
 mod systemd;
 mod watch;
 
-pub use events::log_event;
+pub use events::EventLog;
 pub use run::{DaemonError, run, stop_on_signal};

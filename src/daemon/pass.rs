@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::events::log_event;
+use super::events::EventLog;
 use super::retry::Retry;
 use super::run::read_again;
 use super::systemd::Systemd;
@@ -178,8 +178,9 @@ impl Daemon {
         let context = self.context.clone();
         let systemd = &mut self.systemd;
         let asked_to_stop = stop.clone();
+        let mut log = EventLog::default();
         let mut events = |event| {
-            log_event(&event);
+            log.tell(&event);
             systemd.pulse();
             systemd.status(&format!("Renewing: {event}"));
             if *asked_to_stop.borrow() {

@@ -92,8 +92,10 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
             Woken::Stop => break,
             Woken::Reload => daemon.reload(),
             Woken::Files => {
-                tokio::time::sleep(SETTLE).await;
-                daemon.reload_if_changed();
+                tokio::select! {
+                    _ = stopping.wait_for(|stop| *stop) => break,
+                    () = tokio::time::sleep(SETTLE) => daemon.reload_if_changed(),
+                }
             }
             Woken::Clock(Wake::ClockChanged) => {
                 tracing::info!("the clock was set or the machine slept; planning again");

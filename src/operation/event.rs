@@ -11,6 +11,11 @@ use crate::restart::Progress;
 /// One step of an operation. `Display` is the sentence that a person reads.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
+    /// An operation begins; what follows is part of it.
+    Begun {
+        /// Its id.
+        operation: String,
+    },
     /// An operation that was cut off is finished or undone.
     Recovered {
         /// Its id.
@@ -94,6 +99,7 @@ pub enum Event {
 impl fmt::Display for Event {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Begun { operation } => write!(out, "operation {operation}"),
             Self::Recovered {
                 operation,
                 forward,

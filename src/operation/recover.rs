@@ -70,11 +70,15 @@ pub async fn finish_recovery(
             let mut restarts = Restarts::of(&context.observe(), &components);
             let restarted = restarts.run(context, &mut operation, stop, events).await;
             let proved = match restarted {
-                Ok(_) if recovery.rolled_forward => {
-                    prove_in_use(context, &mut operation, &recovery.certificates, events)
-                        .await
-                        .map(|_| ())
-                }
+                Ok(_) if recovery.rolled_forward => prove_in_use(
+                    context,
+                    &mut operation,
+                    &recovery.certificates,
+                    stop,
+                    events,
+                )
+                .await
+                .map(|_| ()),
                 Ok(_) => Ok(()),
                 Err(error) => Err(error),
             };

@@ -12,7 +12,7 @@ use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, Request};
 use crate::report::{History, Receipt, RenewedCertificate};
-use crate::restart::{Proof, RestartError, RestartReport, prove};
+use crate::restart::{Proof, RestartError, RestartReport, prove, stopped};
 use crate::transaction::{Lock, Operation, Outcome, Trigger};
 
 /// How long the components have, all together, to show that they use the new certificates.
@@ -79,6 +79,9 @@ pub async fn renew(
     let mut operation = Operation::begin(&context.store(), &lock, options.trigger.clone())?;
     let id = operation.id().to_owned();
     report.operation = Some(id.clone());
+    events(Event::Begun {
+        operation: id.clone(),
+    });
     let installed = Restarts::announce(context, &plan, options.restart, &mut operation)
         .and_then(|()| operation.install(files));
     if let Err(error) = installed {
@@ -247,7 +250,7 @@ async fn restart_and_prove(
         return Ok(());
     }
     let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
-    let (proofs, unproved) = prove_in_use(context, operation, &names, events).await?;
+    let (proofs, unproved) = prove_in_use(context, operation, &names, stop, events).await?;
     report.proofs = proofs;
     report.unproved = unproved;
     Ok(())
@@ -259,6 +262,7 @@ pub(super) async fn prove_in_use(
     context: &Context,
     operation: &mut Operation<'_>,
     names: &[String],
+    stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<(Vec<Proof>, Vec<String>), RestartError> {
     if names.is_empty() {
@@ -269,7 +273,12 @@ pub(super) async fn prove_in_use(
     let mut proofs = Vec::new();
     let mut unproved = Vec::new();
     let mut refused = Vec::new();
-    for result in prove(&inventory, &context.config.restart, names, PROOF_BOUND).await {
+    let results = tokio::select! {
+        biased;
+        () = stopped(stop) => return Err(RestartError::Stopped),
+        results = prove(&inventory, &context.config.restart, names, PROOF_BOUND) => results,
+    };
+    for result in results {
         match result {
             Ok(proof) => {
                 events(Event::Proved {

@@ -221,6 +221,9 @@ pub async fn restart(
     let started = Timestamp::now();
     let mut restarts = Restarts::of(&context.observe(), components);
     let mut operation = Operation::begin(&context.store(), &lock, trigger.clone())?;
+    events(Event::Begun {
+        operation: operation.id().to_owned(),
+    });
     let ended = restarts.run(context, &mut operation, stop, events).await;
     let (outcome, result) = match ended {
         Ok(reports) => (Outcome::Done, Ok(reports)),

@@ -32,3 +32,4 @@ pub use runtime::{
 };
 pub use sequence::Restarter;
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
+pub(crate) use wait::stopped;

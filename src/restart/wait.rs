@@ -65,7 +65,7 @@ impl Wait {
 }
 
 /// Ends when the value becomes true; never when nobody can set it any more.
-pub(super) async fn stopped(stop: &watch::Receiver<bool>) {
+pub(crate) async fn stopped(stop: &watch::Receiver<bool>) {
     let mut stop = stop.clone();
     if stop.wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
