@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use common::{ELEVEN, Node, text};
 use jiff::SignedDuration;
-use kubecertd::report::{State, read_status};
+use kubecertd::report::{History, State, read_status};
 use kubecertd::transaction::{Lock, Operation, Store, Trigger};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -265,4 +265,27 @@ fn what_a_killed_command_leaves_is_brought_back_at_once_even_while_the_daemon_re
         "{log}"
     );
     assert!(!log.contains("another manifest"), "{log}");
+}
+
+#[test]
+fn of_two_daemons_started_at_once_one_renews_and_both_go_on() {
+    let node = Node::due();
+    let before = node.serial("apiserver");
+    let mut daemons = [Daemon::start(&node), Daemon::start(&node)];
+    for daemon in &mut daemons {
+        daemon.expect("READY=1");
+        daemon.expect("STATUS=Next: ");
+    }
+    let renewed = node.serial("apiserver");
+    assert_ne!(renewed, before);
+    let history = History::new(&Store::new(&node.root));
+    assert_eq!(history.receipts().unwrap().len(), 1);
+    // A command beside them is not hindered when nobody is at work.
+    let forced = node.run(&["renew", "scheduler.conf", "--force"]);
+    assert!(forced.status.success(), "{}", text(&forced.stderr));
+    assert_eq!(history.verify().unwrap(), 2);
+    for daemon in daemons {
+        daemon.stop();
+    }
+    assert_eq!(node.serial("apiserver"), renewed);
 }
