@@ -289,3 +289,18 @@ fn of_two_daemons_started_at_once_one_renews_and_both_go_on() {
     }
     assert_eq!(node.serial("apiserver"), renewed);
 }
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_complained_about_and_not_tried_again_at_once() {
+    let node = Node::fresh();
+    let journal = Store::new(&node.root).journal();
+    std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    std::fs::write(&journal, "not a directory").unwrap();
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Renewal failed");
+    std::thread::sleep(Duration::from_secs(3));
+    let log = daemon.stop();
+    let complaints = log.matches("trying again").count();
+    assert_eq!(complaints, 1, "{log}");
+    assert!(log.contains(journal.to_str().unwrap()), "{log}");
+}

@@ -32,6 +32,7 @@ impl Others {
         if in_flight.is_empty() {
             return false;
         }
+        let untried = in_flight.iter().any(|id| !self.tried.contains(id));
         let store = context.store();
         let _lock = match Lock::take(&store) {
             Ok(lock) => lock,
@@ -42,7 +43,7 @@ impl Others {
             // Whoever tries to finish the operation meets it as well and says so.
             Err(error) => {
                 tracing::debug!(%error, "the lock cannot be taken");
-                return true;
+                return untried;
             }
         };
         match return_parked(
@@ -60,7 +61,7 @@ impl Others {
             }
             Err(error) => tracing::error!("{error}"),
         }
-        in_flight.iter().any(|id| !self.tried.contains(id))
+        untried
     }
 
     /// How long to wait before looking whether the other process is done; `None` where there is none.
