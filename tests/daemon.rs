@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use common::{ELEVEN, Node, text};
 use jiff::SignedDuration;
-use kubecertd::report::{State, read_status};
+use kubecertd::report::{History, State, read_status};
+use kubecertd::transaction::{Lock, Operation, Store, Trigger};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -57,6 +58,7 @@ impl Daemon {
             .command()
             .arg("run")
             .env("NOTIFY_SOCKET", &socket)
+            .env("WATCHDOG_USEC", "2000000")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -210,4 +212,95 @@ fn one_pass_does_what_is_due_and_ends() {
     assert_ne!(new, old);
     assert!(node.run(&["run", "--once"]).status.success());
     assert_eq!(node.serial("admin.conf"), new, "renewed twice");
+}
+
+/// After a renewal the daemon rests for half a minute; after a failure, for hours.
+#[test]
+fn what_a_killed_command_leaves_is_brought_back_at_once_even_while_the_daemon_rests() {
+    let node = Node::due();
+    let old = node.serial("apiserver");
+    let daemon = Daemon::start(&node);
+    wait_until("the renewal", || {
+        read_status(&node.root).is_ok_and(|status| status.last_operation.is_some())
+    });
+    assert_ne!(node.serial("apiserver"), old);
+
+    let store = Store::new(&node.root);
+    let manifest = node.path("/etc/kubernetes/manifests/etcd.yaml");
+    let lock = Lock::take(&store).unwrap();
+    let mut operation = Operation::begin(&store, &lock, Trigger::Command("test".into())).unwrap();
+    operation.park(&manifest).unwrap();
+    std::thread::sleep(Duration::from_secs(5));
+    assert!(
+        !manifest.exists(),
+        "brought back while somebody was at work"
+    );
+    drop(operation);
+    drop(lock);
+    let killed = Instant::now();
+    wait_until("the return of the manifest", || manifest.exists());
+    assert!(killed.elapsed() < Duration::from_secs(5));
+    wait_until("the end of the operation", || {
+        store.in_flight().unwrap().is_empty()
+    });
+    assert!(killed.elapsed() < Duration::from_secs(10));
+
+    // The rest ends, although the daemon tells systemd every second that it lives.
+    let due = Node::due();
+    let pki = node.path("/etc/kubernetes/pki");
+    std::fs::rename(&pki, node.path("/etc/kubernetes/old")).unwrap();
+    std::fs::rename(due.path("/etc/kubernetes/pki"), &pki).unwrap();
+    let old = node.serial("apiserver");
+    let replaced = Instant::now();
+    while node.serial("apiserver") == old {
+        assert!(
+            replaced.elapsed() < Duration::from_secs(45),
+            "it rests for ever"
+        );
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let log = daemon.stop();
+    assert!(
+        log.contains("etcd.yaml: was left out by a kubecertd that is gone, and is back"),
+        "{log}"
+    );
+    assert!(!log.contains("another manifest"), "{log}");
+}
+
+#[test]
+fn of_two_daemons_started_at_once_one_renews_and_both_go_on() {
+    let node = Node::due();
+    let before = node.serial("apiserver");
+    let mut daemons = [Daemon::start(&node), Daemon::start(&node)];
+    for daemon in &mut daemons {
+        daemon.expect("READY=1");
+        daemon.expect("STATUS=Next: ");
+    }
+    let renewed = node.serial("apiserver");
+    assert_ne!(renewed, before);
+    let history = History::new(&Store::new(&node.root));
+    assert_eq!(history.receipts().unwrap().len(), 1);
+    // A command beside them is not hindered when nobody is at work.
+    let forced = node.run(&["renew", "scheduler.conf", "--force"]);
+    assert!(forced.status.success(), "{}", text(&forced.stderr));
+    assert_eq!(history.verify().unwrap(), 2);
+    for daemon in daemons {
+        daemon.stop();
+    }
+    assert_eq!(node.serial("apiserver"), renewed);
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_complained_about_and_not_tried_again_at_once() {
+    let node = Node::fresh();
+    let journal = Store::new(&node.root).journal();
+    std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    std::fs::write(&journal, "not a directory").unwrap();
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Renewal failed");
+    std::thread::sleep(Duration::from_secs(3));
+    let log = daemon.stop();
+    let complaints = log.matches("trying again").count();
+    assert_eq!(complaints, 1, "{log}");
+    assert!(log.contains(journal.to_str().unwrap()), "{log}");
 }

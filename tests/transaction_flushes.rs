@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use kubecertd::transaction::{Outcome, Record};
-use transaction_node::{FILES, MANIFESTS, Node};
+use transaction_node::{FILES, MANIFESTS, Node, SMALL};
 
 const TREE: &str = "KUBECERTD_TEST_FLUSHES";
 
@@ -25,7 +25,7 @@ fn course_of_the_child() {
     let Some(tree) = std::env::var_os(TREE) else {
         return;
     };
-    let node = Node::at(Path::new(&tree));
+    let node = Node::at(Path::new(&tree), &SMALL);
     let lock = node.lock();
     let mut operation = node.begin(&lock);
     operation.install(node.replacements("new")).unwrap();

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use kubecertd::root::Root;
 use kubecertd::transaction::{Outcome, Record, Store, TransactionError, recover, return_parked};
-use transaction_node::{MANIFESTS, Node};
+use transaction_node::{MANIFESTS, Node, SMALL};
 
 const DIRECTORY: &str = "/etc/kubernetes/manifests";
 const OUT: &str = "/etc/kubernetes/.kubecertd";
@@ -182,7 +182,7 @@ fn a_tree_moved_to_a_rescue_system_is_recovered_there() {
     let elsewhere = tempfile::tempdir().unwrap();
     let moved = elsewhere.path().canonicalize().unwrap().join("mnt");
     std::fs::rename(node.root.directory(), &moved).unwrap();
-    let rescued = Node::at(&moved);
+    let rescued = Node::at(&moved, &SMALL);
     let returned = return_parked(&rescued.store, &[]).unwrap();
     assert_eq!(returned, [rescued.path(MANIFESTS[0])]);
     rescued.recover();
@@ -282,7 +282,7 @@ fn two_processes_may_return_manifests_at_once() {
 fn across_file_systems_a_manifest_is_copied() {
     const CHILD: &str = "KUBECERTD_TEST_MOUNTED";
     if let Some(path) = std::env::var_os(CHILD) {
-        out_and_back_across_file_systems(&Node::at(path.as_ref()));
+        out_and_back_across_file_systems(&Node::at(path.as_ref(), &SMALL));
         return;
     }
     let node = Node::new();

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::events::EventLog;
+use super::others::Others;
 use super::retry::Retry;
 use super::run::read_again;
 use super::systemd::Systemd;
@@ -25,8 +26,8 @@ const BUSY_DELAY: Duration = Duration::from_secs(10);
 pub(super) struct Pass {
     pub(super) inventory: Inventory,
     pub(super) plan: Plan,
-    /// An operation was cut off and must be finished, whatever is due.
-    unfinished: bool,
+    /// Operations that were cut off and must be finished, whatever is due; or why they cannot be listed.
+    unfinished: Vec<String>,
 }
 
 /// The daemon between two looks.
@@ -35,6 +36,7 @@ pub(super) struct Daemon {
     pub(super) context: Context,
     pub(super) systemd: Systemd,
     pub(super) retry: Retry,
+    pub(super) others: Others,
     started: Timestamp,
     announced: bool,
     last_operation: Option<LastOperation>,
@@ -45,7 +47,7 @@ pub(super) struct Daemon {
 impl Pass {
     /// Whether something is to be done.
     pub(super) fn has_work(&self) -> bool {
-        self.unfinished || self.due() > 0
+        !self.unfinished.is_empty() || self.due() > 0
     }
 
     fn due(&self) -> usize {
@@ -63,6 +65,7 @@ impl Daemon {
             context,
             systemd: Systemd::new(),
             retry: Retry::default(),
+            others: Others::default(),
             started: Timestamp::now(),
             announced: false,
             last_operation: None,
@@ -78,12 +81,23 @@ impl Daemon {
         Pass {
             inventory,
             plan,
-            // What cannot be read is tried, so that the attempt says why.
-            unfinished: self
-                .context
-                .store()
-                .in_flight()
-                .map_or(true, |operations| !operations.is_empty()),
+            unfinished: self.in_flight(),
+        }
+    }
+
+    /// What cannot be listed is tried as well, so that the attempt says why.
+    fn in_flight(&self) -> Vec<String> {
+        let listed = self.context.store().in_flight();
+        listed.unwrap_or_else(|error| vec![error.to_string()])
+    }
+
+    /// Cares for what another process left behind.
+    pub(super) fn look_at_others(&mut self, pass: &Pass) {
+        if self
+            .others
+            .look(&self.context, &pass.inventory, &pass.unfinished)
+        {
+            self.retry.permit_now();
         }
     }
 
@@ -121,6 +135,7 @@ impl Daemon {
     /// Renews what is due and keeps what came of it.
     pub(super) async fn act(&mut self, stop: &watch::Receiver<bool>) {
         let result = self.renew(stop).await;
+        self.others.tried(self.in_flight());
         let now = Instant::now();
         let jitter = jitter();
         match result {

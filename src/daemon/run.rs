@@ -43,6 +43,7 @@ enum Woken {
     Files,
     Clock(Wake),
     Retry,
+    Others,
     Pulse,
 }
 
@@ -70,7 +71,9 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
             &daemon.context.root,
             &pass.inventory,
             &daemon.context.config.locations.kubelet_configuration,
+            daemon.context.store().journal(),
         ));
+        daemon.look_at_others(&pass);
         daemon.report(&pass);
         if *stop.borrow() {
             break;
@@ -100,7 +103,7 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
             Woken::Clock(Wake::ClockChanged) => {
                 tracing::info!("the clock was set or the machine slept; planning again");
             }
-            Woken::Clock(Wake::Due) | Woken::Retry | Woken::Pulse => {}
+            Woken::Clock(Wake::Due) | Woken::Retry | Woken::Others | Woken::Pulse => {}
         }
     }
     daemon.stopped();
@@ -136,10 +139,11 @@ async fn wait(
     alarm
         .set(due.map_or(scan, |moment| moment.min(scan)))
         .map_err(system)?;
-    let retry = pass
-        .has_work()
-        .then(|| daemon.retry.remaining(Instant::now()));
+    // A moment and not a duration: a pulse does not begin the wait anew.
+    let now = Instant::now();
+    let retry = pass.has_work().then(|| now + daemon.retry.remaining(now));
     loop {
+        let retry = retry.map(|moment| moment.saturating_duration_since(Instant::now()));
         let pulse = daemon.systemd.pulse_interval();
         let woken = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => Woken::Stop,
@@ -147,10 +151,12 @@ async fn wait(
             () = watches.hint() => Woken::Files,
             wake = alarm.wait() => Woken::Clock(wake.map_err(system)?),
             () = sleep_or_forever(retry) => Woken::Retry,
+            () = sleep_or_forever(daemon.others.pause()) => Woken::Others,
             () = sleep_or_forever(pulse) => Woken::Pulse,
         };
         match woken {
             Woken::Pulse => daemon.systemd.pulse(),
+            Woken::Others if daemon.others.are_at_work(&daemon.context) => daemon.systemd.pulse(),
             other => return Ok(other),
         }
     }

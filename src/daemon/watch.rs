@@ -130,11 +130,13 @@ fn changes_something(kind: &EventKind) -> bool {
 
 /// The directories whose changes matter: of every certificate, key, kubeconfig and manifest, of the targets of symbolic
 /// links, of the kubelet's and kubecertd's configuration, and the parents of all these. Directories that are not there
-/// are left out; their nearest existing ancestor is watched for them to appear.
+/// are left out; their nearest existing ancestor is watched for them to appear. Also the journal, in which operations of
+/// other processes show; not its parent, where the daemon itself writes.
 pub(super) fn directories(
     root: &Root,
     inventory: &Inventory,
     kubelet_configuration: &Path,
+    journal: PathBuf,
 ) -> BTreeSet<PathBuf> {
     let places = &inventory.directories;
     let mut wanted: BTreeSet<PathBuf> = [
@@ -177,7 +179,11 @@ pub(super) fn directories(
         .filter(|parent| parent.starts_with(root.directory()) && *parent != root.directory())
         .map(Path::to_path_buf)
         .collect();
-    watched.into_iter().chain(parents).collect()
+    watched
+        .into_iter()
+        .chain(parents)
+        .chain([journal])
+        .collect()
 }
 
 fn nearest_existing(root: &Root, path: &Path) -> Option<PathBuf> {

@@ -22,7 +22,9 @@ const SUPERSEDED: &str = "manifests-superseded";
 pub struct Generation {
     /// The operation's id.
     pub id: String,
-    /// When its first file was backed up.
+    /// Counts up with every generation: the clock may have been set back since.
+    pub number: u64,
+    /// When its first file was backed up, by the clock of then.
     pub created: Timestamp,
     /// Bytes on disk, all files together.
     pub size: u64,
@@ -62,11 +64,15 @@ pub(super) struct Backup {
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
 struct Index {
     id: String,
+    /// Missing in those of the first version.
+    #[serde(default)]
+    number: u64,
     created: Timestamp,
     files: Vec<BackedUpFile>,
 }
 
-/// All generations, oldest first. One whose index is damaged is left out, and logged.
+/// All generations, in the order in which they were made. One whose index is damaged, or was copied to another name, is
+/// left out, and logged.
 ///
 /// # Errors
 /// When the backups cannot be listed.
@@ -75,8 +81,14 @@ pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
     for name in durable::names_in(&store.backups())? {
         let directory = store.backups().join(&name);
         match read_index(&directory) {
+            Ok(Some(index)) if *name != *index.id => tracing::warn!(
+                backup = %directory.display(),
+                "a backup is not listed: its index is that of operation {}",
+                index.id
+            ),
             Ok(Some(index)) => generations.push(Generation {
                 id: index.id,
+                number: index.number,
                 created: index.created,
                 size: size_of(&directory)?,
                 files: index.files,
@@ -85,19 +97,36 @@ pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
             Err(error) => tracing::warn!(%error, "a backup is not listed"),
         }
     }
-    generations.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+    let order = |one: &Generation| (one.number, one.created, one.id.clone());
+    generations.sort_by_cached_key(order);
     Ok(generations)
+}
+
+/// The number of a generation that is made now.
+fn next_number(store: &Store) -> Result<u64, TransactionError> {
+    let mut last = 0;
+    for name in durable::names_in(&store.backups())? {
+        // One that cannot be read is reported by whoever lists them.
+        if let Ok(Some(index)) = read_index(&store.backups().join(name)) {
+            last = last.max(index.number);
+        }
+    }
+    Ok(last.saturating_add(1))
 }
 
 impl Backup {
     /// The generation of an operation, new or begun before.
     pub(super) fn open(store: &Store, id: &str) -> Result<Self, TransactionError> {
         let directory = store.backups().join(id);
-        let index = read_index(&directory)?.unwrap_or_else(|| Index {
-            id: id.to_owned(),
-            created: Timestamp::now(),
-            files: Vec::new(),
-        });
+        let index = match read_index(&directory)? {
+            Some(index) => index,
+            None => Index {
+                id: id.to_owned(),
+                number: next_number(store)?,
+                created: Timestamp::now(),
+                files: Vec::new(),
+            },
+        };
         Ok(Self { directory, index })
     }
 
@@ -239,9 +268,14 @@ pub(super) fn superseded_directory(store: &Store, id: &str) -> Result<PathBuf, T
     Ok(directory)
 }
 
-/// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one
-/// nor one of an operation in flight. What an interrupted removal left goes as well.
-pub(super) fn prune(store: &Store, keep: usize, max_bytes: u64) -> Result<(), TransactionError> {
+/// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
+/// that of `just_ended` nor one of an operation in flight. What an interrupted removal left goes as well.
+pub(super) fn prune(
+    store: &Store,
+    keep: usize,
+    max_bytes: u64,
+    just_ended: &str,
+) -> Result<(), TransactionError> {
     let in_flight = store.in_flight()?;
     let generations = generations(store)?;
     let mut count = generations.len();
@@ -250,7 +284,7 @@ pub(super) fn prune(store: &Store, keep: usize, max_bytes: u64) -> Result<(), Tr
         if count <= 1 || (count <= keep && bytes <= max_bytes) {
             break;
         }
-        if in_flight.contains(&generation.id) {
+        if generation.id == just_ended || in_flight.contains(&generation.id) {
             continue;
         }
         remove(store, &generation.id)?;

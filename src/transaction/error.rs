@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
     /// Another process holds the lock.
-    #[error("another kubecertd is at work{}", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    #[error("another kubecertd is at work{}; try again when it is done", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
     Busy {
         /// Its process id, where it can be told.
         holder: Option<u32>,

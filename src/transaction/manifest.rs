@@ -125,16 +125,31 @@ pub(super) fn bring_back(
     ))
 }
 
-/// Brings back every manifest beside this manifest directory, with no journal to say which.
+/// Brings back every manifest beside this manifest directory, with no journal to say which. The directory may have
+/// become a link after they were taken out, so they are looked for beside the link as well.
 pub(super) fn bring_back_all(
     store: &Store,
     manifest_directory: &Path,
 ) -> Result<Vec<PathBuf>, TransactionError> {
     let here = route(store, &manifest_directory.join(RETURN_TO))?;
-    let parked = directory_of(&here.parked);
-    let place = return_address(store, parked).unwrap_or(directory_of(&here.place).to_path_buf());
-    let mut result = Ok(());
+    let place = directory_of(&here.place);
+    let beside_link = directory_of(manifest_directory).join(PARKED);
     let mut returned = Vec::new();
+    let mut result = bring_back_from(store, directory_of(&here.parked), place, &mut returned);
+    if beside_link != directory_of(&here.parked) {
+        result = result.and(bring_back_from(store, &beside_link, place, &mut returned));
+    }
+    result.map(|()| returned)
+}
+
+fn bring_back_from(
+    store: &Store,
+    parked: &Path,
+    default: &Path,
+    returned: &mut Vec<PathBuf>,
+) -> Result<(), TransactionError> {
+    let place = return_address(store, parked).unwrap_or(default.to_path_buf());
+    let mut result = Ok(());
     for name in durable::names_in(parked)? {
         if name == RETURN_TO || name.as_bytes().starts_with(b".") {
             continue;
@@ -156,7 +171,7 @@ pub(super) fn bring_back_all(
         }
     }
     tidy(parked)?;
-    result.map(|()| returned)
+    result
 }
 
 /// Says in the log what an administrator has to know about a return.
@@ -227,8 +242,9 @@ fn write_return_address(parked: &Path, place: &Path) -> Result<(), TransactionEr
 fn return_address(store: &Store, parked: &Path) -> Option<PathBuf> {
     let text = std::fs::read(parked.join(RETURN_TO)).ok()?;
     let line = text.split(|byte| *byte == b'\n').next()?;
-    let directory = store.root().join(Path::new(OsStr::from_bytes(line)));
-    (directory.is_dir() && directory.parent() == parked.parent()).then_some(directory)
+    let named = store.root().join(Path::new(OsStr::from_bytes(line)));
+    let directory = store.resolve(&named).ok()?;
+    (directory.is_dir() && named.parent() == parked.parent()).then_some(directory)
 }
 
 /// Moves a file, or a link, to a name that is free; across file systems by copy.

@@ -205,7 +205,7 @@ impl<'lock> Operation<'lock> {
         let id = self.beginning.id;
         self.journal.remove()?;
         let pruned = backup::remove_if_empty(&self.store, &id)
-            .and_then(|()| backup::prune(&self.store, keep, max_bytes));
+            .and_then(|()| backup::prune(&self.store, keep, max_bytes, &id));
         if let Err(error) = pruned {
             tracing::warn!(%error, "old backups could not be removed");
         }

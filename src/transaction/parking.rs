@@ -117,10 +117,17 @@ impl Operation<'_> {
 }
 
 impl ParkedManifest {
-    /// Its way, under this store's root.
+    /// Its way, under this store's root. The directory may have become a link meanwhile, or another one: it belongs to
+    /// where its path leads now, if that leads anywhere.
     fn route(&self, store: &Store) -> Route {
+        let place = store.root().join(&self.place);
+        let named = store.root().join(&self.manifest);
+        let directory = store.resolve(manifest::directory_of(&named));
         Route {
-            place: store.root().join(&self.place),
+            place: match (directory, named.file_name()) {
+                (Ok(directory), Some(name)) if directory.is_dir() => directory.join(name),
+                _ => place,
+            },
             parked: store.root().join(&self.parked),
         }
     }

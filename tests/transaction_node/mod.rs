@@ -28,9 +28,27 @@ pub(crate) const MANIFESTS: [&str; 2] = [
     "/etc/kubernetes/manifests/kube-apiserver.yaml",
 ];
 
+/// What a tree holds.
+#[derive(Debug)]
+pub(crate) struct Layout {
+    /// As in [`FILES`].
+    pub(crate) files: &'static [(&'static str, &'static str, u32)],
+    /// Those of them that do not exist yet.
+    pub(crate) missing: &'static [&'static str],
+    pub(crate) manifests: &'static [&'static str],
+}
+
+/// A few of everything.
+pub(crate) static SMALL: Layout = Layout {
+    files: &FILES,
+    missing: &[FILES[5].1, FILES[6].1],
+    manifests: &MANIFESTS,
+};
+
 /// A temporary root.
 pub(crate) struct Node {
     _directory: Option<tempfile::TempDir>,
+    pub(crate) layout: &'static Layout,
     pub(crate) root: Root,
     pub(crate) store: Store,
 }
@@ -45,22 +63,32 @@ pub(crate) struct Entry {
 
 impl Node {
     pub(crate) fn new() -> Self {
-        Self::inside(tempfile::tempdir().unwrap())
+        let node = Self::inside(tempfile::tempdir().unwrap(), &SMALL);
+        node.populate();
+        node
     }
 
     /// In memory where that is possible: for tests that make hundreds of trees and flush each.
-    pub(crate) fn fleeting() -> Self {
-        Self::inside(
-            tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap()),
-        )
+    pub(crate) fn fleeting(layout: &'static Layout) -> Self {
+        let node = Self::inside(fleeting_directory(), layout);
+        node.populate();
+        node
     }
 
-    fn inside(directory: tempfile::TempDir) -> Self {
-        let node = Self {
-            root: Root::new(&directory.path().canonicalize().unwrap()).unwrap(),
-            ..Self::at(directory.path())
-        };
-        node.populate();
+    /// The same as this one is now, in memory.
+    pub(crate) fn copy(&self) -> Self {
+        let directory = fleeting_directory();
+        let copied = std::process::Command::new("cp")
+            .arg("-a")
+            .arg(self.root.directory().join("."))
+            .arg(directory.path())
+            .status();
+        assert!(copied.unwrap().success());
+        Self::inside(directory, self.layout)
+    }
+
+    fn inside(directory: tempfile::TempDir, layout: &'static Layout) -> Self {
+        let node = Self::at(directory.path(), layout);
         Self {
             _directory: Some(directory),
             ..node
@@ -68,10 +96,11 @@ impl Node {
     }
 
     /// A tree that somebody else made and removes.
-    pub(crate) fn at(path: &Path) -> Self {
+    pub(crate) fn at(path: &Path, layout: &'static Layout) -> Self {
         let root = Root::new(&path.canonicalize().unwrap()).unwrap();
         Self {
             _directory: None,
+            layout,
             store: Store::new(&root),
             root,
         }
@@ -80,12 +109,12 @@ impl Node {
     pub(crate) fn populate(&self) {
         std::fs::create_dir_all(self.path("/etc/kubernetes/pki/etcd")).unwrap();
         std::fs::create_dir_all(self.path("/etc/kubernetes/manifests")).unwrap();
-        for (_, path, mode) in FILES {
-            if !path.contains("fresh") {
-                self.write(path, &format!("old {path}\n"), mode);
+        for (_, path, mode) in self.layout.files {
+            if !self.layout.missing.contains(path) {
+                self.write(path, &format!("old {path}\n"), *mode);
             }
         }
-        for manifest in MANIFESTS {
+        for manifest in self.layout.manifests {
             self.write(manifest, &format!("kind: Pod # {manifest}\n"), 0o600);
         }
     }
@@ -105,7 +134,8 @@ impl Node {
     }
 
     pub(crate) fn replacements(&self, wording: &str) -> Vec<Replacement> {
-        FILES
+        self.layout
+            .files
             .iter()
             .map(|(name, path, mode)| self.replacement(name, path, wording, *mode))
             .collect()
@@ -181,6 +211,20 @@ impl Node {
             .collect()
     }
 
+    /// The cluster as it would be with new files of that wording.
+    pub(crate) fn cluster_with(&self, wording: &str) -> BTreeMap<String, Entry> {
+        let mut entries = self.cluster();
+        for (_, path, mode) in self.layout.files {
+            let entry = Entry {
+                contents: format!("{wording} {path}\n"),
+                mode: *mode,
+                owner: entries["/etc/kubernetes/pki"].owner,
+            };
+            entries.insert((*path).to_owned(), entry);
+        }
+        entries
+    }
+
     fn walk(&self, directory: &Path, entries: &mut BTreeMap<String, Entry>) {
         for entry in std::fs::read_dir(directory).unwrap() {
             let path = entry.unwrap().path();
@@ -203,4 +247,8 @@ impl Node {
             );
         }
     }
+}
+
+fn fleeting_directory() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").unwrap_or_else(|_| tempfile::tempdir().unwrap())
 }

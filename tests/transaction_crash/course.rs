@@ -1,0 +1,225 @@
+//! What the child does: whole operations on kubeadm's eleven certificates and four static pods.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use kubecertd::report::{History, Receipt};
+use kubecertd::transaction::{Lock, Operation, Outcome, Record, Trigger, recover, return_parked};
+
+use crate::transaction_node::{Layout, Node};
+
+/// What `kubeadm certs renew all` renews. A key that is missing is made with its certificate, so one is.
+pub(crate) static WHOLE: Layout = Layout {
+    files: &[
+        ("admin.conf", "/etc/kubernetes/admin.conf", 0o600),
+        ("apiserver", "/etc/kubernetes/pki/apiserver.key", 0o600),
+        ("apiserver", "/etc/kubernetes/pki/apiserver.crt", 0o644),
+        (
+            "apiserver-etcd-client",
+            "/etc/kubernetes/pki/apiserver-etcd-client.key",
+            0o600,
+        ),
+        (
+            "apiserver-etcd-client",
+            "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+            0o644,
+        ),
+        ("apiserver-kubelet-client", KUBELET_CLIENT_KEY, 0o600),
+        (
+            "apiserver-kubelet-client",
+            "/etc/kubernetes/pki/apiserver-kubelet-client.crt",
+            0o644,
+        ),
+        (
+            "controller-manager.conf",
+            "/etc/kubernetes/controller-manager.conf",
+            0o600,
+        ),
+        (
+            "etcd-healthcheck-client",
+            "/etc/kubernetes/pki/etcd/healthcheck-client.key",
+            0o600,
+        ),
+        (
+            "etcd-healthcheck-client",
+            "/etc/kubernetes/pki/etcd/healthcheck-client.crt",
+            0o644,
+        ),
+        ("etcd-peer", "/etc/kubernetes/pki/etcd/peer.key", 0o600),
+        ("etcd-peer", "/etc/kubernetes/pki/etcd/peer.crt", 0o644),
+        ("etcd-server", "/etc/kubernetes/pki/etcd/server.key", 0o600),
+        ("etcd-server", "/etc/kubernetes/pki/etcd/server.crt", 0o640),
+        (
+            "front-proxy-client",
+            "/etc/kubernetes/pki/front-proxy-client.key",
+            0o600,
+        ),
+        (
+            "front-proxy-client",
+            "/etc/kubernetes/pki/front-proxy-client.crt",
+            0o644,
+        ),
+        ("scheduler.conf", "/etc/kubernetes/scheduler.conf", 0o600),
+        (
+            "super-admin.conf",
+            "/etc/kubernetes/super-admin.conf",
+            0o600,
+        ),
+    ],
+    missing: &[KUBELET_CLIENT_KEY],
+    manifests: &[
+        "/etc/kubernetes/manifests/etcd.yaml",
+        "/etc/kubernetes/manifests/kube-apiserver.yaml",
+        "/etc/kubernetes/manifests/kube-controller-manager.yaml",
+        "/etc/kubernetes/manifests/kube-scheduler.yaml",
+    ],
+};
+
+const KUBELET_CLIENT_KEY: &str = "/etc/kubernetes/pki/apiserver-kubelet-client.key";
+
+/// As `plan/order.rs` wants it: indices into the manifests above, wave after wave.
+const OUT: [&[usize]; 3] = [&[2, 3], &[1], &[0]];
+const BACK: [&[usize]; 3] = [&[0], &[1], &[2, 3]];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Install, restart all four pods, end well.
+    Renew,
+    /// Install, etcd comes back and the API server does not, put everything back, restart again.
+    RollBack,
+    /// Recover what is in flight, restart what is left, and finish it.
+    Recover,
+    /// Return manifests only.
+    Return,
+}
+
+impl Course {
+    pub(crate) const ALL: [Self; 4] = [Self::Renew, Self::RollBack, Self::Recover, Self::Return];
+
+    pub(crate) fn name(self) -> String {
+        format!("{self:?}")
+    }
+
+    pub(crate) fn take(self, node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+        match self {
+            Self::Renew | Self::RollBack => operate(node, self),
+            Self::Recover => recover_and_finish(node),
+            Self::Return => {
+                return_parked(&node.store, &[node.path("/etc/kubernetes/manifests")])?;
+                Ok(())
+            }
+        }
+    }
+}
+
+fn operate(node: &Node, course: Course) -> Result<(), Box<dyn std::error::Error>> {
+    let lock = Lock::take(&node.store)?;
+    let mut operation = Operation::begin(&node.store, &lock, Trigger::Schedule)?;
+    let result = renew(node, &mut operation, course);
+    let outcome = match &result {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
+            operation.roll_back(&error.to_string())?;
+            Outcome::RolledBack(error.to_string())
+        }
+    };
+    end(node, operation, outcome)?;
+    result
+}
+
+fn renew(
+    node: &Node,
+    operation: &mut Operation<'_>,
+    course: Course,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let components = || Record::RestartsPlanned {
+        components: (0..4)
+            .map(|index| (component(index), manifest(node, index)))
+            .collect(),
+    };
+    operation.note(components())?;
+    operation.install(node.replacements("new"))?;
+    operation.note(components())?;
+    take_out(node, operation, &OUT)?;
+    if course == Course::RollBack {
+        bring_back(node, operation, &BACK[..1])?;
+        operation.roll_back("kube-apiserver does not serve the new certificate")?;
+        take_out(node, operation, &OUT)?;
+    }
+    bring_back(node, operation, &BACK)?;
+    operation.note(Record::Proved {
+        names: vec!["apiserver".into(), "etcd-server".into()],
+    })?;
+    Ok(())
+}
+
+fn take_out(
+    node: &Node,
+    operation: &mut Operation<'_>,
+    waves: &[&[usize]],
+) -> Result<(), Box<dyn std::error::Error>> {
+    for index in waves.iter().copied().flatten() {
+        operation.park(&manifest(node, *index))?;
+    }
+    Ok(())
+}
+
+fn bring_back(
+    node: &Node,
+    operation: &mut Operation<'_>,
+    waves: &[&[usize]],
+) -> Result<(), Box<dyn std::error::Error>> {
+    for wave in waves {
+        for index in *wave {
+            operation.give_back(&manifest(node, *index))?;
+        }
+        for index in *wave {
+            operation.note(Record::Restarted {
+                component: component(*index),
+            })?;
+        }
+    }
+    Ok(())
+}
+
+fn recover_and_finish(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+    let lock = Lock::take(&node.store)?;
+    for mut recovery in recover(&node.store, &lock)? {
+        for (component, manifest) in recovery.restarts_left {
+            recovery.operation.park(&manifest)?;
+            recovery.operation.give_back(&manifest)?;
+            recovery.operation.note(Record::Restarted { component })?;
+        }
+        end(node, recovery.operation, Outcome::Done)?;
+    }
+    Ok(())
+}
+
+fn end(
+    node: &Node,
+    operation: Operation<'_>,
+    outcome: Outcome,
+) -> Result<(), Box<dyn std::error::Error>> {
+    History::new(&node.store).append(&Receipt {
+        id: operation.id().to_owned(),
+        started: operation.started(),
+        finished: Timestamp::now(),
+        trigger: operation.trigger().clone(),
+        outcome: outcome.clone(),
+        certificates: Vec::new(),
+        restarts: Vec::new(),
+        proofs: Vec::new(),
+        warnings: Vec::new(),
+    })?;
+    operation.finish(outcome, 3, u64::MAX)?;
+    Ok(())
+}
+
+fn manifest(node: &Node, index: usize) -> PathBuf {
+    node.path(WHOLE.manifests[index])
+}
+
+pub(crate) fn component(index: usize) -> String {
+    let name = WHOLE.manifests[index].rsplit('/').next().unwrap();
+    name.trim_end_matches(".yaml").to_owned()
+}
