@@ -56,6 +56,17 @@ pub(super) enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Show what was done on this node, newest last
+    #[command(args_conflicts_with_subcommands = true)]
+    History {
+        #[command(subcommand)]
+        action: Option<HistoryAction>,
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Put the certificates, keys and kubeconfigs back that an operation replaced
+    Rollback(Rollback),
     /// Check or show the configuration
     Config {
         #[command(subcommand)]
@@ -122,6 +133,39 @@ pub(super) enum ConfigAction {
     Check,
     /// Show every option with its value and the file that set it
     Show,
+}
+
+/// `rollback`
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// The operation, or the beginning of its name; see `kubecertd history`
+    #[arg(value_name = "ID")]
+    pub(super) id: String,
+    /// Only say what would be put back
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Also what is not valid now, or lacks a name that the present certificate has
+    #[arg(long)]
+    pub(super) force: bool,
+    /// Leave the restart of the static pods to somebody else
+    #[arg(long)]
+    pub(super) no_restart: bool,
+}
+
+/// `history …`
+#[derive(Debug, Subcommand)]
+pub(super) enum HistoryAction {
+    /// Show everything about one operation, and whether its backup is still kept
+    Show {
+        /// The operation, or the beginning of its name
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Check that no receipt was changed, removed or moved
+    Verify,
 }
 
 /// For people or for programs.

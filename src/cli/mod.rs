@@ -4,12 +4,14 @@ mod arguments;
 mod check_expiration;
 mod config;
 mod generate;
+mod history;
 mod output;
 mod plan;
 mod recover;
 mod rehearse;
 mod renew;
 mod restart;
+mod rollback;
 mod run;
 mod status;
 
@@ -59,7 +61,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Some(directory) => Root::new(directory)?,
         None => Root::default(),
     };
-    // These two must work when the configuration does not.
+    // These must work when the configuration does not.
     match &arguments.command {
         Command::Config { action } => {
             return config::run(&root, arguments.config.as_deref(), action);
@@ -69,6 +71,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         } => return recover::return_manifests(&root),
         Command::Generate { kind, directory } => return generate::run(*kind, directory),
         Command::Status { output } => return status::run(&root, *output),
+        Command::History { action, output } => {
+            return history::run(&root, action.as_ref(), *output);
+        }
         _ => {}
     }
     let loaded = load(&root, arguments.config.as_deref()).map_err(WrongConfig)?;
@@ -90,13 +95,15 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Run { once } => run::run(context, once),
         Command::CheckExpiration(options) => check_expiration::run(&context, &options),
         Command::Renew(options) => renew::run(&context, &options),
+        Command::Rollback(options) => rollback::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
         Command::Plan { at, output } => plan::run(&context, at, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
         Command::Recover { .. } => recover::run(&context),
-        Command::Config { .. } | Command::Generate { .. } | Command::Status { .. } => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Command::Config { .. }
+        | Command::Generate { .. }
+        | Command::History { .. }
+        | Command::Status { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -49,7 +49,7 @@ fn request(options: &Renew) -> anyhow::Result<Request> {
     })
 }
 
-fn summarize(report: &RenewalReport) -> anyhow::Result<ExitCode> {
+pub(super) fn summarize(report: &RenewalReport) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for (name, obstacle) in &report.left {
         text.push_str(&format!("{name} not renewed: {obstacle}\n"));

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 
 use super::arguments::Format;
-use super::output::{error, print};
+use super::output::{columns, error, print};
+use crate::plan::date;
 use crate::report::{CertificateStatus, State, Status, in_words, read_status};
 use crate::root::Root;
 
@@ -93,29 +94,5 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
             state,
         ]);
     }
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths = [width(0), width(1), width(2)];
-    rows.iter()
-        .map(|row| {
-            format!(
-                "{:<a$}   {:<b$}   {:<c$}   {}\n",
-                row[0],
-                row[1],
-                row[2],
-                row[3],
-                a = widths[0],
-                b = widths[1],
-                c = widths[2]
-            )
-        })
-        .collect()
-}
-
-fn date(moment: Timestamp) -> String {
-    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
+    columns(&rows)
 }

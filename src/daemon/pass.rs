@@ -77,7 +77,7 @@ impl Daemon {
     /// Observes and plans.
     pub(super) fn look(&self) -> Pass {
         let inventory = self.context.observe();
-        let plan = crate::plan::plan_due(&inventory, &self.context.config, Timestamp::now());
+        let plan = self.context.plan_due(&inventory, Timestamp::now());
         Pass {
             inventory,
             plan,

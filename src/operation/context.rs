@@ -6,9 +6,10 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::node::{Inventory, observe};
-use crate::plan::{Plan, Request, UnknownName, plan};
+use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};
+use crate::report::History;
 use crate::root::Root;
-use crate::transaction::Store;
+use crate::transaction::{Outcome, Store, Trigger};
 
 /// The node, the configuration and kubecertd's own state directory.
 #[derive(Debug, Clone)]
@@ -44,7 +45,18 @@ impl Context {
         request: &Request,
         now: Timestamp,
     ) -> Result<Plan, UnknownName> {
-        plan(inventory, &self.config, request, now)
+        match request {
+            Request::Due => Ok(self.plan_due(inventory, now)),
+            Request::All { .. } | Request::Named { .. } => {
+                plan(inventory, &self.config, request, now)
+            }
+        }
+    }
+
+    /// What the daemon does at `now`: what is due and was not rolled back by hand a moment ago.
+    #[must_use]
+    pub fn plan_due(&self, inventory: &Inventory, now: Timestamp) -> Plan {
+        plan_due(inventory, &self.config, &holds(&self.store()), now)
     }
 
     /// Whether pods can be restarted and components asked: only on the node itself, not on a copy or an image of it.
@@ -52,4 +64,31 @@ impl Context {
     pub fn is_live(&self) -> bool {
         self.root.is_system()
     }
+}
+
+/// What `rollback` is called in receipts, before the operation's id.
+pub(super) const ROLLBACK: &str = "rollback ";
+
+/// What was rolled back by hand, from the receipts.
+fn holds(store: &Store) -> Vec<Hold> {
+    let entries = History::new(store).entries().unwrap_or_else(|error| {
+        tracing::debug!(%error, "what was rolled back by hand is not known");
+        Vec::new()
+    });
+    entries
+        .into_iter()
+        .flatten()
+        .filter(|receipt| {
+            matches!(&receipt.trigger, Trigger::Command(command) if command.starts_with(ROLLBACK))
+                && receipt.outcome == Outcome::Done
+        })
+        .flat_map(|receipt| {
+            let since = receipt.finished;
+            receipt.certificates.into_iter().map(move |one| Hold {
+                name: one.name,
+                serial: one.new_serial,
+                since,
+            })
+        })
+        .collect()
 }

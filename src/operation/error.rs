@@ -1,5 +1,6 @@
 //! Why an operation did not end well.
 
+use super::RollBackError;
 use crate::plan::UnknownName;
 use crate::report::HistoryError;
 use crate::transaction::TransactionError;
@@ -16,6 +17,9 @@ pub enum OperationError {
     /// The lock is taken, or an earlier operation cannot be recovered.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
+    /// An earlier operation's files are not put back, and why.
+    #[error(transparent)]
+    RollBack(#[from] RollBackError),
     /// None of what was due could be issued.
     #[error("no certificate could be issued: {0}; nothing was changed")]
     NothingIssued(String),

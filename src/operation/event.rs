@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::plan::date;
 use crate::restart::Progress;
 
 /// One step of an operation. `Display` is the sentence that a person reads.
@@ -51,6 +52,8 @@ pub enum Event {
         not_after: Timestamp,
         /// When the old one would have ended.
         old_not_after: Timestamp,
+        /// Whether it is an earlier one that was put back.
+        put_back: bool,
     },
     /// All files are in place.
     Installed {
@@ -120,10 +123,12 @@ impl fmt::Display for Event {
             Self::Renewed {
                 certificate,
                 not_after,
+                put_back,
                 ..
             } => write!(
                 out,
-                "{certificate} renewed, valid until {}",
+                "{certificate} {}, valid until {}",
+                if *put_back { "put back" } else { "renewed" },
                 date(*not_after)
             ),
             Self::Installed {
@@ -195,9 +200,4 @@ fn restart(out: &mut fmt::Formatter<'_>, progress: &Progress) -> fmt::Result {
             bound.as_secs()
         ),
     }
-}
-
-/// A moment as kubeadm's tables print it.
-fn date(moment: Timestamp) -> String {
-    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
 }

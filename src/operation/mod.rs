@@ -9,6 +9,8 @@ mod event;
 mod recover;
 mod renew;
 mod restart;
+mod restored;
+mod roll_back;
 
 pub use context::Context;
 pub use error::OperationError;
@@ -16,3 +18,4 @@ pub use event::Event;
 pub use recover::{RecoveryReport, finish_recovery};
 pub use renew::{Options, RenewalReport, renew};
 pub use restart::{restart, unknown_component};
+pub use roll_back::{RollBack, RollBackError, roll_back};

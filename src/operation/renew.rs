@@ -75,39 +75,84 @@ pub async fn renew(
     let Some(Made { issued, files }) = made else {
         return Ok(report);
     };
+    let change = Change {
+        plan: &plan,
+        files,
+        certificates: issued
+            .iter()
+            .map(|one| receipt_line(&inventory, one))
+            .collect(),
+        had_expired: issued.iter().any(|one| one.old.not_after < started),
+        put_back: false,
+        started,
+        begun,
+    };
+    drop(issued);
+    carry_out(context, &lock, change, options, stop, events, report).await
+}
 
-    let mut operation = Operation::begin(&context.store(), &lock, options.trigger.clone())?;
+/// What is to be put in place, and what follows from it.
+pub(super) struct Change<'plan> {
+    /// The restarts.
+    pub(super) plan: &'plan Plan,
+    pub(super) files: Vec<Replacement>,
+    pub(super) certificates: Vec<RenewedCertificate>,
+    /// Whether there is nothing useful to go back to.
+    pub(super) had_expired: bool,
+    /// Whether these are earlier files, not new ones.
+    pub(super) put_back: bool,
+    pub(super) started: Timestamp,
+    pub(super) begun: Instant,
+}
+
+/// The second half of every operation that changes files: install, restart, prove, and back where that does not end well.
+pub(super) async fn carry_out(
+    context: &Context,
+    lock: &Lock,
+    change: Change<'_>,
+    options: &Options,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+    mut report: RenewalReport,
+) -> Result<RenewalReport, OperationError> {
+    let Change {
+        plan,
+        started,
+        begun,
+        ..
+    } = change;
+    let mut operation = Operation::begin(&context.store(), lock, options.trigger.clone())?;
     let id = operation.id().to_owned();
     report.operation = Some(id.clone());
     events(Event::Begun {
         operation: id.clone(),
     });
-    let installed = Restarts::announce(context, &plan, options.restart, &mut operation)
-        .and_then(|()| operation.install(files));
+    let installed = Restarts::announce(context, plan, options.restart, &mut operation)
+        .and_then(|()| operation.install(change.files));
     if let Err(error) = installed {
         let error = OperationError::Install(error);
         finish(context, operation, Outcome::Failed(error.to_string()))?;
         return Err(error);
     }
-    for one in &issued {
-        let renewed = receipt_line(&inventory, one);
+    for one in &change.certificates {
         events(Event::Renewed {
             operation: id.clone(),
             certificate: one.name.clone(),
-            path: renewed.path.clone(),
-            serial: renewed.new_serial.clone(),
-            not_after: renewed.new_not_after,
-            old_not_after: renewed.old_not_after,
+            path: one.path.clone(),
+            serial: one.new_serial.clone(),
+            not_after: one.new_not_after,
+            old_not_after: one.old_not_after,
+            put_back: change.put_back,
         });
-        report.renewed.push(renewed);
     }
     events(Event::Installed {
         operation: id,
-        certificates: issued.len(),
+        certificates: change.certificates.len(),
         after: begun.elapsed(),
     });
+    report.renewed = change.certificates;
 
-    let mut restarts = Restarts::choose(context, &plan, options.restart, events).await;
+    let mut restarts = Restarts::choose(context, plan, options.restart, events).await;
     report.not_restarted.clone_from(&restarts.left_out);
     let ended = restart_and_prove(
         context,
@@ -119,12 +164,11 @@ pub async fn renew(
     )
     .await;
     report.duration = begun.elapsed();
-    let had_expired = issued.iter().any(|one| one.old.not_after < started);
     let (outcome, result) = match ended {
         Ok(()) => (Outcome::Done, Ok(())),
         Err(RestartError::Stopped) => return Err(OperationError::Stopped),
         // Expired certificates are of no use to anybody, so there is nothing to go back to.
-        Err(error) if had_expired => {
+        Err(error) if change.had_expired => {
             let reason = format!(
                 "{error}; the new certificates stay in place, because among the old ones some had expired"
             );

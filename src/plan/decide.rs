@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::hold::{self, Hold};
 use super::{
     Action, Obstacle, Plan, PlanItem, Request, UnknownName, affected_pods, restart_groups,
 };
@@ -22,16 +23,22 @@ pub fn plan(
     now: Timestamp,
 ) -> Result<Plan, UnknownName> {
     check_names(inventory, request)?;
-    Ok(decide(inventory, config, request, now))
+    Ok(decide(inventory, config, request, &[], now))
 }
 
-/// [`plan`] for whatever is due at `now`, which asks for nothing by name.
+/// [`plan`] for whatever is due at `now` and not held, which asks for nothing by name.
 #[must_use]
-pub fn plan_due(inventory: &Inventory, config: &Config, now: Timestamp) -> Plan {
-    decide(inventory, config, &Request::Due, now)
+pub fn plan_due(inventory: &Inventory, config: &Config, holds: &[Hold], now: Timestamp) -> Plan {
+    decide(inventory, config, &Request::Due, holds, now)
 }
 
-fn decide(inventory: &Inventory, config: &Config, request: &Request, now: Timestamp) -> Plan {
+fn decide(
+    inventory: &Inventory,
+    config: &Config,
+    request: &Request,
+    holds: &[Hold],
+    now: Timestamp,
+) -> Plan {
     let items: Vec<PlanItem> = inventory
         .entries
         .iter()
@@ -44,6 +51,7 @@ fn decide(inventory: &Inventory, config: &Config, request: &Request, now: Timest
                 now,
             )
         })
+        .map(|item| hold::apply(holds, inventory, item, now))
         .collect();
     let renewed: Vec<&str> = items
         .iter()
@@ -59,7 +67,10 @@ fn decide(inventory: &Inventory, config: &Config, request: &Request, now: Timest
             restart_groups(inventory, &components)
         }
     };
-    let next_due = next_due(inventory, &config.renewal, &renewed, now);
+    let next_due = next_due(inventory, &config.renewal, &renewed, now)
+        .into_iter()
+        .chain(items.iter().filter_map(hold::next))
+        .min();
     Plan {
         at: now,
         next_due,

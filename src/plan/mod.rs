@@ -5,6 +5,7 @@
 mod affected;
 mod candidate;
 mod decide;
+mod hold;
 mod order;
 mod schedule;
 mod types;
@@ -13,7 +14,9 @@ mod words;
 
 pub use affected::affected_pods;
 pub use decide::{plan, plan_due};
+pub use hold::Hold;
 pub use order::{RestartGroup, restart_groups};
 pub use schedule::{due_at, lifetime};
 pub use types::{Action, AffectedPod, Obstacle, Plan, PlanItem, Reason, Request, UnknownName};
 pub use view::PlanView;
+pub use words::date;

@@ -112,6 +112,8 @@ pub enum Obstacle {
     WouldNotEndLater(Timestamp),
     /// It was made less than a minimum time ago, so renewing it again would be a loop: not before that moment.
     RenewedJustNow(Timestamp),
+    /// Somebody rolled it back by hand, which the daemon does not undo before that moment.
+    RolledBack(Timestamp),
     /// The configuration says `renewal.skip`.
     Skipped,
     /// It is due, but the configuration says `renewal.enabled = false`.

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::types::{Action, Obstacle, Reason};
 
 /// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
-pub(super) fn date(moment: Timestamp) -> String {
+#[must_use]
+pub fn date(moment: Timestamp) -> String {
     moment.strftime("%b %d, %Y %H:%M UTC").to_string()
 }
 
@@ -54,6 +55,7 @@ impl Obstacle {
             Self::AuthorityEndsTooSoon(_) => "authority-ends-too-soon",
             Self::WouldNotEndLater(_) => "would-not-end-later",
             Self::RenewedJustNow(_) => "renewed-just-now",
+            Self::RolledBack(_) => "rolled-back",
             Self::Skipped => "skipped",
             Self::Disabled => "disabled",
             Self::NotManaged => "not-managed",
@@ -91,6 +93,11 @@ impl fmt::Display for Obstacle {
                 formatter,
                 "made a moment ago; not renewed again before {}",
                 until.strftime("%b %d, %Y %H:%M:%S UTC")
+            ),
+            Self::RolledBack(until) => write!(
+                formatter,
+                "rolled back by hand; the daemon does not renew it before {}; kubecertd renew does",
+                date(*until)
             ),
             Self::Skipped => formatter
                 .write_str("renewal.skip names it; name it with --force to renew it all the same"),

@@ -1,13 +1,19 @@
 //! One receipt per finished operation, each holding the digest of the one before.
 
+mod chain;
+mod end;
+#[cfg(test)]
+mod tests;
+
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 
+use self::chain::{check, line, lines, sha256, without_torn_end};
+use self::end::End;
 use crate::transaction::{Outcome, Store, TransactionError, Trigger};
 
 /// What an operation did.
@@ -78,7 +84,7 @@ pub enum HistoryError {
 }
 
 /// The append-only file. Each line is a receipt with the digest of the line before (`previous`) and of itself
-/// (`digest`). Lines cut off at the end leave no trace; anything else does.
+/// (`digest`); how many there are stands in a file beside it.
 #[derive(Debug)]
 pub struct History {
     store: Store,
@@ -134,37 +140,57 @@ impl History {
                 .and_then(|directory| directory.sync_all())
                 .map_err(failed)?;
         }
-        Ok(())
+        let before: Vec<&[u8]> = lines(whole).collect();
+        if let Some(reason) = End::contradicts(&self.store, &before)? {
+            // What shows that receipts are missing must not be covered up by the next one.
+            tracing::error!(path = %path.display(), "the history is not whole: {reason}");
+            return Ok(());
+        }
+        let last = sha256(line.trim_end_matches('\n').as_bytes());
+        let receipts = before.len() + 1;
+        End { receipts, last }.write(&self.store)
+    }
+
+    /// All receipts, oldest first; a line that is none is an error of its own. A torn last line is left out.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn entries(&self) -> Result<Vec<Result<Receipt, HistoryError>>, HistoryError> {
+        let text = self.read()?;
+        Ok(lines(without_torn_end(&text))
+            .enumerate()
+            .map(|(index, line)| {
+                serde_json::from_slice(line)
+                    .map_err(|error| self.broken(index, format!("it is no receipt: {error}")))
+            })
+            .collect())
     }
 
     /// All receipts, oldest first. A torn last line is left out.
     ///
     /// # Errors
-    /// [`HistoryError`].
+    /// [`HistoryError`] for the first line that is none.
     pub fn receipts(&self) -> Result<Vec<Receipt>, HistoryError> {
-        let text = self.read()?;
-        lines(without_torn_end(&text))
-            .enumerate()
-            .map(|(index, line)| {
-                serde_json::from_slice(line).map_err(|error| self.broken(index, error.to_string()))
-            })
-            .collect()
+        self.entries()?.into_iter().collect()
     }
 
-    /// Checks every line's digest; returns the number of receipts. A torn last line is left out.
+    /// Checks every line's digest, and that there are as many as were written; returns the number of receipts. A torn last
+    /// line is left out.
     ///
     /// # Errors
     /// [`HistoryError::Broken`] for the first line that was changed, is missing or was moved.
     pub fn verify(&self) -> Result<usize, HistoryError> {
         let text = self.read()?;
+        let all: Vec<&[u8]> = lines(without_torn_end(&text)).collect();
         let mut previous = String::new();
-        let mut count = 0;
-        for (index, line) in lines(without_torn_end(&text)).enumerate() {
+        for (index, line) in all.iter().enumerate() {
             check(line, &previous).map_err(|reason| self.broken(index, reason))?;
             previous = sha256(line);
-            count = index + 1;
         }
-        Ok(count)
+        match End::contradicts(&self.store, &all)? {
+            Some(reason) => Err(self.broken(all.len(), reason)),
+            None => Ok(all.len()),
+        }
     }
 
     fn read(&self) -> Result<Vec<u8>, HistoryError> {
@@ -181,171 +207,5 @@ impl History {
             line: index + 1,
             reason,
         }
-    }
-}
-
-/// What a line holds besides the receipt, and what is before its own digest.
-#[derive(serde::Serialize)]
-struct Chained<'receipt> {
-    #[serde(flatten)]
-    receipt: &'receipt Receipt,
-    previous: &'receipt str,
-}
-
-#[derive(serde::Deserialize)]
-struct Link {
-    previous: String,
-}
-
-const BEFORE_DIGEST: &str = ",\"digest\":\"";
-const BEHIND_DIGEST: &str = "\"}";
-
-fn line(receipt: &Receipt, previous: &str) -> serde_json::Result<String> {
-    let mut line = serde_json::to_string(&Chained { receipt, previous })?;
-    line.pop();
-    let digest = sha256(line.as_bytes());
-    Ok(format!("{line}{BEFORE_DIGEST}{digest}{BEHIND_DIGEST}\n"))
-}
-
-fn check(line: &[u8], previous: &str) -> Result<(), String> {
-    let changed = || "this line was changed since it was written".to_owned();
-    let rest = line
-        .strip_suffix(BEHIND_DIGEST.as_bytes())
-        .ok_or_else(changed)?;
-    let (rest, digest) = rest
-        .split_at_checked(rest.len().saturating_sub(64))
-        .ok_or_else(changed)?;
-    let body = rest
-        .strip_suffix(BEFORE_DIGEST.as_bytes())
-        .ok_or_else(changed)?;
-    if sha256(body).as_bytes() != digest {
-        return Err(changed());
-    }
-    let link: Link = serde_json::from_slice(line).map_err(|error| error.to_string())?;
-    if link.previous != previous {
-        return Err(
-            "it does not follow the line before: one is missing here, or was moved".to_owned(),
-        );
-    }
-    Ok(())
-}
-
-fn without_torn_end(text: &[u8]) -> &[u8] {
-    let end = text
-        .iter()
-        .rposition(|byte| *byte == b'\n')
-        .map_or(0, |position| position + 1);
-    &text[..end]
-}
-
-fn lines(whole: &[u8]) -> impl Iterator<Item = &[u8]> {
-    whole
-        .split_inclusive(|byte| *byte == b'\n')
-        .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::disallowed_methods)]
-    use super::*;
-    use crate::root::Root;
-    use std::os::unix::fs::PermissionsExt;
-
-    fn history() -> (tempfile::TempDir, History) {
-        let directory = tempfile::tempdir().unwrap();
-        let history = History::new(&Store::new(&Root::new(directory.path()).unwrap()));
-        (directory, history)
-    }
-
-    fn receipt(number: i64) -> Receipt {
-        Receipt {
-            id: format!("operation-{number}"),
-            started: Timestamp::from_second(number).unwrap(),
-            finished: Timestamp::from_second(number + 1).unwrap(),
-            trigger: Trigger::Command("renew all".into()),
-            outcome: match number % 3 {
-                0 => Outcome::Done,
-                1 => Outcome::RolledBack("the scheduler\nis unhealthy \"}".into()),
-                _ => Outcome::Failed("x".into()),
-            },
-            certificates: vec![RenewedCertificate {
-                name: "apiserver".into(),
-                path: "/etc/kubernetes/pki/apiserver.crt".into(),
-                old_serial: "1".into(),
-                new_serial: "2".into(),
-                old_not_after: Timestamp::from_second(number).unwrap(),
-                new_not_after: Timestamp::from_second(number).unwrap(),
-            }],
-            restarts: vec![("etcd".into(), 0.1 + 0.2)],
-            proofs: vec!["served".into()],
-            warnings: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn receipts_come_back_as_they_were_written() {
-        let (_directory, history) = history();
-        assert_eq!(history.verify().unwrap(), 0);
-        assert!(history.receipts().unwrap().is_empty());
-        for number in 0..4 {
-            history.append(&receipt(number)).unwrap();
-        }
-        assert_eq!(history.verify().unwrap(), 4);
-        let read = history.receipts().unwrap();
-        assert_eq!(read.len(), 4);
-        assert_eq!(read[1], receipt(1));
-        let mode = std::fs::metadata(history.store.history()).unwrap();
-        assert_eq!(mode.permissions().mode() & 0o7777, 0o600);
-    }
-
-    #[test]
-    fn a_changed_missing_or_moved_line_is_found() {
-        let (_directory, history) = history();
-        for number in 0..4 {
-            history.append(&receipt(number)).unwrap();
-        }
-        let path = history.store.history();
-        let text = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        let broken_at = |lines: &[&str]| {
-            std::fs::write(&path, lines.join("\n") + "\n").unwrap();
-            match history.verify() {
-                Err(HistoryError::Broken { line, .. }) => line,
-                other => panic!("{other:?}"),
-            }
-        };
-        for changed in 0..4 {
-            let edited = lines[changed].replace("apiserver", "apisevrer");
-            let mut all = lines.clone();
-            all[changed] = &edited;
-            assert_eq!(broken_at(&all), changed + 1);
-        }
-        assert_eq!(broken_at(&lines[1..]), 1);
-        assert_eq!(broken_at(&[lines[0], lines[2], lines[3]]), 2);
-        assert_eq!(broken_at(&[lines[0], lines[2], lines[1], lines[3]]), 2);
-        assert_eq!(broken_at(&[lines[0], lines[0]]), 2);
-        assert_eq!(broken_at(&[lines[0], "", lines[1]]), 2);
-    }
-
-    #[test]
-    fn a_torn_last_line_is_left_out_and_removed_by_the_next() {
-        let (_directory, history) = history();
-        history.append(&receipt(0)).unwrap();
-        let path = history.store.history();
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, [&whole[..], &whole[..whole.len() - 1]].concat()).unwrap();
-        assert_eq!(history.receipts().unwrap().len(), 1);
-        assert_eq!(history.verify().unwrap(), 1);
-        history.append(&receipt(1)).unwrap();
-        assert_eq!(history.verify().unwrap(), 2);
-        assert_eq!(history.receipts().unwrap()[1], receipt(1));
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
 use super::{Store, TransactionError, durable, write};
@@ -222,6 +223,26 @@ impl Backup {
             write::discard(to);
         }
         digest
+    }
+
+    /// Reads a copy; it must be what the index says.
+    pub(super) fn read(
+        &self,
+        node_path: &Path,
+        held: &BackedUpContents,
+    ) -> Result<Zeroizing<Vec<u8>>, TransactionError> {
+        let copy = self.copy_of(node_path);
+        let unreadable = || TransactionError::file(&copy, "could not be read");
+        let bytes = std::fs::read(&copy).map(Zeroizing::new);
+        let bytes = bytes.map_err(unreadable())?;
+        if durable::digest(&bytes) == held.sha256 {
+            Ok(bytes)
+        } else {
+            Err(unreadable()(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is not what was backed up",
+            )))
+        }
     }
 
     /// What the index says about a file.

@@ -5,6 +5,7 @@
 
 mod attributes;
 mod backup;
+mod contents;
 mod durable;
 mod error;
 mod journal;
@@ -21,6 +22,7 @@ mod write;
 
 pub use attributes::Attributes;
 pub use backup::{BackedUpContents, BackedUpFile, Generation, generations};
+pub use contents::{Kept, contents};
 pub use error::TransactionError;
 pub use lock::Lock;
 pub use operation::Operation;

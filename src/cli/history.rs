@@ -1,0 +1,224 @@
+//! `kubecertd history`
+
+use std::iter;
+use std::process::ExitCode;
+
+use super::arguments::{Format, HistoryAction};
+use super::output::{columns, error, print};
+use crate::config::nearest;
+use crate::plan::date;
+use crate::report::{History, HistoryError, Receipt};
+use crate::root::Root;
+use crate::transaction::{Generation, Outcome, Store, Trigger, generations};
+
+pub(super) fn run(
+    root: &Root,
+    action: Option<&HistoryAction>,
+    output: Format,
+) -> anyhow::Result<ExitCode> {
+    let store = Store::new(root);
+    match action {
+        None => list(&store, output),
+        Some(HistoryAction::Show { id, output }) => show(&store, id, *output),
+        Some(HistoryAction::Verify) => verify(&store),
+    }
+}
+
+fn list(store: &Store, output: Format) -> anyhow::Result<ExitCode> {
+    let entries = History::new(store).entries()?;
+    let broken = entries.iter().any(Result::is_err);
+    match output {
+        Format::Json => {
+            let receipts: Vec<&Receipt> = entries.iter().flatten().collect();
+            print(&format!("{}\n", serde_json::to_string_pretty(&receipts)?))?;
+        }
+        Format::Text if entries.is_empty() => {
+            print("No operation has ended yet on this node.\n")?;
+        }
+        Format::Text => {
+            let titles = ["OPERATION", "FINISHED", "ASKED BY", "DID", "OUTCOME"];
+            let rows = entries.iter().flatten().map(row);
+            let rows: Vec<[String; 5]> =
+                iter::once(titles.map(str::to_owned)).chain(rows).collect();
+            print(&columns(&rows))?;
+        }
+    }
+    for reason in entries.iter().filter_map(|entry| entry.as_ref().err()) {
+        error(&reason.to_string());
+    }
+    Ok(if broken {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+fn verify(store: &Store) -> anyhow::Result<ExitCode> {
+    match History::new(store).verify() {
+        Ok(count) => {
+            print(&format!(
+                "{}: {count} receipt{}, none changed, missing or moved.\n",
+                store.history().display(),
+                if count == 1 { "" } else { "s" }
+            ))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(HistoryError::Broken { path, line, reason }) => {
+            error(&format!(
+                "{}:{line}: {reason}; compare it with `journalctl -u kubecertd`",
+                path.display()
+            ));
+            Ok(ExitCode::FAILURE)
+        }
+        Err(other) => Err(other.into()),
+    }
+}
+
+fn show(store: &Store, id: &str, output: Format) -> anyhow::Result<ExitCode> {
+    let entries = History::new(store).entries()?;
+    let receipts: Vec<&Receipt> = entries.iter().flatten().collect();
+    let receipt = find(&receipts, id)?;
+    let kept = generations(store)?
+        .into_iter()
+        .find(|generation| generation.id == receipt.id);
+    print(&match output {
+        Format::Json => {
+            let mut value = serde_json::to_value(receipt)?;
+            if let Some(object) = value.as_object_mut() {
+                let files = kept.as_ref().map(|generation| &generation.files);
+                object.insert("backup".to_owned(), serde_json::to_value(files)?);
+            }
+            format!("{}\n", serde_json::to_string_pretty(&value)?)
+        }
+        Format::Text => text(receipt, kept.as_ref(), store),
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// By the whole id or the beginning of one.
+fn find<'all>(receipts: &[&'all Receipt], id: &str) -> anyhow::Result<&'all Receipt> {
+    let matching: Vec<&&Receipt> = receipts
+        .iter()
+        .filter(|receipt| receipt.id.starts_with(id))
+        .collect();
+    if let Some(exact) = matching.iter().find(|receipt| receipt.id == id) {
+        return Ok(exact);
+    }
+    match matching.as_slice() {
+        [one] => Ok(one),
+        [] => match nearest(id, receipts.iter().map(|receipt| receipt.id.as_str())) {
+            Some(near) => anyhow::bail!("no operation is called {id:?}; did you mean {near:?}?"),
+            None => anyhow::bail!("no operation is called {id:?}; see `kubecertd history`"),
+        },
+        more => anyhow::bail!(
+            "{id:?} is the beginning of {} operations: {}",
+            more.len(),
+            more.iter()
+                .map(|receipt| receipt.id.as_str())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ),
+    }
+}
+
+fn row(receipt: &Receipt) -> [String; 5] {
+    [
+        receipt.id.clone(),
+        date(receipt.finished),
+        asked_by(&receipt.trigger),
+        did(receipt),
+        match &receipt.outcome {
+            Outcome::Done => "done".to_owned(),
+            Outcome::RolledBack(_) => "rolled back".to_owned(),
+            Outcome::Failed(_) => "failed".to_owned(),
+        },
+    ]
+}
+
+fn asked_by(trigger: &Trigger) -> String {
+    match trigger {
+        Trigger::Schedule => "the daemon".to_owned(),
+        Trigger::Command(command) => command.clone(),
+    }
+}
+
+fn did(receipt: &Receipt) -> String {
+    let count = |number: usize, noun: &str| match number {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        more => Some(format!("{more} {noun}s")),
+    };
+    let parts: Vec<String> = [
+        count(receipt.certificates.len(), "certificate"),
+        count(receipt.restarts.len(), "restart"),
+        count(receipt.warnings.len(), "warning"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if parts.is_empty() {
+        "nothing".to_owned()
+    } else {
+        parts.join(", ")
+    }
+}
+
+fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
+    let mut text = format!(
+        "Operation {}\n  Asked by: {}\n   Started: {}\n  Finished: {}\n",
+        receipt.id,
+        asked_by(&receipt.trigger),
+        date(receipt.started),
+        date(receipt.finished)
+    );
+    text.push_str(&match &receipt.outcome {
+        Outcome::Done => "   Outcome: done\n".to_owned(),
+        Outcome::RolledBack(reason) => format!("   Outcome: rolled back: {reason}\n"),
+        Outcome::Failed(reason) => format!("   Outcome: failed: {reason}\n"),
+    });
+    let mut section = |title: &str, lines: Vec<String>| {
+        if !lines.is_empty() {
+            text.push_str(&format!("\n{title}:\n"));
+            for line in lines {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+    };
+    let certificates = receipt.certificates.iter().map(|one| {
+        format!(
+            "{} ({}): serial {} until {}, before {} until {}",
+            one.name,
+            one.path.display(),
+            one.new_serial,
+            date(one.new_not_after),
+            one.old_serial,
+            date(one.old_not_after)
+        )
+    });
+    section("Certificates", certificates.collect());
+    let restarts = receipt.restarts.iter();
+    section(
+        "Restarts, from manifest out to healthy",
+        restarts
+            .map(|(component, seconds)| format!("{component}: {seconds:.1} s"))
+            .collect(),
+    );
+    section("Proofs", receipt.proofs.clone());
+    section("Warnings", receipt.warnings.clone());
+    match kept {
+        Some(generation) => {
+            let files = generation.files.iter().map(|file| {
+                let was_there = file.contents.is_some();
+                let absent = if was_there { "" } else { " (there was none)" };
+                format!("{}{absent}", file.path.display())
+            });
+            let title = format!(
+                "Backup, in {}",
+                store.backups().join(&generation.id).display()
+            );
+            section(&title, files.collect());
+        }
+        None => text.push_str("\nNo backup of it is kept.\n"),
+    }
+    text
+}

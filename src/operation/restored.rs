@@ -1,0 +1,193 @@
+//! The certificates of a backup as they would stand on the node again.
+
+use jiff::Timestamp;
+
+use crate::issuer::Replacement;
+use crate::node::{Credential, Inventory, Kubeconfig};
+use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
+use crate::plan::date;
+use crate::report::RenewedCertificate;
+use crate::root::Root;
+use crate::transaction::Kept;
+
+/// One certificate with its files.
+pub(super) struct Restored {
+    pub(super) name: String,
+    pub(super) files: Vec<Replacement>,
+    certificate: Option<Certificate>,
+    key: Option<PrivateKey>,
+    /// What is there now.
+    present: Option<Certificate>,
+    in_place: bool,
+}
+
+impl std::fmt::Debug for Restored {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Restored")
+            .field("name", &self.name)
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The certificates of a generation, and a sentence for each file that cannot be put back.
+pub(super) fn restored(
+    root: &Root,
+    inventory: &Inventory,
+    kept: Vec<Kept>,
+) -> (Vec<Restored>, Vec<String>) {
+    let mut all: Vec<Restored> = Vec::new();
+    let mut warnings = Vec::new();
+    for (file, contents) in kept {
+        // A manifest, which only went out and back.
+        let Some(name) = file.certificate else {
+            continue;
+        };
+        let path = root.join(&file.path);
+        let (Some(contents), Some(held)) = (contents, file.contents) else {
+            warnings.push(format!(
+                "{}: was not there before that operation; it stays",
+                path.display()
+            ));
+            continue;
+        };
+        let index = match all.iter().position(|one| one.name == name) {
+            Some(index) => index,
+            None => {
+                all.push(Restored::new(&name, inventory));
+                all.len() - 1
+            }
+        };
+        let one = &mut all[index];
+        one.in_place &= std::fs::read(&path).is_ok_and(|now| now == *contents);
+        one.take_from(&contents);
+        one.files.push(Replacement {
+            name,
+            path,
+            contents,
+            mode_if_new: held.attributes.mode,
+        });
+    }
+    for one in &mut all {
+        one.complete_from_node(inventory);
+    }
+    (all, warnings)
+}
+
+impl Restored {
+    fn new(name: &str, inventory: &Inventory) -> Self {
+        let present = inventory.entry(name).and_then(|entry| entry.present());
+        Self {
+            name: name.to_owned(),
+            files: Vec::new(),
+            certificate: None,
+            key: None,
+            present: present.map(|present| present.leaf.clone()),
+            in_place: true,
+        }
+    }
+
+    /// Whether every file is as the backup has it.
+    pub(super) fn is_in_place(&self) -> bool {
+        self.in_place
+    }
+
+    /// What stands against it; `force` lifts that it is not valid now.
+    pub(super) fn obstacle(
+        &self,
+        inventory: &Inventory,
+        force: bool,
+        now: Timestamp,
+    ) -> Option<String> {
+        let name = &self.name;
+        let Some(certificate) = &self.certificate else {
+            return Some(format!("{name}: the backup holds no certificate of it"));
+        };
+        let Some(key) = &self.key else {
+            return Some(format!("{name}: neither backup nor node holds its key"));
+        };
+        let trusted = inventory
+            .entry(name)
+            .and_then(|entry| entry.authority)
+            .and_then(|authority| inventory.authority(authority))
+            .and_then(|authority| authority.certificates());
+        let Some(trusted) = trusted else {
+            return Some(format!("{name}: its authority on this node cannot be read"));
+        };
+        let stands_for = self.present.as_ref().unwrap_or(certificate);
+        match check_stand_in(stands_for, certificate, key, trusted, now) {
+            Ok(()) => None,
+            Err(SuccessorError::NotValidNow(_) | SuccessorError::Lacks(_)) if force => None,
+            Err(SuccessorError::NotValidNow(_)) => Some(format!(
+                "{name}: the certificate of the backup is valid until {} only; --force puts it back all the same",
+                date(certificate.not_after)
+            )),
+            Err(SuccessorError::Lacks(what)) => Some(format!(
+                "{name}: the certificate of the backup lacks {what}, which the present one has; --force puts it back all the same"
+            )),
+            Err(SuccessorError::Untrusted { issuer }) => Some(format!(
+                "{name}: the certificate of the backup was issued by {issuer}, and not by the CA that is on this node now"
+            )),
+            Err(SuccessorError::KeyMismatch) => Some(format!(
+                "{name}: certificate and key of the backup do not belong together"
+            )),
+            Err(error) => Some(format!("{name}: {error}")),
+        }
+    }
+
+    /// For the receipt and the table.
+    pub(super) fn line(&self) -> Option<RenewedCertificate> {
+        let certificate = self.certificate.as_ref()?;
+        let before = self.present.as_ref().unwrap_or(certificate);
+        Some(RenewedCertificate {
+            name: self.name.clone(),
+            path: self.files.last()?.path.clone(),
+            old_serial: before.serial.clone(),
+            new_serial: certificate.serial.clone(),
+            old_not_after: before.not_after,
+            new_not_after: certificate.not_after,
+        })
+    }
+
+    /// Finds certificate and key in a file: PEM, or a kubeconfig with both embedded.
+    fn take_from(&mut self, contents: &[u8]) {
+        let kubeconfig = std::str::from_utf8(contents)
+            .ok()
+            .and_then(|text| Kubeconfig::parse(text).ok());
+        match &kubeconfig {
+            Some(kubeconfig) => {
+                for credential in [&kubeconfig.certificate, &kubeconfig.key] {
+                    if let Credential::Embedded(pem) = credential {
+                        self.take_from_pem(pem);
+                    }
+                }
+            }
+            None => self.take_from_pem(contents),
+        }
+    }
+
+    fn take_from_pem(&mut self, pem: &[u8]) {
+        if let Ok(certificates) = certificates_from_pem(pem)
+            && let Some(first) = certificates.into_iter().next()
+        {
+            self.certificate.get_or_insert(first);
+        }
+        if self.key.is_none() {
+            self.key = PrivateKey::from_pem(pem).ok();
+        }
+    }
+
+    /// A key that was used again was not backed up: it is still there.
+    fn complete_from_node(&mut self, inventory: &Inventory) {
+        let key_path = inventory
+            .entry(&self.name)
+            .and_then(|entry| entry.key_path.as_ref());
+        if self.key.is_none()
+            && let Some(path) = key_path
+            && let Ok(pem) = std::fs::read(path).map(zeroize::Zeroizing::new)
+        {
+            self.key = PrivateKey::from_pem(&pem).ok();
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Putting the files of an earlier operation back, by hand: an operation like any other, with its own backup.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::context::ROLLBACK;
+use super::recover::finish_recovery;
+use super::renew::{Change, carry_out};
+use super::restored::{Restored, restored};
+use super::{Context, Event, OperationError, Options, RenewalReport};
+use crate::node::Inventory;
+use crate::plan::{Plan, RestartGroup, affected_pods, restart_groups};
+use crate::report::{History, RenewedCertificate};
+use crate::transaction::{Generation, Lock, Trigger, contents, generations};
+
+/// Why nothing was put back.
+#[derive(Debug, thiserror::Error)]
+pub enum RollBackError {
+    /// No such generation is kept.
+    #[error("no backup of an operation {id:?} is kept{}", alternatives(.kept))]
+    NotKept {
+        /// What was asked for.
+        id: String,
+        /// Those that are, oldest first.
+        kept: Vec<String>,
+    },
+    /// It held no certificate.
+    #[error(
+        "operation {0} changed no certificate, so there is nothing to put back; its manifests only went out and back"
+    )]
+    NothingInIt(String),
+    /// Something stands against it.
+    #[error("{}; nothing was changed", .0.join("; "))]
+    Refused(Vec<String>),
+}
+
+fn alternatives(ids: &[String]) -> String {
+    if ids.is_empty() {
+        "; none is".to_owned()
+    } else {
+        format!("; there are those of {}", ids.join(", "))
+    }
+}
+
+/// What putting a generation back means.
+#[derive(Debug)]
+pub struct RollBack {
+    /// The operation whose files go back.
+    pub id: String,
+    /// Certificates that change, by name: from which serial and end to which.
+    pub certificates: Vec<RenewedCertificate>,
+    /// The pods that are restarted, by component.
+    pub components: Vec<String>,
+    /// What is to be known besides.
+    pub warnings: Vec<String>,
+    restored: Vec<Restored>,
+    plan: Plan,
+}
+
+impl RollBack {
+    /// Looks at the generation whose id begins with `id`, and at what stands against putting it back. `force` lifts only
+    /// that a certificate of it is not valid now.
+    ///
+    /// # Errors
+    /// [`OperationError::RollBack`], or what reading the backup gives.
+    pub fn prepare(
+        context: &Context,
+        inventory: &Inventory,
+        id: &str,
+        force: bool,
+        now: Timestamp,
+    ) -> Result<Self, OperationError> {
+        let generation = find(generations(&context.store())?, id)?;
+        let kept = contents(&context.store(), &generation.id)?;
+        let (all, mut warnings) = restored(&context.root, inventory, kept);
+        if all.is_empty() && warnings.is_empty() {
+            return Err(RollBackError::NothingInIt(generation.id).into());
+        }
+        let (unchanged, changed): (Vec<Restored>, Vec<Restored>) =
+            all.into_iter().partition(Restored::is_in_place);
+        let refused: Vec<String> = changed
+            .iter()
+            .filter_map(|one| one.obstacle(inventory, force, now))
+            .collect();
+        if !refused.is_empty() {
+            return Err(RollBackError::Refused(refused).into());
+        }
+        warnings.extend(
+            unchanged
+                .iter()
+                .map(|one| format!("{} is as it was before that operation", one.name)),
+        );
+        warnings.extend(renewed_since(context, &generation.id, &changed));
+        let plan = restarts(inventory, &changed, now);
+        Ok(Self {
+            id: generation.id,
+            certificates: changed.iter().filter_map(Restored::line).collect(),
+            components: plan
+                .affected
+                .iter()
+                .map(|pod| pod.component.clone())
+                .collect(),
+            warnings,
+            restored: changed,
+            plan,
+        })
+    }
+}
+
+/// Puts the certificates, keys and kubeconfigs of a kept generation back, restarts what uses them and proves that they are in
+/// use. Manifests stay as they are: an operation only moves them. `None` when everything is in place already.
+///
+/// # Errors
+/// [`OperationError`]; it says whether the node is as before.
+pub async fn roll_back(
+    context: &Context,
+    id: &str,
+    force: bool,
+    restart: bool,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<Option<RenewalReport>, OperationError> {
+    let lock = Lock::take(&context.store())?;
+    finish_recovery(context, &lock, stop, events).await?;
+    let now = Timestamp::now();
+    let inventory = context.observe();
+    let prepared = RollBack::prepare(context, &inventory, id, force, now)?;
+    for warning in &prepared.warnings {
+        events(Event::Warning(warning.clone()));
+    }
+    if prepared.restored.is_empty() {
+        return Ok(None);
+    }
+    let files = prepared
+        .restored
+        .into_iter()
+        .flat_map(|one| one.files)
+        .collect();
+    let had_expired = prepared
+        .certificates
+        .iter()
+        .any(|one| one.old_not_after < now);
+    let change = Change {
+        plan: &prepared.plan,
+        files,
+        certificates: prepared.certificates,
+        had_expired,
+        put_back: true,
+        started: now,
+        begun: Instant::now(),
+    };
+    let options = Options {
+        trigger: Trigger::Command(format!("{ROLLBACK}{}", prepared.id)),
+        restart,
+    };
+    carry_out(
+        context,
+        &lock,
+        change,
+        &options,
+        stop,
+        events,
+        RenewalReport::default(),
+    )
+    .await
+    .map(Some)
+}
+
+fn find(all: Vec<Generation>, id: &str) -> Result<Generation, RollBackError> {
+    let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
+    let mut matching: Vec<Generation> = all
+        .into_iter()
+        .filter(|one| one.id.starts_with(id))
+        .collect();
+    match (matching.len(), matching.pop()) {
+        (1, Some(one)) => Ok(one),
+        _ => Err(RollBackError::NotKept {
+            id: id.to_owned(),
+            kept: ids,
+        }),
+    }
+}
+
+/// Certificates that a later operation renewed again, one sentence each.
+fn renewed_since(context: &Context, id: &str, changed: &[Restored]) -> Vec<String> {
+    let entries = match History::new(&context.store()).entries() {
+        Ok(entries) => entries,
+        Err(error) => return vec![format!("what was done since is not known: {error}")],
+    };
+    entries
+        .into_iter()
+        .flatten()
+        .skip_while(|receipt| receipt.id != id)
+        .skip(1)
+        .filter_map(|receipt| {
+            let again: Vec<&str> = receipt
+                .certificates
+                .iter()
+                .map(|one| one.name.as_str())
+                .filter(|name| changed.iter().any(|one| one.name == *name))
+                .collect();
+            (!again.is_empty()).then(|| {
+                format!(
+                    "operation {} changed it since: {}",
+                    receipt.id,
+                    again.join(", ")
+                )
+            })
+        })
+        .collect()
+}
+
+fn restarts(inventory: &Inventory, changed: &[Restored], now: Timestamp) -> Plan {
+    let names: Vec<&str> = changed.iter().map(|one| one.name.as_str()).collect();
+    let affected = affected_pods(inventory, &names);
+    let components: Vec<String> = affected.iter().map(|pod| pod.component.clone()).collect();
+    let restarts: Vec<RestartGroup> = restart_groups(inventory, &components);
+    Plan {
+        at: now,
+        items: Vec::new(),
+        affected,
+        restarts,
+        next_due: None,
+    }
+}

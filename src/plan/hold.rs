@@ -1,0 +1,69 @@
+//! Certificates that somebody rolled back by hand: renewing them at once would undo that.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::schedule::{earlier, later};
+use super::types::{Action, Obstacle, PlanItem, Reason};
+use crate::node::Inventory;
+
+/// How long the daemon leaves alone what was rolled back.
+const HELD: Duration = Duration::from_secs(86_400);
+
+/// A certificate that is about to end is renewed nevertheless, so much before.
+const LAST_MOMENT: Duration = Duration::from_secs(86_400);
+
+/// One certificate that was rolled back by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// Its name.
+    pub name: String,
+    /// The serial that was put back: any other one was made since.
+    pub serial: String,
+    /// When it was put back.
+    pub since: Timestamp,
+}
+
+/// Leaves an item alone that is due and held; one that has ended or is about to is not held.
+pub(super) fn apply(
+    holds: &[Hold],
+    inventory: &Inventory,
+    item: PlanItem,
+    now: Timestamp,
+) -> PlanItem {
+    let Some(present) = inventory
+        .entry(&item.name)
+        .and_then(|entry| entry.present())
+    else {
+        return item;
+    };
+    let until = holds
+        .iter()
+        .filter(|hold| hold.name == item.name && hold.serial == present.leaf.serial)
+        .filter(|hold| hold.since <= now)
+        .map(|hold| later(hold.since, HELD))
+        .max();
+    match until {
+        Some(until)
+            if item.action == Action::Renew(Reason::Due)
+                && now < until
+                && later(now, LAST_MOMENT) < present.leaf.not_after =>
+        {
+            let last = earlier(present.leaf.not_after, LAST_MOMENT);
+            PlanItem {
+                action: Action::Leave(Obstacle::RolledBack(until.min(last))),
+                ..item
+            }
+        }
+        _ => item,
+    }
+}
+
+/// When an item is held no longer.
+pub(super) fn next(item: &PlanItem) -> Option<(Timestamp, String)> {
+    match &item.action {
+        Action::Leave(Obstacle::RolledBack(until)) => Some((*until, item.name.clone())),
+        _ => None,
+    }
+}

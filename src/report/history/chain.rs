@@ -1,0 +1,73 @@
+//! How lines hang together: each holds the digest of the one before and its own.
+
+use aws_lc_rs::digest::{SHA256, digest};
+
+use super::Receipt;
+
+/// What a line holds besides the receipt, and what is before its own digest.
+#[derive(serde::Serialize)]
+struct Chained<'receipt> {
+    #[serde(flatten)]
+    receipt: &'receipt Receipt,
+    previous: &'receipt str,
+}
+
+#[derive(serde::Deserialize)]
+struct Link {
+    previous: String,
+}
+
+const BEFORE_DIGEST: &str = ",\"digest\":\"";
+const BEHIND_DIGEST: &str = "\"}";
+
+pub(super) fn line(receipt: &Receipt, previous: &str) -> serde_json::Result<String> {
+    let mut line = serde_json::to_string(&Chained { receipt, previous })?;
+    line.pop();
+    let digest = sha256(line.as_bytes());
+    Ok(format!("{line}{BEFORE_DIGEST}{digest}{BEHIND_DIGEST}\n"))
+}
+
+pub(super) fn check(line: &[u8], previous: &str) -> Result<(), String> {
+    let changed = || "this line was changed since it was written".to_owned();
+    let rest = line
+        .strip_suffix(BEHIND_DIGEST.as_bytes())
+        .ok_or_else(changed)?;
+    let (rest, digest) = rest
+        .split_at_checked(rest.len().saturating_sub(64))
+        .ok_or_else(changed)?;
+    let body = rest
+        .strip_suffix(BEFORE_DIGEST.as_bytes())
+        .ok_or_else(changed)?;
+    if sha256(body).as_bytes() != digest {
+        return Err(changed());
+    }
+    let link: Link = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    if link.previous != previous {
+        return Err(
+            "it does not follow the line before: one is missing here, or was moved".to_owned(),
+        );
+    }
+    Ok(())
+}
+
+pub(super) fn without_torn_end(text: &[u8]) -> &[u8] {
+    let end = text
+        .iter()
+        .rposition(|byte| *byte == b'\n')
+        .map_or(0, |position| position + 1);
+    &text[..end]
+}
+
+pub(super) fn lines(whole: &[u8]) -> impl Iterator<Item = &[u8]> {
+    whole
+        .split_inclusive(|byte| *byte == b'\n')
+        .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    digest(&SHA256, bytes)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

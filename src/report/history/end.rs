@@ -1,0 +1,72 @@
+//! Where the history ends, in a file of its own: lines removed from its end would leave no trace in the others.
+
+use std::io;
+use std::path::PathBuf;
+
+use super::HistoryError;
+use super::chain::sha256;
+use crate::transaction::{Store, write_atomically};
+
+/// How many receipts there were, and the digest of the last. Written after each receipt, so that a crash between the two
+/// leaves a history that is one receipt longer.
+#[derive(Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(super) struct End {
+    pub(super) receipts: usize,
+    pub(super) last: String,
+}
+
+impl End {
+    fn file(store: &Store) -> PathBuf {
+        store.directory().join("history.end")
+    }
+
+    pub(super) fn write(&self, store: &Store) -> Result<(), HistoryError> {
+        let path = Self::file(store);
+        let text = serde_json::to_vec(self).map_err(|error| HistoryError::File {
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        Ok(write_atomically(&path, &text, 0o600)?)
+    }
+
+    /// What stands against the lines there are being all; `None` if nothing does.
+    pub(super) fn contradicts(
+        store: &Store,
+        lines: &[&[u8]],
+    ) -> Result<Option<String>, HistoryError> {
+        let path = Self::file(store);
+        let text = match std::fs::read(&path) {
+            Ok(text) => text,
+            // The first receipt may have been written just before a crash.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok((lines.len() > 1).then(|| {
+                    format!(
+                        "{}, which says how many receipts there are, is missing",
+                        path.display()
+                    )
+                }));
+            }
+            Err(source) => return Err(HistoryError::File { path, source }),
+        };
+        let Ok(end) = serde_json::from_slice::<Self>(&text) else {
+            return Ok(Some(format!(
+                "{} was changed: it cannot be understood",
+                path.display()
+            )));
+        };
+        Ok(
+            match end.receipts.checked_sub(1).map(|last| lines.get(last)) {
+                Some(Some(line)) if sha256(line) != end.last => Some(format!(
+                    "receipt {} is not the one that was written there",
+                    end.receipts
+                )),
+                Some(None) => Some(format!(
+                    "there were {} receipts, and {} of them are missing at the end",
+                    end.receipts,
+                    end.receipts - lines.len()
+                )),
+                _ => None,
+            },
+        )
+    }
+}

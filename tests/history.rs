@@ -1,0 +1,238 @@
+//! `kubecertd history` and `kubecertd rollback` on a made-up node.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod common;
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use common::{ELEVEN, Node, contents, text};
+
+/// Runs a command that has to end well; what it printed.
+fn done(node: &Node, arguments: &[&str]) -> String {
+    let output = node.run(arguments);
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    text(&output.stdout)
+}
+
+/// Runs a command that has to be refused; what it said.
+fn refused(node: &Node, arguments: &[&str]) -> String {
+    let output = node.run(arguments);
+    assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    text(&output.stderr)
+}
+
+/// Ids of all operations, oldest first.
+fn operations(node: &Node) -> Vec<String> {
+    let json = done(node, &["history", "-o", "json"]);
+    let receipts: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let receipts = receipts.as_array().unwrap();
+    receipts
+        .iter()
+        .map(|receipt| receipt["id"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn the_history_tells_what_was_done_and_what_is_kept() {
+    let node = Node::fresh();
+    assert!(done(&node, &["history"]).contains("No operation has ended yet"));
+    assert!(done(&node, &["history", "verify"]).contains("0 receipts"));
+    let old = node.serial("apiserver");
+    done(&node, &["renew", "apiserver"]);
+    done(&node, &["renew", "admin.conf", "scheduler.conf"]);
+    let ids = operations(&node);
+    assert_eq!(ids.len(), 2);
+
+    let table = done(&node, &["history"]);
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].starts_with("OPERATION"), "{table}");
+    assert!(lines[1].contains(&ids[0]) && lines[1].contains("renew apiserver"));
+    assert!(lines[2].contains("2 certificates") && lines[2].ends_with("done"));
+
+    let shown = done(&node, &["history", "show", &ids[0]]);
+    assert!(shown.contains(&old) && shown.contains(&node.serial("apiserver")));
+    assert!(shown.contains("/etc/kubernetes/pki/apiserver.key"));
+    let json = done(&node, &["history", "show", &ids[1], "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["backup"].as_array().unwrap().len(), 2);
+    assert!(refused(&node, &["history", "show", "2001"]).contains("no operation is called"));
+    let mut wrong = ids[1].clone();
+    wrong.replace_range(wrong.len() - 1.., "x");
+    assert!(refused(&node, &["history", "show", &wrong]).contains(&ids[1]));
+}
+
+#[test]
+fn a_line_edited_by_hand_is_named_and_hides_no_other() {
+    let node = Node::fresh();
+    for name in ["apiserver", "admin.conf", "etcd-peer"] {
+        done(&node, &["renew", name]);
+    }
+    let path = node.path("/var/lib/kubecertd/history.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let verified = done(&node, &["history", "verify"]);
+    assert!(verified.contains("3 receipts"), "{verified}");
+
+    std::fs::write(&path, whole.replace("\"admin.conf\"", "\"amdin.conf\"")).unwrap();
+    let said = refused(&node, &["history", "verify"]);
+    assert!(
+        said.contains("history.jsonl:2:") && said.contains("changed"),
+        "{said}"
+    );
+
+    let lines: Vec<&str> = whole.lines().collect();
+    std::fs::write(&path, format!("{}\n{{}}\n{}\n", lines[0], lines[2])).unwrap();
+    let output = node.run(&["history"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stdout).contains("renew apiserver"));
+    assert!(text(&output.stdout).contains("renew etcd-peer"));
+    assert!(text(&output.stderr).contains("history.jsonl:2:"));
+
+    std::fs::write(&path, format!("{}\n{}\n", lines[0], lines[1])).unwrap();
+    let said = refused(&node, &["history", "verify"]);
+    assert!(
+        said.contains("1 of them are missing") || said.contains("missing at the end"),
+        "{said}"
+    );
+
+    // Whatever is in it, and whatever the configuration says: the table comes.
+    node.configure("this is = not [toml");
+    std::fs::write(&path, [0xff, 0xfe, b'\n', 0, b'\n']).unwrap();
+    let output = node.run(&["history"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("history.jsonl:1:"));
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    assert!(refused(&node, &["history"]).contains("history.jsonl"));
+}
+
+#[test]
+fn a_rollback_puts_all_files_of_an_operation_back_and_can_itself_be_rolled_back() {
+    let node = Node::fresh();
+    let scheduler = node.path("/etc/kubernetes/scheduler.conf");
+    std::fs::set_permissions(&scheduler, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let before = contents(&node.path("/etc"));
+    done(&node, &["renew", "all"]);
+    let renewed = contents(&node.path("/etc"));
+    let first = operations(&node).remove(0);
+
+    let preview = done(&node, &["rollback", &first, "--dry-run"]);
+    assert!(
+        preview.contains("apiserver") && preview.contains("kube-apiserver"),
+        "{preview}"
+    );
+    assert_eq!(contents(&node.path("/etc")), renewed);
+
+    let said = done(&node, &["rollback", &first]);
+    assert!(said.contains("apiserver put back"), "{said}");
+    assert_eq!(contents(&node.path("/etc")), before);
+    assert_eq!(scheduler.metadata().unwrap().mode() & 0o7777, 0o640);
+    assert!(contents(&node.path("/var/lib/kubecertd/journal")).is_empty());
+    let again = done(&node, &["rollback", &first]);
+    assert!(again.contains("in place already"), "{again}");
+
+    let second = operations(&node).remove(1);
+    let shown = done(&node, &["history", "show", &second]);
+    assert!(shown.contains(&format!("rollback {first}")), "{shown}");
+    done(&node, &["rollback", &second]);
+    assert_eq!(contents(&node.path("/etc")), renewed);
+    assert!(done(&node, &["history", "verify"]).contains("3 receipts"));
+}
+
+#[test]
+fn a_rollback_says_what_was_renewed_since_and_what_is_kept() {
+    let node = Node::fresh();
+    let oldest = node.serial("apiserver");
+    done(&node, &["renew", "apiserver"]);
+    done(&node, &["renew", "all", "--force"]);
+    let ids = operations(&node);
+    let preview = done(&node, &["rollback", &ids[0], "--dry-run"]);
+    assert!(
+        preview.contains(&format!("operation {} changed it since", ids[1])),
+        "{preview}"
+    );
+    done(&node, &["rollback", &ids[0]]);
+    assert_eq!(node.serial("apiserver"), oldest);
+    let said = refused(&node, &["rollback", "20010101"]);
+    assert!(said.contains(&ids[0]) && said.contains(&ids[1]), "{said}");
+}
+
+#[test]
+fn a_damaged_backup_another_ca_and_an_expired_certificate_are_refused() {
+    let node = Node::fresh();
+    done(&node, &["renew", "all"]);
+    let id = operations(&node).remove(0);
+    let renewed = contents(&node.path("/etc"));
+    let backup = node.path("/var/lib/kubecertd/backups").join(&id);
+
+    let copy = backup.join("etc/kubernetes/pki/apiserver.crt");
+    let kept = std::fs::read(&copy).unwrap();
+    std::fs::write(&copy, b"edited by hand").unwrap();
+    let said = refused(&node, &["rollback", &id]);
+    assert!(
+        said.contains("apiserver.crt") && said.contains("not what was backed up"),
+        "{said}"
+    );
+    std::fs::remove_file(&copy).unwrap();
+    assert!(refused(&node, &["rollback", &id]).contains("apiserver.crt"));
+    std::fs::write(&copy, &kept).unwrap();
+    assert_eq!(contents(&node.path("/etc")), renewed);
+
+    let ca = node.path("/etc/kubernetes/pki/ca.crt");
+    let own = std::fs::read(&ca).unwrap();
+    std::fs::copy(node.path("/etc/kubernetes/pki/etcd/ca.crt"), &ca).unwrap();
+    let said = refused(&node, &["rollback", &id]);
+    assert!(
+        said.contains("not by the CA that is on this node now"),
+        "{said}"
+    );
+    std::fs::write(&ca, own).unwrap();
+    assert_eq!(contents(&node.path("/etc")), renewed);
+    done(&node, &["rollback", &id]);
+}
+
+#[test]
+fn what_has_expired_goes_back_only_by_force() {
+    let node = Node::new(
+        jiff::SignedDuration::from_hours(24 * 30),
+        jiff::SignedDuration::from_secs(-60),
+    );
+    let expired = node.serial("apiserver");
+    done(&node, &["renew", "all"]);
+    let id = operations(&node).remove(0);
+    let said = refused(&node, &["rollback", &id]);
+    assert!(
+        said.contains("--force") && said.contains("apiserver"),
+        "{said}"
+    );
+    assert_ne!(node.serial("apiserver"), expired);
+    done(&node, &["rollback", &id, "--force"]);
+    assert_eq!(node.serial("apiserver"), expired);
+}
+
+#[test]
+fn the_daemon_leaves_alone_for_a_day_what_was_rolled_back_by_hand() {
+    let node = Node::due();
+    let old: Vec<String> = ELEVEN.iter().map(|name| node.serial(name)).collect();
+    done(&node, &["run", "--once"]);
+    let id = operations(&node).remove(0);
+    done(&node, &["rollback", &id]);
+    done(&node, &["run", "--once"]);
+    let now: Vec<String> = ELEVEN.iter().map(|name| node.serial(name)).collect();
+    assert_eq!(now, old, "the daemon undid what was done by hand");
+    let plan = done(&node, &["plan"]);
+    assert!(plan.contains("rolled back by hand"), "{plan}");
+    let later = done(&node, &["plan", "--at", "25h"]);
+    assert!(!later.contains("rolled back by hand"), "{later}");
+    done(&node, &["renew", "apiserver"]);
+    assert_ne!(node.serial("apiserver"), old[1]);
+}
