@@ -7,7 +7,7 @@ use crate::operation::Context;
 use crate::transaction::{Lock, TransactionError, return_parked};
 
 /// How often to look whether another process is still at work.
-pub(super) const PAUSE: Duration = Duration::from_secs(1);
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What is known of them.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Others {
         in_flight: &[String],
     ) -> bool {
         self.tried.retain(|id| in_flight.contains(id));
-        self.at_work = false;
+        let was_at_work = std::mem::take(&mut self.at_work);
         if in_flight.is_empty() {
             return false;
         }
@@ -36,7 +36,15 @@ impl Others {
         let store = context.store();
         let _lock = match Lock::take(&store) {
             Ok(lock) => lock,
-            Err(TransactionError::Busy { .. }) => {
+            Err(TransactionError::Busy { holder }) => {
+                if !was_at_work {
+                    tracing::info!(
+                        "another kubecertd is at work{}",
+                        holder
+                            .map(|pid| format!(" (process {pid})"))
+                            .unwrap_or_default()
+                    );
+                }
                 self.at_work = true;
                 return false;
             }
@@ -64,13 +72,18 @@ impl Others {
         untried
     }
 
+    /// Whether one of them holds the lock, as far as is known.
+    pub(super) fn at_work(&self) -> bool {
+        self.at_work
+    }
+
     /// How long to wait before looking whether the other process is done; `None` where there is none.
     pub(super) fn pause(&self) -> Option<Duration> {
         self.at_work.then_some(PAUSE)
     }
 
     /// Whether the process that was at work still is.
-    pub(super) fn are_at_work(&self, context: &Context) -> bool {
+    pub(super) fn are_still_at_work(&self, context: &Context) -> bool {
         matches!(
             Lock::take(&context.store()),
             Err(TransactionError::Busy { .. })

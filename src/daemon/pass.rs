@@ -129,7 +129,7 @@ impl Daemon {
 
     /// Whether the moment has come to do something.
     pub(super) fn may_act(&self, pass: &Pass) -> bool {
-        pass.has_work() && self.retry.permits(Instant::now())
+        pass.has_work() && !self.others.at_work() && self.retry.permits(Instant::now())
     }
 
     /// Renews what is due and keeps what came of it.

@@ -141,7 +141,8 @@ async fn wait(
         .map_err(system)?;
     // A moment and not a duration: a pulse does not begin the wait anew.
     let now = Instant::now();
-    let retry = pass.has_work().then(|| now + daemon.retry.remaining(now));
+    let may_try = pass.has_work() && !daemon.others.at_work();
+    let retry = may_try.then(|| now + daemon.retry.remaining(now));
     loop {
         let retry = retry.map(|moment| moment.saturating_duration_since(Instant::now()));
         let pulse = daemon.systemd.pulse_interval();
@@ -156,7 +157,9 @@ async fn wait(
         };
         match woken {
             Woken::Pulse => daemon.systemd.pulse(),
-            Woken::Others if daemon.others.are_at_work(&daemon.context) => daemon.systemd.pulse(),
+            Woken::Others if daemon.others.are_still_at_work(&daemon.context) => {
+                daemon.systemd.pulse()
+            }
             other => return Ok(other),
         }
     }

@@ -87,6 +87,8 @@ pub(crate) enum Course {
     Renew,
     /// Install, etcd comes back and the API server does not, put everything back, restart again.
     RollBack,
+    /// Take all four out and end with three still out, as when somebody stops a restart by hand.
+    GiveUp,
     /// Recover what is in flight, restart what is left, and finish it.
     Recover,
     /// Return manifests only.
@@ -94,7 +96,13 @@ pub(crate) enum Course {
 }
 
 impl Course {
-    pub(crate) const ALL: [Self; 4] = [Self::Renew, Self::RollBack, Self::Recover, Self::Return];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Renew,
+        Self::RollBack,
+        Self::GiveUp,
+        Self::Recover,
+        Self::Return,
+    ];
 
     pub(crate) fn name(self) -> String {
         format!("{self:?}")
@@ -103,6 +111,7 @@ impl Course {
     pub(crate) fn take(self, node: &Node) -> Result<(), Box<dyn std::error::Error>> {
         match self {
             Self::Renew | Self::RollBack => operate(node, self),
+            Self::GiveUp => give_up(node),
             Self::Recover => recover_and_finish(node),
             Self::Return => {
                 return_parked(&node.store, &[node.path("/etc/kubernetes/manifests")])?;
@@ -180,6 +189,14 @@ fn bring_back(
         }
     }
     Ok(())
+}
+
+fn give_up(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+    let lock = Lock::take(&node.store)?;
+    let mut operation = Operation::begin(&node.store, &lock, Trigger::Command("restart".into()))?;
+    take_out(node, &mut operation, &OUT)?;
+    bring_back(node, &mut operation, &BACK[..1])?;
+    end(node, operation, Outcome::Failed("asked to stop".into()))
 }
 
 fn recover_and_finish(node: &Node) -> Result<(), Box<dyn std::error::Error>> {

@@ -137,7 +137,9 @@ fn check_recovered(node: &Node, place: &str) -> bool {
         panic!("{place}: neither all old nor all new: {now:#?}");
     }
     if let [(forward, restarts_left)] = &recovered[..] {
-        assert_eq!(*forward, is_new, "{place}: recovery says otherwise");
+        // Without files there is nothing to go back to.
+        let expected = is_new || place.starts_with("GiveUp");
+        assert_eq!(*forward, expected, "{place}: recovery says otherwise");
         if is_new {
             let left: BTreeSet<String> = restarts_left.iter().cloned().collect();
             assert_eq!(left, owed, "{place}: a restart is lost or doubled");
@@ -189,11 +191,11 @@ fn killed_before_any_call_everything_is_old_or_new() {
     }
     let prepared = Node::fleeting(&WHOLE);
     let mut survived = 0;
-    for course in [Course::Renew, Course::RollBack] {
+    for course in [Course::Renew, Course::RollBack, Course::GiveUp] {
         let mut points = points(course, &prepared);
         points.retain(|point| point.changes);
         let all = points.len();
-        let points = some(points, 70);
+        let points = some(points, 60);
         let news = Cell::new(0);
         let oneshot = Cell::new(false);
         let ends = sweep(
@@ -224,8 +226,12 @@ fn killed_before_any_call_everything_is_old_or_new() {
             ends["Killed"],
             news.get()
         );
-        assert!(all > 250, "too few calls are seen");
-        assert!(news.get() > 0 && news.get() < ends["Killed"]);
+        if course == Course::GiveUp {
+            assert_eq!(news.get(), 0);
+        } else {
+            assert!(all > 250, "too few calls are seen");
+            assert!(news.get() > 0 && news.get() < ends["Killed"]);
+        }
         survived += ends["Killed"];
     }
     println!("crash points tried and survived: {survived}");
@@ -239,12 +245,12 @@ fn an_error_of_the_file_system_is_undone_or_recovered() {
     let prepared = Node::fleeting(&WHOLE);
     let [before, after] = &*BEFORE_AND_AFTER;
     let mut survived = 0;
-    for course in [Course::Renew, Course::RollBack] {
+    for course in [Course::Renew, Course::RollBack, Course::GiveUp] {
         let points = points(course, &prepared);
         let all = points.len();
         for error in ["ENOSPC", "EIO", "EROFS"] {
             let fault = format!("error={error}");
-            let points = some(points.clone(), 20);
+            let points = some(points.clone(), 15);
             let ends = sweep(course, &fault, &points, &prepared, |node, end, place| {
                 let is_left_over = !node.names(&node.store.journal()).is_empty();
                 let now = without_empty_parking(node.cluster());
