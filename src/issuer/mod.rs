@@ -8,5 +8,5 @@ mod kubeconfig;
 mod local_ca;
 mod old_key;
 
-pub use files::{Replacement, replacements};
+pub use files::{Replacement, SYMBOLIC_LINK, replacements};
 pub use local_ca::{IssuanceError, Issued, Wanted, issue};

@@ -8,6 +8,7 @@ mod backup;
 mod durable;
 mod error;
 mod journal;
+mod link;
 mod lock;
 mod manifest;
 mod operation;
