@@ -24,6 +24,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     let wanted = Options {
         trigger: Trigger::Command(format!("renew {}", options.names.join(" "))),
         restart: !options.no_restart,
+        stopped: false,
     };
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
@@ -49,7 +50,7 @@ fn request(options: &Renew) -> anyhow::Result<Request> {
     })
 }
 
-fn summarize(report: &RenewalReport) -> anyhow::Result<ExitCode> {
+pub(super) fn summarize(report: &RenewalReport) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for (name, obstacle) in &report.left {
         text.push_str(&format!("{name} not renewed: {obstacle}\n"));

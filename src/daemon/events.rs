@@ -35,7 +35,11 @@ pub fn log_event(event: &Event) {
             tracing::info!(component = component.as_str(), "{text}");
         }
         Event::Restart(progress) => log_restart(progress, &text),
-        Event::Issuing { .. } | Event::Proving { .. } | Event::NotRestarted { .. } => {
+        Event::Expired { .. } => tracing::warn!("{text}"),
+        Event::NodeReady { .. }
+        | Event::Issuing { .. }
+        | Event::Proving { .. }
+        | Event::NotRestarted { .. } => {
             tracing::info!("{text}");
         }
         Event::RollingBack { .. } => tracing::error!("{text}"),
@@ -51,6 +55,26 @@ fn log_restart(progress: &Progress, text: &str) {
         | Progress::Running { component, after }
         | Progress::Healthy { component, after } => tracing::info!(
             component = component.as_str(),
+            duration_ms = after.as_millis() as u64,
+            "{text}"
+        ),
+        Progress::Ending { component } => tracing::info!(component = component.as_str(), "{text}"),
+        Progress::NotGoing { component, after }
+        | Progress::Rung {
+            component, after, ..
+        } => {
+            tracing::warn!(
+                component = component.as_str(),
+                duration_ms = after.as_millis() as u64,
+                "{text}"
+            );
+        }
+        Progress::RungFailed { component, .. } => {
+            tracing::warn!(component = component.as_str(), "{text}");
+        }
+        Progress::KubeletRestarting => tracing::warn!(component = "kubelet", "{text}"),
+        Progress::KubeletAnswers { after } => tracing::info!(
+            component = "kubelet",
             duration_ms = after.as_millis() as u64,
             "{text}"
         ),

@@ -65,7 +65,7 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
     let mut stopping = stop.clone();
     loop {
         watches.drain();
-        let pass = daemon.look();
+        let mut pass = daemon.look();
         watches.set(&directories(
             &daemon.context.root,
             &pass.inventory,
@@ -75,6 +75,7 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
         if *stop.borrow() {
             break;
         }
+        daemon.look_closer(&mut pass).await;
         if daemon.may_act(&pass) {
             daemon.act(&stop).await;
             continue;
@@ -136,7 +137,8 @@ async fn wait(
         .map_err(system)?;
     let retry = pass
         .has_work()
-        .then(|| daemon.retry.remaining(Instant::now()));
+        .then(|| daemon.retry.remaining(Instant::now()))
+        .or_else(|| pass.look_again_after());
     loop {
         let pulse = daemon.systemd.pulse_interval();
         let woken = tokio::select! {

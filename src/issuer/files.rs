@@ -121,7 +121,7 @@ pub fn replacements(
 }
 
 /// Mode of a new file that holds a key.
-const SECRET: u32 = 0o600;
+pub(super) const SECRET: u32 = 0o600;
 
 /// Mode of a new file that holds only certificates.
 const PUBLIC: u32 = 0o644;

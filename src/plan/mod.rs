@@ -5,6 +5,7 @@
 mod affected;
 mod candidate;
 mod decide;
+mod expired;
 mod order;
 mod schedule;
 mod types;
@@ -13,6 +14,7 @@ mod words;
 
 pub use affected::affected_pods;
 pub use decide::{plan, plan_due};
+pub use expired::{KubeletNeed, Reachability, expired, is_stopped, kubelet_need};
 pub use order::{RestartGroup, restart_groups};
 pub use schedule::{due_at, lifetime};
 pub use types::{Action, AffectedPod, Obstacle, Plan, PlanItem, Reason, Request, UnknownName};

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 
+use crate::restart::Rung;
 use crate::transaction::{Outcome, Store, TransactionError, Trigger};
 
 /// What an operation did.
@@ -28,6 +29,9 @@ pub struct Receipt {
     pub certificates: Vec<RenewedCertificate>,
     /// Restarted pods, with seconds from manifest out to healthy.
     pub restarts: Vec<(String, f64)>,
+    /// What was tried for pods that did not come back in the usual way; of each the last helped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<(String, Vec<Rung>)>,
     /// What was proved, one sentence each.
     pub proofs: Vec<String>,
     /// What went wrong without ending the operation.
@@ -285,6 +289,7 @@ mod tests {
                 new_not_after: Timestamp::from_second(number).unwrap(),
             }],
             restarts: vec![("etcd".into(), 0.1 + 0.2)],
+            rungs: vec![("etcd".into(), vec![Rung::Annotation, Rung::Containers])],
             proofs: vec!["served".into()],
             warnings: Vec::new(),
         }
