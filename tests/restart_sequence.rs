@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use kubecertd::config::{Restart, RestartWait};
 use kubecertd::node::Inventory;
 use kubecertd::plan::{RestartGroup, restart_groups};
-use kubecertd::restart::{Progress, RestartError, RestartReport, Restarter};
+use kubecertd::restart::{KubeletService, Progress, RestartError, RestartReport, Restarter};
 use kubecertd::transaction::{Lock, Operation, Store, Trigger};
 use restart_support::cri::{self, Runtime, Shared};
 use restart_support::kubelet::{self, Containers, Kubelet, Pods};
@@ -191,6 +191,8 @@ async fn restart(
     let restarter = Restarter {
         inventory,
         settings,
+        // A kubelet that is none of the machine's own.
+        kubelet: KubeletService::through("/bin/false".into()),
     };
     let outcome = restarter
         .restart(group, &mut operation, stop, progress)
@@ -252,6 +254,7 @@ fn told(told: &Arc<Mutex<Vec<String>>>) -> impl FnMut(Progress) + Send + use<> {
             Progress::Running { component, .. } => format!("running {component}"),
             Progress::Healthy { component, .. } => format!("healthy {component}"),
             Progress::Waiting { .. } => return,
+            other => format!("{other:?}"),
         };
         told.lock().unwrap().push(line);
     }

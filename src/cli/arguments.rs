@@ -83,6 +83,10 @@ pub(super) enum Command {
         /// Only return manifests that are out; needs nothing but the journal and the file system
         #[arg(long)]
         manifests_only: bool,
+        /// Get a node back whose certificates have expired: renew them and the kubelet's client certificate, restart the
+        /// kubelet and the control plane, through the container runtime where the kubelet cannot act
+        #[arg(long, conflicts_with = "manifests_only")]
+        expired: bool,
     },
     /// Write man pages or shell completions, for packages
     #[command(hide = true)]

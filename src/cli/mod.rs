@@ -68,6 +68,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         Command::Recover {
             manifests_only: true,
+            ..
         } => return recover::return_manifests(&root),
         Command::Generate { kind, directory } => return generate::run(*kind, directory),
         Command::Status { output } => return status::run(&root, *output),
@@ -99,6 +100,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Restart { components } => restart::run(&context, &components),
         Command::Plan { at, output } => plan::run(&context, at, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
+        Command::Recover { expired: true, .. } => recover::expired(&context),
         Command::Recover { .. } => recover::run(&context),
         Command::Config { .. }
         | Command::Generate { .. }

@@ -76,8 +76,15 @@ impl Narrator {
     fn coloured(&self, event: &Event) -> String {
         let colour = match event {
             Event::IssueFailed { .. } | Event::RollingBack { .. } => "31",
-            Event::Warning(_) | Event::NotRestarted { .. } => "33",
-            Event::Proved { .. } | Event::Restart(Progress::Healthy { .. }) => "32",
+            Event::Warning(_)
+            | Event::NotRestarted { .. }
+            | Event::Expired { .. }
+            | Event::Restart(
+                Progress::NotGoing { .. } | Progress::Rung { .. } | Progress::RungFailed { .. },
+            ) => "33",
+            Event::NodeReady { .. }
+            | Event::Proved { .. }
+            | Event::Restart(Progress::Healthy { .. }) => "32",
             _ => return event.to_string(),
         };
         if self.colours {

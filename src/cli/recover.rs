@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use super::output::{self, Narrator, print};
+use super::renew::summarize;
 use super::runtime;
 use crate::daemon::stop_on_signal;
-use crate::operation::{Context, finish_recovery};
+use crate::operation::{Context, finish_recovery, recover_expired};
 use crate::root::Root;
 use crate::transaction::{Lock, Store, TransactionError, return_parked};
 
@@ -21,6 +22,22 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
         print("Nothing to recover: no operation was cut off.\n")?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+pub(super) fn expired(context: &Context) -> anyhow::Result<ExitCode> {
+    let mut narrator = Narrator::new();
+    let report = runtime()?.block_on(async {
+        let stop = stop_on_signal()?;
+        let mut events = |event| narrator.tell(&event);
+        anyhow::Ok(recover_expired(context, &stop, &mut events).await?)
+    })?;
+    match report {
+        Some(report) => summarize(&report),
+        None => {
+            print("Nothing has expired on this node.\n")?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
 }
 
 /// For the moments before kubelet starts and after the daemon died: no configuration, no runtime, no network.

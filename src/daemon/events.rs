@@ -44,12 +44,13 @@ impl EventLog {
             Event::Restart(progress) => restart(operation_id, progress, &text),
             Event::Begun { .. }
             | Event::Recovered { .. }
+            | Event::NodeReady { .. }
             | Event::Installed { .. }
             | Event::Issuing { .. }
             | Event::Proving { .. }
             | Event::NotRestarted { .. } => tracing::info!(operation_id, "{text}"),
             Event::RollingBack { .. } => tracing::error!(operation_id, "{text}"),
-            Event::Warning(_) => tracing::warn!(operation_id, "{text}"),
+            Event::Warning(_) | Event::Expired { .. } => tracing::warn!(operation_id, "{text}"),
         }
     }
 }
@@ -65,6 +66,32 @@ fn restart(operation_id: Option<&str>, progress: &Progress, text: &str) {
         | Progress::Healthy { component, after } => tracing::info!(
             operation_id,
             component = component.as_str(),
+            duration_ms = after.as_millis() as u64,
+            "{text}"
+        ),
+        Progress::Ending { component } => {
+            tracing::info!(operation_id, component = component.as_str(), "{text}")
+        }
+        Progress::NotGoing { component, after }
+        | Progress::Rung {
+            component, after, ..
+        } => {
+            tracing::warn!(
+                operation_id,
+                component = component.as_str(),
+                duration_ms = after.as_millis() as u64,
+                "{text}"
+            );
+        }
+        Progress::RungFailed { component, .. } => {
+            tracing::warn!(operation_id, component = component.as_str(), "{text}");
+        }
+        Progress::KubeletRestarting => {
+            tracing::warn!(operation_id, component = "kubelet", "{text}")
+        }
+        Progress::KubeletAnswers { after } => tracing::info!(
+            operation_id,
+            component = "kubelet",
             duration_ms = after.as_millis() as u64,
             "{text}"
         ),

@@ -2,6 +2,7 @@
 
 mod clock;
 mod events;
+mod expired;
 mod others;
 mod pass;
 mod retry;

@@ -12,7 +12,7 @@ use super::run::read_again;
 use super::systemd::Systemd;
 use crate::node::Inventory;
 use crate::operation::{Context, OperationError, Options, RenewalReport, renew};
-use crate::plan::{Action, Obstacle, Plan, Request};
+use crate::plan::{Action, KubeletNeed, Obstacle, Plan, Request, kubelet_need};
 use crate::report::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, in_words, write_status,
 };
@@ -28,6 +28,10 @@ pub(super) struct Pass {
     pub(super) plan: Plan,
     /// Operations that were cut off and must be finished, whatever is due; or why they cannot be listed.
     unfinished: Vec<String>,
+    /// Expired certificates have stopped the node, and something can be done about it.
+    pub(super) stopped: bool,
+    /// What the kubelet needs to start.
+    pub(super) kubelet: KubeletNeed,
 }
 
 /// The daemon between two looks.
@@ -47,10 +51,10 @@ pub(super) struct Daemon {
 impl Pass {
     /// Whether something is to be done.
     pub(super) fn has_work(&self) -> bool {
-        !self.unfinished.is_empty() || self.due() > 0
+        !self.unfinished.is_empty() || self.stopped || self.due() > 0
     }
 
-    fn due(&self) -> usize {
+    pub(super) fn due(&self) -> usize {
         self.plan
             .items
             .iter()
@@ -77,8 +81,11 @@ impl Daemon {
     /// Observes and plans.
     pub(super) fn look(&self) -> Pass {
         let inventory = self.context.observe();
-        let plan = self.context.plan_due(&inventory, Timestamp::now());
+        let now = Timestamp::now();
+        let plan = self.context.plan_due(&inventory, now);
         Pass {
+            stopped: false,
+            kubelet: kubelet_need(&inventory, now),
             inventory,
             plan,
             unfinished: self.in_flight(),
@@ -180,11 +187,16 @@ impl Daemon {
         &mut self,
         stop: &watch::Receiver<bool>,
     ) -> Result<RenewalReport, OperationError> {
+        let mut pass = self.look();
+        self.look_closer(&mut pass).await;
+        if pass.stopped {
+            tracing::warn!("expired certificates have stopped this node: getting it back");
+        }
         let options = Options {
             trigger: Trigger::Schedule,
             restart: true,
+            stopped: pass.stopped,
         };
-        let pass = self.look();
         self.publish(
             &pass,
             State::Renewing,
@@ -367,7 +379,11 @@ fn sentences(pass: &Pass) -> Vec<String> {
             Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
             Action::Renew(_) | Action::Wait => None,
         });
-    problems.chain(obstacles).collect()
+    let kubelet = match &pass.kubelet {
+        KubeletNeed::Impossible(reason) => Some(format!("the kubelet cannot start: {reason}")),
+        _ => None,
+    };
+    problems.chain(obstacles).chain(kubelet).collect()
 }
 
 fn count(number: usize, noun: &str) -> String {

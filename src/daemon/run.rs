@@ -66,7 +66,7 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
     let mut stopping = stop.clone();
     loop {
         watches.drain();
-        let pass = daemon.look();
+        let mut pass = daemon.look();
         watches.set(&directories(
             &daemon.context.root,
             &pass.inventory,
@@ -78,6 +78,7 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
         if *stop.borrow() {
             break;
         }
+        daemon.look_closer(&mut pass).await;
         if daemon.may_act(&pass) {
             daemon.act(&stop).await;
             continue;
@@ -142,7 +143,10 @@ async fn wait(
     // A moment and not a duration: a pulse does not begin the wait anew.
     let now = Instant::now();
     let may_try = pass.has_work() && !daemon.others.at_work();
-    let retry = may_try.then(|| now + daemon.retry.remaining(now));
+    let retry = may_try
+        .then(|| daemon.retry.remaining(now))
+        .or_else(|| pass.look_again_after())
+        .map(|pause| now + pause);
     loop {
         let retry = retry.map(|moment| moment.saturating_duration_since(Instant::now()));
         let pulse = daemon.systemd.pulse_interval();

@@ -1,5 +1,7 @@
 //! The files that a new certificate goes into.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -16,8 +18,31 @@ pub struct Replacement {
     pub path: PathBuf,
     /// Its whole new contents.
     pub contents: Zeroizing<Vec<u8>>,
-    /// The mode if the file does not exist yet: 0600 for keys and kubeconfigs, 0644 for certificates, as kubeadm's.
+    /// The mode if the file does not exist yet: 0600 for keys and kubeconfigs, 0644 for certificates, as kubeadm's;
+    /// [`SYMBOLIC_LINK`] where the contents are a link's target and the link itself is what is replaced.
     pub mode_if_new: u32,
+}
+
+/// The mode of a symbolic link, as in `st_mode` (inode(7)).
+pub const SYMBOLIC_LINK: u32 = 0o120_777;
+
+impl Replacement {
+    /// A symbolic link in place of whatever is there. The target is the node's own path.
+    #[must_use]
+    pub fn link(name: &str, path: PathBuf, target: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            path,
+            contents: Zeroizing::new(target.as_os_str().as_bytes().to_vec()),
+            mode_if_new: SYMBOLIC_LINK,
+        }
+    }
+
+    /// Where it leads, if it is to be a symbolic link.
+    #[must_use]
+    pub fn link_target(&self) -> Option<&Path> {
+        (self.mode_if_new == SYMBOLIC_LINK).then(|| Path::new(OsStr::from_bytes(&self.contents)))
+    }
 }
 
 impl std::fmt::Debug for Replacement {
@@ -96,7 +121,7 @@ pub fn replacements(
 }
 
 /// Mode of a new file that holds a key.
-const SECRET: u32 = 0o600;
+pub(super) const SECRET: u32 = 0o600;
 
 /// Mode of a new file that holds only certificates.
 const PUBLIC: u32 = 0o644;

@@ -1,6 +1,7 @@
 //! A kubeconfig: the credentials of its current context, and putting new ones in place of the old.
 
 mod edit;
+mod refer;
 #[cfg(test)]
 mod tests;
 mod written;
@@ -159,6 +160,18 @@ impl Kubeconfig {
         key_pem: &str,
     ) -> Result<Zeroizing<String>, KubeconfigError> {
         edit::replace_credentials(text, certificate_pem, key_pem)
+    }
+
+    /// The text with the current user's embedded client certificate and key replaced by references to a file that holds
+    /// both, and not one other byte changed. The result is read back and compared.
+    ///
+    /// # Errors
+    /// [`KubeconfigError::Edit`] when the fields are not plain embedded values, or the comparison fails.
+    pub fn refer_to(
+        text: &str,
+        file: &std::path::Path,
+    ) -> Result<Zeroizing<String>, KubeconfigError> {
+        refer::refer_to(text, file)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A static pod's manifest: which files it uses and where it answers.
 
+mod annotate;
 mod paths;
 #[cfg(test)]
 mod tests;
@@ -10,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 use crate::root::Root;
 
+pub use annotate::{RESTARTED_AT, annotated};
+
 /// Why a manifest is not a pod.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
@@ -19,6 +22,9 @@ pub enum ManifestError {
     /// Well-formed, but no Pod.
     #[error("not a Pod: {0}")]
     NotAPod(String),
+    /// An annotation cannot be set without changing something else.
+    #[error("cannot be edited in place: {0}")]
+    Edit(String),
 }
 
 /// One static pod.

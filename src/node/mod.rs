@@ -17,6 +17,6 @@ pub use inventory::{
 };
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 pub use kubelet::KubeletConfiguration;
-pub use manifest::{Container, HttpProbe, ManifestError, StaticPod};
+pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
 pub use observe::observe;
 pub use read::{FILE_LIMIT, read_bounded};

@@ -26,6 +26,16 @@ pub enum Event {
         /// Manifests that were out and are back.
         returned: usize,
     },
+    /// Certificates have expired; they and the kubelet are now taken care of.
+    Expired {
+        /// By name.
+        names: Vec<String>,
+    },
+    /// The API server shows this node as Ready.
+    NodeReady {
+        /// In words.
+        seen: String,
+    },
     /// Keys and certificates are being made.
     Issuing {
         /// How many.
@@ -117,6 +127,11 @@ impl fmt::Display for Event {
                     more => format!(", and {more} manifests were returned"),
                 }
             ),
+            Self::Expired { names } if names.is_empty() => {
+                out.write_str("the kubelet cannot start with its kubelet.conf")
+            }
+            Self::Expired { names } => write!(out, "expired: {}", names.join(", ")),
+            Self::NodeReady { seen } => out.write_str(seen),
             Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
             Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
             Self::IssueFailed { reason, .. } => write!(out, "not renewed: {reason}"),
@@ -172,6 +187,34 @@ fn restart(out: &mut fmt::Formatter<'_>, progress: &Progress) -> fmt::Result {
         Progress::Out { component } => write!(out, "{component}: manifest out"),
         Progress::Gone { component, after } => {
             write!(out, "{component}: gone after {:.1} s", after.as_secs_f64())
+        }
+        Progress::Ending { component } => write!(
+            out,
+            "{component}: ending its containers through the container runtime"
+        ),
+        Progress::NotGoing { component, after } => write!(
+            out,
+            "{component}: still runs {:.0} s after its manifest went out; the kubelet does not act on it. All manifests go back, \
+             and the containers are ended through the container runtime instead",
+            after.as_secs_f64()
+        ),
+        Progress::Rung {
+            component,
+            rung,
+            after,
+        } => write!(
+            out,
+            "{component}: not back after {:.0} s; trying {rung}",
+            after.as_secs_f64()
+        ),
+        Progress::RungFailed {
+            component,
+            rung,
+            reason,
+        } => write!(out, "{component}: {rung} was not possible: {reason}"),
+        Progress::KubeletRestarting => write!(out, "kubelet: being restarted"),
+        Progress::KubeletAnswers { after } => {
+            write!(out, "kubelet: answers after {:.1} s", after.as_secs_f64())
         }
         Progress::Back { component, after } => write!(
             out,

@@ -6,6 +6,7 @@
 mod context;
 mod error;
 mod event;
+mod expired;
 mod recover;
 mod renew;
 mod restart;
@@ -15,6 +16,7 @@ mod roll_back;
 pub use context::Context;
 pub use error::OperationError;
 pub use event::Event;
+pub use expired::recover_expired;
 pub use recover::{RecoveryReport, finish_recovery};
 pub use renew::{Options, RenewalReport, renew};
 pub use restart::{restart, unknown_component};

@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::expired::provable_names;
 use super::renew::{finish, prove_in_use};
-use super::restart::Restarts;
+use super::restart::{Restarts, rungs};
 use super::{Context, Event, OperationError};
 use crate::report::{History, Receipt};
 use crate::restart::RestartError;
@@ -66,19 +67,28 @@ pub async fn finish_recovery(
         } else {
             Outcome::RolledBack("the operation was cut off".to_owned())
         };
-        if context.is_live() && !components.is_empty() {
-            let mut restarts = Restarts::of(&context.observe(), &components);
+        let mut tried = Vec::new();
+        let stopped = recovery.stopped && recovery.rolled_forward;
+        if context.is_live() && (stopped || !components.is_empty()) {
+            let mut restarts = if stopped {
+                Restarts::of_stopped(context, &components, true)
+            } else {
+                Restarts::of(&context.observe(), &components)
+            };
             let restarted = restarts.run(context, &mut operation, stop, events).await;
             let proved = match restarted {
-                Ok(_) if recovery.rolled_forward => prove_in_use(
-                    context,
-                    &mut operation,
-                    &recovery.certificates,
-                    stop,
-                    events,
-                )
-                .await
-                .map(|_| ()),
+                Ok(reports) if recovery.rolled_forward => {
+                    tried = rungs(&reports);
+                    prove_in_use(
+                        context,
+                        &mut operation,
+                        &provable_names(&recovery.certificates, false),
+                        stop,
+                        events,
+                    )
+                    .await
+                    .map(|_| ())
+                }
                 Ok(_) => Ok(()),
                 Err(error) => Err(error),
             };
@@ -102,6 +112,7 @@ pub async fn finish_recovery(
             outcome: outcome.clone(),
             certificates: Vec::new(),
             restarts: Vec::new(),
+            rungs: tried,
             proofs: Vec::new(),
             warnings,
         };

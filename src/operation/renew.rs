@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::expired::{expect_ready, make_for_kubelet, provable_names};
 use super::recover::finish_recovery;
-use super::restart::Restarts;
+use super::restart::{Restarts, affected, rungs};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
@@ -16,7 +17,7 @@ use crate::restart::{Proof, RestartError, RestartReport, prove, stopped};
 use crate::transaction::{Lock, Operation, Outcome, Trigger};
 
 /// How long the components have, all together, to show that they use the new certificates.
-const PROOF_BOUND: Duration = Duration::from_secs(90);
+pub(super) const PROOF_BOUND: Duration = Duration::from_secs(90);
 
 /// What the caller wants besides the certificates.
 #[derive(Debug, Clone)]
@@ -25,6 +26,9 @@ pub struct Options {
     pub trigger: Trigger,
     /// Whether pods are restarted at all.
     pub restart: bool,
+    /// Whether expired certificates have stopped the node: then the kubelet's client certificate is renewed as well where
+    /// it has expired, and the kubelet and the pods are restarted without moving manifests.
+    pub stopped: bool,
 }
 
 /// What was done.
@@ -71,7 +75,13 @@ pub async fn renew(
         left: left_alone(&plan, request),
         ..RenewalReport::default()
     };
-    let made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
+    let mut made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
+    let mut kubelet_changed = false;
+    if options.stopped {
+        let kubelet = make_for_kubelet(context, &inventory, started, events, &mut report);
+        kubelet_changed = kubelet.is_some();
+        made = Made::joined(made, kubelet);
+    }
     let Some(Made { issued, files }) = made else {
         return Ok(report);
     };
@@ -82,7 +92,8 @@ pub async fn renew(
             .iter()
             .map(|one| receipt_line(&inventory, one))
             .collect(),
-        had_expired: issued.iter().any(|one| one.old.not_after < started),
+        had_expired: options.stopped || issued.iter().any(|one| one.old.not_after < started),
+        kubelet_changed,
         put_back: false,
         started,
         begun,
@@ -99,6 +110,8 @@ pub(super) struct Change<'plan> {
     pub(super) certificates: Vec<RenewedCertificate>,
     /// Whether there is nothing useful to go back to.
     pub(super) had_expired: bool,
+    /// Whether the kubelet's own certificate is among them.
+    pub(super) kubelet_changed: bool,
     /// Whether these are earlier files, not new ones.
     pub(super) put_back: bool,
     pub(super) started: Timestamp,
@@ -127,7 +140,7 @@ pub(super) async fn carry_out(
     events(Event::Begun {
         operation: id.clone(),
     });
-    let installed = Restarts::announce(context, plan, options.restart, &mut operation)
+    let installed = Restarts::announce(context, plan, options, &mut operation)
         .and_then(|()| operation.install(change.files));
     if let Err(error) = installed {
         let error = OperationError::Install(error);
@@ -152,7 +165,11 @@ pub(super) async fn carry_out(
     });
     report.renewed = change.certificates;
 
-    let mut restarts = Restarts::choose(context, plan, options.restart, events).await;
+    let mut restarts = if options.stopped {
+        Restarts::of_stopped(context, &affected(plan), change.kubelet_changed)
+    } else {
+        Restarts::choose(context, plan, options.restart, events).await
+    };
     report.not_restarted.clone_from(&restarts.left_out);
     let ended = restart_and_prove(
         context,
@@ -206,7 +223,7 @@ fn left_alone(plan: &Plan, request: &Request) -> Vec<(String, Obstacle)> {
         .filter(|(item, obstacle)| match request {
             Request::Named { names, .. } => names.contains(&item.name),
             Request::All { .. } => !matches!(obstacle, Obstacle::NotManaged),
-            Request::Due => {
+            Request::Due | Request::DueByHand => {
                 item.due_at.is_some_and(|due| due <= plan.at)
                     && !matches!(obstacle, Obstacle::NotManaged)
             }
@@ -216,9 +233,22 @@ fn left_alone(plan: &Plan, request: &Request) -> Vec<(String, Obstacle)> {
 }
 
 /// New certificates, and the contents of the files they go into.
-struct Made {
-    issued: Vec<Issued>,
-    files: Vec<Replacement>,
+pub(super) struct Made {
+    pub(super) issued: Vec<Issued>,
+    pub(super) files: Vec<Replacement>,
+}
+
+impl Made {
+    fn joined(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.issued.extend(other.issued);
+                one.files.extend(other.files);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
 }
 
 /// Issues what the plan renews; `None` when that is nothing.
@@ -294,9 +324,13 @@ async fn restart_and_prove(
         return Ok(());
     }
     let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
+    let names = provable_names(&names, restarts.concern_kubelet());
     let (proofs, unproved) = prove_in_use(context, operation, &names, stop, events).await?;
     report.proofs = proofs;
     report.unproved = unproved;
+    if restarts.is_for_stopped() {
+        expect_ready(context, events, report).await;
+    }
     Ok(())
 }
 
@@ -382,6 +416,7 @@ fn record(
             .iter()
             .map(|one| (one.component.clone(), one.healthy_seconds))
             .collect(),
+        rungs: rungs(&report.restarts),
         proofs: report
             .proofs
             .iter()

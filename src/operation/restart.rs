@@ -5,13 +5,13 @@ use tokio::sync::watch;
 
 use super::recover::finish_recovery;
 use super::renew::finish;
-use super::{Context, Event, OperationError};
+use super::{Context, Event, OperationError, Options};
 use crate::config::RestartMode;
 use crate::config::nearest;
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, restart_groups};
 use crate::report::{History, Receipt};
-use crate::restart::{RestartError, RestartReport, Restarter, picked_up};
+use crate::restart::{KubeletService, RestartError, RestartReport, Restarter, Rung, picked_up};
 use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError, Trigger};
 
 /// The restarts that an operation owes.
@@ -23,6 +23,8 @@ pub(super) struct Restarts {
     /// Whether there is anybody to be asked afterwards.
     pub(super) provable: bool,
     begun: bool,
+    /// Expired certificates have stopped the node: `Some`, with whether the kubelet's own are among the new files.
+    stopped: Option<bool>,
 }
 
 impl Restarts {
@@ -31,10 +33,13 @@ impl Restarts {
     pub(super) fn announce(
         context: &Context,
         plan: &Plan,
-        wanted: bool,
+        options: &Options,
         operation: &mut Operation<'_>,
     ) -> Result<(), TransactionError> {
-        if !wanted || !context.is_live() || plan.restarts.is_empty() {
+        if options.stopped {
+            operation.note(Record::Stopped)?;
+        }
+        if !options.restart || !context.is_live() || plan.restarts.is_empty() {
             return Ok(());
         }
         operation.note(planned(&plan.restarts))
@@ -47,11 +52,7 @@ impl Restarts {
         wanted: bool,
         events: &mut (dyn FnMut(Event) + Send),
     ) -> Self {
-        let mut affected: Vec<String> = plan
-            .affected
-            .iter()
-            .map(|pod| pod.component.clone())
-            .collect();
+        let mut affected = affected(plan);
         let reason = if !context.is_live() {
             Some("the pods of another root are not this machine's")
         } else if !wanted {
@@ -73,6 +74,7 @@ impl Restarts {
                 left_out: affected,
                 provable: false,
                 begun: false,
+                stopped: None,
             };
         }
         let inventory = context.observe();
@@ -98,7 +100,39 @@ impl Restarts {
             left_out: Vec::new(),
             provable: !inventory.static_pods.is_empty(),
             begun: false,
+            stopped: None,
         }
+    }
+
+    /// On a node that expired certificates have stopped: nobody is asked whether a restart is needed.
+    pub(super) fn of_stopped(
+        context: &Context,
+        components: &[String],
+        kubelet_changed: bool,
+    ) -> Self {
+        let may_restart = context.config.restart.mode != RestartMode::None;
+        let (restarted, left_out) = if may_restart && context.is_live() {
+            (components, &[][..])
+        } else {
+            (&[][..], components)
+        };
+        let inventory = context.observe();
+        Self {
+            left_out: left_out.to_vec(),
+            provable: context.is_live() && !inventory.static_pods.is_empty(),
+            stopped: context.is_live().then_some(kubelet_changed),
+            ..Self::of(&inventory, restarted)
+        }
+    }
+
+    /// Whether the kubelet's own certificate is among the new files.
+    pub(super) fn concern_kubelet(&self) -> bool {
+        self.stopped == Some(true)
+    }
+
+    /// Whether they are those of a node that expired certificates have stopped.
+    pub(super) fn is_for_stopped(&self) -> bool {
+        self.stopped.is_some()
     }
 
     /// Restarts all groups, one after the other.
@@ -109,7 +143,7 @@ impl Restarts {
         stop: &watch::Receiver<bool>,
         events: &mut (dyn FnMut(Event) + Send),
     ) -> Result<Vec<RestartReport>, RestartError> {
-        if self.groups.is_empty() {
+        if self.groups.is_empty() && self.stopped.is_none() {
             return Ok(Vec::new());
         }
         operation.note(planned(&self.groups))?;
@@ -118,7 +152,20 @@ impl Restarts {
         let restarter = Restarter {
             inventory: &inventory,
             settings: &context.config.restart,
+            kubelet: KubeletService::default(),
         };
+        if let Some(kubelet_changed) = self.stopped {
+            let mut progress = |step| events(Event::Restart(step));
+            return restarter
+                .restart_expired(
+                    &self.groups,
+                    kubelet_changed,
+                    operation,
+                    stop,
+                    &mut progress,
+                )
+                .await;
+        }
         let mut reports = Vec::new();
         for group in &self.groups {
             let mut progress = |step| events(Event::Restart(step));
@@ -168,6 +215,23 @@ impl Restarts {
         };
         Ok((Outcome::RolledBack(error.to_string()), Err(error)))
     }
+}
+
+/// What was tried for pods that did not come back in the usual way, by component.
+pub(super) fn rungs(reports: &[RestartReport]) -> Vec<(String, Vec<Rung>)> {
+    reports
+        .iter()
+        .filter(|report| !report.rungs.is_empty())
+        .map(|report| (report.component.clone(), report.rungs.clone()))
+        .collect()
+}
+
+/// The components that use a new file.
+pub(super) fn affected(plan: &Plan) -> Vec<String> {
+    plan.affected
+        .iter()
+        .map(|pod| pod.component.clone())
+        .collect()
 }
 
 fn planned(groups: &[RestartGroup]) -> Record {
@@ -245,6 +309,7 @@ pub async fn restart(
             .flatten()
             .map(|one: &RestartReport| (one.component.clone(), one.healthy_seconds))
             .collect(),
+        rungs: rungs(result.as_deref().unwrap_or_default()),
         proofs: Vec::new(),
         warnings: Vec::new(),
     };

@@ -147,6 +147,7 @@ pub async fn roll_back(
         files,
         certificates: prepared.certificates,
         had_expired,
+        kubelet_changed: false,
         put_back: true,
         started: now,
         begun: Instant::now(),
@@ -154,6 +155,7 @@ pub async fn roll_back(
     let options = Options {
         trigger: Trigger::Command(format!("{ROLLBACK}{}", prepared.id)),
         restart,
+        stopped: false,
     };
     carry_out(
         context,

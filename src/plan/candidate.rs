@@ -19,6 +19,8 @@ const BACKDATED: Duration = Duration::from_secs(300);
 pub(super) enum Wish {
     /// Renew it when it is due.
     WhenDue,
+    /// Renew it when it is due or has expired, because somebody asked for that.
+    WhenDueByHand,
     /// Renew it.
     Now {
         /// Also where little or nothing is gained.
@@ -205,6 +207,7 @@ impl<'node> Candidate<'node> {
     ) -> Option<Obstacle> {
         let (force, minimum) = match wish {
             Wish::Now { force, .. } => (force, Duration::from_secs(1)),
+            Wish::WhenDueByHand => (false, Duration::from_secs(1)),
             Wish::WhenDue | Wish::Nothing => (false, self.minimum_interval()),
         };
         if force {

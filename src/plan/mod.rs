@@ -5,6 +5,7 @@
 mod affected;
 mod candidate;
 mod decide;
+mod expired;
 mod hold;
 mod order;
 mod schedule;
@@ -14,6 +15,7 @@ mod words;
 
 pub use affected::affected_pods;
 pub use decide::{plan, plan_due};
+pub use expired::{KubeletNeed, Reachability, expired, is_stopped, kubelet_need};
 pub use hold::Hold;
 pub use order::{RestartGroup, restart_groups};
 pub use schedule::{due_at, lifetime};

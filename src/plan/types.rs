@@ -12,6 +12,8 @@ use crate::pki::AuthorityName;
 pub enum Request {
     /// The daemon: whatever is due.
     Due,
+    /// By hand: whatever is due or has expired, also while the daemon is to watch only.
+    DueByHand,
     /// By hand: everything that can be renewed, due or not.
     All {
         /// Also where the new certificate would not end later.

@@ -85,6 +85,7 @@ pub async fn rehearse(
     let options = Options {
         trigger: Trigger::Command("rehearse".to_owned()),
         restart: false,
+        stopped: false,
     };
     let renewal = renew(
         &there,

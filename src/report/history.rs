@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use self::chain::{check, line, lines, sha256, without_torn_end};
 use self::end::End;
+use crate::restart::Rung;
 use crate::transaction::{Outcome, Store, TransactionError, Trigger};
 
 /// What an operation did.
@@ -34,6 +35,9 @@ pub struct Receipt {
     pub certificates: Vec<RenewedCertificate>,
     /// Restarted pods, with seconds from manifest out to healthy.
     pub restarts: Vec<(String, f64)>,
+    /// What was tried for pods that did not come back in the usual way; of each the last helped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<(String, Vec<Rung>)>,
     /// What was proved, one sentence each.
     pub proofs: Vec<String>,
     /// What went wrong without ending the operation.

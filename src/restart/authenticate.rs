@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
 use super::endpoint::{Address, parse_url};
@@ -61,38 +62,15 @@ pub async fn authenticate(
     path: &Path,
     local: Option<&Address>,
 ) -> Result<Authenticated, AuthenticationError> {
-    let unusable = |reason: String| AuthenticationError::Kubeconfig {
-        path: path.to_path_buf(),
-        reason,
-    };
-    let (kubeconfig, identity) = kubeconfig_identity(path).map_err(unusable)?;
-    let authorities = authorities(path, &kubeconfig).map_err(unusable)?;
-    let (https, address, prefix) = parse_url(&kubeconfig.server)
-        .ok_or_else(|| unusable(format!("server: {:?} is no URL", kubeconfig.server)))?;
-    if !https {
-        return Err(unusable(format!(
-            "server: {} is not https, so no certificate is asked for",
-            kubeconfig.server
-        )));
-    }
-    let security = Security::Verified {
-        authorities: &authorities,
-        server_name: kubeconfig
-            .tls_server_name
-            .as_deref()
-            .unwrap_or(&address.host),
-        identity: Some(&identity),
-    };
+    let holder = Holder::read(path)?;
+    let (address, security) = (&holder.address, holder.security());
     let question = Question {
-        server: Server {
-            address: &address,
-            security,
-        },
-        prefix: &prefix,
-        identity: &identity,
+        server: Server { address, security },
+        prefix: &holder.prefix,
+        identity: &holder.identity,
     };
     match (question.ask().await, local) {
-        (Err(Attempt::Unreachable(reason)), Some(local)) if *local != address => {
+        (Err(Attempt::Unreachable(reason)), Some(local)) if local != address => {
             let instead = Question {
                 server: Server {
                     address: local,
@@ -103,11 +81,83 @@ pub async fn authenticate(
             let mut authenticated = instead.ask().await.map_err(Attempt::into_error)?;
             authenticated.evidence = format!(
                 "{}, asked in place of {} ({reason})",
-                authenticated.evidence, kubeconfig.server
+                authenticated.evidence, holder.kubeconfig.server
             );
             Ok(authenticated)
         }
         (outcome, _) => outcome.map_err(Attempt::into_error),
+    }
+}
+
+/// Asks for one path of the API as the kubeconfig's holder; at `local` where nobody answers at its own server.
+///
+/// # Errors
+/// [`AuthenticationError`].
+pub(super) async fn as_holder(
+    path: &Path,
+    local: Option<&Address>,
+    request: &str,
+) -> Result<Answer, AuthenticationError> {
+    let holder = Holder::read(path)?;
+    let security = holder.security();
+    let request = format!("{}{request}", holder.prefix);
+    let ask = async |address: &Address| {
+        http::get(Server { address, security }, &request)
+            .await
+            .map_err(Attempt::from)
+    };
+    match (ask(&holder.address).await, local) {
+        (Err(Attempt::Unreachable(_)), Some(local)) if *local != holder.address => {
+            ask(local).await.map_err(Attempt::into_error)
+        }
+        (outcome, _) => outcome.map_err(Attempt::into_error),
+    }
+}
+
+/// A kubeconfig with all that its holder needs to ask its server.
+struct Holder {
+    kubeconfig: Kubeconfig,
+    identity: Identity,
+    authorities: Vec<CertificateDer<'static>>,
+    address: Address,
+    prefix: String,
+}
+
+impl Holder {
+    fn read(path: &Path) -> Result<Self, AuthenticationError> {
+        let unusable = |reason: String| AuthenticationError::Kubeconfig {
+            path: path.to_path_buf(),
+            reason,
+        };
+        let (kubeconfig, identity) = kubeconfig_identity(path).map_err(unusable)?;
+        let authorities = authorities(path, &kubeconfig).map_err(unusable)?;
+        let (https, address, prefix) = parse_url(&kubeconfig.server)
+            .ok_or_else(|| unusable(format!("server: {:?} is no URL", kubeconfig.server)))?;
+        if !https {
+            return Err(unusable(format!(
+                "server: {} is not https, so no certificate is asked for",
+                kubeconfig.server
+            )));
+        }
+        Ok(Self {
+            kubeconfig,
+            identity,
+            authorities,
+            address,
+            prefix,
+        })
+    }
+
+    fn security(&self) -> Security<'_> {
+        Security::Verified {
+            authorities: &self.authorities,
+            server_name: self
+                .kubeconfig
+                .tls_server_name
+                .as_deref()
+                .unwrap_or(&self.address.host),
+            identity: Some(&self.identity),
+        }
     }
 }
 
@@ -137,7 +187,7 @@ fn credential(kubeconfig: &Path, credential: &Credential) -> Result<Zeroizing<Ve
 fn authorities(
     path: &Path,
     kubeconfig: &Kubeconfig,
-) -> Result<Vec<tokio_rustls::rustls::pki_types::CertificateDer<'static>>, String> {
+) -> Result<Vec<CertificateDer<'static>>, String> {
     match (
         &kubeconfig.certificate_authority,
         &kubeconfig.certificate_authority_file,

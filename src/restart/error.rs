@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::endpoint::Address;
+use super::service::ServiceError;
 use crate::transaction::TransactionError;
 
 /// Each names the component and what was seen instead of what was waited for.
@@ -38,6 +39,22 @@ pub enum RestartError {
     KubeletDown {
         /// Where it was asked.
         address: Address,
+        /// What came back.
+        reason: String,
+    },
+    /// The kubelet had to be restarted, and that failed. Whatever was installed is in place.
+    #[error("{0}")]
+    KubeletNotRestarted(#[from] ServiceError),
+    /// The kubelet was restarted and stays silent.
+    #[error(
+        "the kubelet was restarted and does not answer at http://{address}/healthz within {} s ({reason}); \
+         see `systemctl status kubelet` and `journalctl -u kubelet`", bound.as_secs()
+    )]
+    KubeletSilent {
+        /// Where it was asked.
+        address: Address,
+        /// The bound.
+        bound: Duration,
         /// What came back.
         reason: String,
     },

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::ladder::{Presence, Rung};
 use super::progress::{Progress, RestartReport, Teller};
 use super::ready::Readiness;
 use super::wait::Wait;
-use super::watch::{Look, PodWatch};
+use super::watch::{Look, PodWatch, Sighting};
 use crate::node::StaticPod;
 
 /// How long a pod that cannot be asked has to run to count as healthy.
@@ -27,6 +28,8 @@ pub(super) struct Member<'a> {
     pub(super) out_at: Option<Instant>,
     pub(super) gone_after: Option<Duration>,
     pub(super) healthy_after: Option<Duration>,
+    /// What was tried beyond the usual.
+    pub(super) rungs: Vec<Rung>,
 }
 
 /// One pod on its way back.
@@ -34,6 +37,10 @@ pub(super) struct Member<'a> {
 pub(super) struct Return {
     pub(super) wait: Wait,
     pub(super) running_since: Option<Instant>,
+    pub(super) presence: Presence,
+    pub(super) remains: bool,
+    /// When the last thing was tried.
+    pub(super) tried_at: Instant,
     told_running: bool,
 }
 
@@ -42,6 +49,9 @@ impl Return {
         Self {
             wait: Wait::begin(bound),
             running_since: None,
+            presence: Presence::Unknown,
+            remains: false,
+            tried_at: Instant::now(),
             told_running: false,
         }
     }
@@ -62,7 +72,13 @@ impl Member<'_> {
             return Look::Done;
         };
         // Looked at every time: a container that fell over again is the best explanation of a health port that is closed.
-        if let Look::NotYet(seen) = watch.returned(back_at.elapsed()).await {
+        let Sighting {
+            look,
+            presence,
+            remains,
+        } = watch.returned(back_at.elapsed()).await;
+        (returning.presence, returning.remains) = (presence, remains);
+        if let Look::NotYet(seen) = look {
             returning.running_since = None;
             return Look::NotYet(seen);
         }
@@ -101,6 +117,7 @@ impl Member<'_> {
             gone_seconds: self.gone_after?.as_secs_f64(),
             healthy_seconds: self.healthy_after?.as_secs_f64(),
             held_out: self.held_out,
+            rungs: self.rungs.clone(),
         })
     }
 }

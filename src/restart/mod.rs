@@ -4,19 +4,25 @@
 //! TLS handshakes. Moving a manifest is the transaction's work; here is when.
 
 mod authenticate;
+mod containers;
 mod endpoint;
 mod error;
 mod health;
 mod http;
+mod ladder;
 mod member;
+mod nodes;
 mod parked;
 mod picked_up;
 mod process;
 mod progress;
 mod prove;
+mod reachable;
 mod ready;
+mod returning;
 mod runtime;
 mod sequence;
+mod service;
 mod tls;
 mod wait;
 mod watch;
@@ -24,12 +30,16 @@ mod watch;
 pub use authenticate::{Authenticated, AuthenticationError, authenticate};
 pub use endpoint::Address;
 pub use error::RestartError;
+pub use ladder::Rung;
+pub use nodes::node_is_ready;
 pub use picked_up::picked_up;
 pub use progress::{Progress, RestartReport};
 pub use prove::{Proof, ProofError, prove};
+pub use reachable::reachability;
 pub use runtime::{
     ContainerPhase, ContainerRuntime, ContainerState, PodName, PodState, RuntimeError, SandboxState,
 };
 pub use sequence::Restarter;
+pub use service::{KubeletService, ServiceError};
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
 pub(crate) use wait::stopped;

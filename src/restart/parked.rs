@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::node::{annotated, read_bounded};
 use crate::transaction::{Operation, Record, TransactionError};
 
 /// The manifests that are out. When this is dropped, by an error, a panic or a caller that stopped waiting, whatever is
@@ -25,6 +26,20 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
     /// False when a newer manifest had taken its place.
     pub(super) fn give_back(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
         self.operation.give_back(manifest)
+    }
+
+    /// Puts a manifest back with another annotation, as if it had been taken out once more.
+    ///
+    /// # Errors
+    /// In words; it is in place then.
+    pub(super) fn annotate(&mut self, manifest: &Path, value: &str) -> Result<(), String> {
+        let bytes = read_bounded(manifest).map_err(|error| error.to_string())?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+        let edited = annotated(text, value).map_err(|error| error.to_string())?;
+        self.park(manifest).map_err(|error| error.to_string())?;
+        let written = self.operation.rewrite_parked(manifest, edited.as_bytes());
+        let returned = self.give_back(manifest).map(|_| ());
+        written.and(returned).map_err(|error| error.to_string())
     }
 
     pub(super) fn note(&mut self, record: Record) -> Result<(), TransactionError> {

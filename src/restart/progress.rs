@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::ladder::Rung;
+
 /// What happens, for logs and the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
@@ -15,6 +17,45 @@ pub enum Progress {
         /// Which.
         component: String,
         /// Since it went out.
+        after: Duration,
+    },
+    /// Its containers, which made no move to end, or which the kubelet cannot be told of by manifest, are ended through
+    /// the container runtime.
+    Ending {
+        /// Which.
+        component: String,
+    },
+    /// Its containers do not end although its manifest is out: all manifests are put back, and the pods restarted
+    /// through the container runtime.
+    NotGoing {
+        /// Which.
+        component: String,
+        /// Since it went out.
+        after: Duration,
+    },
+    /// It did not come back, so the next thing is tried.
+    Rung {
+        /// Which.
+        component: String,
+        /// What is done.
+        rung: Rung,
+        /// Since it went out.
+        after: Duration,
+    },
+    /// That could not be done.
+    RungFailed {
+        /// Which.
+        component: String,
+        /// What was tried.
+        rung: Rung,
+        /// Why not.
+        reason: String,
+    },
+    /// The kubelet is being restarted.
+    KubeletRestarting,
+    /// The kubelet was restarted and answers.
+    KubeletAnswers {
+        /// Since the restart began.
         after: Duration,
     },
     /// Its manifest is back.
@@ -62,6 +103,9 @@ pub struct RestartReport {
     pub healthy_seconds: f64,
     /// Whether it was only held out for another pod's sake.
     pub held_out: bool,
+    /// What was tried beyond the usual because it did not come back; the last of it helped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<Rung>,
 }
 
 /// Whom progress is told.

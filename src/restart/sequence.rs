@@ -7,23 +7,25 @@ use tokio::time::Instant;
 
 use super::RestartError;
 use super::health::kubelet_answers;
-use super::member::{Member, Return};
+use super::member::Member;
 use super::parked::ParkedManifests;
 use super::progress::{Progress, RestartReport, Teller};
 use super::ready::Readiness;
+use super::returning::Way;
 use super::runtime::ContainerRuntime;
+use super::service::KubeletService;
 use super::wait::{Pace, Wait, stopped};
 use super::watch::{Look, PodWatch};
 use crate::config::{Restart, RestartWait};
-use crate::node::Inventory;
+use crate::node::{Inventory, StaticPod};
 use crate::plan::RestartGroup;
-use crate::transaction::{Operation, Record};
+use crate::transaction::Operation;
 
 /// Beyond its grace, what the kubelet and the runtime take to end a pod.
 const BEYOND_GRACE: Duration = Duration::from_secs(30);
 
 /// A kubelet that is just being restarted is given this long to answer.
-const KUBELET_BOUND: Duration = Duration::from_secs(10);
+pub(super) const KUBELET_BOUND: Duration = Duration::from_secs(10);
 
 /// What restarting needs to know.
 #[derive(Debug)]
@@ -32,6 +34,8 @@ pub struct Restarter<'node> {
     pub inventory: &'node Inventory,
     /// `[restart]`
     pub settings: &'node Restart,
+    /// systemd's hold on the kubelet, for when nothing else helps.
+    pub kubelet: KubeletService,
 }
 
 impl<'node> Restarter<'node> {
@@ -68,7 +72,7 @@ impl<'node> Restarter<'node> {
         }
     }
 
-    fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
+    pub(super) fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
         let mut members: Vec<Member<'node>> = Vec::new();
         for component in group.out.iter().flatten() {
             let listed = group.manifests.iter().find(|(name, _)| name == component);
@@ -90,6 +94,7 @@ impl<'node> Restarter<'node> {
                 out_at: None,
                 gone_after: None,
                 healthy_after: None,
+                rungs: Vec::new(),
             });
         }
         Ok(members)
@@ -119,14 +124,19 @@ impl<'node> Restarter<'node> {
                     component: member.component.clone(),
                 });
             }
-            self.wait_until_gone(members, wave, progress).await?;
+            if !self.wait_until_gone(members, wave, progress).await? {
+                parked
+                    .give_back_all()
+                    .map_err(|(_, source)| RestartError::from(source))?;
+                return self.end_in_place(group, members, parked, progress).await;
+            }
         }
         for wave in &group.back {
             self.wait_out_interval(members, wave, progress).await;
             for member in of_wave(members, wave) {
                 self.give_back(member, parked, progress)?;
             }
-            self.wait_until_healthy(members, wave, parked, progress)
+            self.wait_until_healthy(members, wave, Way::Manifests, parked, progress)
                 .await?;
         }
         Ok(())
@@ -145,7 +155,7 @@ impl<'node> Restarter<'node> {
         Ok(())
     }
 
-    async fn runtime(&self) -> Option<ContainerRuntime> {
+    pub(super) async fn runtime(&self) -> Option<ContainerRuntime> {
         match ContainerRuntime::find(self.inventory, self.settings).await {
             Ok(runtime) => {
                 tracing::debug!("watching containers through {}", runtime.description());
@@ -158,19 +168,18 @@ impl<'node> Restarter<'node> {
         }
     }
 
+    /// False when a pod does not go although its manifest is out for longer than its grace, and can be ended otherwise:
+    /// a kubelet that has not heard of the API server since its own start removes no pod.
     async fn wait_until_gone(
         &self,
         members: &mut [Member<'node>],
         wave: &[String],
         progress: Teller<'_>,
-    ) -> Result<(), RestartError> {
+    ) -> Result<bool, RestartError> {
         let what = "the end of its containers";
         let mut pace = Pace::new();
         let mut waits: Vec<Wait> = of_wave(members, wave)
-            .map(|member| {
-                let grace = Duration::from_secs(member.pod.termination_grace_seconds);
-                Wait::begin(self.settings.timeout.max(grace + BEYOND_GRACE))
-            })
+            .map(|member| Wait::begin(self.settings.timeout.max(longest_end(member.pod))))
             .collect();
         loop {
             let mut all = true;
@@ -191,6 +200,13 @@ impl<'node> Restarter<'node> {
                             after,
                         });
                     }
+                    Look::NotYet(_) if watch.has_runtime() && out >= longest_end(member.pod) => {
+                        progress(Progress::NotGoing {
+                            component: member.component.clone(),
+                            after: out,
+                        });
+                        return Ok(false);
+                    }
                     Look::NotYet(seen) => {
                         all = false;
                         self.go_on(member, wait, what, &seen, progress).await?;
@@ -198,7 +214,7 @@ impl<'node> Restarter<'node> {
                 }
             }
             if all {
-                return Ok(());
+                return Ok(true);
             }
             pace.pause().await;
         }
@@ -249,96 +265,14 @@ impl<'node> Restarter<'node> {
         });
         Ok(())
     }
-
-    async fn wait_until_healthy(
-        &self,
-        members: &mut [Member<'node>],
-        wave: &[String],
-        parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
-    ) -> Result<(), RestartError> {
-        let back_at = Instant::now();
-        let interval = match self.settings.wait {
-            RestartWait::Observed => Duration::ZERO,
-            RestartWait::Interval => self.inventory.kubelet.file_check_frequency,
-        };
-        let mut pace = Pace::new();
-        let mut returns: Vec<Return> = of_wave(members, wave)
-            .map(|_| Return::begin(self.settings.timeout + interval))
-            .collect();
-        loop {
-            let mut all = true;
-            for (member, returning) in of_wave(members, wave).zip(&mut returns) {
-                if member.healthy_after.is_some() || member.out_at.is_none() {
-                    continue;
-                }
-                let look = match member.look_for_return(returning, back_at, progress).await {
-                    Look::Done if back_at.elapsed() < interval => {
-                        Look::NotYet("it is back; the kubelet's interval is not over".to_owned())
-                    }
-                    look => look,
-                };
-                match look {
-                    Look::Done => {
-                        let after = member.out_for();
-                        member.healthy_after = Some(after);
-                        parked.note(Record::Restarted {
-                            component: member.component.clone(),
-                        })?;
-                        progress(Progress::Healthy {
-                            component: member.component.clone(),
-                            after,
-                        });
-                    }
-                    Look::NotYet(seen) => {
-                        all = false;
-                        let what = match returning.running_since {
-                            None => "the start of its new container",
-                            Some(_) => "its being healthy",
-                        };
-                        self.go_on(member, &mut returning.wait, what, &seen, progress)
-                            .await?;
-                    }
-                }
-            }
-            if all {
-                return Ok(());
-            }
-            pace.pause().await;
-        }
-    }
-
-    /// Says that the wait goes on, or that it is over.
-    async fn go_on(
-        &self,
-        member: &Member<'_>,
-        wait: &mut Wait,
-        what: &str,
-        seen: &str,
-        progress: Teller<'_>,
-    ) -> Result<(), RestartError> {
-        if !wait.is_over() {
-            member.tell(wait, what, progress);
-            return Ok(());
-        }
-        let kubelet = match kubelet_answers(self.inventory).await {
-            Ok(()) => String::new(),
-            Err((address, reason)) => {
-                format!("; the kubelet does not answer at {address}: {reason}")
-            }
-        };
-        Err(RestartError::TimedOut {
-            component: member.component.clone(),
-            what: what.to_owned(),
-            bound: wait.bound,
-            seen: format!(
-                "{seen}{kubelet}; see `crictl ps -a`, `journalctl -u kubelet` and /var/log/pods"
-            ),
-        })
-    }
 }
 
-fn of_wave<'m, 'a>(
+/// After this a pod whose manifest is out has ended, if the kubelet has seen it.
+fn longest_end(pod: &StaticPod) -> Duration {
+    Duration::from_secs(pod.termination_grace_seconds) + BEYOND_GRACE
+}
+
+pub(super) fn of_wave<'m, 'a>(
     members: &'m mut [Member<'a>],
     wave: &'m [String],
 ) -> impl Iterator<Item = &'m mut Member<'a>> {

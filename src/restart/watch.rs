@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::ladder::Presence;
 use super::process::{Process, processes_of};
-use super::runtime::{ContainerPhase, ContainerRuntime, PodName, PodState, sibling_names};
+use super::runtime::{
+    ContainerPhase, ContainerRuntime, ContainerState, PodName, PodState, sibling_names,
+};
 use crate::node::{Inventory, StaticPod};
 
 /// How often the runtime is asked what is there before the first manifest goes out.
@@ -17,6 +20,15 @@ pub(super) enum Look {
     Done,
     /// Not yet; what was seen instead, in words.
     NotYet(String),
+}
+
+/// A look at a pod that is to run anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Sighting {
+    pub(super) look: Look,
+    pub(super) presence: Presence,
+    /// Whether the container runtime knows anything of it.
+    pub(super) remains: bool,
 }
 
 /// A pod that is watched from before its manifest goes out.
@@ -110,24 +122,86 @@ impl<'a> PodWatch<'a> {
     }
 
     /// Whether every container of the manifest runs anew, `back` after the manifest came back.
-    pub(super) async fn returned(&self, back: Duration) -> Look {
+    pub(super) async fn returned(&self, back: Duration) -> Sighting {
         match &self.sight {
             Sight::Runtime { runtime, old } => match self.ask(runtime).await {
-                Ok(state) if self.runs_anew(&state, old) => Look::Done,
-                Ok(state) => Look::NotYet(state.to_string()),
-                Err(reason) => Look::NotYet(reason),
+                Ok(state) => Sighting {
+                    look: if self.runs_anew(&state, old) {
+                        Look::Done
+                    } else {
+                        Look::NotYet(state.to_string())
+                    },
+                    presence: presence(&state, old),
+                    remains: !state.sandboxes.is_empty() || !state.containers.is_empty(),
+                },
+                Err(reason) => Sighting {
+                    look: Look::NotYet(reason),
+                    presence: Presence::Unknown,
+                    remains: false,
+                },
             },
             Sight::Processes { old } => {
-                let new = processes_of(self.pod).difference(old).count();
+                let alive = processes_of(self.pod);
                 // A pod whose processes were never recognised is given the time the kubelet may take.
                 let blind = old.is_empty() && back >= self.inventory.kubelet.file_check_frequency;
-                if new > 0 || blind {
-                    Look::Done
-                } else {
-                    Look::NotYet("no new process of it".to_owned())
+                let anew = alive.difference(old).count() > 0;
+                Sighting {
+                    look: if anew || blind {
+                        Look::Done
+                    } else {
+                        Look::NotYet("no new process of it".to_owned())
+                    },
+                    presence: match (anew, alive.is_empty()) {
+                        (true, _) => Presence::New,
+                        (false, false) => Presence::Old,
+                        (false, true) => Presence::Absent,
+                    },
+                    remains: false,
                 }
             }
         }
+    }
+
+    /// Whether its containers can be ended through a container runtime.
+    pub(super) fn has_runtime(&self) -> bool {
+        matches!(self.sight, Sight::Runtime { .. })
+    }
+
+    /// Ends those of its containers that were there from the beginning and still run.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(super) async fn end_old(&self, grace: Duration) -> Result<(), String> {
+        let Sight::Runtime { runtime, old } = &self.sight else {
+            return Err("the container runtime does not answer".to_owned());
+        };
+        for container in self.ask(runtime).await?.containers {
+            if container.phase == ContainerPhase::Running && old.contains(&container.id) {
+                runtime
+                    .stop_container(&container.id, grace)
+                    .await
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all its containers and removes what is left of them.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(super) async fn remove(&self, grace: Duration) -> Result<(), String> {
+        let Sight::Runtime { runtime, .. } = &self.sight else {
+            return Err("the container runtime does not answer".to_owned());
+        };
+        runtime
+            .remove_pod(
+                PodName::new(self.pod, self.inventory, &self.siblings),
+                grace,
+            )
+            .await
+            .map(|_| ())
+            .map_err(|error| error.to_string())
     }
 
     fn runs_anew(&self, state: &PodState, old: &BTreeSet<String>) -> bool {
@@ -168,6 +242,29 @@ impl<'a> PodWatch<'a> {
             .pod(PodName::new(self.pod, self.inventory, &self.siblings))
             .await
             .map_err(|error| error.to_string())
+    }
+}
+
+/// What there is of a pod, given the containers that were there before.
+fn presence(state: &PodState, old: &BTreeSet<String>) -> Presence {
+    let runs = |container: &&ContainerState| {
+        matches!(
+            container.phase,
+            ContainerPhase::Running | ContainerPhase::Created
+        )
+    };
+    let (earlier, new): (Vec<_>, Vec<_>) = state
+        .containers
+        .iter()
+        .partition(|container| old.contains(&container.id));
+    if earlier.iter().any(runs) {
+        Presence::Old
+    } else if new.iter().any(runs) {
+        Presence::New
+    } else if new.is_empty() {
+        Presence::Absent
+    } else {
+        Presence::Ended
     }
 }
 

@@ -58,6 +58,19 @@ impl Attributes {
         })
     }
 
+    /// What a symbolic link has: an owner and a time.
+    pub(super) fn of_link(path: &Path) -> io::Result<Self> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(Self {
+            uid: metadata.uid(),
+            gid: metadata.gid(),
+            mode: metadata.mode() & 0o7777,
+            modified: metadata.mtime(),
+            modified_nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
+            xattrs: BTreeMap::new(),
+        })
+    }
+
     /// Gives a new file (0600 so far) all of them except the time. The mode comes last, so that at no moment anybody
     /// can read the file who could not read the old one.
     pub(super) fn give_to(&self, file: &File) -> io::Result<()> {

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
-use super::{Store, TransactionError, durable, write};
+use super::{Store, TransactionError, durable, link, write};
 
 /// The file in each generation that says what is in it.
 const INDEX: &str = "index.json";
@@ -144,30 +144,21 @@ impl Backup {
             path: from.to_path_buf(),
         };
         let mut written = self.make_directories(node_path)?;
-        let contents = match durable::open_regular(from).map_err(unreadable())? {
-            None if digest.is_none() => None,
-            None => return Err(changed()),
-            Some(mut old) => {
-                let attributes = Attributes::of(&old).map_err(unreadable())?;
-                if self.holds(node_path, digest, &attributes) {
-                    return Ok(Vec::new());
-                }
-                let copy = self.copy_of(node_path);
-                // A manifest may have been out before in this operation.
-                durable::remove_if_there(&copy)?;
-                let (sha256, size) = durable::create_private(&copy)
-                    .and_then(|mut new| durable::copy_hashed(&mut old, &mut new))
-                    .map_err(unreadable())?;
-                if digest != Some(sha256.as_str()) {
-                    return Err(changed());
-                }
-                written.push(copy);
-                Some(BackedUpContents {
-                    sha256,
-                    size,
-                    attributes,
-                })
+        let contents = if let Some(target) = link::target_of(from).map_err(unreadable())? {
+            let copy = self.copy_of(node_path);
+            durable::remove_if_there(&copy)?;
+            link::make(&target, &copy, None).map_err(unreadable())?;
+            let sha256 = link::digest(&target);
+            if digest != Some(sha256.as_str()) {
+                return Err(changed());
             }
+            Some(BackedUpContents {
+                sha256,
+                size: target.as_os_str().len() as u64,
+                attributes: Attributes::of_link(from).map_err(unreadable())?,
+            })
+        } else {
+            self.copy_file_in(from, node_path, digest, &mut written)?
         };
         self.index.files.retain(|file| file.path != node_path);
         self.index.files.push(BackedUpFile {
@@ -176,6 +167,44 @@ impl Backup {
             contents,
         });
         Ok(written)
+    }
+
+    /// The regular file at a path, or none; what is held already is not copied again.
+    fn copy_file_in(
+        &self,
+        from: &Path,
+        node_path: &Path,
+        digest: Option<&str>,
+        written: &mut Vec<PathBuf>,
+    ) -> Result<Option<BackedUpContents>, TransactionError> {
+        let unreadable = || TransactionError::file(from, "could not be backed up");
+        let changed = || TransactionError::Changed {
+            path: from.to_path_buf(),
+        };
+        let mut old = match durable::open_regular(from).map_err(unreadable())? {
+            None if digest.is_none() => return Ok(None),
+            None => return Err(changed()),
+            Some(old) => old,
+        };
+        let attributes = Attributes::of(&old).map_err(unreadable())?;
+        if self.holds(node_path, digest, &attributes) {
+            return Ok(self.file(node_path).and_then(|held| held.contents.clone()));
+        }
+        let copy = self.copy_of(node_path);
+        // A manifest may have been out before in this operation.
+        durable::remove_if_there(&copy)?;
+        let (sha256, size) = durable::create_private(&copy)
+            .and_then(|mut new| durable::copy_hashed(&mut old, &mut new))
+            .map_err(unreadable())?;
+        if digest != Some(sha256.as_str()) {
+            return Err(changed());
+        }
+        written.push(copy);
+        Ok(Some(BackedUpContents {
+            sha256,
+            size,
+            attributes,
+        }))
     }
 
     /// Writes the index, durably; everything in it must have been flushed.
@@ -201,8 +230,17 @@ impl Backup {
             .file(node_path)
             .and_then(|file| file.contents.as_ref())
             .ok_or_else(|| damaged("it is not in the backup's index"))?;
+        let unreadable = || TransactionError::file(&copy, "could not be read");
+        if let Some(target) = link::target_of(&copy).map_err(unreadable())? {
+            if link::digest(&target) != contents.sha256 {
+                return Err(damaged("it is not what was backed up"));
+            }
+            let owner = (contents.attributes.uid, contents.attributes.gid);
+            return link::make(&target, to, Some(owner))
+                .map_err(TransactionError::file(to, "could not be written"));
+        }
         let mut old = durable::open_regular(&copy)
-            .map_err(TransactionError::file(&copy, "could not be read"))?
+            .map_err(unreadable())?
             .ok_or_else(|| damaged("it is missing from the backup"))?;
         let digest = durable::create_private(to)
             .and_then(|mut new| {

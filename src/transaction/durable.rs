@@ -15,7 +15,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 use zeroize::Zeroizing;
 
-use super::TransactionError;
+use super::{TransactionError, link};
 
 /// Threads that flush: one journal commit of the file system then covers several files, and four already give most
 /// of what there is to gain.
@@ -165,15 +165,19 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// SHA-256 of a regular file; `None` where there is none.
+/// SHA-256 of a regular file, or what a symbolic link has in its place; `None` where there is neither.
 pub(super) fn digest_of(path: &Path) -> Result<Option<String>, TransactionError> {
+    let unreadable = || TransactionError::file(path, "could not be read");
+    if let Some(target) = link::target_of(path).map_err(unreadable())? {
+        return Ok(Some(link::digest(&target)));
+    }
     open_regular(path)
         .and_then(|file| {
             file.map(|mut file| copy_hashed(&mut file, &mut io::sink()))
                 .transpose()
         })
         .map(|copied| copied.map(|(digest, _)| digest))
-        .map_err(TransactionError::file(path, "could not be read"))
+        .map_err(unreadable())
 }
 
 /// SHA-256 of a buffer, in lower-case hexadecimal digits.

@@ -9,6 +9,7 @@ mod contents;
 mod durable;
 mod error;
 mod journal;
+mod link;
 mod lock;
 mod manifest;
 mod operation;

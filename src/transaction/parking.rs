@@ -1,7 +1,9 @@
 //! Manifests on their way out and back as steps of an operation.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use super::attributes::Attributes;
 use super::backup::{self, Backup};
 use super::manifest::{self, Return, Route};
 use super::state::OutManifest;
@@ -58,6 +60,41 @@ impl Operation<'_> {
         };
         let outcome = self.bring_back(&out)?;
         Ok(matches!(outcome, Return::PutBack | Return::WasThere))
+    }
+
+    /// Gives a manifest that is out other contents, with which it comes back. The old ones are in the backup, and every
+    /// other attribute stays.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; the manifest is then as it was.
+    pub fn rewrite_parked(
+        &mut self,
+        manifest: &Path,
+        contents: &[u8],
+    ) -> Result<(), TransactionError> {
+        let failed = || TransactionError::file(manifest, "could not be given another annotation");
+        let named = self.store.root().node_path(manifest);
+        let Some(out) = self.state.out(&named) else {
+            return Err(failed()(std::io::Error::other("it is not out")));
+        };
+        let parked = out.route(&self.store).parked;
+        let Some(old) = durable::open_regular(&parked).map_err(failed())? else {
+            return Err(failed()(std::io::ErrorKind::NotFound.into()));
+        };
+        let attributes = Attributes::of(&old).map_err(failed())?;
+        let temporary = write::temporary_beside(&parked)?;
+        let written = durable::create_private(&temporary)
+            .and_then(|mut new| {
+                new.write_all(contents)?;
+                attributes.give_to(&new)?;
+                new.sync_all()
+            })
+            .map_err(failed())
+            .and_then(|()| durable::rename_over(&temporary, &parked));
+        if written.is_err() {
+            write::discard(&temporary);
+        }
+        written.and_then(|()| durable::sync_directory(manifest::directory_of(&parked)))
     }
 
     /// Manifests that are out at this moment.

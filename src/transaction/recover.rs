@@ -22,6 +22,8 @@ pub struct Recovery<'lock> {
     pub certificates: Vec<String>,
     /// Components whose restart was planned and not done: the caller restarts and proves them.
     pub restarts_left: Vec<(String, PathBuf)>,
+    /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.
+    pub stopped: bool,
     /// Manifests that were out and are back.
     pub returned: Vec<PathBuf>,
     /// Manifests in whose place a newer one was found; the others are kept in the backup.
@@ -186,6 +188,7 @@ fn settle<'lock>(
         reason: state.reason.clone(),
         certificates,
         restarts_left: operation.restarts_left(),
+        stopped: state.stopped,
         returned: manifests.returned,
         superseded: manifests.superseded,
         left_alone,

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::attributes::{Attributes, is_immutable};
 use super::backup::Backup;
 use super::step::StagedFile;
-use super::{Store, TransactionError, durable, write};
+use super::{Store, TransactionError, durable, link, write};
 use crate::issuer::Replacement;
 
 /// How a target compares with what the journal says.
@@ -86,9 +86,8 @@ pub(super) fn survey(
     for replacement in replacements {
         let path = &replacement.path;
         let refused = |action| TransactionError::file(path, action);
-        let target = store
-            .resolve(path)
-            .map_err(refused("its links could not be followed"))?;
+        let is_link = replacement.link_target().is_some();
+        let target = place(store, path, is_link)?;
         if !targets.insert(target.clone()) {
             let twice = io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -96,7 +95,10 @@ pub(super) fn survey(
             );
             return Err(refused("is not replaced")(twice));
         }
-        let old = durable::open_regular(&target).map_err(refused("cannot be replaced"))?;
+        let old = match link::target_of(&target).map_err(refused("cannot be replaced"))? {
+            Some(_) => None,
+            None => durable::open_regular(&target).map_err(refused("cannot be replaced"))?,
+        };
         if let Some(old) = &old
             && is_immutable(old).map_err(refused("could not be looked at"))?
         {
@@ -111,7 +113,11 @@ pub(super) fn survey(
             path: store.root().node_path(path),
             staged: store.root().node_path(&write::hidden_beside(&target, id)?),
             old_digest: durable::digest_of(&target)?,
-            new_digest: durable::digest(&replacement.contents),
+            new_digest: match replacement.link_target() {
+                Some(target) => link::digest(target),
+                None => durable::digest(&replacement.contents),
+            },
+            link: is_link,
             target: store.root().node_path(&target),
         });
     }
@@ -125,8 +131,17 @@ pub(super) fn stage(
     replacements: &[Replacement],
 ) -> Result<Vec<PathBuf>, TransactionError> {
     let mut written = Vec::with_capacity(files.len());
+    let mut changed = Vec::with_capacity(files.len());
     for (file, replacement) in files.iter().zip(replacements) {
         let staged = file.staged(store);
+        changed.push(staged.clone());
+        if let Some(target) = replacement.link_target() {
+            link::make(target, &staged, None).map_err(TransactionError::file(
+                &file.target(store),
+                "its successor could not be staged",
+            ))?;
+            continue;
+        }
         let attributes = attributes_of(&file.target(store))?;
         durable::create_private(&staged)
             .and_then(|mut new| {
@@ -143,18 +158,27 @@ pub(super) fn stage(
             ))?;
         written.push(staged);
     }
-    written.extend(directories(&written));
+    written.extend(directories(&changed));
     Ok(written)
+}
+
+/// The file that a path stands for: behind its links, or the link itself where that is to be replaced.
+fn place(store: &Store, path: &Path, is_link: bool) -> Result<PathBuf, TransactionError> {
+    let unfollowed = |error| TransactionError::file(path, "its links could not be followed")(error);
+    match (is_link, path.parent(), path.file_name()) {
+        (true, Some(directory), Some(name)) => {
+            let directory = store.resolve(directory).map_err(unfollowed)?;
+            Ok(directory.join(name))
+        }
+        _ => store.resolve(path).map_err(unfollowed),
+    }
 }
 
 /// That nobody changed a file, or what a link leads to, since the survey.
 pub(super) fn check_unchanged(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     for file in files {
         let path = store.root().join(&file.path);
-        let target = store.resolve(&path).map_err(TransactionError::file(
-            &path,
-            "its links could not be followed",
-        ))?;
+        let target = place(store, &path, file.link)?;
         if target != file.target(store) || durable::digest_of(&target)? != file.old_digest {
             return Err(TransactionError::Changed { path });
         }
@@ -292,7 +316,10 @@ fn put_group_back(
         durable::remove_if_there(&restored)?;
         if file.old_digest.is_some() {
             backup.copy_out(&file.target, &restored)?;
-            staged.push(restored);
+            // Opening a link to flush it would open what it leads to; its name is flushed with the directory.
+            if !restored.is_symlink() {
+                staged.push(restored);
+            }
         }
     }
     durable::sync_all(&staged)?;

@@ -14,6 +14,8 @@ pub(super) struct State {
     /// Manifests that were ever out, or about to be.
     pub(super) ever_out: Vec<ParkedManifest>,
     pub(super) restarts: Vec<PlannedRestart>,
+    /// Expired certificates had stopped the node.
+    pub(super) stopped: bool,
     /// Certificates proved to be in use.
     pub(super) proved: Vec<String>,
     /// Why it was rolled back.
@@ -225,6 +227,7 @@ impl State {
                     }
                 }
             }
+            Record::Stopped => self.stopped = true,
             Record::Proved { names } => self.proved.extend(names.iter().cloned()),
         }
     }
@@ -310,6 +313,7 @@ mod tests {
             staged: format!(".{name}").into(),
             old_digest: None,
             new_digest: String::new(),
+            link: false,
         };
         Step::Staging {
             files: vec![file("key"), file("crt")],

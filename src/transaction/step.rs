@@ -36,6 +36,9 @@ pub enum Record {
         /// By component, with the manifest of each.
         components: Vec<(String, PathBuf)>,
     },
+    /// Expired certificates have stopped this node: the kubelet may have to be restarted, and pods are restarted without
+    /// moving a manifest, by recovery as well.
+    Stopped,
     /// A component was restarted and is healthy.
     Restarted {
         /// Which.
@@ -104,6 +107,9 @@ pub(super) struct StagedFile {
     pub(super) old_digest: Option<String>,
     /// SHA-256 of the new contents.
     pub(super) new_digest: String,
+    /// Whether it becomes a symbolic link, which then is itself what is replaced and not what it leads to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) link: bool,
 }
 
 /// One manifest that is out.

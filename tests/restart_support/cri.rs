@@ -84,6 +84,13 @@ struct Containers {
     containers: Vec<Container>,
 }
 
+/// Of StopContainer, StopPodSandbox and RemovePodSandbox: whose first field is an id.
+#[derive(Clone, PartialEq, Message)]
+struct Id {
+    #[prost(string, tag = "1")]
+    id: String,
+}
+
 pub const READY: i32 = 0;
 pub const NOT_READY: i32 = 1;
 pub const RUNNING: i32 = 1;
@@ -96,6 +103,10 @@ pub struct Runtime {
     pub sandboxes: Vec<Sandbox>,
     pub containers: Vec<Container>,
     pub failures: u32,
+    /// Whether a container that is stopped is started anew, as a kubelet does while it has the manifest.
+    pub restarts: bool,
+    /// What was stopped and removed, in order: `stop etcd`, `remove etcd-cp1`.
+    pub ended: Vec<String>,
     made: u64,
 }
 
@@ -172,8 +183,29 @@ impl Runtime {
         })
     }
 
+    fn stop_container(&mut self, id: &str) {
+        let Some(container) = self.containers.iter_mut().find(|one| one.id == id) else {
+            return;
+        };
+        container.state = EXITED;
+        let component = container.metadata.as_ref().unwrap().name.clone();
+        self.ended.push(format!("stop {component}"));
+        if self.restarts {
+            self.start(&component);
+        }
+    }
+
+    fn remove_sandbox(&mut self, id: &str) {
+        if let Some(sandbox) = self.sandboxes.iter().find(|one| one.id == id) {
+            let name = &sandbox.metadata.as_ref().unwrap().name;
+            self.ended.push(format!("remove {name}"));
+        }
+        self.sandboxes.retain(|one| one.id != id);
+        self.containers.retain(|one| one.pod_sandbox_id != id);
+    }
+
     /// (status, message) of a call.
-    fn answer(&mut self, path: &str) -> (u32, Vec<u8>) {
+    fn answer(&mut self, path: &str, request: &[u8]) -> (u32, Vec<u8>) {
         const UNIMPLEMENTED: u32 = 12;
         const UNAVAILABLE: u32 = 14;
         let prefix = format!("/runtime.{}.RuntimeService/", self.interface);
@@ -200,10 +232,30 @@ impl Runtime {
                 containers: self.containers.clone(),
             }
             .encode_to_vec(),
+            "StopContainer" => {
+                self.stop_container(&id_of(request));
+                Vec::new()
+            }
+            "StopPodSandbox" => {
+                for sandbox in &mut self.sandboxes {
+                    if sandbox.id == id_of(request) {
+                        sandbox.state = NOT_READY;
+                    }
+                }
+                Vec::new()
+            }
+            "RemovePodSandbox" => {
+                self.remove_sandbox(&id_of(request));
+                Vec::new()
+            }
             _ => return (UNIMPLEMENTED, Vec::new()),
         };
         (0, message)
     }
+}
+
+fn id_of(request: &[u8]) -> String {
+    Id::decode(request).unwrap().id
 }
 
 /// Serves until the test's runtime ends.
@@ -220,7 +272,15 @@ pub fn serve(socket: &Path, runtime: Shared) {
 async fn connection(stream: UnixStream, runtime: Shared) {
     let mut connection = h2::server::handshake(stream).await.unwrap();
     while let Some(Ok((request, mut respond))) = connection.accept().await {
-        let (status, message) = runtime.lock().unwrap().answer(request.uri().path());
+        let path = request.uri().path().to_owned();
+        let mut body = request.into_body();
+        let mut received = Vec::new();
+        while let Some(Ok(part)) = body.data().await {
+            received.extend(part);
+        }
+        // Behind a byte for compression and four for the length.
+        let message = received.get(5..).unwrap_or_default();
+        let (status, message) = runtime.lock().unwrap().answer(&path, message);
         let head = http::Response::builder().header("content-type", "application/grpc");
         if status != 0 {
             let head = head.header("grpc-status", status).body(()).unwrap();

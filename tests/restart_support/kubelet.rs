@@ -55,15 +55,15 @@ pub fn watch(manifests: PathBuf, grace: Duration, mut pods: impl Pods) -> Kubele
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let now = components(&manifests);
-            let gone: Vec<String> = running.difference(&now).cloned().collect();
+            let gone: Vec<(String, String)> = running.difference(&now).cloned().collect();
             if !gone.is_empty() {
                 tokio::time::sleep(grace).await;
             }
-            for component in gone {
+            for (component, _) in gone {
                 pods.stop(&component);
                 told.lock().unwrap().push(format!("stopped {component}"));
             }
-            for component in now.difference(&running) {
+            for (component, _) in now.difference(&running) {
                 pods.start(component);
                 told.lock().unwrap().push(format!("started {component}"));
             }
@@ -73,12 +73,15 @@ pub fn watch(manifests: PathBuf, grace: Duration, mut pods: impl Pods) -> Kubele
     Kubelet { events, task }
 }
 
-fn components(manifests: &PathBuf) -> BTreeSet<String> {
+/// What there is, with its contents: other contents are another pod.
+fn components(manifests: &PathBuf) -> BTreeSet<(String, String)> {
     std::fs::read_dir(manifests)
         .unwrap()
         .filter_map(|entry| {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            Some(name.strip_suffix(".yaml")?.to_owned())
+            let entry = entry.unwrap();
+            let name = entry.file_name().into_string().unwrap();
+            let text = std::fs::read_to_string(entry.path()).ok()?;
+            Some((name.strip_suffix(".yaml")?.to_owned(), text))
         })
         .collect()
 }

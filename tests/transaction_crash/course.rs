@@ -225,6 +225,7 @@ fn end(
         outcome: outcome.clone(),
         certificates: Vec::new(),
         restarts: Vec::new(),
+        rungs: Vec::new(),
         proofs: Vec::new(),
         warnings: Vec::new(),
     })?;

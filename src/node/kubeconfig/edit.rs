@@ -11,9 +11,9 @@ use super::written::{Data, Written};
 use super::{Credential, Current, Kubeconfig, KubeconfigError, RepeatedKeys, yaml};
 
 /// One replacement: what goes away, and what comes.
-struct Splice {
-    range: Range<usize>,
-    new: Zeroizing<String>,
+pub(super) struct Splice {
+    pub(super) range: Range<usize>,
+    pub(super) new: Zeroizing<String>,
 }
 
 pub(super) fn replace_credentials(
@@ -24,28 +24,13 @@ pub(super) fn replace_credentials(
     let written = Written::parse(text)?;
     let current = Current::of(&written)?;
     let mut splices = Vec::new();
-    for (name, field, pem) in [
-        (
-            "client-certificate-data",
-            &current.credentials.client_certificate_data,
-            certificate_pem,
-        ),
-        (
-            "client-key-data",
-            &current.credentials.client_key_data,
-            key_pem,
-        ),
-    ] {
-        let data = field
-            .as_ref()
-            .filter(|data| !data.is_empty())
-            .ok_or_else(|| {
-                KubeconfigError::Edit(format!(
-                    "the user {:?} has no {name} in the file",
-                    current.user.name()
-                ))
-            })?;
-        splices.extend(splices_for(text, name, data, pem)?);
+    for ((name, data), pem) in embedded(&current)?
+        .into_iter()
+        .zip([certificate_pem, key_pem])
+    {
+        // Double quotes suit YAML and JSON alike, and base64 needs no escape.
+        let quoted = Zeroizing::new(format!("\"{}\"", *Zeroizing::new(STANDARD.encode(pem))));
+        splices.extend(splices_for(text, name, data, quoted)?);
     }
     splices.sort_by_key(|splice| splice.range.start);
     let edited = apply(text, &splices)?;
@@ -53,12 +38,32 @@ pub(super) fn replace_credentials(
     Ok(edited)
 }
 
-/// The replacements for one field.
-fn splices_for(
+/// The two embedded fields of the current user.
+pub(super) fn embedded<'w>(
+    current: &Current<'w>,
+) -> Result<[(&'static str, &'w Data); 2], KubeconfigError> {
+    let user = current.credentials;
+    let field = |name: &'static str, field: &'w Option<Data>| {
+        let data = field.as_ref().filter(|data| !data.is_empty());
+        data.map(|data| (name, data)).ok_or_else(|| {
+            KubeconfigError::Edit(format!(
+                "the user {:?} has no {name} in the file",
+                current.user.name()
+            ))
+        })
+    };
+    Ok([
+        field("client-certificate-data", &user.client_certificate_data)?,
+        field("client-key-data", &user.client_key_data)?,
+    ])
+}
+
+/// The replacements for one field's value.
+pub(super) fn splices_for(
     text: &str,
     name: &str,
     data: &Data,
-    pem: &str,
+    quoted: Zeroizing<String>,
 ) -> Result<Vec<Splice>, KubeconfigError> {
     let unusual = |what: &str| KubeconfigError::Edit(format!("{name} {what}"));
     if data.spanned.referenced != data.spanned.defined {
@@ -75,8 +80,6 @@ fn splices_for(
     let (range, scalar) = range
         .and_then(|range| Some((range.clone(), text.get(range)?)))
         .ok_or_else(|| unusual("has no position in the file"))?;
-    // Double quotes suit YAML and JSON alike, and base64 needs no escape.
-    let quoted = Zeroizing::new(format!("\"{}\"", *Zeroizing::new(STANDARD.encode(pem))));
     let Some(header) = block_header(text, range.start) else {
         return Ok(vec![Splice { range, new: quoted }]);
     };
@@ -119,7 +122,7 @@ fn block_header(text: &str, start: usize) -> Option<Range<usize>> {
 }
 
 /// The text with the replacements, which are in order, made.
-fn apply(text: &str, splices: &[Splice]) -> Result<Zeroizing<String>, KubeconfigError> {
+pub(super) fn apply(text: &str, splices: &[Splice]) -> Result<Zeroizing<String>, KubeconfigError> {
     // Enough from the start: a growing buffer would leave copies of the key behind.
     let longest = text.len() + splices.iter().map(|splice| splice.new.len()).sum::<usize>();
     let mut edited = Zeroizing::new(String::with_capacity(longest));
@@ -188,12 +191,12 @@ fn blank_credentials(kubeconfig: &mut Value, user: &str) {
     }
 }
 
-fn name_of(entry: &Value) -> Option<&str> {
+pub(super) fn name_of(entry: &Value) -> Option<&str> {
     entry.get("name").and_then(Value::as_str)
 }
 
 /// Wipes every text in the value: other users' keys and tokens are among them.
-fn wipe(value: &mut Value) {
+pub(super) fn wipe(value: &mut Value) {
     match value {
         Value::String(text) => text.zeroize(),
         Value::Array(items) => items.iter_mut().for_each(wipe),

@@ -29,6 +29,7 @@ fn receipt(number: i64) -> Receipt {
             new_not_after: Timestamp::from_second(number).unwrap(),
         }],
         restarts: vec![("etcd".into(), 0.1 + 0.2)],
+        rungs: vec![("etcd".into(), vec![Rung::Annotation, Rung::Containers])],
         proofs: vec!["served".into()],
         warnings: Vec::new(),
     }

@@ -94,3 +94,22 @@ pub(super) struct ContainerMetadata {
     #[prost(uint32, tag = "2")]
     pub(super) attempt: u32,
 }
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct StopContainerRequest {
+    #[prost(string, tag = "1")]
+    pub(super) container_id: String,
+    /// Seconds until it is killed.
+    #[prost(int64, tag = "2")]
+    pub(super) timeout: i64,
+}
+
+/// Of StopPodSandbox and of RemovePodSandbox.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct PodSandboxRequest {
+    #[prost(string, tag = "1")]
+    pub(super) pod_sandbox_id: String,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(super) struct Empty {}

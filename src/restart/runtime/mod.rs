@@ -2,6 +2,7 @@
 
 mod messages;
 mod pod;
+mod stop;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +26,7 @@ pub use self::pod::{ContainerPhase, ContainerState, PodName, PodState, SandboxSt
 use crate::config::Restart;
 use crate::node::Inventory;
 
-/// Bound of each call.
+/// Bound of each call, besides what the call itself is asked to wait.
 const CALL_BOUND: Duration = Duration::from_secs(5);
 
 /// As much as containerd itself sends.
@@ -150,7 +151,6 @@ impl ContainerRuntime {
         // The address is never used, but becomes the authority of every request.
         let channel = Endpoint::from_static("http://localhost")
             .connect_timeout(CALL_BOUND)
-            .timeout(CALL_BOUND)
             .connect_with_connector(connector)
             .await
             .map_err(|error| unreachable(innermost(&error)))?;
@@ -254,6 +254,19 @@ impl ContainerRuntime {
         Q: prost::Message + Send + Sync + 'static,
         A: prost::Message + Default + Send + Sync + 'static,
     {
+        self.call_within(CALL_BOUND, method, message).await
+    }
+
+    async fn call_within<Q, A>(
+        &self,
+        bound: Duration,
+        method: &'static str,
+        message: Q,
+    ) -> Result<A, Status>
+    where
+        Q: prost::Message + Send + Sync + 'static,
+        A: prost::Message + Default + Send + Sync + 'static,
+    {
         let path = format!("/runtime.{}.RuntimeService/{method}", self.interface.name());
         let path =
             PathAndQuery::try_from(path).map_err(|error| Status::internal(error.to_string()))?;
@@ -271,8 +284,8 @@ impl ContainerRuntime {
                 )
                 .await
         };
-        // The channel's own bound does not cover waiting for it to reconnect.
-        tokio::time::timeout(CALL_BOUND, exchange)
+        // Here and not in the channel, whose bound would not cover waiting for it to reconnect.
+        tokio::time::timeout(bound, exchange)
             .await
             .map_err(|_| Status::deadline_exceeded("no answer"))?
             .map(tonic::Response::into_inner)

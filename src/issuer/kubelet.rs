@@ -1,0 +1,145 @@
+//! The kubelet's client certificate, for a kubelet that cannot start and therefore cannot ask for one itself.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use zeroize::Zeroizing;
+
+use super::files::{Replacement, SECRET, replacements};
+use super::{IssuanceError, Issued, Wanted, issue, kubeconfig};
+use crate::config::{KeyPolicy, Renewal};
+use crate::node::{Entry, Inventory, Kubeconfig};
+use crate::pki::{KeyAlgorithm, certificates_to_pem};
+use crate::plan::KubeletNeed;
+use crate::root::Root;
+
+/// The link that the kubelet itself keeps, and under whose name its certificate goes in journal and receipt.
+const CURRENT: &str = "kubelet-client-current.pem";
+
+const KUBELET_CONFIG: &str = "kubelet.conf";
+
+/// What [`kubelet_client`] makes: the certificate, if a new one is needed, and the files it goes into.
+pub type KubeletClient = (Option<Issued>, Vec<Replacement>);
+
+/// Makes what the kubelet needs to start, as the kubelet does it: a file of its own for certificate and key (EC P-256),
+/// and the link to it. A kubelet.conf that holds its certificate itself is made to refer to the link.
+///
+/// # Errors
+/// [`IssuanceError`].
+pub fn kubelet_client(
+    root: &Root,
+    inventory: &Inventory,
+    renewal: &Renewal,
+    need: &KubeletNeed,
+    now: Timestamp,
+) -> Result<KubeletClient, IssuanceError> {
+    let refuse = |reason: String| IssuanceError::NotRenewable {
+        name: CURRENT.to_owned(),
+        reason,
+    };
+    let config = inventory
+        .entry(KUBELET_CONFIG)
+        .ok_or_else(|| refuse("there is no kubelet.conf on this node".to_owned()))?;
+    let current = inventory.directories.kubelet_pki.join(CURRENT);
+    let like = match need {
+        KubeletNeed::Nothing => return Ok((None, Vec::new())),
+        KubeletNeed::Impossible(reason) => return Err(refuse(reason.clone())),
+        KubeletNeed::Reference => {
+            return Ok((None, vec![reference(root, config, &current)?]));
+        }
+        KubeletNeed::Certificate { like } => like,
+    };
+    let issued = sign(inventory, renewal, like, now)?;
+    let embedded = config.certificate_path == config.path;
+    if !embedded && config.certificate_path != current {
+        // Somebody keeps the kubelet's certificate elsewhere and no kubelet rotates it: where it is, it is replaced.
+        let files = replacements(inventory, &issued)?;
+        return Ok((Some(issued), files));
+    }
+    let mut files = rotated(root, &current, &issued, now)?;
+    if embedded {
+        files.push(reference(root, config, &current)?);
+    }
+    Ok((Some(issued), files))
+}
+
+fn sign(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    like: &str,
+    now: Timestamp,
+) -> Result<Issued, IssuanceError> {
+    let as_the_kubelet = Renewal {
+        key_algorithm: KeyPolicy::Always(KeyAlgorithm::EcdsaP256),
+        reuse_key: false,
+        ..renewal.clone()
+    };
+    let wanted = Wanted {
+        name: like.to_owned(),
+        may_end_sooner: false,
+    };
+    issue(inventory, &as_the_kubelet, &[wanted], now)
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| {
+            Err(IssuanceError::NotRenewable {
+                name: like.to_owned(),
+                reason: "nothing was made".to_owned(),
+            })
+        })
+}
+
+/// The file with certificate and key, and the link that makes it the current one; in this order.
+fn rotated(
+    root: &Root,
+    current: &Path,
+    issued: &Issued,
+    now: Timestamp,
+) -> Result<Vec<Replacement>, IssuanceError> {
+    let key = issued.key.to_pem().map_err(|error| IssuanceError::Edit {
+        name: CURRENT.to_owned(),
+        path: current.to_path_buf(),
+        reason: error.to_string(),
+    })?;
+    let certificates =
+        certificates_to_pem(std::iter::once(&issued.certificate).chain(&issued.chain));
+    // The kubelet's names have the local time.
+    let moment = now.to_zoned(TimeZone::system());
+    let file = current.with_file_name(format!(
+        "kubelet-client-{}.pem",
+        moment.strftime("%Y-%m-%d-%H-%M-%S")
+    ));
+    let link = Replacement::link(CURRENT, current.to_path_buf(), &root.node_path(&file));
+    let contents = [certificates.as_str(), key.as_str()].concat();
+    Ok(vec![
+        Replacement {
+            name: CURRENT.to_owned(),
+            path: file,
+            contents: Zeroizing::new(contents.into_bytes()),
+            mode_if_new: SECRET,
+        },
+        link,
+    ])
+}
+
+fn reference(root: &Root, config: &Entry, current: &Path) -> Result<Replacement, IssuanceError> {
+    let contents = kubeconfig::read(&config.path)
+        .and_then(|text| {
+            Kubeconfig::refer_to(&text, &root.node_path(current)).map_err(|error| error.to_string())
+        })
+        .map_err(|reason| IssuanceError::Edit {
+            name: config.name.clone(),
+            path: config.path.clone(),
+            reason: format!(
+                "{reason}; make client-certificate and client-key of its user lead to {} by hand",
+                root.node_path(current).display()
+            ),
+        })?;
+    Ok(Replacement {
+        name: config.name.clone(),
+        path: config.path.clone(),
+        contents: Zeroizing::new(contents.as_bytes().to_vec()),
+        mode_if_new: SECRET,
+    })
+}

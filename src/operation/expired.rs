@@ -1,0 +1,121 @@
+//! Getting a node back whose certificates have expired: its kubelet first, without which no pod starts.
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use super::recover::finish_recovery;
+use super::renew::{Made, Options, PROOF_BOUND, RenewalReport, renew};
+use super::{Context, Event, OperationError};
+use crate::issuer::kubelet_client;
+use crate::node::Inventory;
+use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
+use crate::restart::{node_is_ready, reachability};
+use crate::transaction::{Lock, Trigger};
+
+/// What this command is called in journals and receipts.
+const COMMAND: &str = "recover --expired";
+
+const KUBELET_CONFIG: &str = "kubelet.conf";
+const KUBELET_CLIENT: &str = "kubelet-client-current.pem";
+
+/// Renews everything that has expired or is due, the kubelet's client certificate included, and gets kubelet and control
+/// plane to use it. `None` when nothing has expired. Never goes back to what had expired.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn recover_expired(
+    context: &Context,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<Option<RenewalReport>, OperationError> {
+    {
+        let lock = Lock::take(&context.store())?;
+        finish_recovery(context, &lock, stop, events).await?;
+    }
+    let now = Timestamp::now();
+    let inventory = context.observe();
+    let need = kubelet_need(&inventory, now);
+    let names = expired(&inventory, now);
+    if names.is_empty() && need == KubeletNeed::Nothing {
+        return Ok(None);
+    }
+    events(Event::Expired { names });
+    let stopped = need != KubeletNeed::Nothing
+        || (context.is_live() && is_stopped(&inventory, reachability(&inventory).await, now));
+    let options = Options {
+        trigger: Trigger::Command(COMMAND.to_owned()),
+        restart: true,
+        stopped,
+    };
+    renew(context, &Request::DueByHand, &options, stop, events)
+        .await
+        .map(Some)
+}
+
+/// What the kubelet needs to start; `None` when that is nothing, or nothing that can be made here.
+pub(super) fn make_for_kubelet(
+    context: &Context,
+    inventory: &Inventory,
+    now: Timestamp,
+    events: &mut (dyn FnMut(Event) + Send),
+    report: &mut RenewalReport,
+) -> Option<Made> {
+    let need = kubelet_need(inventory, now);
+    let renewal = &context.config.renewal;
+    match kubelet_client(&context.root, inventory, renewal, &need, now) {
+        Ok((_, files)) if files.is_empty() => None,
+        Ok((issued, files)) => Some(Made {
+            issued: issued.into_iter().collect(),
+            files,
+        }),
+        Err(error) => {
+            events(Event::IssueFailed {
+                certificate: KUBELET_CLIENT.to_owned(),
+                reason: error.to_string(),
+            });
+            report
+                .failed
+                .push((KUBELET_CLIENT.to_owned(), error.to_string()));
+            None
+        }
+    }
+}
+
+/// The names under which the API server and others can be asked: the kubelet's certificate shows by its kubeconfig.
+pub(super) fn provable_names(names: &[String], kubelet_changed: bool) -> Vec<String> {
+    let mut provable: Vec<String> = Vec::new();
+    let kubelet = kubelet_changed.then_some(KUBELET_CONFIG);
+    for name in names.iter().map(String::as_str).chain(kubelet) {
+        let name = match name {
+            KUBELET_CLIENT => KUBELET_CONFIG,
+            name => name,
+        };
+        if !provable.iter().any(|known| known == name) {
+            provable.push(name.to_owned());
+        }
+    }
+    provable
+}
+
+/// Waits until `kubectl get nodes` would show this node as Ready.
+pub(super) async fn expect_ready(
+    context: &Context,
+    events: &mut (dyn FnMut(Event) + Send),
+    report: &mut RenewalReport,
+) {
+    let inventory = context.observe();
+    let Some(admin) = inventory
+        .entry("admin.conf")
+        .filter(|admin| admin.present().is_some())
+    else {
+        return;
+    };
+    match node_is_ready(&inventory, &admin.path, PROOF_BOUND).await {
+        Ok(seen) => events(Event::NodeReady { seen }),
+        Err(seen) => {
+            let sentence = format!("the certificates are in use, but {seen}");
+            events(Event::Warning(sentence.clone()));
+            report.unproved.push(sentence);
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! A node whose certificates have expired, and what the kubelet needs to start again.
+//!
+//! The kubelet rotates its own client certificate, but only while the API server still accepts the one it has. Once that has
+//! expired it cannot even start, and then neither can any static pod.
+
+use jiff::Timestamp;
+
+use super::words::date;
+use crate::node::{
+    AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Signer,
+};
+use crate::pki::{AuthorityName, Certificate};
+
+/// Without one of these the control plane does not work.
+const CONTROL_PLANE: [&str; 4] = [
+    "apiserver",
+    "apiserver-etcd-client",
+    "etcd-server",
+    "etcd-peer",
+];
+
+const KUBELET_CONFIG: &str = "kubelet.conf";
+const KUBELET_CLIENT: &str = "kubelet-client-current.pem";
+
+/// Which of this node's own parts of Kubernetes answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reachability {
+    /// The kubelet, on its health port.
+    pub kubelet: bool,
+    /// This node's API server.
+    pub api_server: bool,
+}
+
+/// What the kubelet's client credentials need, so that it can start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KubeletNeed {
+    /// They are valid, or there is no kubelet.
+    Nothing,
+    /// kubelet.conf holds an old certificate itself, although the one that the kubelet has rotated is valid.
+    Reference,
+    /// A new certificate, like that of this entry.
+    Certificate {
+        /// The entry's name.
+        like: String,
+    },
+    /// More than can be done here: what, and what to do instead.
+    Impossible(String),
+}
+
+/// The certificates of kubeadm's and the kubelet's that have expired, by name.
+#[must_use]
+pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| {
+            entry.is_catalogued()
+                || matches!(
+                    entry.kind,
+                    EntryKind::KubeletConfig | EntryKind::KubeletClient
+                )
+        })
+        .filter(|entry| {
+            entry
+                .present()
+                .is_some_and(|present| now > present.leaf.not_after)
+        })
+        .map(|entry| entry.name.clone())
+        .collect()
+}
+
+/// Whether expired certificates have stopped this node, so that it does not come back in the everyday way: some that
+/// the control plane or the kubelet cannot do without have expired, and one of the two does not answer.
+#[must_use]
+pub fn is_stopped(inventory: &Inventory, reachability: Reachability, now: Timestamp) -> bool {
+    let concerned = expired(inventory, now)
+        .iter()
+        .any(|name| CONTROL_PLANE.contains(&name.as_str()))
+        || matches!(
+            kubelet_need(inventory, now),
+            KubeletNeed::Reference | KubeletNeed::Certificate { .. }
+        );
+    concerned && !(reachability.kubelet && reachability.api_server)
+}
+
+/// What the kubelet needs to start at `now`.
+#[must_use]
+pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
+    let Some(config) = inventory.entry(KUBELET_CONFIG) else {
+        return KubeletNeed::Nothing;
+    };
+    if is_usable(config, now) || matches!(config.state, CertificateState::Missing) {
+        return KubeletNeed::Nothing;
+    }
+    let client = inventory.entry(KUBELET_CLIENT);
+    let embedded = config.certificate_path == config.path;
+    if embedded && client.is_some_and(|client| is_usable(client, now)) {
+        return KubeletNeed::Reference;
+    }
+    let old = client
+        .filter(|_| embedded || client.is_some_and(|client| client.path == config.certificate_path))
+        .into_iter()
+        .chain([config])
+        .find_map(|entry| Some((entry, entry.present()?)));
+    let Some((like, present)) = old else {
+        return KubeletNeed::Impossible(without_old(config));
+    };
+    if present.signer != Signer::Expected {
+        return KubeletNeed::Impossible(format!(
+            "{}: the CA of this node did not sign it (its issuer is {}); renew it where that CA's key is",
+            like.path.display(),
+            present.leaf.issuer
+        ));
+    }
+    if !is_a_nodes(&present.leaf) {
+        return KubeletNeed::Impossible(format!(
+            "{}: {} is not the name of a node (CN system:node:…, O system:nodes); put the right kubelet.conf back from a backup",
+            like.path.display(),
+            present.leaf.subject
+        ));
+    }
+    match signing_obstacle(inventory, now) {
+        Some(obstacle) => KubeletNeed::Impossible(format!(
+            "{obstacle}. {}",
+            elsewhere(config, present.leaf.common_name.as_deref())
+        )),
+        None => KubeletNeed::Certificate {
+            like: like.name.clone(),
+        },
+    }
+}
+
+/// Whether the kubelet could start with it.
+fn is_usable(entry: &Entry, now: Timestamp) -> bool {
+    entry.present().is_some_and(|present| {
+        present.leaf.is_valid_at(now) && matches!(present.key, KeyState::Matching(_))
+    })
+}
+
+fn is_a_nodes(leaf: &Certificate) -> bool {
+    leaf.common_name
+        .as_deref()
+        .is_some_and(|name| name.starts_with("system:node:"))
+        && leaf.organizations.iter().any(|name| name == "system:nodes")
+}
+
+/// Why this node's CA cannot sign.
+fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
+    let authority = inventory.authority(AuthorityName::Kubernetes)?;
+    let AuthorityState::Present { certificates, key } = &authority.state else {
+        return Some(format!(
+            "{} is missing or cannot be read",
+            authority.certificate_path.display()
+        ));
+    };
+    match key {
+        KeyState::Matching(_) => {}
+        KeyState::Missing => {
+            return Some(format!(
+                "{} is not on this node",
+                authority.key_path.display()
+            ));
+        }
+        KeyState::Mismatched => {
+            return Some(format!(
+                "{} is not the key of {}",
+                authority.key_path.display(),
+                authority.certificate_path.display()
+            ));
+        }
+        KeyState::Unreadable(problem) => {
+            return Some(format!("{}: {}", problem.path.display(), problem.reason));
+        }
+    }
+    if certificates
+        .iter()
+        .any(|certificate| certificate.is_valid_at(now))
+    {
+        return None;
+    }
+    let end = certificates.first()?.not_after;
+    Some(format!(
+        "{} is not valid now (it ends on {}); renew the CA first, or check this machine's clock",
+        authority.certificate_path.display(),
+        date(end)
+    ))
+}
+
+/// What to do where the CA's key is.
+fn elsewhere(config: &Entry, name: Option<&str>) -> String {
+    format!(
+        "Where the CA's key is, run `kubeadm kubeconfig user --org system:nodes --client-name {}`, put what it prints into {} here, \
+         with this cluster's server, and run `systemctl restart kubelet`",
+        name.unwrap_or("system:node:NAME"),
+        config.path.display()
+    )
+}
+
+fn without_old(config: &Entry) -> String {
+    let what = match &config.state {
+        CertificateState::Unreadable(problem) => {
+            format!("{}: {}", problem.path.display(), problem.reason)
+        }
+        CertificateState::Missing | CertificateState::Present(_) => {
+            format!("{}: holds no certificate", config.path.display())
+        }
+    };
+    format!(
+        "{what}. Nobody knows what the kubelet's certificate should say. {}",
+        elsewhere(config, None)
+    )
+}

@@ -1,0 +1,185 @@
+//! Restarting pods whose manifests the kubelet cannot be told by: their containers are ended through the container
+//! runtime, and the kubelet makes new ones.
+//!
+//! That works while the kubelet has not heard of the API server since its own start. Until then it starts pods from
+//! manifests, but removes none, so taking manifests out means nothing.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::RestartError;
+use super::health::kubelet_answers;
+use super::ladder::{Presence, Rung};
+use super::member::Member;
+use super::parked::ParkedManifests;
+use super::progress::{Progress, RestartReport, Teller};
+use super::returning::{Way, grace};
+use super::runtime::ContainerRuntime;
+use super::sequence::{Restarter, of_wave};
+use super::wait::{Pace, Wait, stopped};
+use super::watch::PodWatch;
+use crate::plan::RestartGroup;
+use crate::transaction::Operation;
+
+/// While a node boots, its container runtime may come after this.
+const RUNTIME_BOUND: Duration = Duration::from_secs(30);
+
+/// What a component of a control plane that serves nobody is given to end.
+const SHORT_GRACE: Duration = Duration::from_secs(10);
+
+impl<'node> Restarter<'node> {
+    /// Gets a node whose certificates had expired to use its new ones: restarts the kubelet where it is down, or where
+    /// its own certificate is among the new ones, and then the groups, without touching a manifest. When `stop` becomes
+    /// true, [`RestartError::Stopped`] is the result.
+    ///
+    /// # Errors
+    /// [`RestartError`], naming the component, what was waited for and what was seen instead.
+    pub async fn restart_expired(
+        &self,
+        groups: &[RestartGroup],
+        kubelet_changed: bool,
+        operation: &mut Operation<'_>,
+        stop: &tokio::sync::watch::Receiver<bool>,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<Vec<RestartReport>, RestartError> {
+        let mut parked = ParkedManifests::new(operation, Vec::new());
+        tokio::select! {
+            biased;
+            () = stopped(stop) => Err(RestartError::Stopped),
+            outcome = self.run_expired(groups, kubelet_changed, &mut parked, progress) => outcome,
+        }
+    }
+
+    async fn run_expired(
+        &self,
+        groups: &[RestartGroup],
+        kubelet_changed: bool,
+        parked: &mut ParkedManifests<'_, '_>,
+        progress: Teller<'_>,
+    ) -> Result<Vec<RestartReport>, RestartError> {
+        let runtime = self.runtime_in_time().await;
+        let mut members = Vec::new();
+        for group in groups {
+            let mut pods = self.members(group)?;
+            watch(&mut pods, self, runtime.as_ref()).await;
+            members.push(pods);
+        }
+        let kubelet_restarted = kubelet_changed || !self.kubelet_answers_soon().await;
+        if kubelet_restarted {
+            self.restart_kubelet(progress).await?;
+        }
+        let mut reports = Vec::new();
+        for (group, mut pods) in groups.iter().zip(members) {
+            self.end_waves(group, &mut pods, SHORT_GRACE, parked, progress)
+                .await?;
+            reports.extend(pods.iter().filter_map(Member::report));
+        }
+        Ok(reports)
+    }
+
+    /// The same for one group whose manifests were taken out in vain and are back.
+    pub(super) async fn end_in_place(
+        &self,
+        group: &RestartGroup,
+        members: &mut [Member<'node>],
+        parked: &mut ParkedManifests<'_, '_>,
+        progress: Teller<'_>,
+    ) -> Result<(), RestartError> {
+        let runtime = self.runtime().await;
+        watch(members, self, runtime.as_ref()).await;
+        self.end_waves(group, members, Duration::MAX, parked, progress)
+            .await
+    }
+
+    async fn end_waves(
+        &self,
+        group: &RestartGroup,
+        members: &mut [Member<'node>],
+        longest_grace: Duration,
+        parked: &mut ParkedManifests<'_, '_>,
+        progress: Teller<'_>,
+    ) -> Result<(), RestartError> {
+        for wave in &group.back {
+            for member in of_wave(members, wave) {
+                let grace = grace(member).min(longest_grace);
+                end(member, grace, progress).await;
+            }
+            self.wait_until_healthy(members, wave, Way::Containers, parked, progress)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn runtime_in_time(&self) -> Option<ContainerRuntime> {
+        let wait = Wait::begin(RUNTIME_BOUND);
+        let mut pace = Pace::new();
+        while !wait.is_over() {
+            if let Ok(runtime) = ContainerRuntime::find(self.inventory, self.settings).await {
+                return Some(runtime);
+            }
+            pace.pause().await;
+        }
+        self.runtime().await
+    }
+
+    /// One that is just being started by systemd is not down.
+    async fn kubelet_answers_soon(&self) -> bool {
+        let wait = Wait::begin(super::sequence::KUBELET_BOUND);
+        let mut pace = Pace::new();
+        while kubelet_answers(self.inventory).await.is_err() {
+            if wait.is_over() {
+                return false;
+            }
+            pace.pause().await;
+        }
+        true
+    }
+}
+
+/// Looks at what is there before anything is done.
+async fn watch<'node>(
+    members: &mut [Member<'node>],
+    restarter: &Restarter<'node>,
+    runtime: Option<&ContainerRuntime>,
+) {
+    for member in members {
+        if member.watch.is_none() {
+            member.watch =
+                Some(PodWatch::begin(member.pod, restarter.inventory, runtime.cloned()).await);
+        }
+    }
+}
+
+/// Ends a pod's containers from before. One that was made since and has ended again is removed with all that is left of
+/// it, so that the kubelet does not wait before it makes the next: what it lacked may well be there by now.
+async fn end(member: &mut Member<'_>, grace: Duration, progress: Teller<'_>) {
+    let out_at = *member.out_at.get_or_insert_with(Instant::now);
+    let Some(watch) = &member.watch else {
+        return;
+    };
+    let component = member.component.clone();
+    let done = match watch.returned(out_at.elapsed()).await.presence {
+        Presence::Old => {
+            progress(Progress::Ending { component });
+            watch.end_old(grace).await
+        }
+        Presence::Ended => {
+            progress(Progress::Ending { component });
+            watch.remove(grace).await
+        }
+        Presence::Absent | Presence::New | Presence::Unknown => Ok(()),
+    };
+    let component = member.component.clone();
+    match done {
+        Ok(()) => {
+            let after = out_at.elapsed();
+            member.gone_after.get_or_insert(after);
+        }
+        Err(reason) => progress(Progress::RungFailed {
+            component,
+            rung: Rung::Containers,
+            reason,
+        }),
+    }
+}

@@ -1,0 +1,120 @@
+//! Symbolic links as files of an operation: all or none with the others, backed up, put back.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
+
+mod transaction_node;
+
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use kubecertd::issuer::Replacement;
+use kubecertd::transaction::Outcome;
+use transaction_node::Node;
+
+const LINK: &str = "/etc/kubernetes/pki/current.pem";
+const NEW: &str = "/etc/kubernetes/pki/2.pem";
+const OLD: &str = "/etc/kubernetes/pki/1.pem";
+
+/// A new file and the link to it.
+fn replacements(node: &Node) -> Vec<Replacement> {
+    vec![
+        node.replacement("client", NEW, "new", 0o600),
+        Replacement::link("client", node.path(LINK), Path::new(NEW)),
+    ]
+}
+
+/// A name, and what makes it.
+type Making = (&'static str, fn(&Path));
+
+/// What is there before: a link, a file, or nothing.
+fn before() -> [Making; 3] {
+    [
+        ("link", |path| symlink(OLD, path).unwrap()),
+        ("file", |path| std::fs::write(path, "a file").unwrap()),
+        ("nothing", |_| {}),
+    ]
+}
+
+#[derive(Debug, PartialEq)]
+enum Is {
+    Link(PathBuf),
+    File(String),
+    Nothing,
+}
+
+fn what_is(path: &Path) -> Is {
+    match (std::fs::read_link(path), std::fs::read_to_string(path)) {
+        (Ok(target), _) => Is::Link(target),
+        (_, Ok(text)) => Is::File(text),
+        _ => Is::Nothing,
+    }
+}
+
+#[test]
+fn the_link_itself_is_replaced_and_put_back() {
+    for (name, make) in before() {
+        let node = Node::new();
+        node.write(OLD, "old", 0o600);
+        make(&node.path(LINK));
+        let was = what_is(&node.path(LINK));
+        let lock = node.lock();
+        let mut operation = node.begin(&lock);
+        operation.install(replacements(&node)).unwrap();
+        assert_eq!(what_is(&node.path(LINK)), Is::Link(NEW.into()), "{name}");
+        assert_eq!(node.read(OLD), "old", "{name}: what it led to is untouched");
+        operation.roll_back("test").unwrap();
+        assert_eq!(what_is(&node.path(LINK)), was, "{name}");
+        assert_eq!(what_is(&node.path(NEW)), Is::Nothing, "{name}");
+        operation
+            .finish(Outcome::Failed("test".into()), 10, 1 << 20)
+            .unwrap();
+        assert_eq!(
+            node.names(&node.path("/etc/kubernetes/pki"))
+                .iter()
+                .filter(|name| name.starts_with('.'))
+                .count(),
+            0
+        );
+    }
+}
+
+#[test]
+fn a_cut_off_rollback_and_a_cut_off_installation_are_finished() {
+    for (name, make) in before() {
+        let node = Node::new();
+        make(&node.path(LINK));
+        let was = what_is(&node.path(LINK));
+        {
+            let lock = node.lock();
+            let mut operation = node.begin(&lock);
+            operation.install(replacements(&node)).unwrap();
+            // Dropped without its end, as by a crash: the journal says that all is in place.
+        }
+        assert_eq!(node.recover().len(), 1, "{name}");
+        assert_eq!(what_is(&node.path(LINK)), Is::Link(NEW.into()), "{name}");
+        let lock = node.lock();
+        let mut operation = node.begin(&lock);
+        // The next one fails half-way: its second file cannot be staged.
+        let mut bad = vec![Replacement::link("client", node.path(LINK), Path::new(OLD))];
+        bad.push(node.replacement("other", "/etc/kubernetes/none/x", "x", 0o600));
+        operation.install(bad).unwrap_err();
+        assert_eq!(what_is(&node.path(LINK)), Is::Link(NEW.into()), "{name}");
+        operation
+            .finish(Outcome::Failed("test".into()), 10, 1 << 20)
+            .unwrap();
+        assert_ne!(was, Is::Link(NEW.into()));
+    }
+}
+
+#[test]
+fn somebody_elses_link_is_left_alone() {
+    let node = Node::new();
+    symlink(OLD, node.path(LINK)).unwrap();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(replacements(&node)).unwrap();
+    std::fs::remove_file(node.path(LINK)).unwrap();
+    symlink("/elsewhere", node.path(LINK)).unwrap();
+    operation.roll_back("test").unwrap_err();
+    assert_eq!(what_is(&node.path(LINK)), Is::Link("/elsewhere".into()));
+}
