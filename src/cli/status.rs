@@ -100,18 +100,15 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
             .unwrap_or(0)
     };
     let widths = [width(0), width(1), width(2)];
+    // Not by a width in format!, which panics beyond 65535: the names come from a file.
+    let padded = |row: &[String; 4], column: usize| {
+        let gap = widths[column] + 3 - row[column].chars().count();
+        format!("{}{}", row[column], " ".repeat(gap))
+    };
     rows.iter()
         .map(|row| {
-            format!(
-                "{:<a$}   {:<b$}   {:<c$}   {}\n",
-                row[0],
-                row[1],
-                row[2],
-                row[3],
-                a = widths[0],
-                b = widths[1],
-                c = widths[2]
-            )
+            let [name, expires, renewal] = [0, 1, 2].map(|column| padded(row, column));
+            format!("{name}{expires}{renewal}{}\n", row[3])
         })
         .collect()
 }
