@@ -27,7 +27,8 @@ pub(super) fn columns<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Strin
             let cells: Vec<String> = row
                 .iter()
                 .zip(widths)
-                .map(|(cell, width)| format!("{cell:<width$}"))
+                // Not by a width in format!, which panics beyond 65535: names may come from a file.
+                .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
                 .collect();
             format!("{}\n", cells.join("   ").trim_end())
         })

@@ -196,7 +196,10 @@ fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
             let line: String = row
                 .iter()
                 .zip(widths)
-                .map(|(cell, width)| format!("{cell:<width$}   "))
+                // Not by a width in format!, which panics beyond 65535.
+                .map(|(cell, width)| {
+                    format!("{cell}{}", " ".repeat(width + 3 - cell.chars().count()))
+                })
                 .collect();
             format!("{}\n", line.trim_end())
         })

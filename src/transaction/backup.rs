@@ -392,14 +392,39 @@ fn read_index(directory: &Path) -> Result<Option<Index>, TransactionError> {
         let Some(file) = file else {
             return Ok(None);
         };
-        serde_json::from_reader(io::BufReader::new(file))
-            .map(Some)
-            .map_err(io::Error::from)
+        let index: Index = serde_json::from_reader(io::BufReader::new(file))?;
+        check_index(&index, directory)?;
+        Ok(Some(index))
     });
     match read {
         // A plain file among the generations.
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
         read => read.map_err(TransactionError::file(&path, "could not be read")),
+    }
+}
+
+/// An index that was edited, or copied with its directory, must not lead to anything outside it: generations are removed
+/// by their ids and files put back by their paths.
+fn check_index(index: &Index, directory: &Path) -> io::Result<()> {
+    let wrong = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
+    if directory.file_name() != Some(index.id.as_ref()) {
+        return Err(wrong(format!(
+            "it is the index of {:?} and not of this directory; rename the directory to that, or move it out of the backups",
+            index.id
+        )));
+    }
+    let leads_out = |path: &Path| {
+        let mut components = path.components();
+        components.next() != Some(Component::RootDir)
+            || !components.all(|part| matches!(part, Component::Normal(_)))
+            || path.file_name().is_none()
+    };
+    match index.files.iter().find(|file| leads_out(&file.path)) {
+        Some(file) => Err(wrong(format!(
+            "it names {:?}, which is no path of the node; move this backup away",
+            file.path
+        ))),
+        None => Ok(()),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The journal of one operation: one checksummed line per step, fsynced before the step it allows.
 
 use std::fs::File;
+use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -15,6 +16,9 @@ const CHECKSUM_DIGITS: usize = 16;
 /// Bytes set aside when a journal is made, so that a disk that fills up meanwhile does not keep an operation from
 /// ending well.
 const SET_ASIDE: u64 = 64 * 1024;
+
+/// The longest that is read: a thousand times what an operation writes, a part of what the unit may use of memory.
+const LIMIT: u64 = 32 << 20;
 
 /// A journal that can be continued.
 #[derive(Debug)]
@@ -126,11 +130,20 @@ impl Journal {
     }
 }
 
-/// Reads a journal.
+/// Reads a journal. Of one that is longer than any, the beginning, as damaged: what is out is in there.
 pub(super) fn read(path: &Path) -> Result<Reading, TransactionError> {
-    std::fs::read(path)
-        .map(|text| parse(&text))
-        .map_err(TransactionError::file(path, "could not be read"))
+    let mut text = Vec::new();
+    let opened = durable::open_regular(path)
+        .and_then(|file| file.ok_or_else(|| std::io::ErrorKind::NotFound.into()));
+    opened
+        .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut text))
+        .map_err(TransactionError::file(path, "could not be read"))?;
+    let mut reading = parse(&text);
+    if text.len() as u64 > LIMIT {
+        let too_long = format!("it is larger than {} MiB", LIMIT >> 20);
+        reading.damage.get_or_insert(too_long);
+    }
+    Ok(reading)
 }
 
 fn line(seq: u64, step: &Step) -> serde_json::Result<String> {
@@ -145,7 +158,7 @@ fn checksum(json: &[u8]) -> String {
 }
 
 /// Reads a journal's text. A last record that is torn counts as not written; anything else wrong is damage.
-fn parse(text: &[u8]) -> Reading {
+pub(super) fn parse(text: &[u8]) -> Reading {
     let mut reading = Reading::default();
     let mut position = 0;
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -161,7 +174,8 @@ fn parse(text: &[u8]) -> Reading {
                 }
                 format!("line {expected} is record {seq}")
             }
-            Err(Unreadable::Torn) if is_torn_end(&text[start..]) => {
+            // Asked once: it looks at all that follows.
+            Err(Unreadable::Torn) if reading.damage.is_none() && is_torn_end(&text[start..]) => {
                 reading.torn = true;
                 break;
             }
@@ -181,8 +195,11 @@ fn parse(text: &[u8]) -> Reading {
 fn is_torn_end(rest: &[u8]) -> bool {
     let is_one_line = rest.split_inclusive(|byte| *byte == b'\n').count() == 1;
     let record_follows = (1..rest.len()).any(|start| {
-        let behind_checksum = rest[start..].get(CHECKSUM_DIGITS..).unwrap_or_default();
-        behind_checksum.starts_with(b" {\"seq\":")
+        let (digits, behind) = rest[start..]
+            .split_at_checked(CHECKSUM_DIGITS)
+            .unwrap_or_default();
+        behind.starts_with(b" {\"seq\":")
+            && digits.iter().all(u8::is_ascii_hexdigit)
             && rest[start..]
                 .split_inclusive(|byte| *byte == b'\n')
                 .next()
@@ -258,6 +275,33 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), text(&steps()[..3]));
         journal.remove().unwrap();
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_journal_full_of_something_else_is_read_in_no_time() {
+        let begun = std::time::Instant::now();
+        for garbage in ["x\n", "{\"seq\":1}\n", "0123456789abcdef {", " {\"seq\":"] {
+            let whole = text(&steps());
+            let filled = [&whole[..], garbage.repeat(200_000).as_bytes()].concat();
+            assert_eq!(parse(&filled).steps, steps(), "{garbage:?}");
+        }
+        assert!(begun.elapsed().as_secs() < 10, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn of_a_journal_that_is_too_long_the_beginning_counts_as_damaged() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.jsonl");
+        std::fs::write(&path, text(&steps())).unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_len(100 << 30).unwrap();
+        let reading = read(&path).unwrap();
+        assert!(reading.damage.unwrap().contains("32 MiB"));
+        assert_eq!(reading.steps, steps());
+        file.set_len(0).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read(&path).is_err(), "a fifo would be waited for");
     }
 
     #[test]
