@@ -18,12 +18,16 @@ use kubecertd::pki::private_key_der;
 /// Bytes in a row of one of the forms below that cannot be there by chance.
 const WINDOW: usize = 16;
 
+/// The same for numbers, of which each letter says less.
+const NUMBERS: usize = 48;
+
 /// The secret parts of keys in every form in which they could be written down: as they are, in hexadecimal, in base64 at any
 /// offset (PEM, whatever the encoding around the key), in base64 of that (a kubeconfig), and as the numbers of a `Debug` of
 /// bytes.
 #[derive(Default, Clone)]
 pub struct Secrets {
     windows: HashSet<[u8; WINDOW]>,
+    numbers: HashSet<[u8; NUMBERS]>,
     pub count: usize,
 }
 
@@ -60,33 +64,44 @@ impl Secrets {
         self.add(hexadecimal.to_uppercase().as_bytes());
         let pairs: Vec<String> = secret.iter().map(|byte| format!("{byte:02x}")).collect();
         self.add(pairs.join(":").as_bytes());
-        let numbers: Vec<String> = secret.iter().map(u8::to_string).collect();
-        self.add(numbers.join(", ").as_bytes());
+        self.add_numbers(secret);
         for text in in_base64(secret) {
             self.add(text.as_bytes());
+            self.add_numbers(text.as_bytes());
             for text in in_base64(text.as_bytes()) {
                 self.add(text.as_bytes());
+                self.add_numbers(text.as_bytes());
             }
         }
     }
 
     pub fn extend(&mut self, others: &Self) {
         self.windows.extend(&others.windows);
+        self.numbers.extend(&others.numbers);
         self.count += others.count;
     }
 
     fn add(&mut self, form: &[u8]) {
-        self.windows.extend(
-            form.windows(WINDOW)
-                .map(|window| <[u8; WINDOW]>::try_from(window).unwrap()),
-        );
+        self.windows.extend(windows(form));
+    }
+
+    /// As `Debug` shows bytes.
+    fn add_numbers(&mut self, form: &[u8]) {
+        let numbers: Vec<String> = form.iter().map(u8::to_string).collect();
+        self.numbers.extend(windows(numbers.join(", ").as_bytes()));
     }
 
     /// Where a part of a key begins.
     pub fn find(&self, bytes: &[u8]) -> Option<usize> {
-        bytes
-            .windows(WINDOW)
-            .position(|window| self.windows.contains(window))
+        let letters = first_of(bytes, &self.windows);
+        letters.or_else(|| first_of(bytes, &self.numbers))
+    }
+
+    /// The same where `{:#?}` or a terminal may have broken lines.
+    fn find_across_lines(&self, bytes: &[u8]) -> bool {
+        let words = bytes.split(u8::is_ascii_whitespace);
+        let joined: Vec<&[u8]> = words.filter(|word| !word.is_empty()).collect();
+        self.find(&joined.join(&b' ')).is_some()
     }
 
     /// Fails where a key is, or what looks like the beginning of one.
@@ -98,6 +113,10 @@ impl Secrets {
                 String::from_utf8_lossy(near)
             );
         }
+        assert!(
+            !self.find_across_lines(bytes),
+            "a private key is in {what}, over several lines"
+        );
         let label = b"PRIVATE KEY-----";
         assert!(
             !bytes.windows(label.len()).any(|window| window == label),
@@ -119,6 +138,19 @@ impl Secrets {
         }
         files.len()
     }
+}
+
+/// Where the first of these begins.
+fn first_of<const LENGTH: usize>(bytes: &[u8], wanted: &HashSet<[u8; LENGTH]>) -> Option<usize> {
+    bytes
+        .windows(LENGTH)
+        .position(|window| wanted.contains(window))
+}
+
+/// Every so many bytes in a row.
+fn windows<const LENGTH: usize>(form: &[u8]) -> impl Iterator<Item = [u8; LENGTH]> {
+    form.windows(LENGTH)
+        .map(|window| window.try_into().unwrap())
 }
 
 /// What stands in a base64 text for these bytes, wherever they begin in what was encoded: the letters that depend on them
