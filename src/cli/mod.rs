@@ -17,6 +17,7 @@ use std::io;
 use std::process::ExitCode;
 
 use clap::Parser;
+use nix::sys::resource::{Resource, setrlimit};
 
 use arguments::{Arguments, Command};
 
@@ -100,9 +101,11 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Private keys pass through this process: nobody may read its memory, and no core dump may hold it.
+/// Private keys pass through this process: nobody may read its memory, and no core dump may hold it. The limit says the
+/// same where it can be seen, in /proc/PID/limits.
 fn keep_secrets_out_of_core_dumps() {
-    if let Err(error) = nix::sys::prctl::set_dumpable(false) {
+    let limit = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    if let Err(error) = nix::sys::prctl::set_dumpable(false).and(limit) {
         output::error(&format!("core dumps could not be switched off: {error}"));
     }
 }

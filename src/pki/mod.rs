@@ -21,6 +21,6 @@ pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{
     Certificate, CertificateError, SubjectAltName, certificates_from_pem, certificates_to_pem,
 };
-pub use private_key::{KeyAlgorithm, KeyError, PrivateKey};
+pub use private_key::{KeyAlgorithm, KeyError, PrivateKey, private_key_der};
 pub use reissue::{IssueError, NewLeaf, Validity, reissue};
 pub use verify::{SuccessorError, check_stand_in, check_successor};

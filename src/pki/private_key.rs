@@ -127,23 +127,7 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError`].
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let mut skipped = None;
-        for block in armour::blocks(text) {
-            match block.label.as_str() {
-                ENCRYPTED => return Err(KeyError::Encrypted),
-                PKCS1 | SEC1 | PKCS8 => {
-                    // OpenSSL's older form: Proc-Type: 4,ENCRYPTED
-                    if block.headers().windows(9).any(|word| word == b"ENCRYPTED") {
-                        return Err(KeyError::Encrypted);
-                    }
-                    return Self::from_der(&block.contents().map_err(KeyError::Unusable)?);
-                }
-                _ => {
-                    skipped.get_or_insert(block.label);
-                }
-            }
-        }
-        Err(KeyError::NoKey(skipped))
+        Self::from_der(&private_key_der(text)?)
     }
 
     fn from_der(der: &[u8]) -> Result<Self, KeyError> {
@@ -241,6 +225,30 @@ impl PrivateKey {
             None
         }
     }
+}
+
+/// The DER of the first private key of a PEM file, of any algorithm; wiped when dropped.
+///
+/// # Errors
+/// [`KeyError`] when there is none, or it is encrypted or damaged.
+pub fn private_key_der(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    let mut skipped = None;
+    for block in armour::blocks(text) {
+        match block.label.as_str() {
+            ENCRYPTED => return Err(KeyError::Encrypted),
+            PKCS1 | SEC1 | PKCS8 => {
+                // OpenSSL's older form: Proc-Type: 4,ENCRYPTED
+                if block.headers().windows(9).any(|word| word == b"ENCRYPTED") {
+                    return Err(KeyError::Encrypted);
+                }
+                return block.contents().map_err(KeyError::Unusable);
+            }
+            _ => {
+                skipped.get_or_insert(block.label);
+            }
+        }
+    }
+    Err(KeyError::NoKey(skipped))
 }
 
 const PKCS1: &str = "RSA PRIVATE KEY";

@@ -133,8 +133,7 @@ async fn try_connect(inventory: &Inventory, entry: &Entry, server: &str) -> Resu
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
         .with_root_certificates(trust(inventory, server.authority)?)
-        .with_client_auth_cert(mine.chain, mine.key)
-        .map_err(|error| error.to_string())?;
+        .with_client_cert_resolver(mine.resolver());
     let config = server_config(inventory, server, entry.authority)?;
     exchange(config, client, name).await
 }
@@ -161,9 +160,7 @@ fn server_config(
             builder.with_client_cert_verifier(verifier)
         }
     };
-    builder
-        .with_single_cert(identity.chain, identity.key)
-        .map_err(|error| error.to_string())
+    Ok(builder.with_cert_resolver(identity.resolver()))
 }
 
 fn trust(inventory: &Inventory, authority: Option<AuthorityName>) -> Result<RootCertStore, String> {

@@ -1,27 +1,15 @@
 //! A certificate of the inventory with its key, as TLS wants it.
 
-use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
 use crate::node::{Credential, Entry, Kubeconfig, Present, read_bounded};
-
-/// Chain and key.
-pub(super) struct Identity {
-    pub(super) chain: Vec<CertificateDer<'static>>,
-    pub(super) key: PrivateKeyDer<'static>,
-}
+use crate::pki::certificates_to_pem;
+use crate::restart::Identity;
 
 /// Reads what an entry holds.
 pub(super) fn identity(entry: &Entry, present: &Present) -> Result<Identity, String> {
-    let chain = std::iter::once(&present.leaf)
-        .chain(&present.chain)
-        .map(|certificate| CertificateDer::from(certificate.der().to_vec()))
-        .collect();
-    let pem = key_pem(entry)?;
-    let key = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|error| format!("the key cannot be read: {error}"))?;
-    Ok(Identity { chain, key })
+    let certificates = certificates_to_pem(std::iter::once(&present.leaf).chain(&present.chain));
+    Identity::from_pem(certificates.as_bytes(), &key_pem(entry)?).map_err(|error| error.to_string())
 }
 
 fn key_pem(entry: &Entry) -> Result<Zeroizing<Vec<u8>>, String> {

@@ -22,11 +22,11 @@ use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::{
     ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
 };
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::endpoint::Address;
 use crate::node::read_bounded;
-use crate::pki::Certificate;
+use crate::pki::{Certificate, private_key_der};
 
 /// The bound of each step towards an answer: connecting, the handshake, a response.
 pub(super) const STEP_BOUND: Duration = Duration::from_secs(3);
@@ -98,18 +98,18 @@ impl Identity {
     /// [`IdentityError::Unusable`] when one of them is damaged or the key is another certificate's.
     pub fn from_pem(certificates: &[u8], key: &[u8]) -> Result<Self, IdentityError> {
         let chain = authorities_from_pem(certificates)
-            .map_err(|reason| IdentityError::Unusable(format!("client certificate: {reason}")))?;
-        let mut key = PrivateKeyDer::from_pem_slice(key)
-            .map_err(|error| IdentityError::Unusable(format!("client key: {error}")))?;
-        let signing = aws_lc_rs::sign::any_supported_type(&key);
-        // rustls keeps its own copy, inside a type that wipes itself.
-        key.zeroize();
+            .map_err(|reason| IdentityError::Unusable(format!("certificate: {reason}")))?;
+        let unusable =
+            |error: &dyn std::fmt::Display| IdentityError::Unusable(format!("key: {error}"));
+        // Read here and lent to rustls: its own reader leaves copies of the key behind.
+        let der = private_key_der(key).map_err(|error| unusable(&error))?;
+        let der = PrivateKeyDer::try_from(der.as_slice()).map_err(|error| unusable(&error))?;
         let signing =
-            signing.map_err(|error| IdentityError::Unusable(format!("client key: {error}")))?;
+            aws_lc_rs::sign::any_supported_type(&der).map_err(|error| unusable(&error))?;
         let certified = CertifiedKey::new(chain, signing);
-        certified.keys_match().map_err(|error| {
-            IdentityError::Unusable(format!("client certificate and key: {error}"))
-        })?;
+        certified
+            .keys_match()
+            .map_err(|error| IdentityError::Unusable(format!("certificate and key: {error}")))?;
         Ok(Self(Arc::new(certified)))
     }
 
@@ -132,6 +132,11 @@ impl Identity {
             }
             file @ IdentityError::File { .. } => file,
         })
+    }
+
+    /// For a client that shows it, or a server that serves it.
+    pub(crate) fn resolver(&self) -> Arc<SingleCertAndKey> {
+        Arc::new(SingleCertAndKey::from(Arc::clone(&self.0)))
     }
 
     /// SHA-256 of the certificate's DER as lower-case hexadecimal, as the API server reports it.
@@ -278,8 +283,7 @@ fn client_config(trust: Trust<'_>, identity: Option<&Identity>) -> Result<Client
         .with_custom_certificate_verifier(verifier);
     let mut config = match identity {
         None => builder.with_no_client_auth(),
-        Some(identity) => builder
-            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&identity.0)))),
+        Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
     };
     // A resumed session shows no certificate.
     config.resumption = Resumption::disabled();
