@@ -3,12 +3,15 @@
 
 mod plan_node;
 
+use kubecertd::config::Config;
 use kubecertd::node::{
     AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Present, Problem,
     Signer,
 };
 use kubecertd::pki::AuthorityName;
-use kubecertd::plan::{KubeletNeed, Reachability, expired, is_stopped, kubelet_need};
+use kubecertd::plan::{
+    Action, KubeletNeed, Reachability, Request, expired, is_stopped, kubelet_need, plan,
+};
 use plan_node::{
     DAY, YEAR, after, authority_certificate, node, now, present, present_mut, set_authority,
 };
@@ -214,4 +217,23 @@ fn a_node_is_stopped_when_something_essential_has_expired_and_somebody_does_not_
         AuthorityState::Missing,
     );
     assert!(!stopped(&helpless, DOWN), "nothing could be done about it");
+}
+
+#[test]
+fn by_hand_only_what_is_due_or_has_expired_is_renewed_and_watching_only_is_no_obstacle() {
+    let mut node = referring(-DAY);
+    present_mut(&mut node, "apiserver").leaf.not_after = after(-DAY);
+    present_mut(&mut node, "etcd-peer").leaf.not_after = after(DAY);
+    let mut config = Config::default();
+    config.renewal.enabled = false;
+    let renewed = |request: &Request| -> Vec<String> {
+        let plan = plan(&node, &config, request, now()).unwrap();
+        let items = plan.items.into_iter();
+        items
+            .filter(|item| matches!(item.action, Action::Renew(_)))
+            .map(|item| item.name)
+            .collect()
+    };
+    assert_eq!(renewed(&Request::DueByHand), ["apiserver", "etcd-peer"]);
+    assert!(renewed(&Request::Due).is_empty());
 }

@@ -271,6 +271,7 @@ async fn a_pod_that_does_not_go_is_ended_by_hand_with_its_manifest_in_place() {
     let before = node.manifest();
     let reports = node.restart(&node.group(&[POD]), false).await.unwrap();
     assert_eq!(reports.len(), 1);
+    assert_eq!(reports[0].rungs, [Rung::Containers]);
     assert_eq!(node.manifest(), before);
     assert_eq!(node.runtime.lock().unwrap().ended, ["stop proxy"]);
     let told = node.told.lock().unwrap();

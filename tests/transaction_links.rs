@@ -8,7 +8,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use kubecertd::issuer::Replacement;
-use kubecertd::transaction::Outcome;
+use kubecertd::transaction::{Outcome, Record, recover};
 use transaction_node::Node;
 
 const LINK: &str = "/etc/kubernetes/pki/current.pem";
@@ -117,4 +117,22 @@ fn somebody_elses_link_is_left_alone() {
     symlink("/elsewhere", node.path(LINK)).unwrap();
     operation.roll_back("test").unwrap_err();
     assert_eq!(what_is(&node.path(LINK)), Is::Link("/elsewhere".into()));
+}
+
+#[test]
+fn recovery_learns_that_expired_certificates_had_stopped_the_node() {
+    for stopped in [false, true] {
+        let node = Node::new();
+        let lock = node.lock();
+        {
+            let mut operation = node.begin(&lock);
+            if stopped {
+                operation.note(Record::Stopped).unwrap();
+            }
+            operation.install(replacements(&node)).unwrap();
+        }
+        let recovered = recover(&node.store, &lock).unwrap();
+        assert_eq!(recovered.len(), 1);
+        assert_eq!(recovered[0].stopped, stopped);
+    }
 }

@@ -88,6 +88,9 @@ impl<'node> Restarter<'node> {
     ) -> Result<(), RestartError> {
         let runtime = self.runtime().await;
         watch(members, self, runtime.as_ref()).await;
+        for member in &mut *members {
+            member.ended_in_place = true;
+        }
         self.end_waves(group, members, Duration::MAX, parked, progress)
             .await
     }

@@ -30,6 +30,8 @@ pub(super) struct Member<'a> {
     pub(super) healthy_after: Option<Duration>,
     /// What was tried beyond the usual.
     pub(super) rungs: Vec<Rung>,
+    /// Whether it did not go when its manifest was out, and was ended through the container runtime.
+    pub(super) ended_in_place: bool,
 }
 
 /// One pod on its way back.
@@ -117,7 +119,12 @@ impl Member<'_> {
             gone_seconds: self.gone_after?.as_secs_f64(),
             healthy_seconds: self.healthy_after?.as_secs_f64(),
             held_out: self.held_out,
-            rungs: self.rungs.clone(),
+            rungs: self
+                .ended_in_place
+                .then_some(Rung::Containers)
+                .into_iter()
+                .chain(self.rungs.iter().copied())
+                .collect(),
         })
     }
 }

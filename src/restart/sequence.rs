@@ -95,6 +95,7 @@ impl<'node> Restarter<'node> {
                 gone_after: None,
                 healthy_after: None,
                 rungs: Vec::new(),
+                ended_in_place: false,
             });
         }
         Ok(members)
