@@ -6,6 +6,7 @@ mod config;
 mod generate;
 mod output;
 mod plan;
+mod preflight;
 mod recover;
 mod rehearse;
 mod renew;
@@ -92,6 +93,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Renew(options) => renew::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
         Command::Plan { at, output } => plan::run(&context, at, output),
+        Command::Preflight { output } => preflight::run(&context, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
         Command::Recover { .. } => recover::run(&context),
         Command::Config { .. } | Command::Generate { .. } | Command::Status { .. } => {

@@ -6,6 +6,7 @@
 mod context;
 mod error;
 mod event;
+mod preflight;
 mod recover;
 mod renew;
 mod restart;
@@ -13,6 +14,7 @@ mod restart;
 pub use context::Context;
 pub use error::OperationError;
 pub use event::Event;
+pub use preflight::{preflight, preflight_for};
 pub use recover::{RecoveryReport, finish_recovery};
 pub use renew::{Options, RenewalReport, renew};
 pub use restart::{restart, unknown_component};

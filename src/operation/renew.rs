@@ -5,15 +5,17 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::preflight::{permit, preflight, take_lock};
 use super::recover::finish_recovery;
 use super::restart::Restarts;
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, Request};
+use crate::preflight::Asked;
 use crate::report::{History, Receipt, RenewedCertificate};
 use crate::restart::{Proof, RestartError, RestartReport, prove, stopped};
-use crate::transaction::{Lock, Operation, Outcome, Trigger};
+use crate::transaction::{Operation, Outcome, Trigger};
 
 /// How long the components have, all together, to show that they use the new certificates.
 const PROOF_BOUND: Duration = Duration::from_secs(90);
@@ -61,7 +63,7 @@ pub async fn renew(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<RenewalReport, OperationError> {
-    let lock = Lock::take(&context.store())?;
+    let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
     let begun = Instant::now();
     let started = Timestamp::now();
@@ -70,6 +72,22 @@ pub async fn renew(
     let mut report = RenewalReport {
         left: left_alone(&plan, request),
         ..RenewalReport::default()
+    };
+    let wants_restart = options.restart && context.is_live();
+    let found = preflight(
+        context,
+        &inventory,
+        &plan,
+        wants_restart,
+        asked(request, options),
+    );
+    let may_restart = permit(found, events)?;
+    let unwanted = if !options.restart {
+        Some("--no-restart")
+    } else if !may_restart {
+        Some("a pod has more than one manifest")
+    } else {
+        None
     };
     let made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
     let Some(Made { issued, files }) = made else {
@@ -82,7 +100,7 @@ pub async fn renew(
     events(Event::Begun {
         operation: id.clone(),
     });
-    let installed = Restarts::announce(context, &plan, options.restart, &mut operation)
+    let installed = Restarts::announce(context, &plan, unwanted.is_none(), &mut operation)
         .and_then(|()| operation.install(files));
     if let Err(error) = installed {
         let error = OperationError::Install(error);
@@ -107,7 +125,7 @@ pub async fn renew(
         after: begun.elapsed(),
     });
 
-    let mut restarts = Restarts::choose(context, &plan, options.restart, events).await;
+    let mut restarts = Restarts::choose(context, &plan, unwanted, events).await;
     report.not_restarted.clone_from(&restarts.left_out);
     let ended = restart_and_prove(
         context,
@@ -149,6 +167,17 @@ pub async fn renew(
     )?;
     finish(context, operation, outcome)?;
     result.map(|()| report)
+}
+
+/// Only the daemon can come back later by itself.
+fn asked(request: &Request, options: &Options) -> Asked {
+    match (&options.trigger, request) {
+        (Trigger::Schedule, _) => Asked::BySchedule,
+        (Trigger::Command(_), Request::All { force } | Request::Named { force, .. }) => {
+            Asked::ByHand { force: *force }
+        }
+        (Trigger::Command(_), Request::Due) => Asked::ByHand { force: false },
+    }
 }
 
 /// What somebody may wonder about: named explicitly, or due and not possible.

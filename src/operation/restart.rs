@@ -1,8 +1,12 @@
 //! Which pods are restarted, doing it, and doing it again after a roll-back.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
 use super::renew::finish;
 use super::{Context, Event, OperationError};
@@ -10,9 +14,10 @@ use crate::config::RestartMode;
 use crate::config::nearest;
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, restart_groups};
+use crate::preflight::{Asked, Intent};
 use crate::report::{History, Receipt};
 use crate::restart::{RestartError, RestartReport, Restarter, picked_up};
-use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError, Trigger};
+use crate::transaction::{Operation, Outcome, Record, TransactionError, Trigger};
 
 /// The restarts that an operation owes.
 #[derive(Debug)]
@@ -44,7 +49,7 @@ impl Restarts {
     pub(super) async fn choose(
         context: &Context,
         plan: &Plan,
-        wanted: bool,
+        unwanted: Option<&'static str>,
         events: &mut (dyn FnMut(Event) + Send),
     ) -> Self {
         let mut affected: Vec<String> = plan
@@ -54,8 +59,8 @@ impl Restarts {
             .collect();
         let reason = if !context.is_live() {
             Some("the pods of another root are not this machine's")
-        } else if !wanted {
-            Some("--no-restart")
+        } else if unwanted.is_some() {
+            unwanted
         } else if context.config.restart.mode == RestartMode::None {
             Some("restart.mode = \"none\"")
         } else {
@@ -99,6 +104,15 @@ impl Restarts {
             provable: !inventory.static_pods.is_empty(),
             begun: false,
         }
+    }
+
+    /// The manifests that go out and come back.
+    fn manifests(&self) -> BTreeSet<PathBuf> {
+        self.groups
+            .iter()
+            .flat_map(|group| &group.manifests)
+            .map(|(_, manifest)| manifest.clone())
+            .collect()
     }
 
     /// Restarts all groups, one after the other.
@@ -215,11 +229,21 @@ pub async fn restart(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Vec<RestartReport>, OperationError> {
-    let lock = Lock::take(&context.store())?;
+    let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
     let trigger = Trigger::Command("restart".to_owned());
     let started = Timestamp::now();
-    let mut restarts = Restarts::of(&context.observe(), components);
+    let inventory = context.observe();
+    let mut restarts = Restarts::of(&inventory, components);
+    let intent = Intent {
+        manifests: restarts.manifests(),
+        ..Intent::default()
+    };
+    let asked = Asked::ByHand { force: false };
+    permit(
+        preflight_for(context, &inventory, &intent, asked, started),
+        events,
+    )?;
     let mut operation = Operation::begin(&context.store(), &lock, trigger.clone())?;
     events(Event::Begun {
         operation: operation.id().to_owned(),

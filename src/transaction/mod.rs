@@ -19,7 +19,7 @@ mod step;
 mod store;
 mod write;
 
-pub use attributes::Attributes;
+pub use attributes::{Attributes, is_immutable};
 pub use backup::{BackedUpContents, BackedUpFile, Generation, generations};
 pub use error::TransactionError;
 pub use lock::Lock;
