@@ -61,7 +61,7 @@ fn a_sound_node_passes_every_check() {
     let output = node.run(&["preflight"]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let table = text(&output.stdout);
-    for check in ["space", "writable", "manifests"] {
+    for check in ["space", "writable", "manifests", "kubeadm", "other-renewer"] {
         assert!(
             table
                 .lines()
@@ -279,4 +279,167 @@ fn a_dry_run_says_what_would_be_refused() {
         told.contains("It would be refused") && told.contains(&marked.0.display().to_string()),
         "{told}"
     );
+}
+
+fn put(node: &Node, path: &str, contents: &str) {
+    let path = node.path(path);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, contents).unwrap();
+}
+
+fn enable(node: &Node, unit: &str) {
+    let wants = node.path("/etc/systemd/system/timers.target.wants");
+    std::fs::create_dir_all(&wants).unwrap();
+    std::os::unix::fs::symlink(format!("/etc/systemd/system/{unit}"), wants.join(unit)).unwrap();
+}
+
+/// What kubespray installs: timer, service and script.
+fn kubespray(node: &Node) {
+    let units = "/etc/systemd/system/k8s-certs-renew";
+    put(
+        node,
+        &format!("{units}.service"),
+        "[Unit]\nDescription=Renew K8S control plane certificates\n[Service]\nType=oneshot\n\
+         ExecStart=/usr/local/bin/k8s-certs-renew.sh\n",
+    );
+    put(
+        node,
+        &format!("{units}.timer"),
+        "[Timer]\nOnCalendar=Mon *-*-1,2,3,4,5,6,7 03:00\nUnit=k8s-certs-renew.service\n[Install]\n\
+         WantedBy=multi-user.target\n",
+    );
+    put(
+        node,
+        "/usr/local/bin/k8s-certs-renew.sh",
+        "#!/bin/bash\necho \"## Renewing ##\"\n/usr/local/bin/kubeadm certs renew all\n",
+    );
+}
+
+#[test]
+fn an_enabled_timer_is_named_with_the_command_that_disables_it() {
+    let node = Node::fresh();
+    kubespray(&node);
+    assert_eq!(node.run(&["preflight"]).status.code(), Some(0));
+    enable(&node, "k8s-certs-renew.timer");
+    let output = node.run(&["preflight"]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = said(&output);
+    for part in [
+        "k8s-certs-renew.timer (/usr/local/bin/k8s-certs-renew.sh)",
+        "`systemctl disable --now k8s-certs-renew.timer`",
+        "other-renewer = \"ignore\"",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    // By hand it is only said.
+    let renewed = node.run(&["renew", "admin.conf"]);
+    assert!(renewed.status.success(), "{}", said(&renewed));
+    assert!(said(&renewed).contains("k8s-certs-renew.timer"));
+    // Masked, it starts nothing.
+    let service = node.path("/etc/systemd/system/k8s-certs-renew.service");
+    std::fs::remove_file(&service).unwrap();
+    std::os::unix::fs::symlink("/dev/null", &service).unwrap();
+    let masked = node.run(&["preflight"]);
+    assert_eq!(masked.status.code(), Some(0), "{}", said(&masked));
+}
+
+#[test]
+fn the_configuration_can_ignore_another_renewer() {
+    let node = Node::fresh();
+    kubespray(&node);
+    enable(&node, "k8s-certs-renew.timer");
+    node.configure("[renewal]\nother-renewer = \"ignore\"\n");
+    assert_eq!(node.run(&["preflight"]).status.code(), Some(0));
+}
+
+#[test]
+fn cron_jobs_are_found_by_file_and_line() {
+    for (path, contents, place) in [
+        (
+            "/etc/crontab",
+            "SHELL=/bin/sh\n# kubeadm certs renew all\n0 3 1 * * root kubeadm certs renew all\n",
+            "remove the line /etc/crontab:3",
+        ),
+        (
+            "/etc/cron.d/kubernetes",
+            "@monthly root /opt/renew.sh\n",
+            "remove the line /etc/cron.d/kubernetes:1",
+        ),
+        (
+            "/var/spool/cron/crontabs/root",
+            "0 3 1 * * kubeadm alpha certs renew all && reboot\n",
+            "remove the line /var/spool/cron/crontabs/root:1",
+        ),
+        (
+            "/etc/cron.weekly/renew",
+            "#!/bin/sh\nexec /opt/renew.sh\n",
+            "`chmod -x /etc/cron.weekly/renew`",
+        ),
+        (
+            "/etc/cron.d/old.bak",
+            "@monthly root kubeadm certs renew all\n",
+            "",
+        ),
+        (
+            "/etc/cron.d/other",
+            "@monthly root kubeadm certs check-expiration\n",
+            "",
+        ),
+    ] {
+        let node = Node::fresh();
+        put(
+            &node,
+            "/opt/renew.sh",
+            "#!/bin/bash\nkubeadmCerts='/usr/local/bin/kubeadm certs'\n${kubeadmCerts} renew all\n",
+        );
+        put(&node, path, contents);
+        if path.contains("weekly") {
+            // Without the executable bit cron leaves it alone.
+            assert_eq!(node.run(&["preflight"]).status.code(), Some(0));
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+            std::fs::set_permissions(node.path(path), mode).unwrap();
+        }
+        let output = node.run(&["preflight"]);
+        let told = said(&output);
+        if place.is_empty() {
+            assert_eq!(output.status.code(), Some(0), "{path}: {told}");
+        } else {
+            assert_eq!(output.status.code(), Some(1), "{path}: {told}");
+            assert!(told.contains(place), "{path}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_kubeadm_that_works_on_these_files_is_waited_for() {
+    if !can_mount() {
+        return;
+    }
+    let node = Node::fresh();
+    let before = kubernetes(&node);
+    // A program of that name, which sees the node's directory as its /etc/kubernetes; and one that sees another.
+    let output = in_namespace(
+        &node,
+        "mkdir -p /etc/kubernetes; cp $(command -v bash) $ROOT/kubeadm\n\
+         mkdir $ROOT/other; mount --bind $ROOT/other /etc/kubernetes\n\
+         unshare --mount sh -c \"exec $ROOT/kubeadm -c 'while :; do sleep 1; done' join elsewhere\" & elsewhere=$!; sleep 0.5\n\
+         code=0; kubecertd preflight || code=$?; echo elsewhere=$code; kill $elsewhere\n\
+         mount --bind $ROOT/etc/kubernetes /etc/kubernetes\n\
+         $ROOT/kubeadm -c 'while :; do sleep 1; done' join 10.0.0.1:6443 --token=secret & here=$!; sleep 0.5\n\
+         code=0; kubecertd preflight || code=$?; echo here=$code\n\
+         code=0; kubecertd renew all || code=$?; echo renew=$code\n\
+         kill $here; echo pid=$here\n",
+    );
+    let told = said(&output);
+    let pid = told
+        .lines()
+        .find_map(|line| line.strip_prefix("pid="))
+        .unwrap();
+    for line in ["elsewhere=0", "here=1", "renew=1"] {
+        assert!(told.contains(line), "{told}");
+    }
+    let expected = format!("`kubeadm join` is at work (process {pid}, since ");
+    assert_eq!(told.matches(&expected).count(), 2, "{told}");
+    assert!(!told.contains("secret"), "{told}");
+    assert_eq!(kubernetes(&node), before);
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{Context, Event, OperationError};
+use crate::config::OtherRenewer;
 use crate::node::Inventory;
 use crate::plan::Plan;
 use crate::preflight::{Asked, Check, Finding, Intent, blocking, judge, read, read_places};
@@ -36,7 +37,10 @@ pub fn preflight_for(
     asked: Asked,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let readings = read(&context.store(), inventory, intent);
+    let mut readings = read(&context.store(), inventory, intent);
+    if context.config.renewal.other_renewer == OtherRenewer::Ignore {
+        readings.renewers.clear();
+    }
     judge(&readings, intent, asked, now)
 }
 

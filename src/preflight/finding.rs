@@ -12,11 +12,21 @@ pub enum Check {
     Writable,
     /// One manifest for each pod that is restarted.
     Manifests,
+    /// Another kubeadm that changes the same files.
+    Kubeadm,
+    /// Somebody else who renews here regularly.
+    OtherRenewer,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Space, Self::Writable, Self::Manifests];
+    pub const ALL: [Self; 5] = [
+        Self::Space,
+        Self::Writable,
+        Self::Manifests,
+        Self::Kubeadm,
+        Self::OtherRenewer,
+    ];
 
     /// Its name in a table.
     #[must_use]
@@ -25,6 +35,8 @@ impl Check {
             Self::Space => "space",
             Self::Writable => "writable",
             Self::Manifests => "manifests",
+            Self::Kubeadm => "kubeadm",
+            Self::OtherRenewer => "other-renewer",
         }
     }
 
@@ -35,6 +47,8 @@ impl Check {
             Self::Space => "room for twice what would be written",
             Self::Writable => "nothing is read-only or immutable",
             Self::Manifests => "one manifest for each pod",
+            Self::Kubeadm => "no kubeadm is at work",
+            Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",
         }
     }
 }

@@ -1,12 +1,18 @@
 //! What follows from what was read. Pure.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{Asked, Check, Doubled, FileSystem, Finding, Hindered, Hindrance};
-use super::{Intent, Readings, Severity, Unread};
+use super::{Intent, Kubeadm, Readings, Renewer, Severity, Unread};
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
 const TIMES: u64 = 2;
+
+/// A kubeadm that runs for so long may hang.
+const HANGING: SignedDuration = SignedDuration::from_hours(1);
+
+/// kubeadm's scratch directory counts as left alone after this: kubeadm waits five minutes for each component.
+const SCRATCH_QUIET: SignedDuration = SignedDuration::from_mins(10);
 
 /// What is to be said about these readings at `now`, in the order of the checks.
 #[must_use]
@@ -21,6 +27,8 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .iter()
             .filter_map(|doubled| case.doubled(doubled)),
     );
+    findings.extend(case.kubeadm(readings));
+    findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
     findings.extend(readings.unread.iter().map(unread));
     findings.sort_by_key(|finding| finding.check);
     findings
@@ -57,6 +65,60 @@ impl Case<'_> {
         }
     }
 
+    /// Nobody waits for ever for a kubeadm that hangs: near the end it is only mentioned. One that gets on is waited for.
+    fn kubeadm(&self, readings: &Readings) -> Vec<Finding> {
+        if self.intent.is_empty() {
+            return Vec::new();
+        }
+        if !readings.kubeadm.is_empty() {
+            let severity = match self.asked {
+                Asked::BySchedule => Severity::Wait,
+                Asked::ByHand { .. } => Severity::Refuse,
+            };
+            return readings
+                .kubeadm
+                .iter()
+                .map(|one| {
+                    if one.since.is_none_or(|since| since + HANGING <= self.now) {
+                        self.doubt(Check::Kubeadm, severity, running(one))
+                    } else {
+                        Finding::new(Check::Kubeadm, severity, running(one))
+                    }
+                })
+                .collect();
+        }
+        let Some(changed) = readings.scratch_changed else {
+            return Vec::new();
+        };
+        let quiet = changed + SCRATCH_QUIET;
+        if changed > self.now || quiet <= self.now {
+            return Vec::new();
+        }
+        let sentence = format!(
+            "kubeadm's scratch directory tmp changed at {}: an upgrade may be going on where its process is not seen;              it counts as over {}",
+            changed.strftime("%H:%M:%S UTC"),
+            quiet.strftime("at %H:%M:%S UTC"),
+        );
+        vec![Finding::new(Check::Kubeadm, self.wait_or_warn(), sentence)]
+    }
+
+    fn renewer(&self, one: &Renewer) -> Finding {
+        let Renewer { who, take_over } = one;
+        let sentence = format!(
+            "{who} calls kubeadm certs renew: while it does, the daemon renews only what is near its end; take over: {take_over}, \
+             or set renewal.other-renewer = \"ignore\""
+        );
+        self.doubt(Check::OtherRenewer, self.wait_or_warn(), sentence)
+    }
+
+    /// The daemon can come back later; whoever asks by hand is told.
+    fn wait_or_warn(&self) -> Severity {
+        match self.asked {
+            Asked::BySchedule => Severity::Wait,
+            Asked::ByHand { .. } => Severity::Warn,
+        }
+    }
+
     fn doubled(&self, doubled: &Doubled) -> Option<Finding> {
         if !doubled
             .manifests
@@ -88,6 +150,17 @@ impl Case<'_> {
         finding.forbids_restart = true;
         Some(finding)
     }
+}
+
+fn running(one: &Kubeadm) -> String {
+    format!(
+        "`{}` is at work (process {}{}) and changes the same files; wait until it is done, or end it if it hangs",
+        one.command,
+        one.pid,
+        one.since
+            .map(|since| since.strftime(", since %b %d %H:%M:%S UTC").to_string())
+            .unwrap_or_default()
+    )
 }
 
 fn space(one: &FileSystem) -> Option<Finding> {

@@ -8,15 +8,19 @@
 mod finding;
 mod intent;
 mod judge;
+mod kubeadm;
 mod places;
 mod readings;
+mod renewers;
 mod space;
 mod view;
 
 pub use finding::{Check, Finding, Severity, blocking};
 pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;
+pub use kubeadm::{Kubeadm, running_kubeadm, scratch_changed};
 pub use places::{Hindered, Hindrance};
 pub use readings::{Doubled, Readings, Unread, read, read_places};
+pub use renewers::{Renewer, renewers};
 pub use space::FileSystem;
 pub use view::PreflightView;

@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use super::places::{self, Hindered};
 use super::space::{FileSystem, Written};
-use super::{Check, Intent};
+use super::{Check, Intent, Kubeadm, Renewer, renewers, running_kubeadm, scratch_changed};
 use crate::node::Inventory;
+use crate::root::Root;
 use crate::transaction::Store;
 
 /// Journal, history and status of one operation, generously.
@@ -24,6 +27,12 @@ pub struct Readings {
     pub hindered: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
+    /// Every kubeadm at work.
+    pub kubeadm: Vec<Kubeadm>,
+    /// When kubeadm's scratch directory last changed.
+    pub scratch_changed: Option<Timestamp>,
+    /// Others that renew here.
+    pub renewers: Vec<Renewer>,
     /// What could not be found out.
     pub unread: Vec<Unread>,
 }
@@ -51,9 +60,38 @@ pub struct Unread {
 /// Looks at the node. Changes nothing.
 #[must_use]
 pub fn read(store: &Store, inventory: &Inventory, intent: &Intent) -> Readings {
-    Readings {
+    let mut readings = Readings {
         doubled: doubled(inventory),
         ..read_places(store, intent)
+    };
+    readings.look_for_others(store.root(), &inventory.directories.kubernetes);
+    readings
+}
+
+impl Readings {
+    fn look_for_others(&mut self, root: &Root, kubernetes: &Path) {
+        let processes = Path::new("/proc");
+        match running_kubeadm(processes, kubernetes) {
+            Ok(running) => self.kubeadm = running,
+            Err(error) => self.note(Check::Kubeadm, processes, &error),
+        }
+        match scratch_changed(kubernetes) {
+            Ok(changed) => self.scratch_changed = changed,
+            Err(error) => self.note(Check::Kubeadm, &kubernetes.join("tmp"), &error),
+        }
+        let (found, unread) = renewers(root);
+        self.renewers = found;
+        for (path, error) in unread {
+            self.note(Check::OtherRenewer, &path, &error);
+        }
+    }
+
+    fn note(&mut self, check: Check, path: &Path, error: &io::Error) {
+        self.unread.push(Unread {
+            check,
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        });
     }
 }
 

@@ -120,3 +120,84 @@ fn the_last_day_is_near_however_short_the_life() {
     assert!(!deadline(days(5), SignedDuration::from_secs(1)).is_near(now()));
     assert!(deadline(-days(5), -days(6)).is_near(now()));
 }
+
+fn with_kubeadm(since: Option<Timestamp>) -> Readings {
+    Readings {
+        kubeadm: vec![Kubeadm {
+            pid: 77,
+            command: "kubeadm upgrade apply".into(),
+            since,
+        }],
+        ..Readings::default()
+    }
+}
+
+#[test]
+fn a_kubeadm_at_work_is_waited_for_unless_it_hangs_and_the_end_is_near() {
+    let recent = with_kubeadm(Some(now() - SignedDuration::from_mins(5)));
+    let by_daemon = one(&recent, &ending_in(days(20)), Asked::BySchedule);
+    assert_eq!(by_daemon.severity, Severity::Wait);
+    assert_eq!(
+        by_daemon.sentence,
+        "`kubeadm upgrade apply` is at work (process 77, since May 31 23:55:00 UTC) and changes the same files; wait until \
+         it is done, or end it if it hangs"
+    );
+    let by_hand = Asked::ByHand { force: true };
+    assert_eq!(
+        one(&recent, &ending_in(days(20)), by_hand).severity,
+        Severity::Refuse
+    );
+    assert!(one(&recent, &ending_in(days(2)), Asked::BySchedule).blocks());
+    for hanging in [None, Some(now() - SignedDuration::from_hours(2))] {
+        let hanging = with_kubeadm(hanging);
+        assert!(one(&hanging, &ending_in(days(20)), Asked::BySchedule).blocks());
+        assert!(!one(&hanging, &ending_in(days(2)), Asked::BySchedule).blocks());
+    }
+    assert!(judge(&recent, &Intent::default(), Asked::BySchedule, now()).is_empty());
+}
+
+#[test]
+fn a_scratch_directory_that_changed_a_moment_ago_is_waited_for() {
+    let changed = |ago| Readings {
+        scratch_changed: Some(now() - SignedDuration::from_mins(ago)),
+        ..Readings::default()
+    };
+    let intent = ending_in(days(20));
+    let finding = one(&changed(9), &intent, Asked::BySchedule);
+    assert_eq!(finding.severity, Severity::Wait);
+    assert!(
+        finding.sentence.ends_with("over at 00:01:00 UTC"),
+        "{finding}"
+    );
+    assert!(!one(&changed(9), &intent, Asked::ByHand { force: false }).blocks());
+    // Long ago, or a time that has not come: no hint of anything.
+    for ago in [10, -1] {
+        assert!(judge(&changed(ago), &intent, Asked::BySchedule, now()).is_empty());
+    }
+}
+
+#[test]
+fn another_renewer_holds_the_daemon_back_until_the_end_is_near() {
+    let readings = Readings {
+        renewers: vec![Renewer {
+            who: "k8s-certs-renew.timer".into(),
+            take_over: "`systemctl disable --now k8s-certs-renew.timer`".into(),
+        }],
+        ..Readings::default()
+    };
+    let severity = |left, asked| one(&readings, &ending_in(left), asked).severity;
+    assert_eq!(severity(days(20), Asked::BySchedule), Severity::Wait);
+    assert_eq!(severity(days(9), Asked::BySchedule), Severity::Warn);
+    assert_eq!(severity(-days(3), Asked::BySchedule), Severity::Warn);
+    assert_eq!(
+        severity(days(20), Asked::ByHand { force: false }),
+        Severity::Warn
+    );
+    // Also said while nothing is due, so that there is time to take over.
+    let finding = one(&readings, &Intent::default(), Asked::BySchedule);
+    assert!(
+        finding
+            .sentence
+            .contains("`systemctl disable --now k8s-certs-renew.timer`")
+    );
+}
