@@ -4,7 +4,7 @@
 //! One value goes down one line, and a module knows only those to its left:
 //!
 //! ```text
-//! root  pki  config  node ─► plan ─► issuer ─► transaction ─► restart ─► report ─► operation ─► daemon, rehearsal, cli
+//! root  pki  config  node ─► plan ─► issuer ─► transaction ─► preflight ─► restart ─► report ─► operation ─► daemon, rehearsal, cli
 //! ```
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
@@ -18,6 +18,7 @@ pub mod node;
 pub mod operation;
 pub mod pki;
 pub mod plan;
+pub mod preflight;
 pub mod rehearsal;
 pub mod report;
 pub mod restart;

@@ -50,6 +50,12 @@ pub(super) enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Show what would keep a renewal from being done now, and what to do about it
+    Preflight {
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
     /// Show what the running daemon is doing and does next
     Status {
         /// Output format

@@ -7,6 +7,7 @@ mod generate;
 mod history;
 mod output;
 mod plan;
+mod preflight;
 mod recover;
 mod rehearse;
 mod renew;
@@ -100,6 +101,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rollback(options) => rollback::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
         Command::Plan { at, output } => plan::run(&context, at, output),
+        Command::Preflight { output } => preflight::run(&context, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
         Command::Recover { expired: true, .. } => recover::expired(&context),
         Command::Recover { .. } => recover::run(&context),

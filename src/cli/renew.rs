@@ -8,8 +8,9 @@ use super::arguments::Renew;
 use super::output::{Narrator, error, print};
 use super::runtime;
 use crate::daemon::stop_on_signal;
-use crate::operation::{Context, Options, RenewalReport, renew};
+use crate::operation::{Context, Options, RenewalReport, preflight, renew};
 use crate::plan::{PlanView, Request};
+use crate::preflight::Asked;
 use crate::transaction::Trigger;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
@@ -18,6 +19,20 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let inventory = context.observe();
         let plan = context.plan(&inventory, &request, Timestamp::now())?;
         print(&PlanView::from(&plan).to_table())?;
+        let restart = !options.no_restart && context.is_live();
+        let asked = Asked::ByHand {
+            force: options.force,
+        };
+        for finding in preflight(context, &inventory, &plan, restart, asked) {
+            print(&format!(
+                "\n{}: {finding}\n",
+                if finding.blocks() {
+                    "It would be refused"
+                } else {
+                    "Note"
+                }
+            ))?;
+        }
         print("\nNothing was changed, because of --dry-run.\n")?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::quantity::{show_duration, show_size};
-use super::value::{ALGORITHMS, FORMATS, MODES, WAITS, name_of};
+use super::value::{ALGORITHMS, FORMATS, MODES, OTHER_RENEWERS, WAITS, name_of};
 use super::value::{
     Bounds, Wrong, boolean, choice, duration, filter, integer, key_algorithm, names, optional_path,
     path, size, socket,
@@ -38,7 +38,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// All keys, in the order in which they are shown.
-pub(super) static KEYS: [Key; 20] = [
+pub(super) static KEYS: [Key; 21] = [
     Key {
         section: "paths",
         name: "kubernetes",
@@ -128,6 +128,14 @@ pub(super) static KEYS: [Key; 20] = [
         name: "skip",
         set: |config, value| names(value).map(|v| config.renewal.skip = v),
         show: |config| toml::Value::Array(config.renewal.skip.iter().map(text).collect()),
+    },
+    Key {
+        section: "renewal",
+        name: "other-renewer",
+        set: |config, value| {
+            choice(value, &OTHER_RENEWERS).map(|v| config.renewal.other_renewer = v)
+        },
+        show: |config| text(name_of(&OTHER_RENEWERS, config.renewal.other_renewer)),
     },
     Key {
         section: "restart",

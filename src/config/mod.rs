@@ -16,6 +16,6 @@ pub use error::ConfigError;
 pub use load::{Loaded, Origin, load, parse};
 pub(crate) use nearest::nearest;
 pub use types::{
-    Backup, Config, KeyPolicy, Locations, Log, LogFormat, Renewal, Restart, RestartMode,
-    RestartWait,
+    Backup, Config, KeyPolicy, Locations, Log, LogFormat, OtherRenewer, Renewal, Restart,
+    RestartMode, RestartWait,
 };

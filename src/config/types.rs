@@ -62,6 +62,8 @@ pub struct Renewal {
     pub reuse_key: bool,
     /// `skip`: certificates by name that are never renewed.
     pub skip: BTreeSet<String>,
+    /// `other-renewer`: what another renewer on the node means to the daemon.
+    pub other_renewer: OtherRenewer,
     /// `enabled`: false makes the daemon watch and report only.
     pub enabled: bool,
 }
@@ -74,9 +76,19 @@ impl Default for Renewal {
             key_algorithm: KeyPolicy::Keep,
             reuse_key: false,
             skip: BTreeSet::new(),
+            other_renewer: OtherRenewer::Wait,
             enabled: true,
         }
     }
+}
+
+/// `renewal.other-renewer`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherRenewer {
+    /// The daemon leaves the renewal to it until the end is near.
+    Wait,
+    /// It is not looked for.
+    Ignore,
 }
 
 /// What new keys are made of.

@@ -11,7 +11,7 @@ use toml::de::DeValue;
 
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
-use super::{KeyPolicy, LogFormat, RestartMode, RestartWait};
+use super::{KeyPolicy, LogFormat, OtherRenewer, RestartMode, RestartWait};
 use crate::pki::{Catalogued, KeyAlgorithm};
 
 type Written<'text> = Spanned<DeValue<'text>>;
@@ -30,6 +30,12 @@ pub(super) struct Bounds {
     pub(super) least: u64,
     pub(super) most: u64,
 }
+
+/// `renewal.other-renewer`
+pub(super) const OTHER_RENEWERS: [(&str, OtherRenewer); 2] = [
+    ("wait", OtherRenewer::Wait),
+    ("ignore", OtherRenewer::Ignore),
+];
 
 /// `restart.mode`
 pub(super) const MODES: [(&str, RestartMode); 3] = [

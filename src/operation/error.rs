@@ -2,6 +2,7 @@
 
 use super::RollBackError;
 use crate::plan::UnknownName;
+use crate::preflight::Finding;
 use crate::report::HistoryError;
 use crate::transaction::TransactionError;
 
@@ -20,6 +21,9 @@ pub enum OperationError {
     /// An earlier operation's files are not put back, and why.
     #[error(transparent)]
     RollBack(#[from] RollBackError),
+    /// Something speaks against it at this moment; nothing was begun.
+    #[error("{}; nothing was changed", sentences(.0))]
+    NotNow(Vec<Finding>),
     /// None of what was due could be issued.
     #[error("no certificate could be issued: {0}; nothing was changed")]
     NothingIssued(String),
@@ -42,6 +46,14 @@ pub enum OperationError {
     /// The receipt could not be written; what it would say was done all the same.
     #[error("done, but the receipt could not be written: {0}")]
     History(#[from] HistoryError),
+}
+
+fn sentences(findings: &[Finding]) -> String {
+    let sentences: Vec<&str> = findings
+        .iter()
+        .map(|finding| finding.sentence.as_str())
+        .collect();
+    sentences.join("; ")
 }
 
 impl OperationError {

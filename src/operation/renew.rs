@@ -6,12 +6,14 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::expired::{expect_ready, make_for_kubelet, provable_names};
+use super::preflight::{permit, preflight, take_lock};
 use super::recover::finish_recovery;
 use super::restart::{Restarts, affected, rungs};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, Request};
+use crate::preflight::Asked;
 use crate::report::{History, Receipt, RenewedCertificate};
 use crate::restart::{Proof, RestartError, RestartReport, prove, stopped};
 use crate::transaction::{Lock, Operation, Outcome, Trigger};
@@ -65,7 +67,7 @@ pub async fn renew(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<RenewalReport, OperationError> {
-    let lock = Lock::take(&context.store())?;
+    let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
     let begun = Instant::now();
     let started = Timestamp::now();
@@ -75,6 +77,15 @@ pub async fn renew(
         left: left_alone(&plan, request),
         ..RenewalReport::default()
     };
+    let wants_restart = options.restart && context.is_live();
+    let found = preflight(
+        context,
+        &inventory,
+        &plan,
+        wants_restart,
+        asked(request, options),
+    );
+    let unwanted = unwanted(options, permit(found, events)?);
     let mut made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
     let mut kubelet_changed = false;
     if options.stopped {
@@ -95,11 +106,23 @@ pub async fn renew(
         had_expired: options.stopped || issued.iter().any(|one| one.old.not_after < started),
         kubelet_changed,
         put_back: false,
+        unwanted,
         started,
         begun,
     };
     drop(issued);
     carry_out(context, &lock, change, options, stop, events, report).await
+}
+
+/// Why no pod is restarted, if none is.
+pub(super) fn unwanted(options: &Options, may_restart: bool) -> Option<&'static str> {
+    if !options.restart {
+        Some("--no-restart")
+    } else if !may_restart {
+        Some("a pod has more than one manifest")
+    } else {
+        None
+    }
 }
 
 /// What is to be put in place, and what follows from it.
@@ -114,6 +137,8 @@ pub(super) struct Change<'plan> {
     pub(super) kubelet_changed: bool,
     /// Whether these are earlier files, not new ones.
     pub(super) put_back: bool,
+    /// Why no pod is restarted, if none is.
+    pub(super) unwanted: Option<&'static str>,
     pub(super) started: Timestamp,
     pub(super) begun: Instant,
 }
@@ -140,7 +165,8 @@ pub(super) async fn carry_out(
     events(Event::Begun {
         operation: id.clone(),
     });
-    let installed = Restarts::announce(context, plan, options, &mut operation)
+    let restart = change.unwanted.is_none();
+    let installed = Restarts::announce(context, plan, restart, options.stopped, &mut operation)
         .and_then(|()| operation.install(change.files));
     if let Err(error) = installed {
         let error = OperationError::Install(error);
@@ -168,7 +194,7 @@ pub(super) async fn carry_out(
     let mut restarts = if options.stopped {
         Restarts::of_stopped(context, &affected(plan), change.kubelet_changed)
     } else {
-        Restarts::choose(context, plan, options.restart, events).await
+        Restarts::choose(context, plan, change.unwanted, events).await
     };
     report.not_restarted.clone_from(&restarts.left_out);
     let ended = restart_and_prove(
@@ -210,6 +236,17 @@ pub(super) async fn carry_out(
     )?;
     finish(context, operation, outcome)?;
     result.map(|()| report)
+}
+
+/// Only the daemon can come back later by itself.
+fn asked(request: &Request, options: &Options) -> Asked {
+    match (&options.trigger, request) {
+        (Trigger::Schedule, _) => Asked::BySchedule,
+        (Trigger::Command(_), Request::All { force } | Request::Named { force, .. }) => {
+            Asked::ByHand { force: *force }
+        }
+        (Trigger::Command(_), Request::Due | Request::DueByHand) => Asked::ByHand { force: false },
+    }
 }
 
 /// What somebody may wonder about: named explicitly, or due and not possible.

@@ -1,18 +1,23 @@
 //! Which pods are restarted, doing it, and doing it again after a roll-back.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
 use super::renew::finish;
-use super::{Context, Event, OperationError, Options};
+use super::{Context, Event, OperationError};
 use crate::config::RestartMode;
 use crate::config::nearest;
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, restart_groups};
+use crate::preflight::{Asked, Intent};
 use crate::report::{History, Receipt};
 use crate::restart::{KubeletService, RestartError, RestartReport, Restarter, Rung, picked_up};
-use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError, Trigger};
+use crate::transaction::{Operation, Outcome, Record, TransactionError, Trigger};
 
 /// The restarts that an operation owes.
 #[derive(Debug)]
@@ -33,13 +38,14 @@ impl Restarts {
     pub(super) fn announce(
         context: &Context,
         plan: &Plan,
-        options: &Options,
+        restart: bool,
+        stopped: bool,
         operation: &mut Operation<'_>,
     ) -> Result<(), TransactionError> {
-        if options.stopped {
+        if stopped {
             operation.note(Record::Stopped)?;
         }
-        if !options.restart || !context.is_live() || plan.restarts.is_empty() {
+        if !restart || !context.is_live() || plan.restarts.is_empty() {
             return Ok(());
         }
         operation.note(planned(&plan.restarts))
@@ -49,14 +55,14 @@ impl Restarts {
     pub(super) async fn choose(
         context: &Context,
         plan: &Plan,
-        wanted: bool,
+        unwanted: Option<&'static str>,
         events: &mut (dyn FnMut(Event) + Send),
     ) -> Self {
         let mut affected = affected(plan);
         let reason = if !context.is_live() {
             Some("the pods of another root are not this machine's")
-        } else if !wanted {
-            Some("--no-restart")
+        } else if unwanted.is_some() {
+            unwanted
         } else if context.config.restart.mode == RestartMode::None {
             Some("restart.mode = \"none\"")
         } else {
@@ -133,6 +139,15 @@ impl Restarts {
     /// Whether they are those of a node that expired certificates have stopped.
     pub(super) fn is_for_stopped(&self) -> bool {
         self.stopped.is_some()
+    }
+
+    /// The manifests that go out and come back.
+    pub(super) fn manifests(&self) -> BTreeSet<PathBuf> {
+        self.groups
+            .iter()
+            .flat_map(|group| &group.manifests)
+            .map(|(_, manifest)| manifest.clone())
+            .collect()
     }
 
     /// Restarts all groups, one after the other.
@@ -279,11 +294,21 @@ pub async fn restart(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Vec<RestartReport>, OperationError> {
-    let lock = Lock::take(&context.store())?;
+    let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
     let trigger = Trigger::Command("restart".to_owned());
     let started = Timestamp::now();
-    let mut restarts = Restarts::of(&context.observe(), components);
+    let inventory = context.observe();
+    let mut restarts = Restarts::of(&inventory, components);
+    let intent = Intent {
+        manifests: restarts.manifests(),
+        ..Intent::default()
+    };
+    let asked = Asked::ByHand { force: false };
+    permit(
+        preflight_for(context, &inventory, &intent, asked, started),
+        events,
+    )?;
     let mut operation = Operation::begin(&context.store(), &lock, trigger.clone())?;
     events(Event::Begun {
         operation: operation.id().to_owned(),

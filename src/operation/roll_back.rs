@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::context::ROLLBACK;
+use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
-use super::renew::{Change, carry_out};
+use super::renew::{Change, carry_out, unwanted};
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, affected_pods, restart_groups};
+use crate::preflight::{Asked, Intent};
 use crate::report::{History, RenewedCertificate};
-use crate::transaction::{Generation, Lock, Trigger, contents, generations};
+use crate::transaction::{Generation, Trigger, contents, generations};
 
 /// Why nothing was put back.
 #[derive(Debug, thiserror::Error)]
@@ -109,6 +111,22 @@ impl RollBack {
     }
 }
 
+impl RollBack {
+    /// The files that it changes; it can wait for ever.
+    fn intent(&self, restart: bool) -> Intent {
+        let files = self.restored.iter().flat_map(|one| &one.files);
+        let groups = self.plan.restarts.iter().filter(|_| restart);
+        Intent {
+            targets: files.map(|file| file.path.clone()).collect(),
+            manifests: groups
+                .flat_map(|group| &group.manifests)
+                .map(|(_, manifest)| manifest.clone())
+                .collect(),
+            deadline: None,
+        }
+    }
+}
+
 /// Puts the certificates, keys and kubeconfigs of a kept generation back, restarts what uses them and proves that they are in
 /// use. Manifests stay as they are: an operation only moves them. `None` when everything is in place already.
 ///
@@ -122,7 +140,7 @@ pub async fn roll_back(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Option<RenewalReport>, OperationError> {
-    let lock = Lock::take(&context.store())?;
+    let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
     let now = Timestamp::now();
     let inventory = context.observe();
@@ -133,6 +151,19 @@ pub async fn roll_back(
     if prepared.restored.is_empty() {
         return Ok(None);
     }
+    let options = Options {
+        trigger: Trigger::Command(format!("{ROLLBACK}{}", prepared.id)),
+        restart,
+        stopped: false,
+    };
+    let found = preflight_for(
+        context,
+        &inventory,
+        &prepared.intent(restart && context.is_live()),
+        Asked::ByHand { force },
+        now,
+    );
+    let unwanted = unwanted(&options, permit(found, events)?);
     let files = prepared
         .restored
         .into_iter()
@@ -149,13 +180,9 @@ pub async fn roll_back(
         had_expired,
         kubelet_changed: false,
         put_back: true,
+        unwanted,
         started: now,
         begun: Instant::now(),
-    };
-    let options = Options {
-        trigger: Trigger::Command(format!("{ROLLBACK}{}", prepared.id)),
-        restart,
-        stopped: false,
     };
     carry_out(
         context,

@@ -127,7 +127,7 @@ impl Attributes {
 }
 
 /// Whether the file is marked immutable or append-only (`chattr +i`, `+a`), so that not even root may replace it.
-pub(super) fn is_immutable(file: &File) -> io::Result<bool> {
+pub fn is_immutable(file: &File) -> io::Result<bool> {
     match ioctl_getflags(file) {
         Ok(flags) => Ok(flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND)),
         // File systems without such flags.

@@ -22,7 +22,7 @@ mod step;
 mod store;
 mod write;
 
-pub use attributes::Attributes;
+pub use attributes::{Attributes, is_immutable};
 pub use backup::{BackedUpContents, BackedUpFile, Generation, generations};
 pub use contents::{Kept, contents};
 pub use error::TransactionError;

@@ -1,0 +1,34 @@
+//! `kubecertd preflight`
+
+use std::process::ExitCode;
+
+use jiff::Timestamp;
+
+use super::arguments::Format;
+use super::output::print;
+use crate::operation::{Context, preflight};
+use crate::plan::Request;
+use crate::preflight::{Asked, Finding, PreflightView};
+
+/// Something could not be found out.
+const EXIT_UNREAD: u8 = 2;
+
+/// As the daemon sees it, were everything due now.
+pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode> {
+    let now = Timestamp::now();
+    let inventory = context.observe();
+    let plan = context.plan(&inventory, &Request::All { force: false }, now)?;
+    let findings = preflight(context, &inventory, &plan, true, Asked::BySchedule);
+    let view = PreflightView::new(&findings, now);
+    print(&match output {
+        Format::Text => view.to_table(),
+        Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
+    })?;
+    Ok(if findings.iter().any(Finding::blocks) {
+        ExitCode::FAILURE
+    } else if findings.iter().any(|finding| finding.unread) {
+        ExitCode::from(EXIT_UNREAD)
+    } else {
+        ExitCode::SUCCESS
+    })
+}

@@ -1,0 +1,102 @@
+//! Whether this is a good moment.
+
+use jiff::Timestamp;
+
+use super::{Context, Event, OperationError};
+use crate::config::OtherRenewer;
+use crate::node::Inventory;
+use crate::plan::Plan;
+use crate::preflight::{Asked, Check, Finding, Intent, blocking, judge, read, read_places};
+use crate::transaction::{Lock, TransactionError};
+
+/// What is found before a plan is carried out. `restart`: whether pods are restarted.
+#[must_use]
+pub fn preflight(
+    context: &Context,
+    inventory: &Inventory,
+    plan: &Plan,
+    restart: bool,
+    asked: Asked,
+) -> Vec<Finding> {
+    let before = context.config.renewal.before;
+    preflight_for(
+        context,
+        inventory,
+        &Intent::of(inventory, plan, before, restart),
+        asked,
+        plan.at,
+    )
+}
+
+/// What is found before an operation that follows from no plan.
+#[must_use]
+pub fn preflight_for(
+    context: &Context,
+    inventory: &Inventory,
+    intent: &Intent,
+    asked: Asked,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut readings = read(&context.store(), inventory, intent);
+    if context.config.renewal.other_renewer == OtherRenewer::Ignore {
+        readings.renewers.clear();
+    }
+    judge(&readings, intent, asked, now)
+}
+
+/// Ends an operation before it begins if something speaks against it; the rest is said. Whether pods may be restarted.
+///
+/// # Errors
+/// [`OperationError::NotNow`].
+pub(super) fn permit(
+    findings: Vec<Finding>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<bool, OperationError> {
+    let blocking = blocking(&findings);
+    if !blocking.is_empty() {
+        return Err(OperationError::NotNow(blocking));
+    }
+    let may_restart = !findings.iter().any(|finding| finding.forbids_restart);
+    for finding in findings {
+        events(Event::Warning(finding.sentence));
+    }
+    Ok(may_restart)
+}
+
+/// The lock; where it cannot be had because of the state directory, what is wrong with that.
+///
+/// # Errors
+/// [`OperationError::NotNow`] or the lock's own.
+pub(super) fn take_lock(context: &Context) -> Result<Lock, OperationError> {
+    Lock::take(&context.store()).map_err(|error| {
+        if matches!(error, TransactionError::Busy { .. }) {
+            return error.into();
+        }
+        let found: Vec<Finding> = state_directory(context);
+        if found.is_empty() {
+            error.into()
+        } else {
+            OperationError::NotNow(found)
+        }
+    })
+}
+
+/// What keeps the state directory from being written to.
+fn state_directory(context: &Context) -> Vec<Finding> {
+    let store = context.store();
+    let intent = Intent {
+        targets: [store.history()].into(),
+        ..Intent::default()
+    };
+    let readings = read_places(&store, &intent);
+    let found = judge(
+        &readings,
+        &intent,
+        Asked::ByHand { force: false },
+        Timestamp::now(),
+    );
+    blocking(&found)
+        .into_iter()
+        .filter(|finding| matches!(finding.check, Check::Space | Check::Writable))
+        .collect()
+}

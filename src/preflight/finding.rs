@@ -1,0 +1,129 @@
+//! What is found.
+
+use std::fmt;
+
+/// What is looked at, in the order in which it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// Room for what will be written.
+    Space,
+    /// Whether files can be replaced where they lie.
+    Writable,
+    /// One manifest for each pod that is restarted.
+    Manifests,
+    /// Another kubeadm that changes the same files.
+    Kubeadm,
+    /// Somebody else who renews here regularly.
+    OtherRenewer,
+}
+
+impl Check {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Space,
+        Self::Writable,
+        Self::Manifests,
+        Self::Kubeadm,
+        Self::OtherRenewer,
+    ];
+
+    /// Its name in a table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Space => "space",
+            Self::Writable => "writable",
+            Self::Manifests => "manifests",
+            Self::Kubeadm => "kubeadm",
+            Self::OtherRenewer => "other-renewer",
+        }
+    }
+
+    /// What is true when nothing is found.
+    #[must_use]
+    pub fn passed(self) -> &'static str {
+        match self {
+            Self::Space => "room for twice what would be written",
+            Self::Writable => "nothing is read-only or immutable",
+            Self::Manifests => "one manifest for each pod",
+            Self::Kubeadm => "no kubeadm is at work",
+            Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",
+        }
+    }
+}
+
+/// What follows from a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// It is said, and the operation goes on.
+    Warn,
+    /// The daemon waits until it passes.
+    Wait,
+    /// Somebody has to change something first.
+    Refuse,
+}
+
+impl Severity {
+    /// Its name in a table.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Warn => "warn",
+            Self::Wait => "wait",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// What was looked at.
+    pub check: Check,
+    /// What follows.
+    pub severity: Severity,
+    /// Why, and what to do about it. The same words as long as nothing changed, so that it is logged once.
+    pub sentence: String,
+    /// Whether it could not be found out, rather than being wrong.
+    pub unread: bool,
+    /// Whether pods must not be restarted although the operation goes on.
+    pub forbids_restart: bool,
+}
+
+impl Finding {
+    /// A finding of something that is wrong.
+    #[must_use]
+    pub fn new(check: Check, severity: Severity, sentence: String) -> Self {
+        Self {
+            check,
+            severity,
+            sentence,
+            unread: false,
+            forbids_restart: false,
+        }
+    }
+
+    /// Whether nothing may be done now.
+    #[must_use]
+    pub fn blocks(&self) -> bool {
+        self.severity > Severity::Warn
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.sentence)
+    }
+}
+
+/// The findings because of which nothing may be done now.
+#[must_use]
+pub fn blocking(findings: &[Finding]) -> Vec<Finding> {
+    findings
+        .iter()
+        .filter(|finding| finding.blocks())
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,109 @@
+//! What is about to be done.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::node::{Entry, Inventory};
+use crate::plan::{Action, Plan, due_at};
+
+/// Doubts have no force any more when a certificate ends within this time, however short its life is.
+const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
+
+/// Who asked, which decides what may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// The daemon, which can come back later.
+    BySchedule,
+    /// Somebody who looks at the answer.
+    ByHand {
+        /// With `--force`: whoever asks knows better than the clock.
+        force: bool,
+    },
+}
+
+/// The files that an operation changes, and how long it can wait.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Intent {
+    /// Files to be replaced. Real paths; links are followed by whoever looks at them.
+    pub targets: BTreeSet<PathBuf>,
+    /// Manifests to be moved out and back.
+    pub manifests: BTreeSet<PathBuf>,
+    /// Until when it can wait; `None` when nothing ends.
+    pub deadline: Option<Deadline>,
+}
+
+/// How long a renewal can wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deadline {
+    /// The certificate that can wait least.
+    pub certificate: String,
+    /// When it ends, or its authority.
+    pub ends: Timestamp,
+    /// When waiting is over: two thirds of the time that `renewal.before` leaves are gone.
+    pub patience_ends: Timestamp,
+}
+
+impl Deadline {
+    /// Whether doubts have lost their force.
+    #[must_use]
+    pub fn is_near(&self, now: Timestamp) -> bool {
+        self.patience_ends <= now || self.ends.duration_since(now) <= LAST_DAY
+    }
+}
+
+impl Intent {
+    /// What a plan changes. `restart`: whether pods are restarted at all.
+    #[must_use]
+    pub fn of(inventory: &Inventory, plan: &Plan, before: Duration, restart: bool) -> Self {
+        let entries: Vec<&Entry> = plan
+            .items
+            .iter()
+            .filter(|item| matches!(item.action, Action::Renew(_)))
+            .filter_map(|item| inventory.entry(&item.name))
+            .collect();
+        let manifests = plan
+            .restarts
+            .iter()
+            .filter(|_| restart)
+            .flat_map(|group| &group.manifests)
+            .map(|(_, manifest)| manifest.clone());
+        Self {
+            targets: entries
+                .iter()
+                .flat_map(|entry| [Some(&entry.certificate_path), entry.key_path.as_ref()])
+                .flatten()
+                .cloned()
+                .collect(),
+            manifests: manifests.collect(),
+            deadline: entries
+                .iter()
+                .filter_map(|entry| deadline(inventory, entry, before))
+                .min_by_key(|deadline| deadline.patience_ends),
+        }
+    }
+
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.manifests.is_empty()
+    }
+}
+
+fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<Deadline> {
+    let present = entry.present()?;
+    let authority = entry
+        .authority
+        .and_then(|name| inventory.authority(name)?.certificate());
+    let ends = authority.map_or(present.leaf.not_after, |authority| {
+        present.leaf.not_after.min(authority.not_after)
+    });
+    let margin = ends.duration_since(due_at(present, ends, before));
+    Some(Deadline {
+        certificate: entry.name.clone(),
+        ends,
+        patience_ends: ends - margin / 3,
+    })
+}

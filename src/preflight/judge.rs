@@ -1,0 +1,231 @@
+//! What follows from what was read. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Asked, Check, Doubled, FileSystem, Finding, Hindered, Hindrance};
+use super::{Intent, Kubeadm, Readings, Renewer, Severity, Unread};
+
+/// How many times over what is written has to fit: an operation that fails writes the old files a second time.
+const TIMES: u64 = 2;
+
+/// A kubeadm that runs for so long may hang.
+const HANGING: SignedDuration = SignedDuration::from_hours(1);
+
+/// kubeadm's scratch directory counts as left alone after this: kubeadm waits five minutes for each component.
+const SCRATCH_QUIET: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is to be said about these readings at `now`, in the order of the checks.
+#[must_use]
+pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp) -> Vec<Finding> {
+    let case = Case { intent, asked, now };
+    let mut findings: Vec<Finding> = Vec::new();
+    findings.extend(readings.file_systems.iter().filter_map(space));
+    findings.extend(readings.hindered.iter().map(hindered));
+    findings.extend(
+        readings
+            .doubled
+            .iter()
+            .filter_map(|doubled| case.doubled(doubled)),
+    );
+    findings.extend(case.kubeadm(readings));
+    findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
+    findings.extend(readings.unread.iter().map(unread));
+    findings.sort_by_key(|finding| finding.check);
+    findings
+}
+
+/// What the decisions depend on besides the readings.
+struct Case<'a> {
+    intent: &'a Intent,
+    asked: Asked,
+    now: Timestamp,
+}
+
+impl Case<'_> {
+    /// A doubt: it has its severity only while there is time.
+    fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+        match &self.intent.deadline {
+            Some(deadline) if deadline.is_near(self.now) && severity > Severity::Warn => {
+                Finding::new(
+                    check,
+                    Severity::Warn,
+                    format!(
+                        "{sentence}; going on all the same, because {} {} {}",
+                        deadline.certificate,
+                        if deadline.ends <= self.now {
+                            "ended"
+                        } else {
+                            "ends"
+                        },
+                        deadline.ends.strftime("%b %d, %Y %H:%M UTC"),
+                    ),
+                )
+            }
+            _ => Finding::new(check, severity, sentence),
+        }
+    }
+
+    /// Nobody waits for ever for a kubeadm that hangs: near the end it is only mentioned. One that gets on is waited for.
+    fn kubeadm(&self, readings: &Readings) -> Vec<Finding> {
+        if self.intent.is_empty() {
+            return Vec::new();
+        }
+        if !readings.kubeadm.is_empty() {
+            let severity = match self.asked {
+                Asked::BySchedule => Severity::Wait,
+                Asked::ByHand { .. } => Severity::Refuse,
+            };
+            return readings
+                .kubeadm
+                .iter()
+                .map(|one| {
+                    if one.since.is_none_or(|since| since + HANGING <= self.now) {
+                        self.doubt(Check::Kubeadm, severity, running(one))
+                    } else {
+                        Finding::new(Check::Kubeadm, severity, running(one))
+                    }
+                })
+                .collect();
+        }
+        let Some(changed) = readings.scratch_changed else {
+            return Vec::new();
+        };
+        let quiet = changed + SCRATCH_QUIET;
+        if changed > self.now || quiet <= self.now {
+            return Vec::new();
+        }
+        let sentence = format!(
+            "kubeadm's scratch directory tmp changed at {}: an upgrade may be going on where its process is not seen;              it counts as over {}",
+            changed.strftime("%H:%M:%S UTC"),
+            quiet.strftime("at %H:%M:%S UTC"),
+        );
+        vec![Finding::new(Check::Kubeadm, self.wait_or_warn(), sentence)]
+    }
+
+    fn renewer(&self, one: &Renewer) -> Finding {
+        let Renewer { who, take_over } = one;
+        let sentence = format!(
+            "{who} calls kubeadm certs renew: while it does, the daemon renews only what is near its end; take over: {take_over}, \
+             or set renewal.other-renewer = \"ignore\""
+        );
+        self.doubt(Check::OtherRenewer, self.wait_or_warn(), sentence)
+    }
+
+    /// The daemon can come back later; whoever asks by hand is told.
+    fn wait_or_warn(&self) -> Severity {
+        match self.asked {
+            Asked::BySchedule => Severity::Wait,
+            Asked::ByHand { .. } => Severity::Warn,
+        }
+    }
+
+    fn doubled(&self, doubled: &Doubled) -> Option<Finding> {
+        if !doubled
+            .manifests
+            .iter()
+            .any(|manifest| self.intent.manifests.contains(manifest))
+        {
+            return None;
+        }
+        let names: Vec<String> = doubled
+            .manifests
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let mut finding = self.doubt(
+            Check::Manifests,
+            Severity::Refuse,
+            format!(
+                "{} manifests for the one pod {}: {}; with one of them moved out the kubelet runs another, so the pod cannot be \
+                 restarted; move all but one elsewhere{}",
+                names.len(),
+                doubled.pod,
+                names.join(" and "),
+                match self.asked {
+                    Asked::BySchedule => "",
+                    Asked::ByHand { .. } => ", or leave the restart to yourself with --no-restart",
+                }
+            ),
+        );
+        finding.forbids_restart = true;
+        Some(finding)
+    }
+}
+
+fn running(one: &Kubeadm) -> String {
+    format!(
+        "`{}` is at work (process {}{}) and changes the same files; wait until it is done, or end it if it hangs",
+        one.command,
+        one.pid,
+        one.since
+            .map(|since| since.strftime(", since %b %d %H:%M:%S UTC").to_string())
+            .unwrap_or_default()
+    )
+}
+
+fn space(one: &FileSystem) -> Option<Finding> {
+    let bytes = one.written_bytes.saturating_mul(TIMES);
+    let inodes = one.written_inodes.saturating_mul(TIMES);
+    let directory = one.directory.display();
+    let sentence = if one.free_bytes < bytes {
+        format!(
+            "{directory}: {} are free on its file system and {} are needed, twice what is written there; make room",
+            in_units(one.free_bytes),
+            in_units(bytes)
+        )
+    } else if let Some(free) = one.free_inodes
+        && free < inodes
+    {
+        format!(
+            "{directory}: {free} more files can be made on its file system (inodes) and {inodes} are needed, twice what is made \
+             there; remove files"
+        )
+    } else {
+        return None;
+    };
+    Some(Finding::new(Check::Space, Severity::Refuse, sentence))
+}
+
+fn hindered(one: &Hindered) -> Finding {
+    let path = one.path.display();
+    let sentence = match &one.by {
+        Hindrance::ReadOnly => format!(
+            "{path}: lies on a read-only file system; mount it for writing, or, where only the service sees it so, name it in \
+             ReadWritePaths= with `systemctl edit kubecertd`"
+        ),
+        Hindrance::Immutable => format!(
+            "{path}: is marked immutable or append-only; remove the mark with `chattr -i -a {path}`"
+        ),
+        Hindrance::Forbidden(reason) => {
+            format!("{path}: cannot be written to: {reason}; run as root")
+        }
+    };
+    Finding::new(Check::Writable, Severity::Refuse, sentence)
+}
+
+/// What cannot be found out does not hold anything up: if it matters, the operation itself fails before its first change.
+fn unread(one: &Unread) -> Finding {
+    Finding {
+        unread: true,
+        ..Finding::new(
+            one.check,
+            Severity::Warn,
+            format!(
+                "{}: could not be looked at: {}",
+                one.path.display(),
+                one.reason
+            ),
+        )
+    }
+}
+
+fn in_units(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes / 1024),
+        1_048_576..1_073_741_824 => format!("{} MiB", bytes / 1_048_576),
+        _ => format!("{} GiB", bytes / 1_073_741_824),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,203 @@
+use std::path::PathBuf;
+
+use jiff::SignedDuration;
+
+use super::*;
+use crate::preflight::Deadline;
+
+pub(super) fn now() -> Timestamp {
+    "2026-06-01T00:00:00Z".parse().unwrap()
+}
+
+pub(super) fn days(number: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * number)
+}
+
+/// An intent whose certificate ends after so long; patience ends ten days before, as with the default thirty.
+pub(super) fn ending_in(left: SignedDuration) -> Intent {
+    Intent {
+        manifests: [PathBuf::from("/m/etcd.yaml")].into(),
+        deadline: Some(Deadline {
+            certificate: "apiserver".into(),
+            ends: now() + left,
+            patience_ends: now() + left - days(10),
+        }),
+        ..Intent::default()
+    }
+}
+
+fn doubled() -> Readings {
+    Readings {
+        doubled: vec![Doubled {
+            pod: "kube-system/etcd".into(),
+            manifests: ["/m/a.yaml", "/m/etcd.yaml"].map(PathBuf::from).into(),
+        }],
+        ..Readings::default()
+    }
+}
+
+fn one(readings: &Readings, intent: &Intent, asked: Asked) -> Finding {
+    let mut findings = judge(readings, intent, asked, now());
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    findings.remove(0)
+}
+
+#[test]
+fn twice_what_is_written_has_to_fit() {
+    let with = |free_bytes, free_inodes| Readings {
+        file_systems: vec![FileSystem {
+            directory: "/etc/kubernetes/pki".into(),
+            free_bytes,
+            free_inodes,
+            written_bytes: 50 * 1024,
+            written_inodes: 7,
+        }],
+        ..Readings::default()
+    };
+    let intent = ending_in(days(20));
+    let judged = |readings: &Readings| judge(readings, &intent, Asked::BySchedule, now());
+    assert!(judged(&with(100 * 1024, Some(14))).is_empty());
+    assert!(judged(&with(100 * 1024, None)).is_empty());
+    let short = judged(&with(100 * 1024 - 1, None));
+    assert_eq!(
+        short[0].sentence,
+        "/etc/kubernetes/pki: 99 KiB are free on its file system and 100 KiB are needed, twice what is written there; \
+         make room"
+    );
+    assert_eq!(short[0].severity, Severity::Refuse);
+    assert!(
+        judged(&with(u64::MAX, Some(13)))[0]
+            .sentence
+            .contains("(inodes)")
+    );
+    // A file that cannot be written cannot be written near the end either.
+    let late = judge(
+        &with(0, None),
+        &ending_in(days(1)),
+        Asked::BySchedule,
+        now(),
+    );
+    assert!(late[0].blocks());
+}
+
+#[test]
+fn doubled_manifests_matter_only_where_one_is_moved() {
+    let mut elsewhere = ending_in(days(20));
+    elsewhere.manifests = [PathBuf::from("/m/kube-scheduler.yaml")].into();
+    assert!(judge(&doubled(), &elsewhere, Asked::BySchedule, now()).is_empty());
+    let finding = one(&doubled(), &ending_in(days(20)), Asked::BySchedule);
+    assert_eq!(finding.severity, Severity::Refuse);
+    assert!(finding.sentence.contains("/m/a.yaml and /m/etcd.yaml"));
+    let by_hand = one(
+        &doubled(),
+        &ending_in(days(20)),
+        Asked::ByHand { force: false },
+    );
+    assert!(by_hand.sentence.ends_with("--no-restart"));
+}
+
+#[test]
+fn near_the_end_a_doubled_pod_costs_the_restart_and_not_the_renewal() {
+    let finding = one(&doubled(), &ending_in(days(9)), Asked::BySchedule);
+    assert!(!finding.blocks() && finding.forbids_restart);
+    assert!(
+        finding
+            .sentence
+            .ends_with("going on all the same, because apiserver ends Jun 10, 2026 00:00 UTC"),
+        "{finding}"
+    );
+}
+
+#[test]
+fn the_last_day_is_near_however_short_the_life() {
+    let deadline = |left, patience_left| Deadline {
+        certificate: "x".into(),
+        ends: now() + left,
+        patience_ends: now() + patience_left,
+    };
+    assert!(deadline(days(1), days(1)).is_near(now()));
+    assert!(deadline(days(5), SignedDuration::ZERO).is_near(now()));
+    assert!(!deadline(days(5), SignedDuration::from_secs(1)).is_near(now()));
+    assert!(deadline(-days(5), -days(6)).is_near(now()));
+}
+
+fn with_kubeadm(since: Option<Timestamp>) -> Readings {
+    Readings {
+        kubeadm: vec![Kubeadm {
+            pid: 77,
+            command: "kubeadm upgrade apply".into(),
+            since,
+        }],
+        ..Readings::default()
+    }
+}
+
+#[test]
+fn a_kubeadm_at_work_is_waited_for_unless_it_hangs_and_the_end_is_near() {
+    let recent = with_kubeadm(Some(now() - SignedDuration::from_mins(5)));
+    let by_daemon = one(&recent, &ending_in(days(20)), Asked::BySchedule);
+    assert_eq!(by_daemon.severity, Severity::Wait);
+    assert_eq!(
+        by_daemon.sentence,
+        "`kubeadm upgrade apply` is at work (process 77, since May 31 23:55:00 UTC) and changes the same files; wait until \
+         it is done, or end it if it hangs"
+    );
+    let by_hand = Asked::ByHand { force: true };
+    assert_eq!(
+        one(&recent, &ending_in(days(20)), by_hand).severity,
+        Severity::Refuse
+    );
+    assert!(one(&recent, &ending_in(days(2)), Asked::BySchedule).blocks());
+    for hanging in [None, Some(now() - SignedDuration::from_hours(2))] {
+        let hanging = with_kubeadm(hanging);
+        assert!(one(&hanging, &ending_in(days(20)), Asked::BySchedule).blocks());
+        assert!(!one(&hanging, &ending_in(days(2)), Asked::BySchedule).blocks());
+    }
+    assert!(judge(&recent, &Intent::default(), Asked::BySchedule, now()).is_empty());
+}
+
+#[test]
+fn a_scratch_directory_that_changed_a_moment_ago_is_waited_for() {
+    let changed = |ago| Readings {
+        scratch_changed: Some(now() - SignedDuration::from_mins(ago)),
+        ..Readings::default()
+    };
+    let intent = ending_in(days(20));
+    let finding = one(&changed(9), &intent, Asked::BySchedule);
+    assert_eq!(finding.severity, Severity::Wait);
+    assert!(
+        finding.sentence.ends_with("over at 00:01:00 UTC"),
+        "{finding}"
+    );
+    assert!(!one(&changed(9), &intent, Asked::ByHand { force: false }).blocks());
+    // Long ago, or a time that has not come: no hint of anything.
+    for ago in [10, -1] {
+        assert!(judge(&changed(ago), &intent, Asked::BySchedule, now()).is_empty());
+    }
+}
+
+#[test]
+fn another_renewer_holds_the_daemon_back_until_the_end_is_near() {
+    let readings = Readings {
+        renewers: vec![Renewer {
+            who: "k8s-certs-renew.timer".into(),
+            take_over: "`systemctl disable --now k8s-certs-renew.timer`".into(),
+        }],
+        ..Readings::default()
+    };
+    let severity = |left, asked| one(&readings, &ending_in(left), asked).severity;
+    assert_eq!(severity(days(20), Asked::BySchedule), Severity::Wait);
+    assert_eq!(severity(days(9), Asked::BySchedule), Severity::Warn);
+    assert_eq!(severity(-days(3), Asked::BySchedule), Severity::Warn);
+    assert_eq!(
+        severity(days(20), Asked::ByHand { force: false }),
+        Severity::Warn
+    );
+    // Also said while nothing is due, so that there is time to take over.
+    let finding = one(&readings, &Intent::default(), Asked::BySchedule);
+    assert!(
+        finding
+            .sentence
+            .contains("`systemctl disable --now k8s-certs-renew.timer`")
+    );
+}

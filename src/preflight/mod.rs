@@ -1,0 +1,26 @@
+//! Whether this is a good moment: what would make an operation fail half-way, or do harm, is found before anything is
+//! touched.
+//!
+//! [`read`] looks at the node and never fails as a whole; [`judge`] is pure and turns what was read into findings, each
+//! with how to take over. Soft findings lose their force when the end of a certificate is near: nothing here lets a
+//! certificate end because of a doubt.
+
+mod finding;
+mod intent;
+mod judge;
+mod kubeadm;
+mod places;
+mod readings;
+mod renewers;
+mod space;
+mod view;
+
+pub use finding::{Check, Finding, Severity, blocking};
+pub use intent::{Asked, Deadline, Intent};
+pub use judge::judge;
+pub use kubeadm::{Kubeadm, running_kubeadm, scratch_changed};
+pub use places::{Hindered, Hindrance};
+pub use readings::{Doubled, Readings, Unread, read, read_places};
+pub use renewers::{Renewer, renewers};
+pub use space::FileSystem;
+pub use view::PreflightView;

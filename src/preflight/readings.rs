@@ -1,0 +1,236 @@
+//! What the node says, before anything is decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::places::{self, Hindered};
+use super::space::{FileSystem, Written};
+use super::{Check, Intent, Kubeadm, Renewer, renewers, running_kubeadm, scratch_changed};
+use crate::node::Inventory;
+use crate::root::Root;
+use crate::transaction::Store;
+
+/// Journal, history and status of one operation, generously.
+const OWN_RECORDS: u64 = 64 * 1024;
+/// A manifest directory's companion with its note of where manifests belong.
+const NOTE: u64 = 1024;
+
+/// Everything that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Readings {
+    /// Every file system that will be written to.
+    pub file_systems: Vec<FileSystem>,
+    /// Files and directories that cannot be changed.
+    pub hindered: Vec<Hindered>,
+    /// Pods with more than one manifest.
+    pub doubled: Vec<Doubled>,
+    /// Every kubeadm at work.
+    pub kubeadm: Vec<Kubeadm>,
+    /// When kubeadm's scratch directory last changed.
+    pub scratch_changed: Option<Timestamp>,
+    /// Others that renew here.
+    pub renewers: Vec<Renewer>,
+    /// What could not be found out.
+    pub unread: Vec<Unread>,
+}
+
+/// A pod with more than one manifest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubled {
+    /// `namespace/name`
+    pub pod: String,
+    /// Its manifests.
+    pub manifests: Vec<PathBuf>,
+}
+
+/// Something that could not be found out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// For which check.
+    pub check: Check,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    pub reason: String,
+}
+
+/// Looks at the node. Changes nothing.
+#[must_use]
+pub fn read(store: &Store, inventory: &Inventory, intent: &Intent) -> Readings {
+    let mut readings = Readings {
+        doubled: doubled(inventory),
+        ..read_places(store, intent)
+    };
+    readings.look_for_others(store.root(), &inventory.directories.kubernetes);
+    readings
+}
+
+impl Readings {
+    fn look_for_others(&mut self, root: &Root, kubernetes: &Path) {
+        let processes = Path::new("/proc");
+        match running_kubeadm(processes, kubernetes) {
+            Ok(running) => self.kubeadm = running,
+            Err(error) => self.note(Check::Kubeadm, processes, &error),
+        }
+        match scratch_changed(kubernetes) {
+            Ok(changed) => self.scratch_changed = changed,
+            Err(error) => self.note(Check::Kubeadm, &kubernetes.join("tmp"), &error),
+        }
+        let (found, unread) = renewers(root);
+        self.renewers = found;
+        for (path, error) in unread {
+            self.note(Check::OtherRenewer, &path, &error);
+        }
+    }
+
+    fn note(&mut self, check: Check, path: &Path, error: &io::Error) {
+        self.unread.push(Unread {
+            check,
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        });
+    }
+}
+
+/// Looks only at where files are written.
+#[must_use]
+pub fn read_places(store: &Store, intent: &Intent) -> Readings {
+    let mut unread = Vec::new();
+    let changed = Changed::of(store, intent, &mut unread);
+    let (file_systems, unasked) = changed.written(store).measure();
+    note(&mut unread, Check::Space, unasked);
+    let (hindered, unasked) = places::hindered(&changed.files, &changed.directories);
+    note(&mut unread, Check::Writable, unasked);
+    Readings {
+        file_systems,
+        hindered,
+        unread,
+        ..Readings::default()
+    }
+}
+
+fn note(unread: &mut Vec<Unread>, check: Check, unasked: BTreeMap<PathBuf, io::Error>) {
+    unread.extend(unasked.into_iter().map(|(path, error)| Unread {
+        check,
+        path,
+        reason: error.to_string(),
+    }));
+}
+
+/// What an intent changes, with links followed.
+struct Changed {
+    /// Files to be replaced.
+    targets: Vec<PathBuf>,
+    /// Manifests to be moved.
+    manifests: Vec<PathBuf>,
+    /// Both.
+    files: BTreeSet<PathBuf>,
+    /// Where names change.
+    directories: BTreeSet<PathBuf>,
+}
+
+impl Changed {
+    fn of(store: &Store, intent: &Intent, unread: &mut Vec<Unread>) -> Self {
+        let mut follow = |path: &PathBuf| match store.resolve(path) {
+            Ok(resolved) => Some(resolved),
+            Err(error) => {
+                unread.push(Unread {
+                    check: Check::Writable,
+                    path: path.clone(),
+                    reason: error.to_string(),
+                });
+                None
+            }
+        };
+        let targets: Vec<PathBuf> = intent.targets.iter().filter_map(&mut follow).collect();
+        // A manifest itself is moved, not what a link in its place leads to.
+        let manifests: Vec<PathBuf> = intent
+            .manifests
+            .iter()
+            .filter_map(|path| Some(follow(&path.parent()?.to_path_buf())?.join(path.file_name()?)))
+            .collect();
+        let mut directories: BTreeSet<PathBuf> = targets
+            .iter()
+            .chain(&manifests)
+            .filter_map(|path| path.parent().map(Path::to_path_buf))
+            .collect();
+        directories.extend(manifests.iter().filter_map(|path| beside(path)));
+        if !intent.is_empty() {
+            directories.extend(existing(store.directory()));
+        }
+        Self {
+            files: targets.iter().chain(&manifests).cloned().collect(),
+            targets,
+            manifests,
+            directories,
+        }
+    }
+
+    fn written(&self, store: &Store) -> Written {
+        let mut written = Written::default();
+        let own = existing(store.directory());
+        for file in &self.targets {
+            let size = size(file);
+            // The new one beside the old one, and a copy of the old one.
+            for directory in file.parent().into_iter().chain(own.as_deref()) {
+                written.file(directory, size);
+            }
+        }
+        for file in &self.manifests {
+            if let Some(own) = &own {
+                written.file(own, size(file));
+            }
+        }
+        for directory in self
+            .manifests
+            .iter()
+            .filter_map(|path| beside(path))
+            .collect::<BTreeSet<_>>()
+        {
+            written.file(&directory, NOTE);
+            written.file(&directory, NOTE);
+        }
+        if let Some(own) = &own
+            && !self.files.is_empty()
+        {
+            written.file(own, OWN_RECORDS);
+        }
+        written
+    }
+}
+
+/// The directory in which manifests are while they are out is made here.
+fn beside(manifest: &Path) -> Option<PathBuf> {
+    manifest.parent()?.parent().map(Path::to_path_buf)
+}
+
+/// The directory, or the nearest one above it that is there.
+fn existing(directory: &Path) -> Option<PathBuf> {
+    directory
+        .ancestors()
+        .find(|ancestor| ancestor.is_dir())
+        .map(Path::to_path_buf)
+}
+
+/// What is missing is made anew and small.
+fn size(file: &Path) -> u64 {
+    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+fn doubled(inventory: &Inventory) -> Vec<Doubled> {
+    let mut manifests: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for pod in &inventory.static_pods {
+        manifests
+            .entry(format!("{}/{}", pod.namespace, pod.name))
+            .or_default()
+            .push(pod.path.clone());
+    }
+    manifests
+        .into_iter()
+        .filter(|(_, manifests)| manifests.len() > 1)
+        .map(|(pod, manifests)| Doubled { pod, manifests })
+        .collect()
+}
