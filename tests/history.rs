@@ -3,7 +3,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::disallowed_methods
+    clippy::disallowed_methods,
+    clippy::print_stderr
 )]
 
 mod common;
@@ -235,4 +236,56 @@ fn the_daemon_leaves_alone_for_a_day_what_was_rolled_back_by_hand() {
     assert!(!later.contains("rolled back by hand"), "{later}");
     done(&node, &["renew", "apiserver"]);
     assert_ne!(node.serial("apiserver"), old[1]);
+}
+
+/// A renewal that was killed when everything was in place but the receipt; `None` where nothing can be traced.
+fn killed_before_its_receipt() -> Option<(Node, String)> {
+    for nth in 1..8 {
+        let node = Node::fresh();
+        let old = node.serial("apiserver");
+        let history = node.path("/var/lib/kubecertd/history.jsonl");
+        let traced = std::process::Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat", "-P"])
+            .arg(&history)
+            .arg("-e")
+            .arg(format!("inject=openat:signal=SIGKILL:when={nth}"))
+            .arg(env!("CARGO_BIN_EXE_kubecertd"))
+            .arg("--root")
+            .arg(node.directory.path())
+            .args(["renew", "all"])
+            .output();
+        if let Err(error) = traced {
+            eprintln!("SKIPPED: no strace: {error}");
+            return None;
+        }
+        let cut_off = !contents(&node.path("/var/lib/kubecertd/journal")).is_empty();
+        if cut_off && node.serial("apiserver") != old {
+            return Some((node, old));
+        }
+    }
+    panic!("no opening of the history comes after the renewal");
+}
+
+#[test]
+fn the_receipt_of_a_recovered_operation_names_its_certificates() {
+    let Some((node, old)) = killed_before_its_receipt() else {
+        return;
+    };
+    let new = node.serial("apiserver");
+    done(&node, &["recover"]);
+    let json = done(&node, &["history", "-o", "json"]);
+    let receipts: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let receipts = receipts.as_array().unwrap();
+    assert_eq!(receipts.len(), 1);
+    let certificates = receipts[0]["certificates"].as_array().unwrap();
+    assert_eq!(certificates.len(), 11);
+    let apiserver = certificates
+        .iter()
+        .find(|one| one["name"] == "apiserver")
+        .unwrap();
+    assert_eq!(apiserver["old_serial"], old);
+    assert_eq!(apiserver["new_serial"], new);
+    assert_eq!(receipts[0]["trigger"]["command"], "renew all");
+    done(&node, &["rollback", receipts[0]["id"].as_str().unwrap()]);
+    assert_eq!(node.serial("apiserver"), old);
 }

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::expired::provable_names;
-use super::renew::{finish, prove_in_use};
-use super::restart::{Restarts, rungs};
+use super::renew::{finish, prove_in_use, sentence};
+use super::restart::{Restarts, healthy, rungs};
+use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError};
-use crate::report::{History, Receipt};
+use crate::report::{History, Receipt, RenewedCertificate};
 use crate::restart::RestartError;
-use crate::transaction::{Lock, Outcome, recover};
+use crate::transaction::{Lock, Outcome, contents, recover};
 
 /// What became of one operation that had been cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +68,8 @@ pub async fn finish_recovery(
         } else {
             Outcome::RolledBack("the operation was cut off".to_owned())
         };
-        let mut tried = Vec::new();
+        let mut restarted = Vec::new();
+        let mut proofs = Vec::new();
         let stopped = recovery.stopped && recovery.rolled_forward;
         if context.is_live() && (stopped || !components.is_empty()) {
             let mut restarts = if stopped {
@@ -75,25 +77,20 @@ pub async fn finish_recovery(
             } else {
                 Restarts::of(&context.observe(), &components)
             };
-            let restarted = restarts.run(context, &mut operation, stop, events).await;
-            let proved = match restarted {
-                Ok(reports) if recovery.rolled_forward => {
-                    tried = rungs(&reports);
-                    prove_in_use(
-                        context,
-                        &mut operation,
-                        &provable_names(&recovery.certificates, false),
-                        stop,
-                        events,
-                    )
-                    .await
-                    .map(|_| ())
+            let ended = restarts.run(context, &mut operation, stop, events).await;
+            let proved = match ended {
+                Ok(reports) => {
+                    restarted = reports;
+                    let names = provable_names(&recovery.certificates, false);
+                    prove_in_use(context, &mut operation, &names, stop, events).await
                 }
-                Ok(_) => Ok(()),
                 Err(error) => Err(error),
             };
             match proved {
-                Ok(()) => {}
+                Ok((proved, unproved)) => {
+                    proofs.extend(proved.iter().map(sentence));
+                    warnings.extend(unproved);
+                }
                 Err(RestartError::Stopped) => return Err(OperationError::Stopped),
                 Err(error) => {
                     events(Event::Warning(format!(
@@ -110,10 +107,10 @@ pub async fn finish_recovery(
             finished: Timestamp::now(),
             trigger: operation.trigger().clone(),
             outcome: outcome.clone(),
-            certificates: Vec::new(),
-            restarts: Vec::new(),
-            rungs: tried,
-            proofs: Vec::new(),
+            certificates: replaced(context, &recovery.id, recovery.rolled_forward),
+            restarts: healthy(&restarted),
+            rungs: rungs(&restarted),
+            proofs,
             warnings,
         };
         History::new(&context.store()).append(&receipt)?;
@@ -125,4 +122,29 @@ pub async fn finish_recovery(
         });
     }
     Ok(reports)
+}
+
+/// What an operation that was rolled forward replaced: the journal knows names only, the backup has the old ones.
+fn replaced(context: &Context, id: &str, forward: bool) -> Vec<RenewedCertificate> {
+    if !forward {
+        return Vec::new();
+    }
+    match contents(&context.store(), id) {
+        Ok(kept) => restored(&context.root, &context.observe(), kept)
+            .0
+            .iter()
+            .filter_map(Restored::line)
+            .map(|back| RenewedCertificate {
+                old_serial: back.new_serial,
+                new_serial: back.old_serial,
+                old_not_after: back.new_not_after,
+                new_not_after: back.old_not_after,
+                ..back
+            })
+            .collect(),
+        Err(error) => {
+            tracing::warn!(%error, "the receipt of a recovered operation says nothing of certificates");
+            Vec::new()
+        }
+    }
 }

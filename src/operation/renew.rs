@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use super::expired::{expect_ready, make_for_kubelet, provable_names};
 use super::preflight::{permit, preflight, take_lock};
 use super::recover::finish_recovery;
-use super::restart::{Restarts, affected, rungs};
+use super::restart::{Restarts, affected, healthy, rungs};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
@@ -221,8 +221,10 @@ pub(super) async fn carry_out(
             )
         }
         Err(error) => {
+            let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
+            let reason = error.to_string();
             restarts
-                .undo(context, &mut operation, &error.to_string(), stop, events)
+                .undo(context, &mut operation, &names, &reason, stop, events)
                 .await?
         }
     };
@@ -448,21 +450,18 @@ fn record(
         trigger: trigger.clone(),
         outcome: outcome.clone(),
         certificates: report.renewed.clone(),
-        restarts: report
-            .restarts
-            .iter()
-            .map(|one| (one.component.clone(), one.healthy_seconds))
-            .collect(),
+        restarts: healthy(&report.restarts),
         rungs: rungs(&report.restarts),
-        proofs: report
-            .proofs
-            .iter()
-            .map(|proof| format!("{}: {}", proof.name, proof.evidence))
-            .collect(),
+        proofs: report.proofs.iter().map(sentence).collect(),
         warnings: failed.chain(report.unproved.iter().cloned()).collect(),
     };
     History::new(&context.store()).append(&receipt)?;
     Ok(())
+}
+
+/// A proof as receipts have it.
+pub(super) fn sentence(proof: &Proof) -> String {
+    format!("{}: {}", proof.name, proof.evidence)
 }
 
 pub(super) fn finish(

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::expired::provable_names;
 use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
-use super::renew::finish;
+use super::renew::{finish, prove_in_use};
 use super::{Context, Event, OperationError};
 use crate::config::RestartMode;
 use crate::config::nearest;
@@ -193,11 +194,13 @@ impl Restarts {
         Ok(reports)
     }
 
-    /// Puts the old files back and, where pods were touched, restarts them again with those.
+    /// Puts the old files back and, where pods were touched, restarts them again with those and proves that these are in
+    /// use. `names`: the certificates.
     pub(super) async fn undo(
         &mut self,
         context: &Context,
         operation: &mut Operation<'_>,
+        names: &[String],
         reason: &str,
         stop: &watch::Receiver<bool>,
         events: &mut (dyn FnMut(Event) + Send),
@@ -216,8 +219,8 @@ impl Restarts {
             ));
         }
         let aftermath = if self.begun {
-            match self.run(context, operation, stop, events).await {
-                Ok(_) => None,
+            match self.again(context, operation, names, stop, events).await {
+                Ok(()) => None,
                 Err(RestartError::Stopped) => return Err(OperationError::Stopped),
                 Err(error) => Some(error.to_string()),
             }
@@ -230,6 +233,21 @@ impl Restarts {
         };
         Ok((Outcome::RolledBack(error.to_string()), Err(error)))
     }
+
+    async fn again(
+        &mut self,
+        context: &Context,
+        operation: &mut Operation<'_>,
+        names: &[String],
+        stop: &watch::Receiver<bool>,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<(), RestartError> {
+        self.run(context, operation, stop, events).await?;
+        let names = provable_names(names, self.concern_kubelet());
+        prove_in_use(context, operation, &names, stop, events)
+            .await
+            .map(|_| ())
+    }
 }
 
 /// What was tried for pods that did not come back in the usual way, by component.
@@ -238,6 +256,14 @@ pub(super) fn rungs(reports: &[RestartReport]) -> Vec<(String, Vec<Rung>)> {
         .iter()
         .filter(|report| !report.rungs.is_empty())
         .map(|report| (report.component.clone(), report.rungs.clone()))
+        .collect()
+}
+
+/// Seconds from manifest out to healthy, by component.
+pub(super) fn healthy(reports: &[RestartReport]) -> Vec<(String, f64)> {
+    reports
+        .iter()
+        .map(|one| (one.component.clone(), one.healthy_seconds))
         .collect()
 }
 
@@ -329,11 +355,7 @@ pub async fn restart(
         trigger,
         outcome: outcome.clone(),
         certificates: Vec::new(),
-        restarts: result
-            .iter()
-            .flatten()
-            .map(|one: &RestartReport| (one.component.clone(), one.healthy_seconds))
-            .collect(),
+        restarts: result.as_deref().map(healthy).unwrap_or_default(),
         rungs: rungs(result.as_deref().unwrap_or_default()),
         proofs: Vec::new(),
         warnings: Vec::new(),
