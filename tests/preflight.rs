@@ -443,3 +443,63 @@ fn a_kubeadm_that_works_on_these_files_is_waited_for() {
     assert!(!told.contains("secret"), "{told}");
     assert_eq!(kubernetes(&node), before);
 }
+
+/// Whether the kernel of this machine takes its clock for right: then no file can make it doubtful.
+fn clock_is_synchronised() -> bool {
+    let mut state = rtime_clock::adjtime::Timex::new();
+    rtime_clock::adjtime::adjtimex(&mut state).unwrap();
+    state.0.maxerror < 16_000_000
+}
+
+#[test]
+fn what_happened_later_than_now_makes_the_clock_doubtful() {
+    if clock_is_synchronised() {
+        skipped("a doubtful clock needs a machine whose clock nobody synchronises");
+        return;
+    }
+    let hours = |number: i64| jiff::SignedDuration::from_hours(number);
+    // Certificates that begin in two hours, in files just as new: so it was later than it is now.
+    let node = Node::new(hours(-2), hours(24 * 300));
+    let future = std::time::SystemTime::now() + std::time::Duration::from_secs(3 * 3600);
+    let before = kubernetes(&node);
+    let refused = node.run(&["renew", "admin.conf"]);
+    assert!(!refused.status.success());
+    let told = said(&refused);
+    assert!(told.contains(" begins: it was set back"), "{told}");
+    assert_eq!(kubernetes(&node), before);
+
+    // In older files they were dated ahead on purpose, which tells nothing of the clock.
+    let node = Node::new(hours(-2), hours(24 * 300));
+    for path in contents(node.directory.path()).keys() {
+        if path.is_symlink() {
+            continue;
+        }
+        std::fs::File::open(path)
+            .and_then(|file| file.set_modified(std::time::SystemTime::now()))
+            .unwrap();
+    }
+    let told = node.run(&["preflight"]);
+    assert_eq!(told.status.code(), Some(0), "{}", said(&told));
+
+    // The same from kubecertd's own history.
+    let node = Node::fresh();
+    assert!(node.run(&["renew", "admin.conf"]).status.success());
+    let history = node.path("/var/lib/kubecertd/history.jsonl");
+    std::fs::File::open(&history)
+        .and_then(|file| file.set_modified(future))
+        .unwrap();
+    let told = said(&node.run(&["preflight"]));
+    assert!(
+        told.contains("when kubecertd's history was written"),
+        "{told}"
+    );
+}
+
+#[test]
+fn a_history_that_cannot_be_understood_is_said_and_holds_nothing_up() {
+    let node = Node::fresh();
+    put(&node, "/var/lib/kubecertd/history.jsonl", "not a receipt\n");
+    let output = node.run(&["preflight"]);
+    assert_eq!(output.status.code(), Some(2), "{}", said(&output));
+    assert!(said(&output).contains("unreadable") && said(&output).contains("line 1"));
+}

@@ -6,7 +6,8 @@ use super::{Context, Event, OperationError};
 use crate::config::OtherRenewer;
 use crate::node::Inventory;
 use crate::plan::Plan;
-use crate::preflight::{Asked, Check, Finding, Intent, blocking, judge, read, read_places};
+use crate::preflight::{Asked, Check, Finding, Intent, Unread, blocking, judge, read, read_places};
+use crate::report::{History, HistoryError};
 use crate::transaction::{Lock, TransactionError};
 
 /// What is found before a plan is carried out. `restart`: whether pods are restarted.
@@ -37,11 +38,33 @@ pub fn preflight_for(
     asked: Asked,
     now: Timestamp,
 ) -> Vec<Finding> {
-    let mut readings = read(&context.store(), inventory, intent);
+    let history = History::new(&context.store());
+    let (last_receipt, unread) = match history.receipts() {
+        Ok(receipts) => (receipts.last().map(|receipt| receipt.finished), None),
+        Err(error) => (
+            None,
+            Some(Unread {
+                check: Check::Clock,
+                path: context.store().history(),
+                reason: why(error),
+            }),
+        ),
+    };
+    let mut readings = read(&context.store(), inventory, intent, last_receipt);
+    readings.unread.extend(unread);
     if context.config.renewal.other_renewer == OtherRenewer::Ignore {
         readings.renewers.clear();
     }
     judge(&readings, intent, asked, now)
+}
+
+/// Without the path, which is said anyway.
+fn why(error: HistoryError) -> String {
+    match error {
+        HistoryError::File { source, .. } => source.to_string(),
+        HistoryError::Broken { line, reason, .. } => format!("line {line}: {reason}"),
+        other => other.to_string(),
+    }
 }
 
 /// Ends an operation before it begins if something speaks against it; the rest is said. Whether pods may be restarted.

@@ -12,6 +12,8 @@ pub enum Check {
     Writable,
     /// One manifest for each pod that is restarted.
     Manifests,
+    /// Whether the clock can be believed.
+    Clock,
     /// Another kubeadm that changes the same files.
     Kubeadm,
     /// Somebody else who renews here regularly.
@@ -20,10 +22,11 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Space,
         Self::Writable,
         Self::Manifests,
+        Self::Clock,
         Self::Kubeadm,
         Self::OtherRenewer,
     ];
@@ -35,6 +38,7 @@ impl Check {
             Self::Space => "space",
             Self::Writable => "writable",
             Self::Manifests => "manifests",
+            Self::Clock => "clock",
             Self::Kubeadm => "kubeadm",
             Self::OtherRenewer => "other-renewer",
         }
@@ -47,6 +51,7 @@ impl Check {
             Self::Space => "room for twice what would be written",
             Self::Writable => "nothing is read-only or immutable",
             Self::Manifests => "one manifest for each pod",
+            Self::Clock => "synchronised, or in keeping with everything on the node",
             Self::Kubeadm => "no kubeadm is at work",
             Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",
         }

@@ -2,11 +2,18 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, Check, Doubled, FileSystem, Finding, Hindered, Hindrance};
-use super::{Intent, Kubeadm, Readings, Renewer, Severity, Unread};
+use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance};
+use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
 const TIMES: u64 = 2;
+
+/// How much earlier than something that has happened a clock may be: kubeadm dates its certificates back by as much, and clocks
+/// of two machines differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// A node that was switched off for less than this is nothing to wonder about, however short its certificates live.
+const FAR: SignedDuration = SignedDuration::from_hours(365 * 24);
 
 /// A kubeadm that runs for so long may hang.
 const HANGING: SignedDuration = SignedDuration::from_hours(1);
@@ -27,6 +34,7 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .iter()
             .filter_map(|doubled| case.doubled(doubled)),
     );
+    findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
     findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
     findings.extend(readings.unread.iter().map(unread));
@@ -57,11 +65,68 @@ impl Case<'_> {
                         } else {
                             "ends"
                         },
-                        deadline.ends.strftime("%b %d, %Y %H:%M UTC"),
+                        date(deadline.ends),
                     ),
                 )
             }
             _ => Finding::new(check, severity, sentence),
+        }
+    }
+
+    /// A clock that another one keeps right is believed, whatever the files say. Otherwise it must not be earlier than
+    /// anything that has happened here, nor years later than everything.
+    fn clock(&self, clock: &Clock) -> Option<Finding> {
+        if clock.synchronised == Some(true) {
+            return None;
+        }
+        if let Some(mark) = &clock.latest {
+            if self.now < mark.moment - SKEW {
+                let severity = self.unless_forced();
+                return Some(self.doubt(Check::Clock, severity, set_back(mark)));
+            }
+            if clock.certificates.is_some_and(|lives| {
+                let far = (lives.longest * 2).max(FAR);
+                lives.last_end < self.now && self.now.duration_since(mark.moment) > far
+            }) {
+                let severity = self.unless_forced();
+                return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
+            }
+        }
+        if self.intent.is_empty() {
+            return None;
+        }
+        Some(match (clock.synchronised, &clock.service) {
+            (None, _) => Finding {
+                unread: true,
+                ..Finding::new(
+                    Check::Clock,
+                    Severity::Warn,
+                    "the kernel does not say whether the clock is synchronised (adjtimex)".to_owned(),
+                )
+            },
+            (Some(_), Some(service)) => self.doubt(
+                Check::Clock,
+                self.wait_or_warn(),
+                format!(
+                    "{service} runs, but has not synchronised the clock; see to it that it reaches its servers, or stop it if \
+                     the clock is right without it"
+                ),
+            ),
+            // Nobody is going to synchronise it: waiting would help nothing.
+            (Some(_), None) => Finding::new(
+                Check::Clock,
+                Severity::Warn,
+                "nothing synchronises the clock, so the new certificates are as right as it is".to_owned(),
+            ),
+        })
+    }
+
+    /// The daemon waits for the clock to be set; by hand it is taken for right with --force.
+    fn unless_forced(&self) -> Severity {
+        match self.asked {
+            Asked::BySchedule => Severity::Wait,
+            Asked::ByHand { force: false } => Severity::Refuse,
+            Asked::ByHand { force: true } => Severity::Warn,
         }
     }
 
@@ -150,6 +215,28 @@ impl Case<'_> {
         finding.forbids_restart = true;
         Some(finding)
     }
+}
+
+fn set_back(mark: &Mark) -> String {
+    format!(
+        "the clock shows a time before {}, when {}: it was set back, and certificates dated by it would be wrong; set it, or, if \
+         it is right, renew by hand with --force",
+        date(mark.moment),
+        mark.what
+    )
+}
+
+fn far_ahead(mark: &Mark) -> String {
+    format!(
+        "every certificate seems to have ended long ago, but the clock is not synchronised and years after the last thing \
+         known to have happened here ({}, when {}); set it, or, if it is right, renew by hand with --force",
+        date(mark.moment),
+        mark.what
+    )
+}
+
+fn date(moment: Timestamp) -> String {
+    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
 }
 
 fn running(one: &Kubeadm) -> String {

@@ -5,6 +5,7 @@
 //! with how to take over. Soft findings lose their force when the end of a certificate is near: nothing here lets a
 //! certificate end because of a doubt.
 
+mod clock;
 mod finding;
 mod intent;
 mod judge;
@@ -15,6 +16,7 @@ mod renewers;
 mod space;
 mod view;
 
+pub use clock::{Clock, Lives, Mark, clock};
 pub use finding::{Check, Finding, Severity, blocking};
 pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;

@@ -8,7 +8,9 @@ use jiff::Timestamp;
 
 use super::places::{self, Hindered};
 use super::space::{FileSystem, Written};
-use super::{Check, Intent, Kubeadm, Renewer, renewers, running_kubeadm, scratch_changed};
+use super::{
+    Check, Clock, Intent, Kubeadm, Renewer, clock, renewers, running_kubeadm, scratch_changed,
+};
 use crate::node::Inventory;
 use crate::root::Root;
 use crate::transaction::Store;
@@ -17,6 +19,9 @@ use crate::transaction::Store;
 const OWN_RECORDS: u64 = 64 * 1024;
 /// A manifest directory's companion with its note of where manifests belong.
 const NOTE: u64 = 1024;
+
+/// Where the kernel shows processes.
+const PROCESSES: &str = "/proc";
 
 /// Everything that was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,6 +32,8 @@ pub struct Readings {
     pub hindered: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
+    /// What is known of the clock.
+    pub clock: Clock,
     /// Every kubeadm at work.
     pub kubeadm: Vec<Kubeadm>,
     /// When kubeadm's scratch directory last changed.
@@ -57,11 +64,17 @@ pub struct Unread {
     pub reason: String,
 }
 
-/// Looks at the node. Changes nothing.
+/// Looks at the node. Changes nothing. `last_receipt`: when the last recorded operation ended.
 #[must_use]
-pub fn read(store: &Store, inventory: &Inventory, intent: &Intent) -> Readings {
+pub fn read(
+    store: &Store,
+    inventory: &Inventory,
+    intent: &Intent,
+    last_receipt: Option<Timestamp>,
+) -> Readings {
     let mut readings = Readings {
         doubled: doubled(inventory),
+        clock: clock(store, inventory, last_receipt, Path::new(PROCESSES)),
         ..read_places(store, intent)
     };
     readings.look_for_others(store.root(), &inventory.directories.kubernetes);
@@ -70,7 +83,7 @@ pub fn read(store: &Store, inventory: &Inventory, intent: &Intent) -> Readings {
 
 impl Readings {
     fn look_for_others(&mut self, root: &Root, kubernetes: &Path) {
-        let processes = Path::new("/proc");
+        let processes = Path::new(PROCESSES);
         match running_kubeadm(processes, kubernetes) {
             Ok(running) => self.kubeadm = running,
             Err(error) => self.note(Check::Kubeadm, processes, &error),

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::preflight::Deadline;
+use crate::preflight::{Deadline, Lives};
 
 pub(super) fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
@@ -26,8 +26,16 @@ pub(super) fn ending_in(left: SignedDuration) -> Intent {
     }
 }
 
+fn right() -> Clock {
+    Clock {
+        synchronised: Some(true),
+        ..Clock::default()
+    }
+}
+
 fn doubled() -> Readings {
     Readings {
+        clock: right(),
         doubled: vec![Doubled {
             pod: "kube-system/etcd".into(),
             manifests: ["/m/a.yaml", "/m/etcd.yaml"].map(PathBuf::from).into(),
@@ -45,6 +53,7 @@ fn one(readings: &Readings, intent: &Intent, asked: Asked) -> Finding {
 #[test]
 fn twice_what_is_written_has_to_fit() {
     let with = |free_bytes, free_inodes| Readings {
+        clock: right(),
         file_systems: vec![FileSystem {
             directory: "/etc/kubernetes/pki".into(),
             free_bytes,
@@ -123,6 +132,7 @@ fn the_last_day_is_near_however_short_the_life() {
 
 fn with_kubeadm(since: Option<Timestamp>) -> Readings {
     Readings {
+        clock: right(),
         kubeadm: vec![Kubeadm {
             pid: 77,
             command: "kubeadm upgrade apply".into(),
@@ -159,6 +169,7 @@ fn a_kubeadm_at_work_is_waited_for_unless_it_hangs_and_the_end_is_near() {
 #[test]
 fn a_scratch_directory_that_changed_a_moment_ago_is_waited_for() {
     let changed = |ago| Readings {
+        clock: right(),
         scratch_changed: Some(now() - SignedDuration::from_mins(ago)),
         ..Readings::default()
     };
@@ -179,6 +190,7 @@ fn a_scratch_directory_that_changed_a_moment_ago_is_waited_for() {
 #[test]
 fn another_renewer_holds_the_daemon_back_until_the_end_is_near() {
     let readings = Readings {
+        clock: right(),
         renewers: vec![Renewer {
             who: "k8s-certs-renew.timer".into(),
             take_over: "`systemctl disable --now k8s-certs-renew.timer`".into(),
@@ -200,4 +212,151 @@ fn another_renewer_holds_the_daemon_back_until_the_end_is_near() {
             .sentence
             .contains("`systemctl disable --now k8s-certs-renew.timer`")
     );
+}
+
+/// A clock that nothing speaks against, but which nobody synchronises.
+fn lonely() -> Clock {
+    Clock {
+        synchronised: Some(false),
+        service: None,
+        latest: Some(Mark {
+            moment: now() - days(100),
+            what: "the certificate apiserver begins".into(),
+        }),
+        certificates: Some(Lives {
+            last_end: now() + days(20),
+            longest: days(365),
+        }),
+    }
+}
+
+fn with_clock(clock: Clock) -> Readings {
+    Readings {
+        clock,
+        ..Readings::default()
+    }
+}
+
+fn set_back_by(ahead: SignedDuration) -> Readings {
+    with_clock(Clock {
+        latest: Some(Mark {
+            moment: now() + ahead,
+            what: "the certificate apiserver begins".into(),
+        }),
+        ..lonely()
+    })
+}
+
+#[test]
+fn a_clock_that_was_set_back_is_waited_for_and_force_overrules() {
+    let readings = set_back_by(days(3650));
+    let intent = ending_in(days(20));
+    let finding = one(&readings, &intent, Asked::BySchedule);
+    assert_eq!(finding.severity, Severity::Wait);
+    assert!(
+        finding.sentence.starts_with(
+            "the clock shows a time before May 29, 2036 00:00 UTC, when the certificate apiserver begins"
+        ),
+        "{finding}"
+    );
+    for (asked, severity) in [
+        (Asked::ByHand { force: false }, Severity::Refuse),
+        (Asked::ByHand { force: true }, Severity::Warn),
+    ] {
+        assert_eq!(one(&readings, &intent, asked).severity, severity);
+    }
+    // Even with nothing to do it is said.
+    assert_eq!(
+        one(&readings, &Intent::default(), Asked::BySchedule).severity,
+        Severity::Wait
+    );
+    // What ends soon by a clock that is late ends sooner in truth.
+    assert!(!one(&readings, &ending_in(days(9)), Asked::BySchedule).blocks());
+    // Five minutes are nothing.
+    let a_little = set_back_by(SignedDuration::from_mins(5));
+    assert!(!one(&a_little, &intent, Asked::BySchedule).blocks());
+    let more = set_back_by(SignedDuration::from_secs(301));
+    assert!(one(&more, &intent, Asked::BySchedule).blocks());
+}
+
+#[test]
+fn a_clock_that_is_kept_right_is_believed_against_everything() {
+    let mut clock = lonely();
+    clock.synchronised = Some(true);
+    clock.latest = Some(Mark {
+        moment: now() + days(3650),
+        what: "x".into(),
+    });
+    let readings = with_clock(clock);
+    assert!(judge(&readings, &ending_in(days(20)), Asked::BySchedule, now()).is_empty());
+}
+
+#[test]
+fn a_clock_years_ahead_of_everything_is_not_believed_although_all_has_ended() {
+    let ahead = |last_thing, last_end, longest| {
+        with_clock(Clock {
+            latest: Some(Mark {
+                moment: now() - last_thing,
+                what: "kubecertd's last operation ended".into(),
+            }),
+            certificates: Some(Lives {
+                last_end: now() - last_end,
+                longest,
+            }),
+            ..lonely()
+        })
+    };
+    let expired = ending_in(-days(3300));
+    let ten_years = ahead(days(3650), days(3300), days(365));
+    assert_eq!(
+        one(&ten_years, &expired, Asked::BySchedule).severity,
+        Severity::Wait
+    );
+    assert_eq!(
+        one(&ten_years, &expired, Asked::ByHand { force: false }).severity,
+        Severity::Refuse
+    );
+    assert!(!one(&ten_years, &expired, Asked::ByHand { force: true }).blocks());
+    // A cluster that was left to end, or a node that was switched off for some months, is believed.
+    for believed in [
+        ahead(days(730), days(365), days(365)),
+        ahead(days(364), days(363), days(1)),
+        ahead(days(3650), -days(1), days(3651)),
+    ] {
+        assert!(!one(&believed, &ending_in(-days(1)), Asked::BySchedule).blocks());
+    }
+}
+
+#[test]
+fn a_time_service_that_has_not_got_through_is_waited_for_and_no_service_is_not() {
+    let waiting = with_clock(Clock {
+        service: Some("chronyd".into()),
+        ..lonely()
+    });
+    let severity =
+        |readings: &Readings, left, asked| one(readings, &ending_in(left), asked).severity;
+    let by_hand = Asked::ByHand { force: false };
+    assert_eq!(
+        severity(&waiting, days(20), Asked::BySchedule),
+        Severity::Wait
+    );
+    assert_eq!(
+        severity(&waiting, days(9), Asked::BySchedule),
+        Severity::Warn
+    );
+    assert_eq!(
+        severity(&waiting, -days(9), Asked::BySchedule),
+        Severity::Warn
+    );
+    assert_eq!(severity(&waiting, days(20), by_hand), Severity::Warn);
+    assert_eq!(
+        severity(&with_clock(lonely()), days(20), Asked::BySchedule),
+        Severity::Warn
+    );
+    assert!(judge(&waiting, &Intent::default(), Asked::BySchedule, now()).is_empty());
+    let silent = with_clock(Clock {
+        synchronised: None,
+        ..lonely()
+    });
+    assert!(one(&silent, &ending_in(days(20)), Asked::BySchedule).unread);
 }

@@ -1,0 +1,169 @@
+//! Whether the clock can be believed: everything that is decided here rests on it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::node::{EntryKind, Inventory, Present, Signer};
+use crate::plan::lifetime;
+use crate::transaction::Store;
+
+/// The kernel's estimate of its error reaches this when nobody has synchronised the clock, in microseconds. systemd judges by
+/// it too, and not by STA_UNSYNC, which time services set to keep the kernel from the hardware clock.
+const UNSYNCHRONISED_ERROR: i64 = 16_000_000;
+
+/// Programs that synchronise the clock (the kernel cuts names after 15 letters).
+const TIME_SERVICES: [&str; 9] = [
+    "chronyd",
+    "ntpd",
+    "ntpsec",
+    "openntpd",
+    "ntp-daemon",
+    "systemd-timesyn",
+    "ptp4l",
+    "phc2sys",
+    "timemaster",
+];
+
+/// What is known of the clock.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Clock {
+    /// Whether it is synchronised with another; `None` where the kernel does not say.
+    pub synchronised: Option<bool>,
+    /// A time service runs, by name.
+    pub service: Option<String>,
+    /// The latest moment of which something on the node tells that it has passed, and what.
+    pub latest: Option<Mark>,
+    /// All certificates that are renewed here together; `None` without any.
+    pub certificates: Option<Lives>,
+}
+
+/// Something that tells that a moment has passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// The moment.
+    pub moment: Timestamp,
+    /// What: `the certificate apiserver begins`.
+    pub what: String,
+}
+
+/// The lives of several certificates together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lives {
+    /// When the last of them ends.
+    pub last_end: Timestamp,
+    /// The longest lifetime.
+    pub longest: SignedDuration,
+}
+
+/// What is known of the clock. `last_receipt`: when the last recorded operation ended.
+#[must_use]
+pub fn clock(
+    store: &Store,
+    inventory: &Inventory,
+    last_receipt: Option<Timestamp>,
+    processes: &Path,
+) -> Clock {
+    let own = [
+        (store.history(), "kubecertd's history was written"),
+        (program(), "the program kubecertd was made"),
+    ]
+    .into_iter()
+    .filter_map(|(path, what)| {
+        Some(Mark {
+            moment: modified(&path)?,
+            what: what.to_owned(),
+        })
+    });
+    let receipt = last_receipt.map(|moment| Mark {
+        moment,
+        what: "kubecertd's last operation ended".to_owned(),
+    });
+    Clock {
+        synchronised: synchronised().ok(),
+        service: time_service(processes),
+        latest: own
+            .chain(receipt)
+            .chain(beginnings(inventory))
+            .max_by_key(|mark| mark.moment),
+        certificates: lives(inventory),
+    }
+}
+
+/// Whether the kernel takes the clock for synchronised.
+fn synchronised() -> io::Result<bool> {
+    let mut state = rtime_clock::adjtime::Timex::new();
+    rtime_clock::adjtime::adjtimex(&mut state)?;
+    #[allow(clippy::useless_conversion, reason = "another width on other machines")]
+    let error = i64::from(state.0.maxerror);
+    Ok(error < UNSYNCHRONISED_ERROR)
+}
+
+fn time_service(processes: &Path) -> Option<String> {
+    std::fs::read_dir(processes)
+        .ok()?
+        .flatten()
+        .filter(|entry| {
+            entry
+                .file_name()
+                .to_str()
+                .is_some_and(|name| name.parse::<u32>().is_ok())
+        })
+        .find_map(|entry| {
+            let name = std::fs::read_to_string(entry.path().join("comm")).ok()?;
+            TIME_SERVICES
+                .contains(&name.trim())
+                .then(|| name.trim().to_owned())
+        })
+}
+
+/// When the node's own certificates begin. One whose file is older than its beginning was dated ahead on purpose, and a
+/// stray file may be anybody's: they tell nothing.
+fn beginnings(inventory: &Inventory) -> impl Iterator<Item = Mark> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Extra)
+        .filter_map(|entry| {
+            let present = entry.present()?;
+            let begins = present.leaf.not_before;
+            let credible = present.signer == Signer::Expected
+                && present.modified.is_some_and(|modified| modified >= begins);
+            credible.then(|| Mark {
+                moment: begins,
+                what: format!("the certificate {} begins", entry.name),
+            })
+        })
+}
+
+fn lives(inventory: &Inventory) -> Option<Lives> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| entry.is_catalogued())
+        .filter_map(|entry| entry.present())
+        .filter(|present| present.signer == Signer::Expected)
+        .map(life)
+        .reduce(|one, other| Lives {
+            last_end: one.last_end.max(other.last_end),
+            longest: one.longest.max(other.longest),
+        })
+}
+
+fn life(present: &Present) -> Lives {
+    Lives {
+        last_end: present.leaf.not_after,
+        longest: SignedDuration::try_from(lifetime(present)).unwrap_or(SignedDuration::MAX),
+    }
+}
+
+fn program() -> PathBuf {
+    PathBuf::from("/proc/self/exe")
+}
+
+fn modified(path: &Path) -> Option<Timestamp> {
+    let time: SystemTime = std::fs::metadata(path).ok()?.modified().ok()?;
+    Timestamp::try_from(time).ok()
+}
