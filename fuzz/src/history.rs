@@ -69,7 +69,7 @@ fn check_edited(place: &Place, history: &History, texts: &[u8], edits: &[u8]) {
 /// Flips a bit, removes, doubles or swaps lines: three bytes each.
 fn edited(written: &[u8], edits: &[u8]) -> Vec<u8> {
     let mut text = written.to_vec();
-    for edit in edits.chunks_exact(3) {
+    for edit in edits.chunks_exact(3).take(16) {
         let at = usize::from(u16::from_le_bytes([edit[1], edit[2]]));
         let mut lines: Vec<Vec<u8>> = text
             .split_inclusive(|byte| *byte == b'\n')
