@@ -164,7 +164,10 @@ type Damage = fn(&str) -> String;
 fn what_fails_shows_no_key_either() {
     let mut watched = Watched::new(Node::due());
     let kubernetes = watched.node.path("/etc/kubernetes");
-    let damages: [(&str, Damage); 8] = [
+    let damages: [(&str, Damage); 11] = [
+        ("pki/apiserver.key", |key| key.replace('\n', "")),
+        ("pki/ca.key", |key| key.replace('\n', "")),
+        ("pki/etcd/server.key", |key| key.replace('\n', " ")),
         ("pki/apiserver.key", |key| key[..key.len() / 2].to_owned()),
         ("pki/apiserver.key", |key| key.replacen("MHc", "M-Hc", 1)),
         ("pki/etcd/peer.key", |key| key.replace("-----", "----")),
@@ -290,4 +293,28 @@ fn debug_output_of_what_holds_keys_shows_none() {
     assert!(matches!(kubeconfig.key, Credential::Embedded(_)));
     shown.push_str(&format!("{kubeconfig:?}{:?}", kubeconfig.key));
     secrets.assert_none_in("Debug output", shown.as_bytes());
+}
+
+#[test]
+fn a_damaged_file_with_both_certificate_and_key_is_refused_without_a_line_of_it() {
+    let node = Node::fresh();
+    let read = |path: &str| {
+        let path = node.path("/etc/kubernetes/pki").join(path);
+        std::fs::read_to_string(path).unwrap()
+    };
+    let (certificate, key) = (read("apiserver.crt"), read("apiserver.key"));
+    let mut secrets = Secrets::default();
+    secrets.add_file(key.as_bytes());
+    let damages: [Damage; 4] = [
+        |key| key.replace('\n', ""),
+        |key| key.replacen("KEY-----\n", "KEY---- ", 1),
+        |key| key.replacen("KEY-----\n", "KEY", 1),
+        |key| key.replace("-----END", "----END"),
+    ];
+    for damage in damages {
+        let both = format!("{}{certificate}", damage(&key));
+        let error = Identity::from_pem(both.as_bytes(), both.as_bytes()).unwrap_err();
+        secrets.assert_none_in("the message", error.to_string().as_bytes());
+        secrets.assert_none_in("the message", format!("{error:?}").as_bytes());
+    }
 }

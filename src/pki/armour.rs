@@ -11,6 +11,9 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
 const DASHES: &[u8] = b"-----";
 
+/// More than any label that is in use; less than a line of a key.
+const LONGEST_LABEL: usize = 40;
+
 /// Base64 characters in a line, and the bytes they stand for.
 const LINE_CHARACTERS: usize = 64;
 const LINE_BYTES: usize = LINE_CHARACTERS / 4 * 3;
@@ -181,10 +184,15 @@ fn split_line(text: &[u8]) -> (&[u8], &[u8]) {
     )
 }
 
-/// The label of a `-----BEGIN label-----` or `-----END label-----` line.
+/// The label of a `-----BEGIN label-----` or `-----END label-----` line. Labels are shown, so what is none must not pass
+/// for one: of a file that lost its line breaks it would be the whole key.
 fn delimiter(line: &[u8], start: &[u8]) -> Option<String> {
     let label = line.strip_prefix(start)?.strip_suffix(DASHES)?;
-    Some(String::from_utf8_lossy(label).into_owned())
+    let is_label = label.len() <= LONGEST_LABEL
+        && label
+            .iter()
+            .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ');
+    is_label.then(|| String::from_utf8_lossy(label).into_owned())
 }
 
 #[cfg(test)]
@@ -210,6 +218,16 @@ mod tests {
         assert!(errors[0].contains("A that begins in line 1 has no end"));
         assert!(errors[1].contains("B that begins in line 3 ends as C"));
         assert!(errors[2].contains("D that begins in line 6 has no end"));
+    }
+
+    #[test]
+    fn what_stands_where_a_label_belongs_is_not_taken_for_one() {
+        let one_line = b"-----BEGIN EC PRIVATE KEY-----MHcCAQEEI-----END EC PRIVATE KEY-----\n";
+        let lower = b"-----BEGIN MHcCAQEEIGo5-----\nAQID\n-----END MHcCAQEEIGo5-----\n";
+        let long = format!("-----BEGIN {}-----\n", "A".repeat(LONGEST_LABEL + 1));
+        for text in [one_line.as_slice(), lower, long.as_bytes()] {
+            assert_eq!(blocks(text).count(), 0, "{}", String::from_utf8_lossy(text));
+        }
     }
 
     #[test]

@@ -203,7 +203,8 @@ pub(super) enum Trust<'a> {
 pub(super) fn authorities_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let certificates: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| error.to_string())?;
+        // Not the crate's own message: it shows a line, which may be a key's, where one file holds both.
+        .map_err(|_| "a damaged PEM block; restore the file from a backup".to_owned())?;
     if certificates.is_empty() {
         return Err("no PEM block CERTIFICATE found".to_owned());
     }

@@ -143,6 +143,13 @@ fn common_reason(bytes: &[u8], what: &str) -> Option<String> {
             "is empty; restore it from a backup, or remove it and make it again with kubeadm"
                 .to_owned(),
         ),
+        Ok(text)
+            if text
+                .lines()
+                .any(|line| line.starts_with("-----BEGIN") && line.contains("-----END")) =>
+        {
+            Some("is PEM without its line breaks; restore it from a backup".to_owned())
+        }
         Ok(text) if text.matches("-----BEGIN").count() > text.matches("-----END").count() => Some(
             format!("is truncated, the end of the {what} is missing; restore it from a backup"),
         ),
