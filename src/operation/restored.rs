@@ -1,5 +1,7 @@
 //! The certificates of a backup as they would stand on the node again.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use crate::issuer::Replacement;
@@ -39,9 +41,15 @@ pub(super) fn restored(
 ) -> (Vec<Restored>, Vec<String>) {
     let mut all: Vec<Restored> = Vec::new();
     let mut warnings = Vec::new();
+    let links = behind_links(&kept);
+    warnings.extend(
+        links
+            .iter()
+            .map(|name| format!("{name}: is behind a link that led elsewhere before; it stays")),
+    );
     for (file, contents) in kept {
         // A manifest, which only went out and back.
-        let Some(name) = file.certificate else {
+        let Some(name) = file.certificate.filter(|name| !links.contains(name)) else {
             continue;
         };
         let path = root.join(&file.path);
@@ -73,6 +81,14 @@ pub(super) fn restored(
         one.complete_from_node(inventory);
     }
     (all, warnings)
+}
+
+/// Certificates of which a link was changed: the kubelet's own, which is renewed only when it has expired.
+fn behind_links(kept: &[Kept]) -> BTreeSet<String> {
+    kept.iter()
+        .filter(|(file, contents)| file.contents.is_some() && contents.is_none())
+        .filter_map(|(file, _)| file.certificate.clone())
+        .collect()
 }
 
 impl Restored {

@@ -263,18 +263,21 @@ impl Backup {
         digest
     }
 
-    /// Reads a copy; it must be what the index says.
+    /// Reads a copy; it must be what the index says. `None` for a symbolic link.
     pub(super) fn read(
         &self,
         node_path: &Path,
         held: &BackedUpContents,
-    ) -> Result<Zeroizing<Vec<u8>>, TransactionError> {
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, TransactionError> {
         let copy = self.copy_of(node_path);
         let unreadable = || TransactionError::file(&copy, "could not be read");
+        if link::target_of(&copy).map_err(unreadable())?.is_some() {
+            return Ok(None);
+        }
         let bytes = std::fs::read(&copy).map(Zeroizing::new);
         let bytes = bytes.map_err(unreadable())?;
         if durable::digest(&bytes) == held.sha256 {
-            Ok(bytes)
+            Ok(Some(bytes))
         } else {
             Err(unreadable()(io::Error::new(
                 io::ErrorKind::InvalidData,

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 use super::backup::{self, BackedUpFile, Backup};
 use super::{Store, TransactionError};
 
-/// A file of a generation with its contents; `None` where there was no file.
+/// A file of a generation with its contents; `None` where there was no file, or a symbolic link.
 pub type Kept = (BackedUpFile, Option<Zeroizing<Vec<u8>>>);
 
 /// All files of the generation `id`, each compared with its digest.
@@ -20,7 +20,7 @@ pub fn contents(store: &Store, id: &str) -> Result<Vec<Kept>, TransactionError> 
         .flat_map(|generation| generation.files)
         .map(|file| {
             let bytes = match &file.contents {
-                Some(held) => Some(backup.read(&file.path, held)?),
+                Some(held) => backup.read(&file.path, held)?,
                 None => None,
             };
             Ok((file, bytes))
