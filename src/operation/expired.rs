@@ -3,8 +3,9 @@
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::carry_out::PROOF_BOUND;
 use super::recover::finish_recovery;
-use super::renew::{Made, Options, PROOF_BOUND, RenewalReport, renew};
+use super::renew::{Made, Options, RenewalReport, renew};
 use super::{Context, Event, OperationError};
 use crate::issuer::kubelet_client;
 use crate::node::Inventory;

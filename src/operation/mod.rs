@@ -3,6 +3,7 @@
 //! The daemon and the commands are two callers of the same functions here; what happens meanwhile reaches them as
 //! [`Event`]s.
 
+mod carry_out;
 mod context;
 mod error;
 mod event;

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::carry_out::{finish, prove_in_use, sentence};
 use super::expired::provable_names;
-use super::renew::{finish, prove_in_use, sentence};
 use super::restart::{Restarts, healthy, rungs};
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError};

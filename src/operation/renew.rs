@@ -1,25 +1,22 @@
-//! Renewing: the whole line once, with the way back where it does not end well.
+//! Renewing: from the plan to the files that are to be put in place.
 
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::expired::{expect_ready, make_for_kubelet, provable_names};
+use super::carry_out::{Change, carry_out, unwanted};
+use super::expired::make_for_kubelet;
 use super::preflight::{permit, preflight, take_lock};
 use super::recover::finish_recovery;
-use super::restart::{Restarts, affected, healthy, rungs};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, Request};
 use crate::preflight::Asked;
-use crate::report::{History, Receipt, RenewedCertificate};
-use crate::restart::{Proof, RestartError, RestartReport, prove, stopped};
-use crate::transaction::{Lock, Operation, Outcome, Trigger};
-
-/// How long the components have, all together, to show that they use the new certificates.
-pub(super) const PROOF_BOUND: Duration = Duration::from_secs(90);
+use crate::report::RenewedCertificate;
+use crate::restart::{Proof, RestartReport};
+use crate::transaction::Trigger;
 
 /// What the caller wants besides the certificates.
 #[derive(Debug, Clone)]
@@ -112,132 +109,6 @@ pub async fn renew(
     };
     drop(issued);
     carry_out(context, &lock, change, options, stop, events, report).await
-}
-
-/// Why no pod is restarted, if none is.
-pub(super) fn unwanted(options: &Options, may_restart: bool) -> Option<&'static str> {
-    if !options.restart {
-        Some("--no-restart")
-    } else if !may_restart {
-        Some("a pod has more than one manifest")
-    } else {
-        None
-    }
-}
-
-/// What is to be put in place, and what follows from it.
-pub(super) struct Change<'plan> {
-    /// The restarts.
-    pub(super) plan: &'plan Plan,
-    pub(super) files: Vec<Replacement>,
-    pub(super) certificates: Vec<RenewedCertificate>,
-    /// Whether there is nothing useful to go back to.
-    pub(super) had_expired: bool,
-    /// Whether the kubelet's own certificate is among them.
-    pub(super) kubelet_changed: bool,
-    /// Whether these are earlier files, not new ones.
-    pub(super) put_back: bool,
-    /// Why no pod is restarted, if none is.
-    pub(super) unwanted: Option<&'static str>,
-    pub(super) started: Timestamp,
-    pub(super) begun: Instant,
-}
-
-/// The second half of every operation that changes files: install, restart, prove, and back where that does not end well.
-pub(super) async fn carry_out(
-    context: &Context,
-    lock: &Lock,
-    change: Change<'_>,
-    options: &Options,
-    stop: &watch::Receiver<bool>,
-    events: &mut (dyn FnMut(Event) + Send),
-    mut report: RenewalReport,
-) -> Result<RenewalReport, OperationError> {
-    let Change {
-        plan,
-        started,
-        begun,
-        ..
-    } = change;
-    let mut operation = Operation::begin(&context.store(), lock, options.trigger.clone())?;
-    let id = operation.id().to_owned();
-    report.operation = Some(id.clone());
-    events(Event::Begun {
-        operation: id.clone(),
-    });
-    let restart = change.unwanted.is_none();
-    let installed = Restarts::announce(context, plan, restart, options.stopped, &mut operation)
-        .and_then(|()| operation.install(change.files));
-    if let Err(error) = installed {
-        let error = OperationError::Install(error);
-        finish(context, operation, Outcome::Failed(error.to_string()))?;
-        return Err(error);
-    }
-    for one in &change.certificates {
-        events(Event::Renewed {
-            operation: id.clone(),
-            certificate: one.name.clone(),
-            path: one.path.clone(),
-            serial: one.new_serial.clone(),
-            not_after: one.new_not_after,
-            old_not_after: one.old_not_after,
-            put_back: change.put_back,
-        });
-    }
-    events(Event::Installed {
-        operation: id,
-        certificates: change.certificates.len(),
-        after: begun.elapsed(),
-    });
-    report.renewed = change.certificates;
-
-    let mut restarts = if options.stopped {
-        Restarts::of_stopped(context, &affected(plan), change.kubelet_changed)
-    } else {
-        Restarts::choose(context, plan, change.unwanted, events).await
-    };
-    report.not_restarted.clone_from(&restarts.left_out);
-    let ended = restart_and_prove(
-        context,
-        &mut operation,
-        &mut restarts,
-        stop,
-        events,
-        &mut report,
-    )
-    .await;
-    report.duration = begun.elapsed();
-    let (outcome, result) = match ended {
-        Ok(()) => (Outcome::Done, Ok(())),
-        Err(RestartError::Stopped) => return Err(OperationError::Stopped),
-        // Expired certificates are of no use to anybody, so there is nothing to go back to.
-        Err(error) if change.had_expired => {
-            let reason = format!(
-                "{error}; the new certificates stay in place, because among the old ones some had expired"
-            );
-            (
-                Outcome::Failed(reason.clone()),
-                Err(OperationError::Failed(reason)),
-            )
-        }
-        Err(error) => {
-            let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
-            let reason = error.to_string();
-            restarts
-                .undo(context, &mut operation, &names, &reason, stop, events)
-                .await?
-        }
-    };
-    record(
-        context,
-        &operation,
-        started,
-        &outcome,
-        &options.trigger,
-        &report,
-    )?;
-    finish(context, operation, outcome)?;
-    result.map(|()| report)
 }
 
 /// Only the daemon can come back later by itself.
@@ -350,76 +221,6 @@ fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
         .collect()
 }
 
-async fn restart_and_prove(
-    context: &Context,
-    operation: &mut Operation<'_>,
-    restarts: &mut Restarts,
-    stop: &watch::Receiver<bool>,
-    events: &mut (dyn FnMut(Event) + Send),
-    report: &mut RenewalReport,
-) -> Result<(), RestartError> {
-    report.restarts = restarts.run(context, operation, stop, events).await?;
-    if !restarts.provable {
-        return Ok(());
-    }
-    let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
-    let names = provable_names(&names, restarts.concern_kubelet());
-    let (proofs, unproved) = prove_in_use(context, operation, &names, stop, events).await?;
-    report.proofs = proofs;
-    report.unproved = unproved;
-    if restarts.is_for_stopped() {
-        expect_ready(context, events, report).await;
-    }
-    Ok(())
-}
-
-/// Asks the components about the named certificates. What they refuse is an error; what could not be asked is a
-/// sentence in the second list.
-pub(super) async fn prove_in_use(
-    context: &Context,
-    operation: &mut Operation<'_>,
-    names: &[String],
-    stop: &watch::Receiver<bool>,
-    events: &mut (dyn FnMut(Event) + Send),
-) -> Result<(Vec<Proof>, Vec<String>), RestartError> {
-    if names.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
-    }
-    events(Event::Proving { count: names.len() });
-    let inventory = context.observe();
-    let mut proofs = Vec::new();
-    let mut unproved = Vec::new();
-    let mut refused = Vec::new();
-    let results = tokio::select! {
-        biased;
-        () = stopped(stop) => return Err(RestartError::Stopped),
-        results = prove(&inventory, &context.config.restart, names, PROOF_BOUND) => results,
-    };
-    for result in results {
-        match result {
-            Ok(proof) => {
-                events(Event::Proved {
-                    certificate: proof.name.clone(),
-                    evidence: proof.evidence.clone(),
-                });
-                proofs.push(proof);
-            }
-            Err(error) if error.refused => refused.push(error.to_string()),
-            Err(error) => {
-                events(Event::Warning(format!("not proved: {error}")));
-                unproved.push(error.to_string());
-            }
-        }
-    }
-    if !refused.is_empty() {
-        return Err(RestartError::NotInUse(refused.join("; ")));
-    }
-    operation.note(crate::transaction::Record::Proved {
-        names: proofs.iter().map(|proof| proof.name.clone()).collect(),
-    })?;
-    Ok((proofs, unproved))
-}
-
 fn receipt_line(inventory: &Inventory, issued: &Issued) -> RenewedCertificate {
     RenewedCertificate {
         name: issued.name.clone(),
@@ -432,44 +233,4 @@ fn receipt_line(inventory: &Inventory, issued: &Issued) -> RenewedCertificate {
         old_not_after: issued.old.not_after,
         new_not_after: issued.certificate.not_after,
     }
-}
-
-fn record(
-    context: &Context,
-    operation: &Operation<'_>,
-    started: Timestamp,
-    outcome: &Outcome,
-    trigger: &Trigger,
-    report: &RenewalReport,
-) -> Result<(), OperationError> {
-    let failed = report.failed.iter().map(|(_, reason)| reason.clone());
-    let receipt = Receipt {
-        id: operation.id().to_owned(),
-        started,
-        finished: Timestamp::now(),
-        trigger: trigger.clone(),
-        outcome: outcome.clone(),
-        certificates: report.renewed.clone(),
-        restarts: healthy(&report.restarts),
-        rungs: rungs(&report.restarts),
-        proofs: report.proofs.iter().map(sentence).collect(),
-        warnings: failed.chain(report.unproved.iter().cloned()).collect(),
-    };
-    History::new(&context.store()).append(&receipt)?;
-    Ok(())
-}
-
-/// A proof as receipts have it.
-pub(super) fn sentence(proof: &Proof) -> String {
-    format!("{}: {}", proof.name, proof.evidence)
-}
-
-pub(super) fn finish(
-    context: &Context,
-    operation: Operation<'_>,
-    outcome: Outcome,
-) -> Result<(), OperationError> {
-    let backup = &context.config.backup;
-    operation.finish(outcome, backup.keep, backup.max_bytes)?;
-    Ok(())
 }

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::carry_out::{finish, prove_in_use};
 use super::expired::provable_names;
 use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
-use super::renew::{finish, prove_in_use};
 use super::{Context, Event, OperationError};
 use crate::config::RestartMode;
 use crate::config::nearest;

@@ -5,10 +5,10 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::carry_out::{Change, carry_out, unwanted};
 use super::context::ROLLBACK;
 use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
-use super::renew::{Change, carry_out, unwanted};
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::node::Inventory;
