@@ -2,6 +2,7 @@
 
 mod clock;
 mod events;
+mod held;
 mod pass;
 mod retry;
 mod run;

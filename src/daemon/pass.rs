@@ -6,12 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::events::EventLog;
+use super::held;
 use super::retry::Retry;
 use super::run::read_again;
 use super::systemd::Systemd;
 use crate::node::Inventory;
-use crate::operation::{Context, OperationError, Options, RenewalReport, renew};
+use crate::operation::{Context, OperationError, Options, RenewalReport, preflight, renew};
 use crate::plan::{Action, Obstacle, Plan, Request};
+use crate::preflight::{Asked, Finding};
 use crate::report::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, in_words, write_status,
 };
@@ -25,6 +27,8 @@ const BUSY_DELAY: Duration = Duration::from_secs(10);
 pub(super) struct Pass {
     pub(super) inventory: Inventory,
     pub(super) plan: Plan,
+    /// What speaks against an operation now.
+    findings: Vec<Finding>,
     /// An operation was cut off and must be finished, whatever is due.
     unfinished: bool,
 }
@@ -46,6 +50,20 @@ impl Pass {
     /// Whether something is to be done.
     pub(super) fn has_work(&self) -> bool {
         self.unfinished || self.due() > 0
+    }
+
+    /// What keeps the daemon from renewing what is due. Finishing what was cut off does not wait for it.
+    fn held(&self) -> Vec<&Finding> {
+        let wanted = self.due() > 0 && !self.unfinished;
+        self.findings
+            .iter()
+            .filter(|finding| wanted && finding.blocks())
+            .collect()
+    }
+
+    /// When to look again at that.
+    pub(super) fn held_for(&self) -> Option<Duration> {
+        held::look_again_after(&self.held())
     }
 
     fn due(&self) -> usize {
@@ -75,7 +93,9 @@ impl Daemon {
     pub(super) fn look(&self) -> Pass {
         let inventory = self.context.observe();
         let plan = crate::plan::plan_due(&inventory, &self.context.config, Timestamp::now());
+        let live = self.context.is_live();
         Pass {
+            findings: preflight(&self.context, &inventory, &plan, live, Asked::BySchedule),
             inventory,
             plan,
             // What cannot be read is tried, so that the attempt says why.
@@ -90,11 +110,12 @@ impl Daemon {
     /// Tells the journal, systemd and the status file what was seen.
     pub(super) fn report(&mut self, pass: &Pass) {
         self.complain(pass);
-        let state = if self.last_failure.is_some() && pass.has_work() {
-            State::Failing
-        } else {
-            State::Waiting
-        };
+        let state =
+            if held::is_refused(&pass.held()) || (self.last_failure.is_some() && pass.has_work()) {
+                State::Failing
+            } else {
+                State::Waiting
+            };
         let message = self.message(pass);
         self.publish(pass, state, &message);
         if !self.announced {
@@ -115,7 +136,7 @@ impl Daemon {
 
     /// Whether the moment has come to do something.
     pub(super) fn may_act(&self, pass: &Pass) -> bool {
-        pass.has_work() && self.retry.permits(Instant::now())
+        pass.has_work() && pass.held().is_empty() && self.retry.permits(Instant::now())
     }
 
     /// Renews what is due and keeps what came of it.
@@ -148,6 +169,7 @@ impl Daemon {
                 );
                 self.retry.postpone(now, BUSY_DELAY);
             }
+            Err(OperationError::NotNow(_)) => self.retry.postpone(now, held::SHORTLY),
             Err(error) => {
                 tracing::error!("{error}");
                 self.retry.failed(now, error.disturbed_the_node(), jitter);
@@ -268,6 +290,9 @@ impl Daemon {
     /// The line in `systemctl status`.
     fn message(&self, pass: &Pass) -> String {
         let now = pass.plan.at;
+        if let Some(message) = held::message(&pass.held()) {
+            return message;
+        }
         if let Some(failure) = &self.last_failure
             && pass.has_work()
         {
@@ -334,7 +359,7 @@ fn certificate_status(item: &crate::plan::PlanItem) -> CertificateStatus {
     }
 }
 
-/// What is wrong, one sentence each: unreadable files, and certificates that are due and cannot be renewed.
+/// What is wrong, one sentence each: unreadable files, due certificates that cannot be renewed, what holds a renewal up.
 fn sentences(pass: &Pass) -> Vec<String> {
     let problems = pass
         .inventory
@@ -352,7 +377,13 @@ fn sentences(pass: &Pass) -> Vec<String> {
             Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
             Action::Renew(_) | Action::Wait => None,
         });
-    problems.chain(obstacles).collect()
+    // What is only to be known is said by the operation itself.
+    let findings = pass
+        .findings
+        .iter()
+        .filter(|finding| finding.blocks())
+        .map(|finding| finding.sentence.clone());
+    problems.chain(obstacles).chain(findings).collect()
 }
 
 fn count(number: usize, noun: &str) -> String {

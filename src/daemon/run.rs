@@ -136,9 +136,10 @@ async fn wait(
     alarm
         .set(due.map_or(scan, |moment| moment.min(scan)))
         .map_err(system)?;
-    let retry = pass
-        .has_work()
-        .then(|| daemon.retry.remaining(Instant::now()));
+    let retry = pass.held_for().or_else(|| {
+        pass.has_work()
+            .then(|| daemon.retry.remaining(Instant::now()))
+    });
     loop {
         let pulse = daemon.systemd.pulse_interval();
         let woken = tokio::select! {
