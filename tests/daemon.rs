@@ -304,3 +304,98 @@ fn a_state_directory_that_cannot_be_used_is_complained_about_and_not_tried_again
     assert_eq!(complaints, 1, "{log}");
     assert!(log.contains(journal.to_str().unwrap()), "{log}");
 }
+
+/// A timer of another renewer, enabled.
+fn another_renewer(node: &Node) -> std::path::PathBuf {
+    let units = node.path("/etc/systemd/system");
+    let wants = units.join("timers.target.wants");
+    std::fs::create_dir_all(&wants).unwrap();
+    std::fs::write(
+        units.join("k8s-certs-renew.service"),
+        "[Service]\nExecStart=/usr/bin/kubeadm certs renew all\n",
+    )
+    .unwrap();
+    std::fs::write(
+        units.join("k8s-certs-renew.timer"),
+        "[Timer]\nOnCalendar=monthly\n",
+    )
+    .unwrap();
+    let wanted = wants.join("k8s-certs-renew.timer");
+    std::os::unix::fs::symlink("../k8s-certs-renew.timer", &wanted).unwrap();
+    wanted
+}
+
+#[test]
+fn another_renewer_is_left_to_it_until_somebody_takes_over() {
+    let node = Node::due();
+    let wanted = another_renewer(&node);
+    let old = node.serial("apiserver");
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Waiting: k8s-certs-renew.timer calls kubeadm certs renew");
+    // A hint that changes nothing: it is looked at again and said no second time.
+    let touch = |name: &str| std::fs::write(node.path("/etc/kubernetes").join(name), "x").unwrap();
+    touch("one");
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(node.serial("apiserver"), old);
+    let status = read_status(&node.root).unwrap();
+    assert_eq!(status.state, State::Waiting);
+    assert!(
+        status
+            .problems
+            .iter()
+            .any(|problem| problem.contains("systemctl disable --now k8s-certs-renew.timer"))
+    );
+    std::fs::remove_file(wanted).unwrap();
+    touch("two");
+    wait_until("the renewal", || node.serial("apiserver") != old);
+    let log = daemon.stop();
+    assert_eq!(
+        log.matches("WARN k8s-certs-renew.timer calls").count(),
+        1,
+        "{log}"
+    );
+}
+
+#[test]
+fn near_the_end_the_daemon_acts_whatever_another_renewer_promises() {
+    let node = Node::new(
+        SignedDuration::from_hours(24 * 360),
+        SignedDuration::from_hours(24 * 5),
+    );
+    another_renewer(&node);
+    let old = node.serial("apiserver");
+    let daemon = Daemon::start(&node);
+    wait_until("the renewal", || node.serial("apiserver") != old);
+    let log = daemon.stop();
+    assert!(log.contains("going on all the same, because"), "{log}");
+}
+
+#[test]
+fn a_refusal_is_a_failure_in_the_status_and_ends_with_its_cause() {
+    let node = Node::due();
+    let key = node.path("/etc/kubernetes/pki/apiserver.key");
+    let mark = |mark: &str| {
+        std::process::Command::new("chattr")
+            .arg(mark)
+            .arg(&key)
+            .output()
+            .is_ok_and(|output| output.status.success())
+    };
+    if !mark("+i") {
+        common::skipped("chattr +i needs root and a file system that has such marks");
+        return;
+    }
+    let old = node.serial("admin.conf");
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Not renewed: ");
+    wait_until("the status", || {
+        read_status(&node.root).is_ok_and(|status| status.state == State::Failing)
+    });
+    assert_eq!(node.run(&["status"]).status.code(), Some(1));
+    let unchanged = node.serial("admin.conf") == old;
+    assert!(mark("-i") && unchanged);
+    // Marks come and go without an event; the next one, or a minute, brings the next look.
+    std::fs::write(node.path("/etc/kubernetes/touched"), "x").unwrap();
+    wait_until("the renewal", || node.serial("admin.conf") != old);
+    daemon.stop();
+}

@@ -9,16 +9,10 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use common::{Node, contents, text};
-
-/// Past the test harness, which keeps what passing tests print to itself.
-fn skipped(why: &str) {
-    let _ = writeln!(std::io::stderr(), "!!! SKIPPED: {why}");
-}
+use common::{Node, contents, skipped, text};
 
 /// Whether mounts can be made in a namespace of their own.
 fn can_mount() -> bool {

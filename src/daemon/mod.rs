@@ -3,6 +3,7 @@
 mod clock;
 mod events;
 mod expired;
+mod held;
 mod others;
 mod pass;
 mod retry;

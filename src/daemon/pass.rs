@@ -6,13 +6,15 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::events::EventLog;
+use super::held;
 use super::others::Others;
 use super::retry::Retry;
 use super::run::read_again;
 use super::systemd::Systemd;
 use crate::node::Inventory;
-use crate::operation::{Context, OperationError, Options, RenewalReport, renew};
+use crate::operation::{Context, OperationError, Options, RenewalReport, preflight, renew};
 use crate::plan::{Action, KubeletNeed, Obstacle, Plan, Request, kubelet_need};
+use crate::preflight::{Asked, Finding};
 use crate::report::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, in_words, write_status,
 };
@@ -26,6 +28,8 @@ const BUSY_DELAY: Duration = Duration::from_secs(10);
 pub(super) struct Pass {
     pub(super) inventory: Inventory,
     pub(super) plan: Plan,
+    /// What speaks against an operation now.
+    findings: Vec<Finding>,
     /// Operations that were cut off and must be finished, whatever is due; or why they cannot be listed.
     unfinished: Vec<String>,
     /// Expired certificates have stopped the node, and something can be done about it.
@@ -52,6 +56,21 @@ impl Pass {
     /// Whether something is to be done.
     pub(super) fn has_work(&self) -> bool {
         !self.unfinished.is_empty() || self.stopped || self.due() > 0
+    }
+
+    /// What keeps the daemon from renewing what is due. Finishing what was cut off does not wait for it, nor does a node that
+    /// expired certificates have stopped.
+    fn held(&self) -> Vec<&Finding> {
+        let wanted = self.due() > 0 && self.unfinished.is_empty() && !self.stopped;
+        self.findings
+            .iter()
+            .filter(|finding| wanted && finding.blocks())
+            .collect()
+    }
+
+    /// When to look again at that.
+    pub(super) fn held_for(&self) -> Option<Duration> {
+        held::look_again_after(&self.held())
     }
 
     pub(super) fn due(&self) -> usize {
@@ -83,7 +102,9 @@ impl Daemon {
         let inventory = self.context.observe();
         let now = Timestamp::now();
         let plan = self.context.plan_due(&inventory, now);
+        let live = self.context.is_live();
         Pass {
+            findings: preflight(&self.context, &inventory, &plan, live, Asked::BySchedule),
             stopped: false,
             kubelet: kubelet_need(&inventory, now),
             inventory,
@@ -111,11 +132,12 @@ impl Daemon {
     /// Tells the journal, systemd and the status file what was seen.
     pub(super) fn report(&mut self, pass: &Pass) {
         self.complain(pass);
-        let state = if self.last_failure.is_some() && pass.has_work() {
-            State::Failing
-        } else {
-            State::Waiting
-        };
+        let state =
+            if held::is_refused(&pass.held()) || (self.last_failure.is_some() && pass.has_work()) {
+                State::Failing
+            } else {
+                State::Waiting
+            };
         let message = self.message(pass);
         self.publish(pass, state, &message);
         if !self.announced {
@@ -136,7 +158,10 @@ impl Daemon {
 
     /// Whether the moment has come to do something.
     pub(super) fn may_act(&self, pass: &Pass) -> bool {
-        pass.has_work() && !self.others.at_work() && self.retry.permits(Instant::now())
+        pass.has_work()
+            && pass.held().is_empty()
+            && !self.others.at_work()
+            && self.retry.permits(Instant::now())
     }
 
     /// Renews what is due and keeps what came of it.
@@ -170,6 +195,7 @@ impl Daemon {
                 );
                 self.retry.postpone(now, BUSY_DELAY);
             }
+            Err(OperationError::NotNow(_)) => self.retry.postpone(now, held::SHORTLY),
             Err(error) => {
                 tracing::error!("{error}");
                 self.retry.failed(now, error.disturbed_the_node(), jitter);
@@ -295,6 +321,9 @@ impl Daemon {
     /// The line in `systemctl status`.
     fn message(&self, pass: &Pass) -> String {
         let now = pass.plan.at;
+        if let Some(message) = held::message(&pass.held()) {
+            return message;
+        }
         if let Some(failure) = &self.last_failure
             && pass.has_work()
         {
@@ -361,7 +390,7 @@ fn certificate_status(item: &crate::plan::PlanItem) -> CertificateStatus {
     }
 }
 
-/// What is wrong, one sentence each: unreadable files, and certificates that are due and cannot be renewed.
+/// What is wrong, one sentence each: unreadable files, due certificates that cannot be renewed, what holds a renewal up.
 fn sentences(pass: &Pass) -> Vec<String> {
     let problems = pass
         .inventory
@@ -383,7 +412,17 @@ fn sentences(pass: &Pass) -> Vec<String> {
         KubeletNeed::Impossible(reason) => Some(format!("the kubelet cannot start: {reason}")),
         _ => None,
     };
-    problems.chain(obstacles).chain(kubelet).collect()
+    // What is only to be known is said by the operation itself.
+    let findings = pass
+        .findings
+        .iter()
+        .filter(|finding| finding.blocks())
+        .map(|finding| finding.sentence.clone());
+    problems
+        .chain(obstacles)
+        .chain(kubelet)
+        .chain(findings)
+        .collect()
 }
 
 fn count(number: usize, noun: &str) -> String {

@@ -143,8 +143,9 @@ async fn wait(
     // A moment and not a duration: a pulse does not begin the wait anew.
     let now = Instant::now();
     let may_try = pass.has_work() && !daemon.others.at_work();
-    let retry = may_try
-        .then(|| daemon.retry.remaining(now))
+    let retry = pass
+        .held_for()
+        .or_else(|| may_try.then(|| daemon.retry.remaining(now)))
         .or_else(|| pass.look_again_after())
         .map(|pause| now + pause);
     loop {

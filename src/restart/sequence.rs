@@ -25,7 +25,7 @@ use crate::transaction::Operation;
 const BEYOND_GRACE: Duration = Duration::from_secs(30);
 
 /// A kubelet that is just being restarted is given this long to answer.
-pub(super) const KUBELET_BOUND: Duration = Duration::from_secs(10);
+pub(super) const KUBELET_BOUND: Duration = Duration::from_secs(30);
 
 /// What restarting needs to know.
 #[derive(Debug)]

@@ -360,3 +360,43 @@ fn a_time_service_that_has_not_got_through_is_waited_for_and_no_service_is_not()
     });
     assert!(one(&silent, &ending_in(days(20)), Asked::BySchedule).unread);
 }
+
+proptest::proptest! {
+    /// Whatever is doubtful, near the end the daemon acts: only what cannot work, a clock years ahead and a kubeadm that gets
+    /// on may keep it.
+    #[test]
+    fn near_the_end_no_doubt_has_force(
+        left in -400i64..=10,
+        synchronised in proptest::option::of(proptest::bool::ANY),
+        service in proptest::bool::ANY,
+        mark in -600i64..4000,
+        hanging in proptest::option::of(60i64..10_000),
+        renewer in proptest::bool::ANY,
+        twice in proptest::bool::ANY,
+    ) {
+        let readings = Readings {
+            clock: Clock {
+                synchronised,
+                service: service.then(|| "chronyd".to_owned()),
+                latest: Some(Mark { moment: now() + days(mark), what: "x".into() }),
+                certificates: Some(Lives { last_end: now() + days(left), longest: days(365) }),
+            },
+            kubeadm: vec![Kubeadm {
+                pid: 1,
+                command: "kubeadm reset".into(),
+                since: hanging.map(|minutes| now() - SignedDuration::from_mins(minutes)),
+            }],
+            renewers: renewer
+                .then(|| Renewer { who: "a".into(), take_over: "b".into() })
+                .into_iter()
+                .collect(),
+            doubled: if twice { doubled().doubled } else { Vec::new() },
+            ..Readings::default()
+        };
+        let findings = judge(&readings, &ending_in(days(left)), Asked::BySchedule, now());
+        proptest::prop_assert!(findings.iter().all(|finding| !finding.blocks()), "{findings:?}");
+        // And the restart is left out exactly where a pod has two manifests.
+        let left_out = findings.iter().any(|finding| finding.forbids_restart);
+        proptest::prop_assert_eq!(left_out, twice);
+    }
+}

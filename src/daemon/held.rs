@@ -1,0 +1,69 @@
+//! What keeps the daemon from acting, in words and for how long.
+
+use std::time::Duration;
+
+use crate::preflight::{Check, Finding, Severity};
+
+/// How often to look again at what time or another program brings to an end; changes of watched files are noticed at once.
+const WAITING: Duration = Duration::from_secs(300);
+/// The same for what somebody has to put right: he wants to see that it helped.
+const REFUSED: Duration = Duration::from_secs(60);
+/// The same for a kubeadm at work, which is soon done.
+pub(super) const SHORTLY: Duration = Duration::from_secs(30);
+
+/// When to look again; `None` when nothing holds the daemon back.
+pub(super) fn look_again_after(held: &[&Finding]) -> Option<Duration> {
+    held.iter()
+        .map(|finding| match (finding.check, finding.severity) {
+            (Check::Kubeadm, _) => SHORTLY,
+            (_, Severity::Refuse) => REFUSED,
+            (_, Severity::Wait | Severity::Warn) => WAITING,
+        })
+        .min()
+}
+
+/// Whether somebody has to put something right.
+pub(super) fn is_refused(held: &[&Finding]) -> bool {
+    held.iter()
+        .any(|finding| finding.severity == Severity::Refuse)
+}
+
+/// The line in `systemctl status`; `None` when nothing holds the daemon back.
+pub(super) fn message(held: &[&Finding]) -> Option<String> {
+    let worst = held.iter().max_by_key(|finding| finding.severity)?;
+    let begin = match worst.severity {
+        Severity::Refuse => "Not renewed",
+        Severity::Wait | Severity::Warn => "Waiting",
+    };
+    Some(match held.len() {
+        1 => format!("{begin}: {worst}"),
+        all => format!(
+            "{begin}: {worst} (and {} more, see `kubecertd preflight`)",
+            all - 1
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_is_said_and_the_soonest_counts() {
+        let finding =
+            |check, severity, sentence: &str| Finding::new(check, severity, sentence.to_owned());
+        let waiting = finding(Check::OtherRenewer, Severity::Wait, "a timer");
+        let refused = finding(Check::Space, Severity::Refuse, "no room");
+        let kubeadm = finding(Check::Kubeadm, Severity::Wait, "an upgrade");
+        assert_eq!(message(&[]), None);
+        assert_eq!(look_again_after(&[]), None);
+        assert_eq!(message(&[&waiting]).unwrap(), "Waiting: a timer");
+        assert_eq!(
+            message(&[&waiting, &refused, &kubeadm]).unwrap(),
+            "Not renewed: no room (and 2 more, see `kubecertd preflight`)"
+        );
+        assert_eq!(look_again_after(&[&waiting, &refused]), Some(REFUSED));
+        assert_eq!(look_again_after(&[&refused, &kubeadm]), Some(SHORTLY));
+        assert!(is_refused(&[&waiting, &refused]) && !is_refused(&[&waiting]));
+    }
+}
