@@ -400,6 +400,7 @@ fn cron_jobs_are_found_by_file_and_line() {
         } else {
             assert_eq!(output.status.code(), Some(1), "{path}: {told}");
             assert!(told.contains(place), "{path}: {told}");
+            assert_eq!(told.matches("take over:").count(), 1, "{path}: {told}");
         }
     }
 }
