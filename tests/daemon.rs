@@ -93,6 +93,12 @@ impl Daemon {
         panic!("no {part:?} among {:?}", self.received);
     }
 
+    /// Everything that was notified so far.
+    fn notified(&mut self) -> &[String] {
+        self.received.extend(self.notifications.try_iter());
+        &self.received
+    }
+
     fn stop(mut self) -> String {
         self.signal(Signal::SIGTERM);
         self.expect("STOPPING=1");
@@ -339,6 +345,11 @@ fn another_renewer_is_left_to_it_until_somebody_takes_over() {
     assert_eq!(node.serial("apiserver"), old);
     let status = read_status(&node.root).unwrap();
     assert_eq!(status.state, State::Waiting);
+    // It sleeps: it neither tries nor looks again and again.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(read_status(&node.root).unwrap().updated, status.updated);
+    let tried = |messages: &[String]| messages.iter().any(|one| one.contains("Renewing"));
+    assert!(!tried(daemon.notified()));
     assert!(
         status
             .problems

@@ -351,7 +351,7 @@ fn cron_jobs_are_found_by_file_and_line() {
     for (path, contents, place) in [
         (
             "/etc/crontab",
-            "SHELL=/bin/sh\n# kubeadm certs renew all\n0 3 1 * * root kubeadm certs renew all\n",
+            "SHELL=/bin/sh\n# 0 3 * * * root /opt/renew.sh\n0 3 1 * * root kubeadm certs renew all\n",
             "remove the line /etc/crontab:3",
         ),
         (
@@ -400,6 +400,7 @@ fn cron_jobs_are_found_by_file_and_line() {
         } else {
             assert_eq!(output.status.code(), Some(1), "{path}: {told}");
             assert!(told.contains(place), "{path}: {told}");
+            assert_eq!(told.matches("take over:").count(), 1, "{path}: {told}");
         }
     }
 }
@@ -496,4 +497,26 @@ fn a_history_that_cannot_be_understood_is_said_and_holds_nothing_up() {
     let output = node.run(&["preflight"]);
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("unreadable") && said(&output).contains("line 1"));
+}
+
+#[test]
+fn patience_ends_with_the_last_third_of_the_time() {
+    let hours = |days: i64| jiff::SignedDuration::from_hours(24 * days);
+    for (left, code, result) in [
+        (29, 1, "wait"),
+        (11, 1, "wait"),
+        (9, 0, "warn"),
+        (-3, 0, "warn"),
+    ] {
+        let node = Node::new(hours(365 - left), hours(left));
+        kubespray(&node);
+        enable(&node, "k8s-certs-renew.timer");
+        let output = node.run(&["preflight"]);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{left}: {told}");
+        assert!(
+            told.contains(&format!("other-renewer   {result}")),
+            "{told}"
+        );
+    }
 }
