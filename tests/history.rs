@@ -12,6 +12,8 @@ mod common;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use common::{ELEVEN, Node, contents, text};
+use kubecertd::report::{History, Receipt};
+use kubecertd::transaction::{Outcome, Store, Trigger};
 
 /// Runs a command that has to end well; what it printed.
 fn done(node: &Node, arguments: &[&str]) -> String {
@@ -165,6 +167,8 @@ fn a_rollback_says_what_was_renewed_since_and_what_is_kept() {
     assert_eq!(node.serial("apiserver"), oldest);
     let said = refused(&node, &["rollback", "20010101"]);
     assert!(said.contains(&ids[0]) && said.contains(&ids[1]), "{said}");
+    let said = refused(&node, &["rollback", &ids[0][..2]]);
+    assert!(said.contains("several") && said.contains(&ids[1]), "{said}");
 }
 
 #[test]
@@ -288,4 +292,32 @@ fn the_receipt_of_a_recovered_operation_names_its_certificates() {
     assert_eq!(receipts[0]["trigger"]["command"], "renew all");
     done(&node, &["rollback", receipts[0]["id"].as_str().unwrap()]);
     assert_eq!(node.serial("apiserver"), old);
+}
+
+#[test]
+fn an_operation_that_was_killed_behind_its_receipt_gets_no_second_one() {
+    let Some((node, _)) = killed_before_its_receipt() else {
+        return;
+    };
+    let journal = contents(&node.path("/var/lib/kubecertd/journal"));
+    let (file, _) = journal.first_key_value().unwrap();
+    let id = file.file_stem().unwrap().to_str().unwrap();
+    let history = History::new(&Store::new(&node.root));
+    history
+        .append(&Receipt {
+            id: id.to_owned(),
+            started: jiff::Timestamp::now(),
+            finished: jiff::Timestamp::now(),
+            trigger: Trigger::Command("renew all".to_owned()),
+            outcome: Outcome::Done,
+            certificates: Vec::new(),
+            restarts: Vec::new(),
+            rungs: Vec::new(),
+            proofs: Vec::new(),
+            warnings: Vec::new(),
+        })
+        .unwrap();
+    done(&node, &["recover"]);
+    assert_eq!(operations(&node), [id]);
+    assert!(contents(&node.path("/var/lib/kubecertd/journal")).is_empty());
 }

@@ -15,6 +15,10 @@ impl EventLog {
         if let Event::Begun { operation } | Event::Recovered { operation, .. } = event {
             self.operation = Some(operation.clone());
         }
+        // What is made now is for an operation that has not begun: not for one that was recovered before.
+        if let Event::Issuing { .. } = event {
+            self.operation = None;
+        }
         let operation_id = self.operation.as_deref();
         let text = event.to_string();
         match event {

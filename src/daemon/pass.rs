@@ -195,7 +195,13 @@ impl Daemon {
                 );
                 self.retry.postpone(now, BUSY_DELAY);
             }
-            Err(OperationError::NotNow(_)) => self.retry.postpone(now, held::SHORTLY),
+            Err(OperationError::NotNow(findings)) => {
+                // What only has to be waited for is no failure.
+                let refused: Vec<&Finding> = findings.iter().collect();
+                self.last_failure = held::is_refused(&refused)
+                    .then(|| OperationError::NotNow(findings).to_string());
+                self.retry.postpone(now, held::SHORTLY);
+            }
             Err(error) => {
                 tracing::error!("{error}");
                 self.retry.failed(now, error.disturbed_the_node(), jitter);

@@ -19,12 +19,12 @@ pub struct Replacement {
     /// Its whole new contents.
     pub contents: Zeroizing<Vec<u8>>,
     /// The mode if the file does not exist yet: 0600 for keys and kubeconfigs, 0644 for certificates, as kubeadm's;
-    /// [`SYMBOLIC_LINK`] where the contents are a link's target and the link itself is what is replaced.
+    /// that of a link ([`Replacement::link`]) where the contents are its target and the link itself is what is replaced.
     pub mode_if_new: u32,
 }
 
 /// The mode of a symbolic link, as in `st_mode` (inode(7)).
-pub const SYMBOLIC_LINK: u32 = 0o120_777;
+const SYMBOLIC_LINK: u32 = 0o120_777;
 
 impl Replacement {
     /// A symbolic link in place of whatever is there. The target is the node's own path.

@@ -9,6 +9,6 @@ mod kubelet;
 mod local_ca;
 mod old_key;
 
-pub use files::{Replacement, SYMBOLIC_LINK, replacements};
+pub use files::{Replacement, replacements};
 pub use kubelet::{KubeletClient, kubelet_client};
 pub use local_ca::{IssuanceError, Issued, Wanted, issue};

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::carry_out::PROOF_BOUND;
+use super::preflight::take_lock;
 use super::recover::finish_recovery;
 use super::renew::{Made, Options, RenewalReport, renew};
 use super::{Context, Event, OperationError};
@@ -11,7 +12,7 @@ use crate::issuer::kubelet_client;
 use crate::node::Inventory;
 use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
 use crate::restart::{node_is_ready, reachability};
-use crate::transaction::{Lock, Trigger};
+use crate::transaction::Trigger;
 
 /// What this command is called in journals and receipts.
 const COMMAND: &str = "recover --expired";
@@ -30,7 +31,7 @@ pub async fn recover_expired(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Option<RenewalReport>, OperationError> {
     {
-        let lock = Lock::take(&context.store())?;
+        let lock = take_lock(context)?;
         finish_recovery(context, &lock, stop, events).await?;
     }
     let now = Timestamp::now();

@@ -113,7 +113,11 @@ pub async fn finish_recovery(
             proofs,
             warnings,
         };
-        History::new(&context.store()).append(&receipt)?;
+        let history = History::new(&context.store());
+        // Killed between its receipt and the end of its journal, it has one already.
+        if !history.has(&recovery.id)? {
+            history.append(&receipt)?;
+        }
         finish(context, operation, outcome)?;
         reports.push(RecoveryReport {
             operation: recovery.id,

@@ -28,6 +28,14 @@ pub enum RollBackError {
         /// Those that are, oldest first.
         kept: Vec<String>,
     },
+    /// Several generations' ids begin so.
+    #[error("{id:?} is the beginning of several operations: {}; say more of it", .matching.join(", "))]
+    Ambiguous {
+        /// What was asked for.
+        id: String,
+        /// What it may mean.
+        matching: Vec<String>,
+    },
     /// It held no certificate.
     #[error(
         "operation {0} changed no certificate, so there is nothing to put back; its manifests only went out and back"
@@ -198,17 +206,22 @@ pub async fn roll_back(
 }
 
 fn find(all: Vec<Generation>, id: &str) -> Result<Generation, RollBackError> {
-    let ids: Vec<String> = all.iter().map(|one| one.id.clone()).collect();
-    let mut matching: Vec<Generation> = all
-        .into_iter()
-        .filter(|one| one.id.starts_with(id))
-        .collect();
-    match (matching.len(), matching.pop()) {
-        (1, Some(one)) => Ok(one),
-        _ => Err(RollBackError::NotKept {
+    let (mut matching, others): (Vec<Generation>, Vec<Generation>) =
+        all.into_iter().partition(|one| one.id.starts_with(id));
+    let ids = |all: &[Generation]| all.iter().map(|one| one.id.clone()).collect();
+    match matching.pop() {
+        None => Err(RollBackError::NotKept {
             id: id.to_owned(),
-            kept: ids,
+            kept: ids(&others),
         }),
+        Some(one) if matching.is_empty() => Ok(one),
+        Some(last) => {
+            matching.push(last);
+            Err(RollBackError::Ambiguous {
+                id: id.to_owned(),
+                matching: ids(&matching),
+            })
+        }
     }
 }
 

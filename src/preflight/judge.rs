@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance};
 use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
+use crate::plan::date;
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
 const TIMES: u64 = 2;
@@ -160,7 +161,8 @@ impl Case<'_> {
             return Vec::new();
         }
         let sentence = format!(
-            "kubeadm's scratch directory tmp changed at {}: an upgrade may be going on where its process is not seen;              it counts as over {}",
+            "kubeadm's scratch directory tmp changed at {}: an upgrade may be going on where its process is not seen; it \
+             counts as over {}",
             changed.strftime("%H:%M:%S UTC"),
             quiet.strftime("at %H:%M:%S UTC"),
         );
@@ -233,10 +235,6 @@ fn far_ahead(mark: &Mark) -> String {
         date(mark.moment),
         mark.what
     )
-}
-
-fn date(moment: Timestamp) -> String {
-    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
 }
 
 fn running(one: &Kubeadm) -> String {

@@ -170,6 +170,15 @@ impl History {
             .collect())
     }
 
+    /// Whether an operation has its receipt.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn has(&self, id: &str) -> Result<bool, HistoryError> {
+        let entries = self.entries()?;
+        Ok(entries.iter().flatten().any(|receipt| receipt.id == id))
+    }
+
     /// All receipts, oldest first. A torn last line is left out.
     ///
     /// # Errors

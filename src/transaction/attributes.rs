@@ -1,7 +1,7 @@
 //! What a file has besides its contents: owner, group, mode, time, extended attributes.
 
 use std::collections::BTreeMap;
-use std::fs::{File, FileTimes, Permissions};
+use std::fs::{File, FileTimes, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
@@ -48,27 +48,26 @@ impl Attributes {
                 xattrs.insert(name, BASE64.encode(value));
             }
         }
-        Ok(Self {
+        Ok(Self::with(&metadata, xattrs))
+    }
+
+    /// What a symbolic link has: an owner and a time.
+    pub(super) fn of_link(path: &Path) -> io::Result<Self> {
+        Ok(Self::with(
+            &std::fs::symlink_metadata(path)?,
+            BTreeMap::new(),
+        ))
+    }
+
+    fn with(metadata: &Metadata, xattrs: BTreeMap<String, String>) -> Self {
+        Self {
             uid: metadata.uid(),
             gid: metadata.gid(),
             mode: metadata.mode() & 0o7777,
             modified: metadata.mtime(),
             modified_nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
             xattrs,
-        })
-    }
-
-    /// What a symbolic link has: an owner and a time.
-    pub(super) fn of_link(path: &Path) -> io::Result<Self> {
-        let metadata = std::fs::symlink_metadata(path)?;
-        Ok(Self {
-            uid: metadata.uid(),
-            gid: metadata.gid(),
-            mode: metadata.mode() & 0o7777,
-            modified: metadata.mtime(),
-            modified_nanoseconds: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
-            xattrs: BTreeMap::new(),
-        })
+        }
     }
 
     /// Gives a new file (0600 so far) all of them except the time. The mode comes last, so that at no moment anybody

@@ -82,11 +82,6 @@ pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
     for name in durable::names_in(&store.backups())? {
         let directory = store.backups().join(&name);
         match read_index(&directory) {
-            Ok(Some(index)) if *name != *index.id => tracing::warn!(
-                backup = %directory.display(),
-                "a backup is not listed: its index is that of operation {}",
-                index.id
-            ),
             Ok(Some(index)) => generations.push(Generation {
                 id: index.id,
                 number: index.number,

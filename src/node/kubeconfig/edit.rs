@@ -155,9 +155,19 @@ fn check(
             "the result has other credentials than wanted".to_owned(),
         ));
     }
+    nothing_else_changed(before, after, |value| blank_credentials(value, user))
+}
+
+/// Whether two texts are the same but for what `strip` takes out of each.
+pub(super) fn nothing_else_changed(
+    before: &str,
+    after: &str,
+    strip: impl Fn(&mut Value),
+) -> Result<(), KubeconfigError> {
     let rest = |text: &str| {
-        let mut value: Value = yaml::parse(text, RepeatedKeys::Refused).map_err(failed)?;
-        blank_credentials(&mut value, user);
+        let mut value: Value =
+            yaml::parse(text, RepeatedKeys::Refused).map_err(KubeconfigError::Edit)?;
+        strip(&mut value);
         Ok::<_, KubeconfigError>(value)
     };
     let (mut old, mut new) = (rest(before)?, rest(after)?);
@@ -167,7 +177,9 @@ fn check(
     if same {
         Ok(())
     } else {
-        Err(failed("something else in the file would change".to_owned()))
+        Err(KubeconfigError::Edit(
+            "something else in the file would change".to_owned(),
+        ))
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::Path;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::edit::{Splice, apply, embedded, name_of, splices_for, wipe};
+use super::edit::{Splice, apply, embedded, name_of, nothing_else_changed, splices_for, wipe};
 use super::written::Written;
-use super::{Credential, Current, Kubeconfig, KubeconfigError, RepeatedKeys, yaml};
+use super::{Credential, Current, Kubeconfig, KubeconfigError};
 
 /// What the embedded fields' names end in, and those of references do not.
 const DATA: &str = "-data";
@@ -59,20 +59,7 @@ fn check(before: &str, after: &str, file: &Path, user: &str) -> Result<(), Kubec
     if !refers(&read_back.certificate) || !refers(&read_back.key) {
         return Err(failed("the result does not refer to the file".to_owned()));
     }
-    let rest = |text: &str| {
-        let mut value: Value = yaml::parse(text, RepeatedKeys::Refused).map_err(failed)?;
-        remove_credentials(&mut value, user);
-        Ok::<_, KubeconfigError>(value)
-    };
-    let (mut old, mut new) = (rest(before)?, rest(after)?);
-    let same = old == new;
-    wipe(&mut old);
-    wipe(&mut new);
-    if same {
-        Ok(())
-    } else {
-        Err(failed("something else in the file would change".to_owned()))
-    }
+    nothing_else_changed(before, after, |value| remove_credentials(value, user))
 }
 
 fn remove_credentials(kubeconfig: &mut Value, user: &str) {

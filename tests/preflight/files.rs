@@ -1,0 +1,233 @@
+//! Room, marks, read-only file systems, doubled manifests.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::common::{Node, skipped, text};
+use crate::{can_mount, in_namespace, kubernetes, said};
+
+#[test]
+fn a_sound_node_passes_every_check() {
+    let node = Node::fresh();
+    let output = node.run(&["preflight"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let table = text(&output.stdout);
+    for check in ["space", "writable", "manifests", "kubeadm", "other-renewer"] {
+        assert!(
+            table
+                .lines()
+                .any(|line| line.starts_with(check) && line.contains("   pass ")),
+            "{check}: {table}"
+        );
+    }
+    let json = node.run(&["preflight", "-o", "json"]);
+    let document: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(document["kind"], "Preflight");
+    assert_eq!(document["checks"][0]["result"], "pass");
+    // The command makes nothing, not even the state directory.
+    assert!(!node.path("/var/lib/kubecertd").exists());
+}
+
+/// A mark that is taken away again even if the test fails: without that the directory could not be removed.
+struct Marked(PathBuf, &'static str);
+
+impl Marked {
+    fn with(path: PathBuf, mark: &'static str) -> Option<Self> {
+        let set = Command::new("chattr")
+            .arg(format!("+{mark}"))
+            .arg(&path)
+            .output()
+            .is_ok_and(|output| output.status.success());
+        if !set {
+            skipped(&format!(
+                "chattr +{mark} needs root and a file system that has such marks"
+            ));
+        }
+        set.then_some(Self(path, mark))
+    }
+}
+
+impl Drop for Marked {
+    fn drop(&mut self) {
+        let _ = Command::new("chattr")
+            .arg(format!("-{}", self.1))
+            .arg(&self.0)
+            .output();
+    }
+}
+
+#[test]
+fn a_marked_file_or_directory_is_named_and_nothing_is_touched() {
+    for (path, mark) in [
+        ("/etc/kubernetes/pki/apiserver.key", "i"),
+        ("/etc/kubernetes/pki/etcd", "i"),
+        ("/etc/kubernetes/pki/etcd", "a"),
+        ("/etc/kubernetes", "a"),
+    ] {
+        let node = Node::fresh();
+        let before = kubernetes(&node);
+        let Some(marked) = Marked::with(node.path(path), mark) else {
+            return;
+        };
+        let output = node.run(&["preflight"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let expected = format!(
+            "{}: is marked immutable or append-only; remove the mark with `chattr -i -a {0}`",
+            marked.0.display()
+        );
+        assert!(said(&output).contains(&expected), "{}", said(&output));
+        let renewed = node.run(&["renew", "all"]);
+        assert!(!renewed.status.success());
+        assert!(said(&renewed).contains(&expected), "{}", said(&renewed));
+        assert!(said(&renewed).contains("nothing was changed"));
+        assert_eq!(kubernetes(&node), before, "{path}");
+        assert!(!said(&renewed).contains("making"), "{}", said(&renewed));
+    }
+}
+
+#[test]
+fn manifests_that_would_be_moved_are_looked_at_too() {
+    for path in ["kube-scheduler.yaml", ""] {
+        let node = Node::fresh();
+        let directory = node.path("/etc/kubernetes/manifests");
+        let marked = directory.join(path).components().collect();
+        let Some(marked) = Marked::with(marked, "i") else {
+            return;
+        };
+        let output = node.run(&["preflight"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(said(&output).contains(&marked.0.display().to_string()));
+        // Below another root no pod is restarted, so nothing is in the way.
+        assert!(node.run(&["renew", "admin.conf"]).status.success());
+    }
+}
+
+#[test]
+fn two_manifests_for_a_pod_are_both_named() {
+    let node = Node::fresh();
+    let manifests = node.path("/etc/kubernetes/manifests");
+    std::fs::copy(
+        manifests.join("kube-scheduler.yaml"),
+        manifests.join("kube-scheduler-old.yaml"),
+    )
+    .unwrap();
+    let output = node.run(&["preflight"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    for name in ["kube-scheduler.yaml", "kube-scheduler-old.yaml"] {
+        assert!(said(&output).contains(name), "{}", said(&output));
+    }
+    assert!(said(&output).contains("move all but one elsewhere"));
+}
+
+#[test]
+fn a_full_certificates_directory_is_refused_and_a_roomy_tmpfs_is_not() {
+    if !can_mount() {
+        return;
+    }
+    for (size, fill, expected) in [
+        ("size=8m", "true", None),
+        (
+            "size=8m",
+            "! dd if=/dev/zero of=$PKI/fill bs=64k 2>/dev/null",
+            Some("are free on its file system"),
+        ),
+        ("size=8m,nr_inodes=40", "true", Some("(inodes)")),
+    ] {
+        let node = Node::fresh();
+        let output = in_namespace(
+            &node,
+            &format!(
+                "PKI=$ROOT/etc/kubernetes/pki\ncp -a $PKI $ROOT/saved\nmount -t tmpfs -o {size} none $PKI\n\
+                 cp -a $ROOT/saved/. $PKI\n{fill}\nfind $PKI -type f ! -name fill | sort | xargs sha256sum >$ROOT/before\n\
+                 code=0; kubecertd preflight || code=$?; echo preflight=$code\n\
+                 code=0; kubecertd renew all || code=$?; echo renew=$code\n\
+                 find $PKI -type f ! -name fill | sort | xargs sha256sum >$ROOT/after\n\
+                 cmp -s $ROOT/before $ROOT/after && echo unchanged || echo changed\n"
+            ),
+        );
+        let told = said(&output);
+        match expected {
+            None => {
+                for line in ["preflight=0", "renew=0", "\nchanged"] {
+                    assert!(told.contains(line), "{told}");
+                }
+            }
+            Some(reason) => {
+                for line in [reason, "preflight=1", "renew=1", "\nunchanged", "/pki"] {
+                    assert!(told.contains(line), "{line}: {told}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_state_directory_that_is_read_only_or_full_is_refused_with_what_to_do() {
+    if !can_mount() {
+        return;
+    }
+    for (prepare, expected) in [
+        (
+            "mount -t tmpfs -o size=1m none $STATE; mount -o remount,ro $STATE",
+            "lies on a read-only file system; mount it for writing",
+        ),
+        (
+            "mount -t tmpfs -o size=1m none $STATE; ! dd if=/dev/zero of=$STATE/fill 2>/dev/null",
+            "make room",
+        ),
+        ("mount -t tmpfs -o nr_inodes=6 none $STATE", "(inodes)"),
+        (
+            "rmdir $STATE; mount --bind $ROOT/var/lib $ROOT/var/lib; mount -o remount,bind,ro $ROOT/var/lib",
+            "lies on a read-only file system; mount it for writing",
+        ),
+    ] {
+        let node = Node::fresh();
+        let before = kubernetes(&node);
+        let output = in_namespace(
+            &node,
+            &format!(
+                "STATE=$ROOT/var/lib/kubecertd\nmkdir -p $STATE\n{prepare}\n\
+                 code=0; kubecertd preflight || code=$?; echo preflight=$code\n\
+                 code=0; kubecertd renew all || code=$?; echo renew=$code\n"
+            ),
+        );
+        let told = said(&output);
+        for line in ["preflight=1", "renew=1", "/var/lib"] {
+            assert!(told.contains(line), "{prepare}: {line}: {told}");
+        }
+        assert_eq!(told.matches(expected).count(), 2, "{prepare}: {told}");
+        assert!(told.contains("nothing was changed"), "{told}");
+        assert_eq!(kubernetes(&node), before, "{prepare}");
+    }
+}
+
+#[test]
+fn a_state_directory_on_another_file_system_serves_as_well() {
+    if !can_mount() {
+        return;
+    }
+    let node = Node::fresh();
+    let before = node.serial("apiserver");
+    let output = in_namespace(
+        &node,
+        "STATE=$ROOT/var/lib/kubecertd\nmkdir -p $STATE\nmount -t tmpfs -o size=4m none $STATE\n\
+         kubecertd renew all\nls $STATE/backups $STATE/history.jsonl\n",
+    );
+    assert!(output.status.success(), "{}", said(&output));
+    assert_ne!(node.serial("apiserver"), before);
+}
+
+#[test]
+fn a_dry_run_says_what_would_be_refused() {
+    let node = Node::fresh();
+    let Some(marked) = Marked::with(node.path("/etc/kubernetes/admin.conf"), "i") else {
+        return;
+    };
+    let output = node.run(&["renew", "admin.conf", "--dry-run"]);
+    assert!(output.status.success());
+    let told = text(&output.stdout);
+    assert!(
+        told.contains("It would be refused") && told.contains(&marked.0.display().to_string()),
+        "{told}"
+    );
+}
