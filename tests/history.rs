@@ -192,6 +192,31 @@ fn a_damaged_backup_another_ca_and_an_expired_certificate_are_refused() {
     std::fs::write(&copy, &kept).unwrap();
     assert_eq!(contents(&node.path("/etc")), renewed);
 
+    // Another key, with an index that agrees: whoever edits one can edit the other.
+    let index = backup.join("index.json");
+    let written = std::fs::read_to_string(&index).unwrap();
+    let mut edited: serde_json::Value = serde_json::from_str(&written).unwrap();
+    let files = edited["files"].as_array_mut().unwrap();
+    let place = |files: &[serde_json::Value], path: &str| {
+        files.iter().position(|file| file["path"] == path).unwrap()
+    };
+    let (key, other) = (
+        "/etc/kubernetes/pki/apiserver.key",
+        "/etc/kubernetes/pki/etcd/peer.key",
+    );
+    let contents_of_other = files[place(files, other)]["contents"].clone();
+    let index_of_key = place(files, key);
+    files[index_of_key]["contents"] = contents_of_other;
+    let copy_of = |path: &str| backup.join(path.trim_start_matches('/'));
+    let kept_key = std::fs::read(copy_of(key)).unwrap();
+    std::fs::copy(copy_of(other), copy_of(key)).unwrap();
+    std::fs::write(&index, edited.to_string()).unwrap();
+    let said = refused(&node, &["rollback", &id]);
+    assert!(said.contains("do not belong together"), "{said}");
+    std::fs::write(copy_of(key), kept_key).unwrap();
+    std::fs::write(&index, written).unwrap();
+    assert_eq!(contents(&node.path("/etc")), renewed);
+
     let ca = node.path("/etc/kubernetes/pki/ca.crt");
     let own = std::fs::read(&ca).unwrap();
     std::fs::copy(node.path("/etc/kubernetes/pki/etcd/ca.crt"), &ca).unwrap();

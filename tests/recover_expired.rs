@@ -219,3 +219,27 @@ fn everyday_renewal_leaves_the_kubelets_certificate_to_the_kubelet() {
         assert_eq!(contents(&node.path(PKI)), before, "{arguments:?}");
     }
 }
+
+#[test]
+fn a_rollback_of_it_leaves_the_kubelets_own_certificate_alone() {
+    let node = expired();
+    let old = node.serial("apiserver");
+    embed(&node, &std::fs::read(node.path(OLD)).unwrap());
+    let (success, told) = recover(&node);
+    assert!(success, "{told}");
+    let target = current(&node);
+    let kubelet_conf = std::fs::read(node.path(KUBELET_CONF)).unwrap();
+    let output = node.run(&["history", "-o", "json"]);
+    let receipts: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let id = receipts[0]["id"].as_str().unwrap();
+    let output = node.run(&["rollback", id, "--force"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stdout).contains("the kubelet's own"));
+    assert_eq!(
+        std::fs::read(node.path(KUBELET_CONF)).unwrap(),
+        kubelet_conf
+    );
+    assert_eq!(node.serial("apiserver"), old);
+    assert_eq!(current(&node), target);
+    assert!(node.path(target.to_str().unwrap()).exists());
+}

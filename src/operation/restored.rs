@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use crate::issuer::Replacement;
-use crate::node::{Credential, Inventory, Kubeconfig};
+use crate::node::{Credential, Entry, Inventory, Kubeconfig};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::date;
 use crate::report::RenewedCertificate;
@@ -41,15 +41,15 @@ pub(super) fn restored(
 ) -> (Vec<Restored>, Vec<String>) {
     let mut all: Vec<Restored> = Vec::new();
     let mut warnings = Vec::new();
-    let links = behind_links(&kept);
+    let foreign = not_kubeadms(inventory, &kept);
     warnings.extend(
-        links
+        foreign
             .iter()
-            .map(|name| format!("{name}: is behind a link that led elsewhere before; it stays")),
+            .map(|name| format!("{name}: is the kubelet's own, which rotates it; it stays")),
     );
     for (file, contents) in kept {
         // A manifest, which only went out and back.
-        let Some(name) = file.certificate.filter(|name| !links.contains(name)) else {
+        let Some(name) = file.certificate.filter(|name| !foreign.contains(name)) else {
             continue;
         };
         let path = root.join(&file.path);
@@ -83,11 +83,11 @@ pub(super) fn restored(
     (all, warnings)
 }
 
-/// Certificates of which a link was changed: the kubelet's own, which is renewed only when it has expired.
-fn behind_links(kept: &[Kept]) -> BTreeSet<String> {
+/// The kubelet's certificates, which are renewed here only when they have expired: going back would stop it again.
+fn not_kubeadms(inventory: &Inventory, kept: &[Kept]) -> BTreeSet<String> {
     kept.iter()
-        .filter(|(file, contents)| file.contents.is_some() && contents.is_none())
         .filter_map(|(file, _)| file.certificate.clone())
+        .filter(|name| !inventory.entry(name).is_some_and(Entry::is_catalogued))
         .collect()
 }
 

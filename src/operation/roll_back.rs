@@ -136,7 +136,7 @@ impl RollBack {
 }
 
 /// Puts the certificates, keys and kubeconfigs of a kept generation back, restarts what uses them and proves that they are in
-/// use. Manifests stay as they are: an operation only moves them. `None` when everything is in place already.
+/// use. Manifests and the kubelet's own certificate stay as they are. `None` when everything is in place already.
 ///
 /// # Errors
 /// [`OperationError`]; it says whether the node is as before.
