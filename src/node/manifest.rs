@@ -42,6 +42,8 @@ pub struct StaticPod {
     pub uid: Option<String>,
     /// `terminationGracePeriodSeconds`, 30 unless set.
     pub termination_grace_seconds: u64,
+    /// Whether it uses the node's network.
+    pub host_network: bool,
     /// Its containers, in order.
     pub containers: Vec<Container>,
     /// hostPath volumes by name, without sockets and devices.

@@ -149,14 +149,15 @@ impl PrivateKey {
     /// [`KeyError::Unusable`] when the key cannot be re-encoded.
     pub fn to_pem(&self) -> Result<Zeroizing<String>, KeyError> {
         let stored = self.pair.serialized_der();
-        // Generated keys are kept as PKCS#8, loaded ones as they were.
-        let inner =
-            PrivateKeyInfoRef::try_from(stored).map_or(stored, |info| info.private_key.as_bytes());
+        // Generated keys are kept as PKCS#8, loaded ones as they were; what stands behind the key was not read, and Go
+        // does not read it either.
+        let inner = PrivateKeyInfoRef::from_der_partial(stored)
+            .map_or(stored, |(info, _)| info.private_key.as_bytes());
         let Some(curve) = self.curve() else {
             return Ok(armour::encode(PKCS1, inner));
         };
         let unusable = |error: sec1::der::Error| KeyError::Unusable(error.to_string());
-        let mut key = EcPrivateKey::from_der(inner).map_err(unusable)?;
+        let (mut key, _) = EcPrivateKey::from_der_partial(inner).map_err(unusable)?;
         key.parameters = Some(EcParameters::NamedCurve(curve));
         key.public_key = Some(self.pair.public_key_raw());
         let der = Zeroizing::new(key.to_der().map_err(unusable)?);
@@ -349,6 +350,21 @@ mod tests {
         assert!(text.windows(13).any(|word| word == b"EC PARAMETERS"));
         let key = PrivateKey::from_pem(&text).unwrap();
         assert_eq!(key.algorithm(), Some(KeyAlgorithm::EcdsaP256));
+    }
+
+    #[test]
+    fn what_stands_behind_an_elliptic_key_is_not_written() {
+        for name in [key!("kubeadm/ca.key"), key!("keys/p384-pkcs8.pem")] {
+            let clean = PrivateKey::from_pem(name).unwrap();
+            let block = armour::blocks(name).next().unwrap();
+            let mut der = block.contents().unwrap();
+            der.push(0);
+            let Ok(key) = PrivateKey::from_pem(armour::encode(&block.label, &der).as_bytes())
+            else {
+                continue; // not even read
+            };
+            assert_eq!(*key.to_pem().unwrap(), *clean.to_pem().unwrap());
+        }
     }
 
     #[test]

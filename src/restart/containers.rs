@@ -148,6 +148,7 @@ async fn watch<'node>(
 ) {
     for member in members {
         if member.watch.is_none() {
+            member.readiness.drop_wrong_guess().await;
             member.watch =
                 Some(PodWatch::begin(member.pod, restarter.inventory, runtime.cloned()).await);
         }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-use crate::node::StaticPod;
+use crate::node::{HttpProbe, Inventory, StaticPod};
 
 /// A host and port to connect to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -34,6 +34,8 @@ pub(super) struct HealthEndpoint {
     pub(super) https: bool,
     pub(super) path: String,
     pub(super) credentials: Credentials,
+    /// Whether the address is only likely: the manifest does not say it.
+    pub(super) is_guess: bool,
 }
 
 /// Which client certificate a health endpoint may want.
@@ -81,14 +83,19 @@ pub(super) fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Where the pod says whether it is well; `None` when only the container runtime can tell.
-pub(super) fn health_endpoint(pod: &StaticPod) -> Option<HealthEndpoint> {
+/// Where the pod says whether it is well; `None` when only the container runtime can tell. `node_address` is the node's
+/// own, where it is known.
+pub(super) fn health_endpoint(
+    pod: &StaticPod,
+    node_address: Option<&str>,
+) -> Option<HealthEndpoint> {
     if runs(pod, API_SERVER) {
         return Some(HealthEndpoint {
             address: api_server_address(pod)?,
             https: true,
             path: "/readyz".to_owned(),
             credentials: Credentials::Kubeconfig,
+            is_guess: false,
         });
     }
     if runs(pod, ETCD) {
@@ -105,10 +112,11 @@ pub(super) fn health_endpoint(pod: &StaticPod) -> Option<HealthEndpoint> {
                 https: true,
                 path: probe_path(pod, port).unwrap_or_else(|| "/healthz".to_owned()),
                 credentials: Credentials::None,
+                is_guess: false,
             });
         }
     }
-    own_probe(pod)
+    own_probe(pod, node_address)
 }
 
 /// The certificates that the pod serves from files.
@@ -145,6 +153,17 @@ pub(super) fn api_server_address(pod: &StaticPod) -> Option<Address> {
         host,
         port: secure_port(pod, 6443)?,
     })
+}
+
+/// The node's own address, as its API server advertises it; `None` where none does.
+pub(super) fn node_address(inventory: &Inventory) -> Option<String> {
+    inventory
+        .static_pods
+        .iter()
+        .find(|pod| runs(pod, API_SERVER))?
+        .flag("advertise-address")
+        .filter(|address| !is_unspecified(address))
+        .map(str::to_owned)
 }
 
 /// Where etcd serves its clients over TLS.
@@ -235,6 +254,7 @@ fn etcd_health(pod: &StaticPod) -> Option<HealthEndpoint> {
         } else {
             Credentials::None
         },
+        is_guess: false,
     })
 }
 
@@ -279,17 +299,25 @@ fn probe_path(pod: &StaticPod, port: u16) -> Option<String> {
         .map(|probe| probe.path.clone())
 }
 
-/// The manifest's own probe where it names its host; without one the kubelet takes the pod's address, which for a pod
-/// with a network of its own nobody but the runtime knows.
-fn own_probe(pod: &StaticPod) -> Option<HealthEndpoint> {
-    let probe = pod
+/// The manifest's own probe. Where it names no host the kubelet takes the pod's address: the node's, for a pod in the
+/// node's network, and one that nobody but the runtime knows for any other.
+fn own_probe(pod: &StaticPod, node_address: Option<&str>) -> Option<HealthEndpoint> {
+    let host_of = |probe: &HttpProbe| {
+        if probe.host.is_empty() {
+            node_address.filter(|_| pod.host_network).map(str::to_owned)
+        } else {
+            Some(reachable(&probe.host))
+        }
+    };
+    let (probe, host) = pod
         .containers
         .iter()
         .filter_map(|container| container.probe.as_ref())
-        .find(|probe| !probe.host.is_empty() && probe.port.is_some())?;
+        .filter(|probe| probe.port.is_some())
+        .find_map(|probe| Some((probe, host_of(probe)?)))?;
     Some(HealthEndpoint {
         address: Address {
-            host: reachable(&probe.host),
+            host,
             port: probe.port?,
         },
         https: probe.https,
@@ -299,6 +327,7 @@ fn own_probe(pod: &StaticPod) -> Option<HealthEndpoint> {
             format!("/{}", probe.path)
         },
         credentials: Credentials::None,
+        is_guess: probe.host.is_empty(),
     })
 }
 
@@ -328,7 +357,7 @@ mod tests {
     }
 
     fn health(pod: &StaticPod) -> String {
-        let endpoint = health_endpoint(pod).unwrap();
+        let endpoint = health_endpoint(pod, Some(NODE)).unwrap();
         format!(
             "{}://{}{}",
             if endpoint.https { "https" } else { "http" },
@@ -336,6 +365,8 @@ mod tests {
             endpoint.path
         )
     }
+
+    const NODE: &str = "10.0.0.7";
 
     const PKI: &str = "    volumeMounts:\n    - {mountPath: /etc/kubernetes/pki, name: pki}\n  volumes:\n  \
                        - {name: pki, hostPath: {path: /srv/pki}}\n";
@@ -376,7 +407,7 @@ mod tests {
             "https://127.0.0.1:6443/readyz"
         );
         assert_eq!(
-            health_endpoint(&pod(&["kube-apiserver", "--secure-port=0"], "")),
+            health_endpoint(&pod(&["kube-apiserver", "--secure-port=0"], ""), None),
             None
         );
     }
@@ -417,7 +448,7 @@ mod tests {
             ]
         );
         let no_metrics = pod(&["etcd", "--listen-client-urls=https://127.0.0.1:2379"], "");
-        let endpoint = health_endpoint(&no_metrics).unwrap();
+        let endpoint = health_endpoint(&no_metrics, None).unwrap();
         assert_eq!(endpoint.address.to_string(), "127.0.0.1:2379");
         assert_eq!(endpoint.credentials, Credentials::Etcd);
     }
@@ -439,15 +470,30 @@ mod tests {
     }
 
     #[test]
-    fn another_pod_is_asked_only_where_its_probe_names_a_host() {
+    fn another_pod_is_asked_at_its_probes_host_or_in_the_nodes_network() {
         let probe = |host: &str| {
             format!("    livenessProbe:\n      httpGet: {{{host}path: /up, port: 8081}}\n")
         };
+        let asked = |pod: &StaticPod, node: Option<&str>| {
+            health_endpoint(pod, node)
+                .map(|endpoint| (endpoint.address.to_string(), endpoint.is_guess))
+        };
+        let named = pod(&["haproxy"], &probe("host: 127.0.0.1, "));
         assert_eq!(
-            health(&pod(&["haproxy"], &probe("host: 127.0.0.1, "))),
-            "http://127.0.0.1:8081/up"
+            asked(&named, None),
+            Some(("127.0.0.1:8081".to_owned(), false))
         );
-        assert_eq!(health_endpoint(&pod(&["haproxy"], &probe(""))), None);
-        assert_eq!(health_endpoint(&pod(&["kube-vip", "manager"], "")), None);
+        let unnamed = pod(&["haproxy"], &probe(""));
+        assert_eq!(
+            asked(&unnamed, Some(NODE)),
+            Some((format!("{NODE}:8081"), true))
+        );
+        assert_eq!(asked(&unnamed, None), None);
+        let own_network = StaticPod {
+            host_network: false,
+            ..unnamed
+        };
+        assert_eq!(asked(&own_network, Some(NODE)), None);
+        assert_eq!(asked(&pod(&["kube-vip", "manager"], ""), Some(NODE)), None);
     }
 }

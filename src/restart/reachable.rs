@@ -11,7 +11,7 @@ pub async fn reachability(inventory: &Inventory) -> Reachability {
         .static_pods
         .iter()
         .find(|pod| runs(pod, API_SERVER));
-    let api_server = match pod.and_then(|pod| Some((pod, health_endpoint(pod)?))) {
+    let api_server = match pod.and_then(|pod| Some((pod, health_endpoint(pod, None)?))) {
         Some((pod, endpoint)) => healthy(&endpoint, pod, inventory).await.is_ok(),
         None => true,
     };

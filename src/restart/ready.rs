@@ -1,6 +1,8 @@
 //! Whether a pod that runs is well and serves what is on the disk.
 
-use super::endpoint::{HealthEndpoint, ServingEndpoint, health_endpoint, serving_endpoints};
+use super::endpoint::{
+    HealthEndpoint, ServingEndpoint, health_endpoint, node_address, serving_endpoints,
+};
 use super::health::healthy;
 use super::tls::handshake;
 use crate::node::{Inventory, StaticPod, read_bounded};
@@ -20,8 +22,23 @@ impl<'a> Readiness<'a> {
         Self {
             pod,
             inventory,
-            health: health_endpoint(pod),
+            health: health_endpoint(pod, node_address(inventory).as_deref()),
             serving: serving_endpoints(pod),
+        }
+    }
+
+    /// Before the manifest goes out: a likely address at which nobody answers well now is not asked later either. A wrong
+    /// guess must not count as a pod that did not come back.
+    pub(super) async fn drop_wrong_guess(&mut self) {
+        let Some(endpoint) = self.health.take_if(|endpoint| endpoint.is_guess) else {
+            return;
+        };
+        match healthy(&endpoint, self.pod, self.inventory).await {
+            Ok(()) => self.health = Some(endpoint),
+            Err(seen) => tracing::debug!(
+                component = self.pod.component(),
+                "not asked whether it is well: {seen}"
+            ),
         }
     }
 

@@ -115,6 +115,7 @@ impl<'node> Restarter<'node> {
         let runtime = self.runtime().await;
         for wave in &group.out {
             for member in of_wave(members, wave) {
+                member.readiness.drop_wrong_guess().await;
                 member.watch =
                     Some(PodWatch::begin(member.pod, self.inventory, runtime.clone()).await);
             }

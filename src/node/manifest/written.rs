@@ -41,6 +41,7 @@ struct Spec {
     init_containers: List<WrittenContainer>,
     volumes: List<Volume>,
     termination_grace_period_seconds: Option<i64>,
+    host_network: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -158,6 +159,7 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
             .termination_grace_period_seconds
             // A negative one means the shortest there is.
             .map_or(GRACE_SECONDS, |seconds| u64::try_from(seconds).unwrap_or(1)),
+        host_network: spec.host_network.unwrap_or_default(),
         containers: containers(spec.containers),
         init_containers: containers(spec.init_containers),
         single_files: volumes.single_files,
