@@ -29,6 +29,8 @@ const POD: &str = "proxy";
 #[derive(Clone, Copy, PartialEq)]
 enum Needs {
     Nothing,
+    /// That the runtime knows no container of it any more.
+    NoRemains,
     Annotation,
     Removal,
     Restart,
@@ -61,11 +63,15 @@ impl Pods for Stubborn {
         let mut runtime = self.runtime.lock().unwrap();
         let wanted = match self.needs {
             Needs::Nothing => true,
+            Needs::NoRemains => runtime.containers.is_empty(),
             Needs::Annotation => annotated,
             _ => false,
         };
-        if wanted && !runtime.runs(component) {
+        if (wanted || annotated) && !runtime.runs(component) {
             runtime.start(component);
+        }
+        if !wanted && annotated {
+            runtime.stop(component); // it falls over
         }
     }
 
@@ -193,8 +199,13 @@ fn start_when(needs: Needs, runtime: &Shared, restarted: &std::path::Path) {
         loop {
             tokio::time::sleep(Duration::from_millis(20)).await;
             let mut runtime = runtime.lock().unwrap();
+            let removed = || {
+                let ended = runtime.ended.iter();
+                ended.filter(|line| line.starts_with("remove")).count()
+            };
             let now = match needs {
-                Needs::Removal => runtime.ended.iter().any(|line| line.starts_with("remove")),
+                // Once when it was gone, and once more.
+                Needs::Removal => removed() > 1,
                 Needs::Restart => restarted.exists(),
                 _ => false,
             };
@@ -210,6 +221,7 @@ async fn each_rung_is_reached_and_helps() {
     use Rung::{Annotation, Containers, Kubelet};
     let ladder = [
         (Needs::Nothing, &[][..]),
+        (Needs::NoRemains, &[]),
         (Needs::Annotation, &[Annotation]),
         (Needs::Removal, &[Annotation, Containers]),
         (Needs::Restart, &[Annotation, Containers, Kubelet]),

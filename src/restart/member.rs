@@ -64,6 +64,20 @@ impl Member<'_> {
         self.out_at.map_or(Duration::ZERO, |out| out.elapsed())
     }
 
+    /// Takes what is left of the pod out of the runtime, as the kubelet does later. A kubelet that finds a dead container
+    /// of the same pod waits before it makes the next, longer each time within ten minutes.
+    pub(super) async fn forget_the_dead(&self) {
+        let Some(watch) = &self.watch else {
+            return;
+        };
+        if let Err(reason) = watch.remove_dead().await {
+            tracing::debug!(
+                component = self.component.as_str(),
+                "what is left of its containers stays: {reason}"
+            );
+        }
+    }
+
     pub(super) async fn look_for_return(
         &self,
         returning: &mut Return,

@@ -6,7 +6,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// What is waited for comes twice in a restart, its end and its health, and each pause may be lost whole.
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often a long wait is told of.
 const TELL_EVERY: Duration = Duration::from_secs(5);

@@ -204,6 +204,24 @@ impl<'a> PodWatch<'a> {
             .map_err(|error| error.to_string())
     }
 
+    /// Removes what is left of it, if nothing of it lives.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(super) async fn remove_dead(&self) -> Result<(), String> {
+        let Sight::Runtime { runtime, .. } = &self.sight else {
+            return Ok(());
+        };
+        let state = self.ask(runtime).await?;
+        if state.is_alive() {
+            return Ok(());
+        }
+        runtime
+            .remove_sandboxes(&state)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
     fn runs_anew(&self, state: &PodState, old: &BTreeSet<String>) -> bool {
         self.pod.containers.iter().all(|wanted| {
             state.containers.iter().any(|container| {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::messages::{Empty, PodSandboxRequest, StopContainerRequest};
-use super::{CALL_BOUND, ContainerRuntime, PodName, RuntimeError};
+use super::{CALL_BOUND, ContainerRuntime, PodName, PodState, RuntimeError};
 use crate::restart::runtime::ContainerPhase;
 
 impl ContainerRuntime {
@@ -38,6 +38,15 @@ impl ContainerRuntime {
                 self.stop_container(&container.id, grace).await?;
             }
         }
+        self.remove_sandboxes(&state).await?;
+        Ok(state.sandboxes.len())
+    }
+
+    /// Removes a pod's sandboxes with all that is left of its containers.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Call`].
+    pub async fn remove_sandboxes(&self, state: &PodState) -> Result<(), RuntimeError> {
         for sandbox in &state.sandboxes {
             let request = PodSandboxRequest {
                 pod_sandbox_id: sandbox.id.clone(),
@@ -46,7 +55,7 @@ impl ContainerRuntime {
             self.end(bound, "StopPodSandbox", request.clone()).await?;
             self.end(bound, "RemovePodSandbox", request).await?;
         }
-        Ok(state.sandboxes.len())
+        Ok(())
     }
 
     /// A call that ends something; what is gone already needs no ending.
