@@ -62,6 +62,9 @@ impl<'node> Restarter<'node> {
         let mut members = Vec::new();
         for group in groups {
             let mut pods = self.members(group)?;
+            for member in &mut pods {
+                member.readiness.accept_without_quorum();
+            }
             watch(&mut pods, self, runtime.as_ref()).await;
             members.push(pods);
         }

@@ -49,6 +49,17 @@ pub(super) enum Credentials {
     Etcd,
 }
 
+impl HealthEndpoint {
+    /// The same, of a member whose cluster may be without a quorum.
+    pub(super) fn without_quorum(self) -> Self {
+        if self.path == ETCD_HEALTH {
+            let path = ETCD_HEALTH_ALONE.to_owned();
+            return Self { path, ..self };
+        }
+        self
+    }
+}
+
 /// A port on which a pod serves a certificate of kubeadm's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ServingEndpoint {
@@ -63,6 +74,8 @@ pub(super) const API_SERVER: &str = "kube-apiserver";
 pub(super) const ETCD: &str = "etcd";
 /// `NOSPACE` is left out: a restart neither causes nor cures a full database.
 pub(super) const ETCD_HEALTH: &str = "/health?exclude=NOSPACE";
+/// The member alone, as the kubelet's probes ask: it is well without a leader. etcd before 3.5 takes it for the one above.
+const ETCD_HEALTH_ALONE: &str = "/health?exclude=NOSPACE&serializable=true";
 
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 const SCHEDULER: &str = "kube-scheduler";
@@ -447,6 +460,8 @@ mod tests {
                 "etcd-peer 10.0.0.5:2380 /srv/pki/etcd/peer.crt",
             ]
         );
+        let alone = health_endpoint(&etcd, None).unwrap().without_quorum();
+        assert_eq!(alone.path, "/health?exclude=NOSPACE&serializable=true");
         let no_metrics = pod(&["etcd", "--listen-client-urls=https://127.0.0.1:2379"], "");
         let endpoint = health_endpoint(&no_metrics, None).unwrap();
         assert_eq!(endpoint.address.to_string(), "127.0.0.1:2379");

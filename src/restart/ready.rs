@@ -27,6 +27,12 @@ impl<'a> Readiness<'a> {
         }
     }
 
+    /// Where all nodes have expired, no other member of etcd is there before its own node has been brought back: one that
+    /// serves its new certificates is well enough to go on.
+    pub(super) fn accept_without_quorum(&mut self) {
+        self.health = self.health.take().map(HealthEndpoint::without_quorum);
+    }
+
     /// Before the manifest goes out: a likely address at which nobody answers well now is not asked later either. A wrong
     /// guess must not count as a pod that did not come back.
     pub(super) async fn drop_wrong_guess(&mut self) {
