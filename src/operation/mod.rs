@@ -15,7 +15,7 @@ mod restart;
 mod restored;
 mod roll_back;
 
-pub use context::Context;
+pub use context::{Context, Machine};
 pub use error::OperationError;
 pub use event::Event;
 pub use expired::recover_expired;
