@@ -267,6 +267,29 @@ fn the_daemon_leaves_alone_for_a_day_what_was_rolled_back_by_hand() {
     assert_ne!(node.serial("apiserver"), old[1]);
 }
 
+#[test]
+fn a_history_that_takes_no_receipt_keeps_nobody_from_renewing() {
+    let node = Node::fresh();
+    std::fs::create_dir_all(node.path("/var/lib/kubecertd/history.jsonl")).unwrap();
+    let mut serial = node.serial("apiserver");
+    for _ in 0..2 {
+        let said = refused(&node, &["renew", "apiserver", "--force"]);
+        assert!(said.contains("receipt could not be written"), "{said}");
+        assert!(said.contains("move it away"), "{said}");
+        assert!(
+            said.contains("\"new_serial\""),
+            "the log has it whole: {said}"
+        );
+        assert!(contents(&node.path("/var/lib/kubecertd/journal")).is_empty());
+        let now = node.serial("apiserver");
+        assert_ne!(now, serial);
+        serial = now;
+    }
+    std::fs::remove_dir(node.path("/var/lib/kubecertd/history.jsonl")).unwrap();
+    done(&node, &["renew", "apiserver", "--force"]);
+    assert_eq!(operations(&node).len(), 1);
+}
+
 /// A renewal that was killed when everything was in place but the receipt; `None` where nothing can be traced.
 fn killed_before_its_receipt() -> Option<(Node, String)> {
     for nth in 1..8 {

@@ -5,6 +5,7 @@
 
 mod carry_out;
 mod context;
+mod ending;
 mod error;
 mod event;
 mod expired;

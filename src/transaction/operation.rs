@@ -248,8 +248,10 @@ impl<'lock> Operation<'lock> {
         }
     }
 
-    /// Components whose restart was planned and not done, with their manifests.
-    pub(super) fn restarts_left(&self) -> Vec<(String, PathBuf)> {
+    /// Components whose restart was planned and not done, with their manifests. After a rollback, those whose pods may
+    /// use the files that are gone.
+    #[must_use]
+    pub fn restarts_left(&self) -> Vec<(String, PathBuf)> {
         self.state
             .restarts_left()
             .map(|restart| {

@@ -20,8 +20,10 @@ pub struct Recovery<'lock> {
     pub reason: Option<String>,
     /// Certificates it concerned, by name.
     pub certificates: Vec<String>,
-    /// Components whose restart was planned and not done: the caller restarts and proves them.
+    /// Components whose restart was planned and not done: the caller restarts them.
     pub restarts_left: Vec<(String, PathBuf)>,
+    /// Of the certificates, those that are still to be proved in use: the caller does that afterwards.
+    pub proofs_left: Vec<String>,
     /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.
     pub stopped: bool,
     /// Manifests that were out and are back.
@@ -176,17 +178,12 @@ fn settle<'lock>(
         return Ok(None);
     }
     let state = &operation.state;
-    let mut certificates: Vec<String> = Vec::new();
-    for file in state.files.all() {
-        if !certificates.contains(&file.name) {
-            certificates.push(file.name.clone());
-        }
-    }
     Ok(Some(Recovery {
         id: operation.id().to_owned(),
         rolled_forward: state.way() != Way::Back,
         reason: state.reason.clone(),
-        certificates,
+        certificates: state.certificates(),
+        proofs_left: state.proofs_left(),
         restarts_left: operation.restarts_left(),
         stopped: state.stopped,
         returned: manifests.returned,

@@ -31,7 +31,8 @@ pub enum Outcome {
 #[serde(rename_all = "kebab-case", tag = "step")]
 pub enum Record {
     /// These components are to be restarted after the commit: recovery finishes that. Noted before the installation,
-    /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan.
+    /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan; then the certificates are
+    /// to be proved in use.
     RestartsPlanned {
         /// By component, with the manifest of each.
         components: Vec<(String, PathBuf)>,
