@@ -13,7 +13,9 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 use kubecertd::root::Root;
-use kubecertd::transaction::{Outcome, Record, Store, TransactionError, recover, return_parked};
+use kubecertd::transaction::{
+    Operation, Outcome, Record, Store, TransactionError, recover, return_parked,
+};
 use transaction_node::{MANIFESTS, Node, SMALL};
 
 const DIRECTORY: &str = "/etc/kubernetes/manifests";
@@ -125,6 +127,68 @@ fn one_that_vanished_while_out_comes_from_the_backup() {
     std::fs::remove_dir_all(node.path(OUT)).unwrap();
     assert!(operation.give_back(&place).unwrap());
     assert_eq!(node.cluster(), before);
+}
+
+#[test]
+fn the_first_copy_of_a_manifest_stays_and_a_later_one_has_its_own() {
+    let node = Node::new();
+    let before = node.read(MANIFESTS[0]);
+    let place = node.path(MANIFESTS[0]);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&place).unwrap();
+    operation.give_back(&place).unwrap();
+    for text in ["edited by somebody", "and again"] {
+        node.write(MANIFESTS[0], text, 0o600);
+        operation.park(&place).unwrap();
+        std::fs::remove_dir_all(node.path(OUT)).unwrap();
+        assert!(operation.give_back(&place).unwrap());
+        assert_eq!(node.read(MANIFESTS[0]), text);
+    }
+    let backup = node.store.backups().join(operation.id());
+    let copy = backup.join(MANIFESTS[0].trim_start_matches('/'));
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), before);
+}
+
+#[test]
+fn after_a_rollback_a_manifest_loses_what_was_added_to_it() {
+    let node = Node::new();
+    let before = node.cluster();
+    let place = node.path(MANIFESTS[0]);
+    let out_and_back = |operation: &mut Operation<'_>, text: Option<&str>| {
+        operation.park(&place).unwrap();
+        if let Some(text) = text {
+            operation.rewrite_parked(&place, text.as_bytes()).unwrap();
+        }
+        assert!(operation.give_back(&place).unwrap());
+        node.read(MANIFESTS[0])
+    };
+    for is_cut_off in [false, true] {
+        let lock = node.lock();
+        let mut operation = node.begin(&lock);
+        operation.install(node.replacements("new")).unwrap();
+        assert_eq!(out_and_back(&mut operation, Some("marked")), "marked");
+        assert_eq!(out_and_back(&mut operation, None), "marked");
+        operation.roll_back("test").unwrap();
+        assert_eq!(node.read(MANIFESTS[0]), "marked", "the pod runs with it");
+        if is_cut_off {
+            operation.park(&place).unwrap();
+            drop(operation);
+            operation = recover(&node.store, &lock).unwrap().remove(0).operation;
+        } else {
+            out_and_back(&mut operation, None);
+        }
+        assert_eq!(node.cluster(), before);
+        // What somebody else wrote stays, and a mark is of use while the pod is restarted again.
+        assert_eq!(
+            out_and_back(&mut operation, Some("marked anew")),
+            "marked anew"
+        );
+        node.write(MANIFESTS[0], "edited by somebody", 0o600);
+        assert_eq!(out_and_back(&mut operation, None), "edited by somebody");
+        operation.finish(Outcome::Done, 3, u64::MAX).unwrap();
+        node.populate();
+    }
 }
 
 #[test]

@@ -13,6 +13,8 @@ pub(super) struct State {
     pub(super) out: Vec<OutManifest>,
     /// Manifests that were ever out, or about to be.
     pub(super) ever_out: Vec<ParkedManifest>,
+    /// Manifests that were given other contents, with the digest of these.
+    rewritten: Vec<(PathBuf, String)>,
     pub(super) restarts: Vec<PlannedRestart>,
     /// Expired certificates had stopped the node.
     pub(super) stopped: bool,
@@ -49,6 +51,8 @@ pub(super) struct OutManifest {
     pub(super) parked: ParkedManifest,
     /// Whether its return had begun.
     pub(super) returning: bool,
+    /// Whether it was given other contents since it is out.
+    pub(super) rewritten: bool,
 }
 
 /// A component that is to be restarted.
@@ -118,7 +122,10 @@ impl State {
             | Step::Committed
             | Step::RollingBack { .. }
             | Step::RolledBack { .. } => return self.after_files(step),
-            Step::Parking(_) | Step::Returning { .. } | Step::Returned { .. } => {
+            Step::Parking(_)
+            | Step::Rewriting { .. }
+            | Step::Returning { .. }
+            | Step::Returned { .. } => {
                 self.follow_manifest(step);
             }
             Step::Finished { outcome } => self.finished = Some(outcome.clone()),
@@ -180,6 +187,17 @@ impl State {
         self.out.iter().find(|out| out.parked.manifest == manifest)
     }
 
+    /// Whether a manifest that is out, with contents of this digest, comes back as it was before the operation: once the
+    /// files go back, so does one that has only the contents that it was given to make a pod come back. Not at once, when
+    /// it has just been given them.
+    pub(super) fn goes_back(&self, out: &OutManifest, digest: &str) -> bool {
+        let is_ours = self
+            .rewritten
+            .iter()
+            .any(|(manifest, written)| *manifest == out.parked.manifest && written == digest);
+        self.way() == Way::Back && is_ours && !out.rewritten
+    }
+
     fn follow_manifest(&mut self, step: &Step) {
         match step {
             Step::Parking(manifest) => {
@@ -194,7 +212,14 @@ impl State {
                 self.out.push(OutManifest {
                     parked: manifest.clone(),
                     returning: false,
+                    rewritten: false,
                 });
+            }
+            Step::Rewriting { manifest, digest } => {
+                self.rewritten.push((manifest.clone(), digest.clone()));
+                for out in &mut self.out {
+                    out.rewritten |= out.parked.manifest == *manifest;
+                }
             }
             Step::Returning { manifest } => {
                 for out in &mut self.out {

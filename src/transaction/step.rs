@@ -68,6 +68,12 @@ pub(super) enum Step {
     Committed,
     /// A manifest, backed up before, is about to leave the manifest directory.
     Parking(ParkedManifest),
+    /// It is about to get these contents while it is out.
+    Rewriting {
+        manifest: PathBuf,
+        /// SHA-256 of them.
+        digest: String,
+    },
     /// It is about to come back.
     Returning { manifest: PathBuf },
     /// It is back; or it stayed out because another one, which is newer, was in its place.
@@ -122,7 +128,8 @@ pub(super) struct ParkedManifest {
     pub(super) place: PathBuf,
     /// Where it is while it is out.
     pub(super) parked: PathBuf,
-    /// SHA-256 of its contents, as they are in the backup.
+    /// SHA-256 of its contents, as they are in the backup: under the place, or, if it was out before with other ones,
+    /// under this name.
     pub(super) digest: String,
 }
 
@@ -146,6 +153,10 @@ mod tests {
             Step::Committed,
             Step::Returning {
                 manifest: manifest.clone(),
+            },
+            Step::Rewriting {
+                manifest: manifest.clone(),
+                digest: "x".into(),
             },
             Step::RollingBack { reason: "x".into() },
             Step::RolledBack {
