@@ -231,6 +231,27 @@ fn a_damaged_backup_another_ca_and_an_expired_certificate_are_refused() {
 }
 
 #[test]
+fn what_the_local_ca_did_not_issue_is_not_rolled_back_over() {
+    let node = Node::fresh();
+    done(&node, &["renew", "all"]);
+    let id = operations(&node).remove(0);
+    for ending in ["crt", "key"] {
+        let from = node.path(&format!("/etc/kubernetes/pki/etcd/server.{ending}"));
+        let to = node.path(&format!("/etc/kubernetes/pki/apiserver.{ending}"));
+        std::fs::copy(from, to).unwrap();
+    }
+    let now = contents(&node.path("/etc"));
+    for arguments in [&["rollback", &id][..], &["rollback", &id, "--force"]] {
+        let said = refused(&node, arguments);
+        assert!(
+            said.contains("apiserver") && said.contains("left alone"),
+            "{said}"
+        );
+        assert_eq!(contents(&node.path("/etc")), now);
+    }
+}
+
+#[test]
 fn what_has_expired_goes_back_only_by_force() {
     let node = Node::new(
         jiff::SignedDuration::from_hours(24 * 30),
