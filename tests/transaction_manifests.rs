@@ -247,7 +247,7 @@ fn a_tree_moved_to_a_rescue_system_is_recovered_there() {
     let moved = elsewhere.path().canonicalize().unwrap().join("mnt");
     std::fs::rename(node.root.directory(), &moved).unwrap();
     let rescued = Node::at(&moved, &SMALL);
-    let returned = return_parked(&rescued.store, &[]).unwrap();
+    let returned = return_parked(&rescued.store, None, &[]).unwrap();
     assert_eq!(returned, [rescued.path(MANIFESTS[0])]);
     rescued.recover();
     assert_eq!(rescued.names(&rescued.path(DIRECTORY)).len(), 2);
@@ -283,7 +283,7 @@ fn a_damaged_journal_is_reported_and_its_manifests_are_back() {
             }
         } else {
             // The damaged record's manifest is found beside the directory.
-            return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap();
+            return_parked(&node.store, None, &[node.path(DIRECTORY)]).unwrap();
         }
         assert_eq!(node.cluster(), before, "{damaged_line}");
     }
@@ -302,17 +302,56 @@ fn without_any_state_manifests_are_found_beside_their_directory() {
     std::fs::remove_dir_all(node.store.directory()).unwrap();
     node.write(MANIFESTS[1], "newer", 0o600);
     let directories = [node.path(DIRECTORY)];
-    let returned = return_parked(&node.store, &directories).unwrap();
+    let returned = return_parked(&node.store, None, &directories).unwrap();
     assert_eq!(returned, [node.path(MANIFESTS[0])]);
     assert_eq!(node.read(MANIFESTS[1]), "newer");
     let kept = node.read("/etc/kubernetes/.kubecertd/.superseded-kube-apiserver.yaml");
     assert_eq!(kept, before[MANIFESTS[1]].contents);
     // Again, and with nothing there at all: nothing.
-    assert!(return_parked(&node.store, &directories).unwrap().is_empty());
+    assert!(
+        return_parked(&node.store, None, &directories)
+            .unwrap()
+            .is_empty()
+    );
     let nowhere = Store::new(&Root::new(&node.path("/nowhere")).unwrap());
-    let missing: Vec<PathBuf> = return_parked(&nowhere, &directories[..0]).unwrap();
+    let missing: Vec<PathBuf> = return_parked(&nowhere, None, &directories[..0]).unwrap();
     assert!(missing.is_empty());
     assert!(!nowhere.directory().exists());
+}
+
+#[test]
+fn a_manifest_that_is_back_and_then_removed_stays_away() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&node.path(MANIFESTS[0])).unwrap();
+    drop(operation);
+    let directories = [node.path(DIRECTORY)];
+    let returned = return_parked(&node.store, Some(&lock), &directories).unwrap();
+    assert_eq!(returned, [node.path(MANIFESTS[0])]);
+    assert!(!node.path(OUT).exists());
+    std::fs::remove_file(node.path(MANIFESTS[0])).unwrap();
+    let recovery = recover(&node.store, &lock).unwrap().remove(0);
+    assert!(recovery.returned.is_empty());
+    assert!(!node.path(MANIFESTS[0]).exists());
+}
+
+#[test]
+fn an_unreadable_journal_keeps_no_manifest_out() {
+    let node = Node::new();
+    let before = node.cluster();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&node.path(MANIFESTS[0])).unwrap();
+    let journal = node
+        .store
+        .journal()
+        .join(format!("{}.jsonl", operation.id()));
+    drop(operation);
+    std::fs::remove_file(&journal).unwrap();
+    std::fs::create_dir(&journal).unwrap();
+    recover(&node.store, &lock).unwrap_err();
+    assert_eq!(node.cluster(), before);
 }
 
 #[test]
@@ -328,7 +367,7 @@ fn two_processes_may_return_manifests_at_once() {
         drop(operation);
         std::thread::scope(|scope| {
             for _ in 0..3 {
-                scope.spawn(|| return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap());
+                scope.spawn(|| return_parked(&node.store, None, &[node.path(DIRECTORY)]).unwrap());
             }
             for recovery in recover(&node.store, &lock).unwrap() {
                 recovery

@@ -9,6 +9,9 @@ use super::parking;
 use super::state::{OutManifest, State, Way, manifests_out, replay};
 use super::{Lock, Store, TransactionError, backup, write};
 
+/// Where manifests are looked for without a journal: kubeadm has no other place.
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+
 /// What recovery found and did.
 #[derive(Debug)]
 pub struct Recovery<'lock> {
@@ -59,6 +62,13 @@ pub fn recover<'lock>(
             Err(error) => result = result.and(Err(error)),
         }
     }
+    if result.is_err() {
+        // What the journal that cannot be read says is out can be seen.
+        let directory = store.root().join(MANIFESTS);
+        if let Err(error) = manifest::bring_back_all(store, &directory) {
+            tracing::error!(%error, "a manifest could not be returned");
+        }
+    }
     let mut recovered = Vec::new();
     for (operation, manifests) in opened {
         match settle(operation, manifests) {
@@ -70,13 +80,14 @@ pub fn recover<'lock>(
 }
 
 /// Returns parked manifests only, with nothing but journal and file system: for the moments before kubelet starts and
-/// after the daemon dies. Needs no lock and writes no journal. What no journal knows of is found beside
-/// `manifest_directories` (real paths).
+/// after the daemon dies. Needs no lock; with it the journal learns of what came back, so that a manifest that somebody
+/// then removes stays away. What no journal knows of is found beside `manifest_directories` (real paths).
 ///
 /// # Errors
 /// [`TransactionError`] for the first manifest that cannot be returned; the others are returned all the same.
 pub fn return_parked(
     store: &Store,
+    lock: Option<&Lock>,
     manifest_directories: &[PathBuf],
 ) -> Result<Vec<PathBuf>, TransactionError> {
     let mut manifests = Manifests::default();
@@ -85,6 +96,14 @@ pub fn return_parked(
         Vec::new()
     });
     for id in ids {
+        if let Some(lock) = lock
+            && let Ok(opened) = open(store, lock, &id)
+        {
+            if let Some(mut operation) = opened {
+                manifests.join(bring_back_journalled(store, &mut operation));
+            }
+            continue;
+        }
         match journal::read(&store.journal_file(&id)) {
             Ok(reading) => bring_back_read(store, &id, &reading, &mut manifests),
             Err(error) => tracing::warn!(%error, "manifests are looked for without this journal"),
@@ -119,6 +138,14 @@ impl Manifests {
             Ok(Return::KeptNewer(_)) => self.superseded.push(place),
             Ok(Return::WasThere | Return::Missing) => {}
             Err(error) => self.fail(error),
+        }
+    }
+
+    fn join(&mut self, others: Self) {
+        self.returned.extend(others.returned);
+        self.superseded.extend(others.superseded);
+        if let Some(error) = others.error {
+            self.fail(error);
         }
     }
 
@@ -218,7 +245,12 @@ fn open<'lock>(
     };
     match state.begun.clone() {
         Some(beginning) if state.finished.is_none() => Ok(Some(Operation::resume(
-            store, lock, beginning, journal, state,
+            store,
+            lock,
+            beginning,
+            journal,
+            state,
+            reading.torn,
         ))),
         // Killed before its first record, or between its last one and the removal of the journal.
         _ => {
