@@ -71,9 +71,9 @@ pub(super) async fn carry_out(
     let installed = Restarts::announce(context, plan, restart, options.stopped, &mut operation)
         .and_then(|()| operation.install(change.files));
     if let Err(error) = installed {
-        let (outcome, error) = not_installed(&mut operation, error);
+        let (outcome, ending) = not_installed(&mut operation, error);
         let receipt = receipt(&operation, outcome, &report);
-        return end(context, operation, &receipt, Ending::with(Some(error))).map(|()| report);
+        return end(context, operation, &receipt, ending).map(|()| report);
     }
     for one in &change.certificates {
         events(Event::Renewed {
@@ -121,42 +121,38 @@ pub(super) async fn carry_out(
                 .undo(context, &mut operation, &names, &reason, stop, events)
                 .await?;
             report.warnings.extend(undone.warnings);
-            (undone.outcome, Ending::with(Some(undone.error)))
+            (undone.outcome, undone.ending)
         }
     };
     let receipt = receipt(&operation, outcome, &report);
     end(context, operation, &receipt, ending).map(|()| report)
 }
 
-/// What became of an installation that failed. One that could not be undone is tried to be undone once more.
-fn not_installed(
-    operation: &mut Operation<'_>,
-    error: TransactionError,
-) -> (Outcome, OperationError) {
+/// What became of an installation that failed. One that could not be undone is tried to be undone once more, and is left to
+/// recovery if that fails.
+fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> (Outcome, Ending) {
     let error = match error {
         TransactionError::NotUndone { cause, undo } => {
             match operation.roll_back(&cause.to_string()) {
                 Ok(()) if matches!(*undo, TransactionError::LeftAlone { .. }) => {
-                    let error = OperationError::RolledBack {
+                    OperationError::RolledBack {
                         reason: cause.to_string(),
                         aftermath: Some(undo.to_string()),
-                    };
-                    return (Outcome::RolledBack(error.to_string()), error);
+                    }
                 }
-                Ok(()) => *cause,
+                Ok(()) => OperationError::Install(*cause),
                 Err(undo) => {
-                    let error = OperationError::Transaction(TransactionError::NotUndone {
-                        cause,
-                        undo: Box::new(undo),
-                    });
-                    return (Outcome::Failed(error.to_string()), error);
+                    let undo = Box::new(undo);
+                    let error = TransactionError::NotUndone { cause, undo };
+                    let ending = Ending::owing(OperationError::Transaction(error));
+                    return (Outcome::Failed(ending.reason()), ending);
                 }
             }
         }
-        other => other,
+        other => OperationError::Install(other),
     };
-    let error = OperationError::Install(error);
-    (Outcome::RolledBack(error.to_string()), error)
+    let ending = Ending::with(Some(error));
+    (Outcome::RolledBack(ending.reason()), ending)
 }
 
 /// Expired certificates are of no use to anybody, so there is nothing to go back to: what is owed is tried again.
@@ -165,10 +161,7 @@ pub(super) fn still_owed(error: &RestartError) -> (Outcome, Ending) {
         "{error}; the new certificates stay in place, because among the old ones some had expired. The daemon goes on \
          trying; `kubecertd recover` tries at once"
     );
-    let ending = Ending {
-        error: Some(OperationError::Failed(reason.clone())),
-        owed: true,
-    };
+    let ending = Ending::owing(OperationError::Failed(reason.clone()));
     (Outcome::Failed(reason), ending)
 }
 

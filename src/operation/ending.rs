@@ -10,7 +10,7 @@ use crate::transaction::Operation;
 pub(super) struct Ending {
     /// What whoever asked is told if it did not end well.
     pub(super) error: Option<OperationError>,
-    /// Whether restarts or proofs are owed that may work later. Then the journal stays, and recovery goes on with it.
+    /// Whether something is owed that may work later: restarts, proofs, files to be put back. Then the journal stays, and recovery goes on with it.
     pub(super) owed: bool,
 }
 
@@ -18,6 +18,22 @@ impl Ending {
     /// With nothing owed.
     pub(super) fn with(error: Option<OperationError>) -> Self {
         Self { error, owed: false }
+    }
+
+    /// With something to be tried again.
+    pub(super) fn owing(error: OperationError) -> Self {
+        Self {
+            error: Some(error),
+            owed: true,
+        }
+    }
+
+    /// Why it did not end well, in words.
+    pub(super) fn reason(&self) -> String {
+        self.error
+            .as_ref()
+            .map(OperationError::to_string)
+            .unwrap_or_default()
     }
 }
 

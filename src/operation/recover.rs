@@ -182,7 +182,7 @@ impl Owed {
             )
             .await?;
         report.warnings.extend(undone.warnings);
-        Ok((undone.outcome, Ending::with(Some(undone.error))))
+        Ok((undone.outcome, undone.ending))
     }
 
     /// The restarts, if this is a moment for them.

@@ -35,7 +35,7 @@ pub(super) struct Restarts {
 /// What came of undoing an operation.
 pub(super) struct Undone {
     pub(super) outcome: Outcome,
-    pub(super) error: OperationError,
+    pub(super) ending: Ending,
     /// Files that somebody else had changed, one sentence each.
     pub(super) warnings: Vec<String>,
 }
@@ -256,7 +256,7 @@ impl Restarts {
                 );
                 return Ok(Undone {
                     outcome: Outcome::Failed(text.clone()),
-                    error: OperationError::Failed(text),
+                    ending: Ending::owing(OperationError::Failed(text)),
                     warnings: Vec::new(),
                 });
             }
@@ -285,7 +285,7 @@ impl Restarts {
         };
         Ok(Undone {
             outcome: Outcome::RolledBack(error.to_string()),
-            error,
+            ending: Ending::with(Some(error)),
             warnings,
         })
     }
