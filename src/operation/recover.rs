@@ -92,7 +92,9 @@ async fn finish_one(
         report.renewed = replaced.unwrap_or_default();
     }
     let (outcome, ending) = if is_overtaken(context, &report.renewed) {
-        let reason = "its certificates are due again, so that their next renewal does the restarts";
+        let reason =
+            "its certificates are due again, so the restarts it owes are left to their renewal";
+        events(Event::Warning(reason.to_owned()));
         (Outcome::Failed(reason.to_owned()), Ending::with(None))
     } else {
         owed.settle(context, &mut operation, &mut report, stop, events)
