@@ -231,6 +231,27 @@ fn a_damaged_backup_another_ca_and_an_expired_certificate_are_refused() {
 }
 
 #[test]
+fn what_the_local_ca_did_not_issue_is_not_rolled_back_over() {
+    let node = Node::fresh();
+    done(&node, &["renew", "all"]);
+    let id = operations(&node).remove(0);
+    for ending in ["crt", "key"] {
+        let from = node.path(&format!("/etc/kubernetes/pki/etcd/server.{ending}"));
+        let to = node.path(&format!("/etc/kubernetes/pki/apiserver.{ending}"));
+        std::fs::copy(from, to).unwrap();
+    }
+    let now = contents(&node.path("/etc"));
+    for arguments in [&["rollback", &id][..], &["rollback", &id, "--force"]] {
+        let said = refused(&node, arguments);
+        assert!(
+            said.contains("apiserver") && said.contains("left alone"),
+            "{said}"
+        );
+        assert_eq!(contents(&node.path("/etc")), now);
+    }
+}
+
+#[test]
 fn what_has_expired_goes_back_only_by_force() {
     let node = Node::new(
         jiff::SignedDuration::from_hours(24 * 30),
@@ -265,6 +286,29 @@ fn the_daemon_leaves_alone_for_a_day_what_was_rolled_back_by_hand() {
     assert!(!later.contains("rolled back by hand"), "{later}");
     done(&node, &["renew", "apiserver"]);
     assert_ne!(node.serial("apiserver"), old[1]);
+}
+
+#[test]
+fn a_history_that_takes_no_receipt_keeps_nobody_from_renewing() {
+    let node = Node::fresh();
+    std::fs::create_dir_all(node.path("/var/lib/kubecertd/history.jsonl")).unwrap();
+    let mut serial = node.serial("apiserver");
+    for _ in 0..2 {
+        let said = refused(&node, &["renew", "apiserver", "--force"]);
+        assert!(said.contains("receipt could not be written"), "{said}");
+        assert!(said.contains("move it away"), "{said}");
+        assert!(
+            said.contains("\"new_serial\""),
+            "the log has it whole: {said}"
+        );
+        assert!(contents(&node.path("/var/lib/kubecertd/journal")).is_empty());
+        let now = node.serial("apiserver");
+        assert_ne!(now, serial);
+        serial = now;
+    }
+    std::fs::remove_dir(node.path("/var/lib/kubecertd/history.jsonl")).unwrap();
+    done(&node, &["renew", "apiserver", "--force"]);
+    assert_eq!(operations(&node).len(), 1);
 }
 
 /// A renewal that was killed when everything was in place but the receipt; `None` where nothing can be traced.

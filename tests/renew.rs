@@ -13,6 +13,62 @@ use std::os::unix::fs::PermissionsExt;
 use common::{ELEVEN, Node, contents, text};
 
 #[test]
+fn an_installation_that_cannot_be_undone_is_said_recorded_and_left_to_recovery() {
+    let mut seen = false;
+    for nth in 1..8 {
+        let node = Node::fresh();
+        let before = contents(&node.path("/etc"));
+        // From this rename on the disk takes no other.
+        let output = std::process::Command::new("strace")
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e"])
+            .arg(format!("inject=rename:error=EIO:when={nth}+"))
+            .arg(env!("CARGO_BIN_EXE_kubecertd"))
+            .arg("--root")
+            .arg(node.directory.path())
+            .args(["renew", "all"])
+            .output();
+        let Ok(output) = output else {
+            common::skipped("no strace");
+            return;
+        };
+        let said = text(&output.stderr);
+        assert!(!output.status.success(), "{said}");
+        let in_flight = !contents(&node.path("/var/lib/kubecertd/journal")).is_empty();
+        assert_eq!(
+            said.contains("The journal is kept"),
+            in_flight,
+            "{nth}: {said}"
+        );
+        if in_flight {
+            seen = true;
+            assert!(
+                said.contains("could not be replaced: Input/output error"),
+                "{said}"
+            );
+            assert!(!said.contains("nothing was changed"), "{said}");
+            let output = node.run(&["recover"]);
+            assert!(output.status.success(), "{}", text(&output.stderr));
+        }
+        assert_eq!(contents(&node.path("/etc")), before, "{nth}");
+        let output = node.run(&["history", "-o", "json"]);
+        let receipts: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let outcomes: Vec<&str> = receipts
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|receipt| receipt["outcome"].as_str().unwrap())
+            .collect();
+        let expected: &[&str] = if in_flight {
+            &["failed", "rolled-back"]
+        } else {
+            &["rolled-back"]
+        };
+        assert_eq!(outcomes, expected, "{nth}");
+    }
+    assert!(seen, "no installation was cut short");
+}
+
+#[test]
 fn all_eleven_are_new_and_nothing_else_changed() {
     let node = Node::fresh();
     let before: Vec<_> = ELEVEN.iter().map(|name| node.certificate(name)).collect();

@@ -250,11 +250,8 @@ fn an_operation_that_was_cut_off_has_no_key_in_its_journal() {
 #[test]
 fn debug_output_of_what_holds_keys_shows_none() {
     let node = Node::fresh();
-    let context = Context {
-        root: node.root.clone(),
-        config: kubecertd::config::Config::default(),
-        config_file: None,
-    };
+    let config = kubecertd::config::Config::default();
+    let context = Context::new(node.root.clone(), config, None);
     let mut secrets = Secrets::below(&node.path("/etc/kubernetes"));
     let inventory = context.observe();
     let wanted: Vec<Wanted> = common::ELEVEN

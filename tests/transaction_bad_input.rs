@@ -220,7 +220,7 @@ fn a_journal_edited_by_hand_stops_everything_but_the_manifests() {
             }
             other => panic!("{other:?}"),
         }
-        return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap();
+        return_parked(&node.store, None, &[node.path(DIRECTORY)]).unwrap();
         assert_eq!(node.names(&node.path(DIRECTORY)).len(), 2);
         assert_eq!(node.read(FILES[0].1), format!("new {}\n", FILES[0].1));
         // The way out that the message names.
@@ -259,7 +259,7 @@ fn a_manifest_directory_that_becomes_a_link_gets_its_manifest_back_behind_the_li
             _ => {
                 drop(operation);
                 std::fs::remove_dir_all(node.store.directory()).unwrap();
-                return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap();
+                return_parked(&node.store, None, &[node.path(DIRECTORY)]).unwrap();
             }
         }
         assert_eq!(node.read("/srv/manifests/etcd.yaml"), text, "{by_recovery}");

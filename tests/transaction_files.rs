@@ -22,6 +22,52 @@ fn finish(operation: Operation<'_>) {
 }
 
 #[test]
+fn a_rollback_whose_first_record_is_lost_is_finished() {
+    let node = Node::new();
+    let before = node.cluster();
+    let lock = node.lock();
+    for (is_lost, is_put_back) in [(true, true), (true, false), (false, true)] {
+        let mut operation = node.begin(&lock);
+        operation.install(node.replacements("new")).unwrap();
+        let journal = node
+            .store
+            .journal()
+            .join(format!("{}.jsonl", operation.id()));
+        drop(operation);
+        if is_lost {
+            let mut text = std::fs::read(&journal).unwrap();
+            text.extend(b"0123456789abcdef {\"seq\":5,\"record\":{\"step\":\"rolling-back\"}}\n");
+            std::fs::write(&journal, text).unwrap();
+        }
+        let (_, path, mode) = FILES[0];
+        if is_put_back {
+            node.write(path, &format!("old {path}\n"), mode);
+        }
+        let recovery = recover(&node.store, &lock).unwrap().remove(0);
+        let goes_back = is_lost && is_put_back;
+        assert_eq!(
+            recovery.rolled_forward, !goes_back,
+            "{is_lost} {is_put_back}"
+        );
+        if goes_back {
+            assert_eq!(node.cluster(), before);
+        } else {
+            assert_eq!(node.read(FILES[1].1), format!("new {}\n", FILES[1].1));
+        }
+        recovery
+            .operation
+            .finish(Outcome::Done, 3, u64::MAX)
+            .unwrap();
+        for (_, path, mode) in &FILES[..5] {
+            node.write(path, &format!("old {path}\n"), *mode);
+        }
+        for (_, path, _) in &FILES[5..] {
+            let _ = std::fs::remove_file(node.path(path));
+        }
+    }
+}
+
+#[test]
 fn all_files_are_replaced_and_keep_what_they_had() {
     let node = Node::new();
     let before = node.cluster();

@@ -1,16 +1,23 @@
 //! Symbolic links as files of an operation: all or none with the others, backed up, put back.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 mod transaction_node;
 
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use kubecertd::issuer::Replacement;
 use kubecertd::transaction::{Outcome, Record, recover};
-use transaction_node::Node;
+use transaction_node::{Node, SMALL};
 
+const TREE: &str = "KUBECERTD_TEST_LINKS";
 const LINK: &str = "/etc/kubernetes/pki/current.pem";
 const NEW: &str = "/etc/kubernetes/pki/2.pem";
 const OLD: &str = "/etc/kubernetes/pki/1.pem";
@@ -104,6 +111,51 @@ fn a_cut_off_rollback_and_a_cut_off_installation_are_finished() {
             .unwrap();
         assert_ne!(was, Is::Link(NEW.into()));
     }
+}
+
+/// Not a test of its own: what is traced.
+#[test]
+fn course_of_the_child() {
+    let Some(tree) = std::env::var_os(TREE) else {
+        return;
+    };
+    let node = Node::at(Path::new(&tree), &SMALL);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(replacements(&node)).unwrap();
+    operation.roll_back("test").unwrap();
+}
+
+#[test]
+fn a_link_never_leads_nowhere_on_its_way_back() {
+    let node = Node::new();
+    node.write(OLD, "old", 0o600);
+    symlink(OLD, node.path(LINK)).unwrap();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let traced = Command::new("strace")
+        .args(["-f", "-qq", "-s", "4096", "-o"])
+        .arg(log.path())
+        .args(["-e", "trace=rename,renameat,renameat2,unlink,unlinkat"])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "course_of_the_child"])
+        .env(TREE, node.root.directory())
+        .stdout(Stdio::null())
+        .status();
+    let Ok(traced) = traced else {
+        eprintln!("SKIPPED: no strace");
+        return;
+    };
+    assert!(traced.success());
+    let calls = std::fs::read_to_string(log.path()).unwrap();
+    let last = |call: &str, path: &str| {
+        let path = format!("\"{}\"", node.path(path).display());
+        let lines: Vec<&str> = calls.lines().collect();
+        lines
+            .iter()
+            .rposition(|line| line.contains(call) && line.contains(&path))
+            .unwrap_or_else(|| panic!("no {call} of {path} in {calls}"))
+    };
+    assert!(last("rename", LINK) < last("unlink", NEW), "{calls}");
 }
 
 #[test]

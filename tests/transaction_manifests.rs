@@ -13,7 +13,9 @@ use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
 use kubecertd::root::Root;
-use kubecertd::transaction::{Outcome, Record, Store, TransactionError, recover, return_parked};
+use kubecertd::transaction::{
+    Operation, Outcome, Record, Store, TransactionError, recover, return_parked,
+};
 use transaction_node::{MANIFESTS, Node, SMALL};
 
 const DIRECTORY: &str = "/etc/kubernetes/manifests";
@@ -128,6 +130,68 @@ fn one_that_vanished_while_out_comes_from_the_backup() {
 }
 
 #[test]
+fn the_first_copy_of_a_manifest_stays_and_a_later_one_has_its_own() {
+    let node = Node::new();
+    let before = node.read(MANIFESTS[0]);
+    let place = node.path(MANIFESTS[0]);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&place).unwrap();
+    operation.give_back(&place).unwrap();
+    for text in ["edited by somebody", "and again"] {
+        node.write(MANIFESTS[0], text, 0o600);
+        operation.park(&place).unwrap();
+        std::fs::remove_dir_all(node.path(OUT)).unwrap();
+        assert!(operation.give_back(&place).unwrap());
+        assert_eq!(node.read(MANIFESTS[0]), text);
+    }
+    let backup = node.store.backups().join(operation.id());
+    let copy = backup.join(MANIFESTS[0].trim_start_matches('/'));
+    assert_eq!(std::fs::read_to_string(copy).unwrap(), before);
+}
+
+#[test]
+fn after_a_rollback_a_manifest_loses_what_was_added_to_it() {
+    let node = Node::new();
+    let before = node.cluster();
+    let place = node.path(MANIFESTS[0]);
+    let out_and_back = |operation: &mut Operation<'_>, text: Option<&str>| {
+        operation.park(&place).unwrap();
+        if let Some(text) = text {
+            operation.rewrite_parked(&place, text.as_bytes()).unwrap();
+        }
+        assert!(operation.give_back(&place).unwrap());
+        node.read(MANIFESTS[0])
+    };
+    for is_cut_off in [false, true] {
+        let lock = node.lock();
+        let mut operation = node.begin(&lock);
+        operation.install(node.replacements("new")).unwrap();
+        assert_eq!(out_and_back(&mut operation, Some("marked")), "marked");
+        assert_eq!(out_and_back(&mut operation, None), "marked");
+        operation.roll_back("test").unwrap();
+        assert_eq!(node.read(MANIFESTS[0]), "marked", "the pod runs with it");
+        if is_cut_off {
+            operation.park(&place).unwrap();
+            drop(operation);
+            operation = recover(&node.store, &lock).unwrap().remove(0).operation;
+        } else {
+            out_and_back(&mut operation, None);
+        }
+        assert_eq!(node.cluster(), before);
+        // What somebody else wrote stays, and a mark is of use while the pod is restarted again.
+        assert_eq!(
+            out_and_back(&mut operation, Some("marked anew")),
+            "marked anew"
+        );
+        node.write(MANIFESTS[0], "edited by somebody", 0o600);
+        assert_eq!(out_and_back(&mut operation, None), "edited by somebody");
+        operation.finish(Outcome::Done, 3, u64::MAX).unwrap();
+        node.populate();
+    }
+}
+
+#[test]
 fn recovery_returns_manifests_and_remembers_the_restarts() {
     let node = Node::new();
     let before = node.cluster();
@@ -183,7 +247,7 @@ fn a_tree_moved_to_a_rescue_system_is_recovered_there() {
     let moved = elsewhere.path().canonicalize().unwrap().join("mnt");
     std::fs::rename(node.root.directory(), &moved).unwrap();
     let rescued = Node::at(&moved, &SMALL);
-    let returned = return_parked(&rescued.store, &[]).unwrap();
+    let returned = return_parked(&rescued.store, None, &[]).unwrap();
     assert_eq!(returned, [rescued.path(MANIFESTS[0])]);
     rescued.recover();
     assert_eq!(rescued.names(&rescued.path(DIRECTORY)).len(), 2);
@@ -219,7 +283,7 @@ fn a_damaged_journal_is_reported_and_its_manifests_are_back() {
             }
         } else {
             // The damaged record's manifest is found beside the directory.
-            return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap();
+            return_parked(&node.store, None, &[node.path(DIRECTORY)]).unwrap();
         }
         assert_eq!(node.cluster(), before, "{damaged_line}");
     }
@@ -238,17 +302,56 @@ fn without_any_state_manifests_are_found_beside_their_directory() {
     std::fs::remove_dir_all(node.store.directory()).unwrap();
     node.write(MANIFESTS[1], "newer", 0o600);
     let directories = [node.path(DIRECTORY)];
-    let returned = return_parked(&node.store, &directories).unwrap();
+    let returned = return_parked(&node.store, None, &directories).unwrap();
     assert_eq!(returned, [node.path(MANIFESTS[0])]);
     assert_eq!(node.read(MANIFESTS[1]), "newer");
     let kept = node.read("/etc/kubernetes/.kubecertd/.superseded-kube-apiserver.yaml");
     assert_eq!(kept, before[MANIFESTS[1]].contents);
     // Again, and with nothing there at all: nothing.
-    assert!(return_parked(&node.store, &directories).unwrap().is_empty());
+    assert!(
+        return_parked(&node.store, None, &directories)
+            .unwrap()
+            .is_empty()
+    );
     let nowhere = Store::new(&Root::new(&node.path("/nowhere")).unwrap());
-    let missing: Vec<PathBuf> = return_parked(&nowhere, &directories[..0]).unwrap();
+    let missing: Vec<PathBuf> = return_parked(&nowhere, None, &directories[..0]).unwrap();
     assert!(missing.is_empty());
     assert!(!nowhere.directory().exists());
+}
+
+#[test]
+fn a_manifest_that_is_back_and_then_removed_stays_away() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&node.path(MANIFESTS[0])).unwrap();
+    drop(operation);
+    let directories = [node.path(DIRECTORY)];
+    let returned = return_parked(&node.store, Some(&lock), &directories).unwrap();
+    assert_eq!(returned, [node.path(MANIFESTS[0])]);
+    assert!(!node.path(OUT).exists());
+    std::fs::remove_file(node.path(MANIFESTS[0])).unwrap();
+    let recovery = recover(&node.store, &lock).unwrap().remove(0);
+    assert!(recovery.returned.is_empty());
+    assert!(!node.path(MANIFESTS[0]).exists());
+}
+
+#[test]
+fn an_unreadable_journal_keeps_no_manifest_out() {
+    let node = Node::new();
+    let before = node.cluster();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&node.path(MANIFESTS[0])).unwrap();
+    let journal = node
+        .store
+        .journal()
+        .join(format!("{}.jsonl", operation.id()));
+    drop(operation);
+    std::fs::remove_file(&journal).unwrap();
+    std::fs::create_dir(&journal).unwrap();
+    recover(&node.store, &lock).unwrap_err();
+    assert_eq!(node.cluster(), before);
 }
 
 #[test]
@@ -264,7 +367,7 @@ fn two_processes_may_return_manifests_at_once() {
         drop(operation);
         std::thread::scope(|scope| {
             for _ in 0..3 {
-                scope.spawn(|| return_parked(&node.store, &[node.path(DIRECTORY)]).unwrap());
+                scope.spawn(|| return_parked(&node.store, None, &[node.path(DIRECTORY)]).unwrap());
             }
             for recovery in recover(&node.store, &lock).unwrap() {
                 recovery

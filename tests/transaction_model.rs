@@ -232,10 +232,15 @@ impl<'lock> Run<'lock> {
         };
         operation.note(record).unwrap();
         let in_flight = self.model.in_flight.as_mut().unwrap();
-        let owed = components
-            .iter()
-            .map(|index| (*index, (in_flight.out.contains(index), false)));
-        in_flight.noted(owed.collect());
+        // Whoever may use new files by an earlier plan has to go back with them.
+        let mut owed = in_flight.owed.clone();
+        owed.retain(|_, (touched, _)| *touched);
+        owed.values_mut().for_each(|(_, done)| *done = true);
+        for index in components {
+            let touched = owed.contains_key(index) || in_flight.out.contains(index);
+            owed.insert(*index, (touched, false));
+        }
+        in_flight.noted(owed);
     }
 
     fn restarted(&mut self, index: usize) {

@@ -80,11 +80,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let loaded = load(&root, arguments.config.as_deref()).map_err(WrongConfig)?;
-    let context = Context {
-        root,
-        config: loaded.config,
-        config_file: arguments.config.clone(),
-    };
+    let context = Context::new(root, loaded.config, arguments.config.clone());
     let level = arguments
         .log_level
         .clone()

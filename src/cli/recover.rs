@@ -44,7 +44,7 @@ pub(super) fn expired(context: &Context) -> anyhow::Result<ExitCode> {
 pub(super) fn return_manifests(root: &Root) -> anyhow::Result<ExitCode> {
     let store = Store::new(root);
     // A process at work returns its manifests itself, and needs them out until then.
-    let _lock = match Lock::take(&store) {
+    let lock = match Lock::take(&store) {
         Ok(lock) => Some(lock),
         Err(error @ TransactionError::Busy { .. }) => return Err(error.into()),
         Err(error) => {
@@ -53,7 +53,7 @@ pub(super) fn return_manifests(root: &Root) -> anyhow::Result<ExitCode> {
         }
     };
     let directories = [root.join("/etc/kubernetes/manifests")];
-    for manifest in return_parked(&store, &directories)? {
+    for manifest in return_parked(&store, lock.as_ref(), &directories)? {
         print(&format!("{} returned\n", manifest.display()))?;
     }
     Ok(ExitCode::SUCCESS)

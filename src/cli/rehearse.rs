@@ -21,11 +21,7 @@ pub(super) fn run(context: &Context, sample: bool) -> anyhow::Result<ExitCode> {
         print("Making the files of a node that does not exist …\n")?;
         let root = Root::new(&node)?;
         Sample::default().write(&root)?;
-        Context {
-            root,
-            config: context.config.clone(),
-            config_file: None,
-        }
+        Context::new(root, context.config.clone(), None)
     } else {
         context.clone()
     };

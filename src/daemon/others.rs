@@ -34,7 +34,7 @@ impl Others {
         }
         let untried = in_flight.iter().any(|id| !self.tried.contains(id));
         let store = context.store();
-        let _lock = match Lock::take(&store) {
+        let lock = match Lock::take(&store) {
             Ok(lock) => lock,
             Err(TransactionError::Busy { holder }) => {
                 if !was_at_work {
@@ -56,6 +56,7 @@ impl Others {
         };
         match return_parked(
             &store,
+            Some(&lock),
             std::slice::from_ref(&inventory.directories.manifests),
         ) {
             Ok(returned) => {

@@ -202,6 +202,10 @@ impl Daemon {
                     .then(|| OperationError::NotNow(findings).to_string());
                 self.retry.postpone(now, held::SHORTLY);
             }
+            Err(error @ OperationError::RestartsWait { .. }) => {
+                tracing::info!("{error}");
+                self.retry.postpone(now, held::SHORTLY);
+            }
             Err(error) => {
                 tracing::error!("{error}");
                 self.retry.failed(now, error.disturbed_the_node(), jitter);
@@ -338,6 +342,9 @@ impl Daemon {
                 "Renewal failed, next attempt {}: {failure}",
                 in_words(retry)
             );
+        }
+        if !pass.unfinished.is_empty() {
+            return format!("Waiting to finish operation {}", pass.unfinished.join(", "));
         }
         if !self.context.config.renewal.enabled {
             return "Watching only, because renewal.enabled is false".to_owned();

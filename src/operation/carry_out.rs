@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
+use super::ending::{Ending, end};
 use super::expired::{expect_ready, provable_names};
 use super::restart::{Restarts, affected, healthy, rungs};
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::issuer::Replacement;
 use crate::plan::Plan;
-use crate::report::{History, Receipt, RenewedCertificate};
+use crate::report::{Receipt, RenewedCertificate};
 use crate::restart::{Proof, RestartError, prove, stopped};
-use crate::transaction::{Lock, Operation, Outcome, Record, Trigger};
+use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError};
 
 /// How long the components have, all together, to show that they use the new certificates.
 pub(super) const PROOF_BOUND: Duration = Duration::from_secs(90);
@@ -43,7 +44,6 @@ pub(super) struct Change<'plan> {
     pub(super) put_back: bool,
     /// Why no pod is restarted, if none is.
     pub(super) unwanted: Option<&'static str>,
-    pub(super) started: Timestamp,
     pub(super) begun: Instant,
 }
 
@@ -60,12 +60,7 @@ pub(super) async fn carry_out(
     events: &mut (dyn FnMut(Event) + Send),
     mut report: RenewalReport,
 ) -> Result<RenewalReport, OperationError> {
-    let Change {
-        plan,
-        started,
-        begun,
-        ..
-    } = change;
+    let Change { plan, begun, .. } = change;
     let mut operation = Operation::begin(&context.store(), lock, options.trigger.clone())?;
     let id = operation.id().to_owned();
     report.operation = Some(id.clone());
@@ -76,9 +71,9 @@ pub(super) async fn carry_out(
     let installed = Restarts::announce(context, plan, restart, options.stopped, &mut operation)
         .and_then(|()| operation.install(change.files));
     if let Err(error) = installed {
-        let error = OperationError::Install(error);
-        finish(context, operation, Outcome::Failed(error.to_string()))?;
-        return Err(error);
+        let (outcome, ending) = not_installed(&mut operation, error);
+        let receipt = receipt(&operation, outcome, &report);
+        return end(context, operation, &receipt, ending).map(|()| report);
     }
     for one in &change.certificates {
         events(Event::Renewed {
@@ -104,53 +99,78 @@ pub(super) async fn carry_out(
         Restarts::choose(context, plan, change.unwanted, events).await
     };
     report.not_restarted.clone_from(&restarts.left_out);
+    let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
     let ended = restart_and_prove(
         context,
         &mut operation,
         &mut restarts,
+        &names,
         stop,
         events,
         &mut report,
     )
     .await;
     report.duration = begun.elapsed();
-    let (outcome, result) = match ended {
-        Ok(()) => (Outcome::Done, Ok(())),
+    let (outcome, ending) = match ended {
+        Ok(()) => (Outcome::Done, Ending::with(None)),
         Err(RestartError::Stopped) => return Err(OperationError::Stopped),
-        // Expired certificates are of no use to anybody, so there is nothing to go back to.
-        Err(error) if change.had_expired => {
-            let reason = format!(
-                "{error}; the new certificates stay in place, because among the old ones some had expired"
-            );
-            (
-                Outcome::Failed(reason.clone()),
-                Err(OperationError::Failed(reason)),
-            )
-        }
+        Err(error) if change.had_expired => still_owed(&error),
         Err(error) => {
-            let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
             let reason = error.to_string();
-            restarts
+            let undone = restarts
                 .undo(context, &mut operation, &names, &reason, stop, events)
-                .await?
+                .await?;
+            report.warnings.extend(undone.warnings);
+            (undone.outcome, undone.ending)
         }
     };
-    record(
-        context,
-        &operation,
-        started,
-        &outcome,
-        &options.trigger,
-        &report,
-    )?;
-    finish(context, operation, outcome)?;
-    result.map(|()| report)
+    let receipt = receipt(&operation, outcome, &report);
+    end(context, operation, &receipt, ending).map(|()| report)
 }
 
-async fn restart_and_prove(
+/// What became of an installation that failed. One that could not be undone is tried to be undone once more, and is left to
+/// recovery if that fails.
+fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> (Outcome, Ending) {
+    let error = match error {
+        TransactionError::NotUndone { cause, undo } => {
+            match operation.roll_back(&cause.to_string()) {
+                Ok(()) if matches!(*undo, TransactionError::LeftAlone { .. }) => {
+                    OperationError::RolledBack {
+                        reason: cause.to_string(),
+                        aftermath: Some(undo.to_string()),
+                    }
+                }
+                Ok(()) => OperationError::Install(*cause),
+                Err(undo) => {
+                    let undo = Box::new(undo);
+                    let error = TransactionError::NotUndone { cause, undo };
+                    let ending = Ending::owing(OperationError::Transaction(error));
+                    return (Outcome::Failed(ending.reason()), ending);
+                }
+            }
+        }
+        other => OperationError::Install(other),
+    };
+    let ending = Ending::with(Some(error));
+    (Outcome::RolledBack(ending.reason()), ending)
+}
+
+/// Expired certificates are of no use to anybody, so there is nothing to go back to: what is owed is tried again.
+pub(super) fn still_owed(error: &RestartError) -> (Outcome, Ending) {
+    let reason = format!(
+        "{error}; the new certificates stay in place, because among the old ones some had expired. The daemon goes on \
+         trying; `kubecertd recover` tries at once"
+    );
+    let ending = Ending::owing(OperationError::Failed(reason.clone()));
+    (Outcome::Failed(reason), ending)
+}
+
+/// Does the restarts, then asks the components about the named certificates.
+pub(super) async fn restart_and_prove(
     context: &Context,
     operation: &mut Operation<'_>,
     restarts: &mut Restarts,
+    names: &[String],
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
     report: &mut RenewalReport,
@@ -159,8 +179,7 @@ async fn restart_and_prove(
     if !restarts.provable {
         return Ok(());
     }
-    let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
-    let names = provable_names(&names, restarts.concern_kubelet());
+    let names = provable_names(names, restarts.concern_kubelet());
     let (proofs, unproved) = prove_in_use(context, operation, &names, stop, events).await?;
     report.proofs = proofs;
     report.unproved = unproved;
@@ -217,42 +236,38 @@ pub(super) async fn prove_in_use(
     Ok((proofs, unproved))
 }
 
-fn record(
-    context: &Context,
+/// What the history keeps of an operation.
+pub(super) fn receipt(
     operation: &Operation<'_>,
-    started: Timestamp,
-    outcome: &Outcome,
-    trigger: &Trigger,
+    outcome: Outcome,
     report: &RenewalReport,
-) -> Result<(), OperationError> {
+) -> Receipt {
     let failed = report.failed.iter().map(|(_, reason)| reason.clone());
-    let receipt = Receipt {
+    let not_restarted = (!report.not_restarted.is_empty()).then(|| {
+        format!(
+            "not restarted, and with the files from before until then: {}",
+            report.not_restarted.join(", ")
+        )
+    });
+    Receipt {
         id: operation.id().to_owned(),
-        started,
+        started: operation.started(),
         finished: Timestamp::now(),
-        trigger: trigger.clone(),
-        outcome: outcome.clone(),
+        trigger: operation.trigger().clone(),
+        outcome,
         certificates: report.renewed.clone(),
         restarts: healthy(&report.restarts),
         rungs: rungs(&report.restarts),
         proofs: report.proofs.iter().map(sentence).collect(),
-        warnings: failed.chain(report.unproved.iter().cloned()).collect(),
-    };
-    History::new(&context.store()).append(&receipt)?;
-    Ok(())
+        warnings: failed
+            .chain(report.unproved.iter().cloned())
+            .chain(report.warnings.iter().cloned())
+            .chain(not_restarted)
+            .collect(),
+    }
 }
 
 /// A proof as receipts have it.
-pub(super) fn sentence(proof: &Proof) -> String {
+fn sentence(proof: &Proof) -> String {
     format!("{}: {}", proof.name, proof.evidence)
-}
-
-pub(super) fn finish(
-    context: &Context,
-    operation: Operation<'_>,
-    outcome: Outcome,
-) -> Result<(), OperationError> {
-    let backup = &context.config.backup;
-    operation.finish(outcome, backup.keep, backup.max_bytes)?;
-    Ok(())
 }

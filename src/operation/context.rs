@@ -8,6 +8,7 @@ use crate::config::Config;
 use crate::node::{Inventory, observe};
 use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};
 use crate::report::History;
+use crate::restart::KubeletService;
 use crate::root::Root;
 use crate::transaction::{Outcome, Store, Trigger};
 
@@ -20,9 +21,40 @@ pub struct Context {
     pub config: Config,
     /// The configuration file given by hand, if any.
     pub config_file: Option<PathBuf>,
+    /// What runs on this root; `None` for a copy or an image of a node.
+    pub machine: Option<Machine>,
+}
+
+/// The parts of a running node that do not lie below its root.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// systemd's hold on the kubelet.
+    pub kubelet: KubeletService,
+    /// The directory that lists the processes.
+    pub processes: PathBuf,
+}
+
+impl Default for Machine {
+    fn default() -> Self {
+        Self {
+            kubelet: KubeletService::default(),
+            processes: PathBuf::from("/proc"),
+        }
+    }
 }
 
 impl Context {
+    /// Of a root: this machine runs on its own, and nothing on any other.
+    #[must_use]
+    pub fn new(root: Root, config: Config, config_file: Option<PathBuf>) -> Self {
+        Self {
+            machine: root.is_system().then(Machine::default),
+            root,
+            config,
+            config_file,
+        }
+    }
+
     /// The state directory.
     #[must_use]
     pub fn store(&self) -> Store {
@@ -62,7 +94,7 @@ impl Context {
     /// Whether pods can be restarted and components asked: only on the node itself, not on a copy or an image of it.
     #[must_use]
     pub fn is_live(&self) -> bool {
-        self.root.is_system()
+        self.machine.is_some()
     }
 }
 

@@ -24,6 +24,14 @@ pub enum OperationError {
     /// Something speaks against it at this moment; nothing was begun.
     #[error("{}; nothing was changed", sentences(.0))]
     NotNow(Vec<Finding>),
+    /// An operation that was cut off is in place, but this is no moment for the restarts that it owes.
+    #[error("the restarts that operation {operation} owes have to wait: {}", sentences(.findings))]
+    RestartsWait {
+        /// Which operation.
+        operation: String,
+        /// What speaks against them.
+        findings: Vec<Finding>,
+    },
     /// None of what was due could be issued.
     #[error("no certificate could be issued: {0}; nothing was changed")]
     NothingIssued(String),
@@ -44,8 +52,28 @@ pub enum OperationError {
     )]
     Stopped,
     /// The receipt could not be written; what it would say was done all the same.
-    #[error("done, but the receipt could not be written: {0}")]
-    History(#[from] HistoryError),
+    #[error(
+        "done, but the receipt could not be written: {why}; {}",
+        without_receipt(why)
+    )]
+    History {
+        /// Why not.
+        why: HistoryError,
+    },
+}
+
+impl From<HistoryError> for OperationError {
+    fn from(why: HistoryError) -> Self {
+        Self::History { why }
+    }
+}
+
+fn without_receipt(error: &HistoryError) -> &'static str {
+    if error.is_no_room() {
+        "it is written as soon as there is room"
+    } else {
+        "the log has it instead; put right what is wrong with the file, or move it away"
+    }
 }
 
 fn sentences(findings: &[Finding]) -> String {

@@ -99,6 +99,13 @@ pub(super) fn provable_names(names: &[String], kubelet_changed: bool) -> Vec<Str
     provable
 }
 
+/// Whether the kubelet has to be restarted to use these.
+pub(super) fn concern_kubelet(names: &[String]) -> bool {
+    names
+        .iter()
+        .any(|name| name == KUBELET_CLIENT || name == KUBELET_CONFIG)
+}
+
 /// Waits until `kubectl get nodes` would show this node as Ready.
 pub(super) async fn expect_ready(
     context: &Context,

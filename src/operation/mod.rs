@@ -5,6 +5,7 @@
 
 mod carry_out;
 mod context;
+mod ending;
 mod error;
 mod event;
 mod expired;
@@ -15,7 +16,7 @@ mod restart;
 mod restored;
 mod roll_back;
 
-pub use context::Context;
+pub use context::{Context, Machine};
 pub use error::OperationError;
 pub use event::Event;
 pub use expired::recover_expired;

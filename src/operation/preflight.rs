@@ -6,7 +6,10 @@ use super::{Context, Event, OperationError};
 use crate::config::OtherRenewer;
 use crate::node::Inventory;
 use crate::plan::Plan;
-use crate::preflight::{Asked, Check, Finding, Intent, Unread, blocking, judge, read, read_places};
+use crate::preflight::{
+    Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, read, read_places,
+    running_kubeadm,
+};
 use crate::report::{History, HistoryError};
 use crate::transaction::{Lock, TransactionError};
 
@@ -56,6 +59,30 @@ pub fn preflight_for(
         readings.renewers.clear();
     }
     judge(&readings, intent, asked, now)
+}
+
+/// A kubeadm at work, beside which no pod is restarted. Where processes cannot be listed, none is known of.
+pub(super) fn kubeadm_at_work(context: &Context, inventory: &Inventory) -> Vec<Finding> {
+    let running = context.machine.as_ref().map_or_else(Vec::new, |machine| {
+        running_kubeadm(&machine.processes, &inventory.directories.kubernetes).unwrap_or_default()
+    });
+    let readings = Readings {
+        kubeadm: running,
+        ..Readings::default()
+    };
+    let intent = Intent {
+        manifests: inventory
+            .static_pods
+            .iter()
+            .map(|pod| pod.path.clone())
+            .collect(),
+        ..Intent::default()
+    };
+    let findings = judge(&readings, &intent, Asked::BySchedule, Timestamp::now());
+    blocking(&findings)
+        .into_iter()
+        .filter(|finding| finding.check == Check::Kubeadm)
+        .collect()
 }
 
 /// Without the path, which is said anyway.

@@ -1,16 +1,21 @@
 //! Finishing what was cut off.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::carry_out::{finish, prove_in_use, sentence};
-use super::expired::provable_names;
-use super::restart::{Restarts, healthy, rungs};
+use super::carry_out::{receipt, restart_and_prove, still_owed};
+use super::ending::{Ending, end};
+use super::expired::concern_kubelet;
+use super::preflight::kubeadm_at_work;
+use super::restart::Restarts;
 use super::restored::{Restored, restored};
-use super::{Context, Event, OperationError};
-use crate::report::{History, Receipt, RenewedCertificate};
+use super::{Context, Event, OperationError, RenewalReport};
+use crate::plan::Action;
+use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
-use crate::transaction::{Lock, Outcome, contents, recover};
+use crate::transaction::{Lock, Operation, Outcome, Recovery, contents, recover};
 
 /// What became of one operation that had been cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,10 +29,11 @@ pub struct RecoveryReport {
 }
 
 /// Finishes or undoes every operation in flight: manifests first, then files, then the restarts and proofs that are
-/// still owed.
+/// still owed. What cannot be restarted or proved is rolled back, or tried again by the next recovery where there is
+/// nothing to go back to.
 ///
 /// # Errors
-/// [`OperationError`].
+/// [`OperationError`], of the first operation that did not end well.
 pub async fn finish_recovery(
     context: &Context,
     lock: &Lock,
@@ -35,120 +41,235 @@ pub async fn finish_recovery(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Vec<RecoveryReport>, OperationError> {
     let mut reports = Vec::new();
+    let mut first = None;
     for recovery in recover(&context.store(), lock)? {
-        events(Event::Recovered {
-            operation: recovery.id.clone(),
-            forward: recovery.rolled_forward,
-            returned: recovery.returned.len(),
-        });
-        let mut warnings = Vec::new();
-        for path in &recovery.superseded {
-            warnings.push(format!(
-                "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",
-                path.display()
-            ));
+        let id = recovery.id.clone();
+        match finish_one(context, recovery, stop, events).await {
+            Ok(report) => reports.push(report),
+            Err(OperationError::Stopped) => return Err(OperationError::Stopped),
+            Err(error) if first.is_none() => first = Some(error),
+            Err(error) => tracing::error!(operation_id = id.as_str(), "{error}"),
         }
-        for path in &recovery.left_alone {
-            warnings.push(format!(
-                "{}: was changed by somebody else since and was left as it is; its earlier contents are in the backup",
-                path.display()
-            ));
-        }
-        for warning in &warnings {
-            events(Event::Warning(warning.clone()));
-        }
-        let mut operation = recovery.operation;
-        let components: Vec<String> = recovery
-            .restarts_left
-            .iter()
-            .map(|(component, _)| component.clone())
-            .collect();
-        let mut outcome = if recovery.rolled_forward {
-            Outcome::Done
-        } else {
-            Outcome::RolledBack("the operation was cut off".to_owned())
-        };
-        let mut restarted = Vec::new();
-        let mut proofs = Vec::new();
-        let stopped = recovery.stopped && recovery.rolled_forward;
-        if context.is_live() && (stopped || !components.is_empty()) {
-            let mut restarts = if stopped {
-                Restarts::of_stopped(context, &components, true)
-            } else {
-                Restarts::of(&context.observe(), &components)
-            };
-            let ended = restarts.run(context, &mut operation, stop, events).await;
-            let proved = match ended {
-                Ok(reports) => {
-                    restarted = reports;
-                    let names = provable_names(&recovery.certificates, false);
-                    prove_in_use(context, &mut operation, &names, stop, events).await
-                }
-                Err(error) => Err(error),
-            };
-            match proved {
-                Ok((proved, unproved)) => {
-                    proofs.extend(proved.iter().map(sentence));
-                    warnings.extend(unproved);
-                }
-                Err(RestartError::Stopped) => return Err(OperationError::Stopped),
-                Err(error) => {
-                    events(Event::Warning(format!(
-                        "operation {}: {error}",
-                        recovery.id
-                    )));
-                    outcome = Outcome::Failed(error.to_string());
-                }
-            }
-        }
-        let receipt = Receipt {
-            id: recovery.id.clone(),
-            started: operation.started(),
-            finished: Timestamp::now(),
-            trigger: operation.trigger().clone(),
-            outcome: outcome.clone(),
-            certificates: replaced(context, &recovery.id, recovery.rolled_forward),
-            restarts: healthy(&restarted),
-            rungs: rungs(&restarted),
-            proofs,
-            warnings,
-        };
-        let history = History::new(&context.store());
-        // Killed between its receipt and the end of its journal, it has one already.
-        if !history.has(&recovery.id)? {
-            history.append(&receipt)?;
-        }
-        finish(context, operation, outcome)?;
-        reports.push(RecoveryReport {
-            operation: recovery.id,
-            forward: recovery.rolled_forward,
-            restarted: components,
-        });
     }
-    Ok(reports)
+    first.map_or(Ok(reports), Err)
 }
 
-/// What an operation that was rolled forward replaced: the journal knows names only, the backup has the old ones.
-fn replaced(context: &Context, id: &str, forward: bool) -> Vec<RenewedCertificate> {
-    if !forward {
-        return Vec::new();
+async fn finish_one(
+    context: &Context,
+    recovery: Recovery<'_>,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<RecoveryReport, OperationError> {
+    events(Event::Recovered {
+        operation: recovery.id.clone(),
+        forward: recovery.rolled_forward,
+        returned: recovery.returned.len(),
+    });
+    let mut report = RenewalReport {
+        operation: Some(recovery.id.clone()),
+        warnings: warnings(&recovery),
+        ..RenewalReport::default()
+    };
+    for warning in &report.warnings {
+        events(Event::Warning(warning.clone()));
     }
-    match contents(&context.store(), id) {
-        Ok(kept) => restored(&context.root, &context.observe(), kept)
-            .0
-            .iter()
-            .filter_map(Restored::line)
-            .map(|back| RenewedCertificate {
-                old_serial: back.new_serial,
-                new_serial: back.old_serial,
-                old_not_after: back.new_not_after,
-                new_not_after: back.old_not_after,
-                ..back
-            })
+    let replaced = replaced(context, &recovery.id);
+    let owed = Owed {
+        can_go_back: can_go_back(replaced.as_deref(), recovery.stopped, Timestamp::now()),
+        stopped: recovery.stopped && recovery.rolled_forward,
+        forward: recovery.rolled_forward,
+        reason: recovery.reason,
+        certificates: recovery.certificates,
+        components: recovery
+            .restarts_left
+            .into_iter()
+            .map(|(name, _)| name)
             .collect(),
+        proofs: recovery.proofs_left,
+    };
+    let mut operation = recovery.operation;
+    if recovery.rolled_forward {
+        report.renewed = replaced.unwrap_or_default();
+    }
+    let (outcome, ending) = if is_overtaken(context, &report.renewed) {
+        let reason =
+            "its certificates are due again, so the restarts it owes are left to their renewal";
+        events(Event::Warning(reason.to_owned()));
+        (Outcome::Failed(reason.to_owned()), Ending::with(None))
+    } else {
+        owed.settle(context, &mut operation, &mut report, stop, events)
+            .await?
+    };
+    let receipt = receipt(&operation, outcome, &report);
+    end(context, operation, &receipt, ending)?;
+    Ok(RecoveryReport {
+        operation: recovery.id,
+        forward: recovery.rolled_forward,
+        restarted: report
+            .restarts
+            .into_iter()
+            .map(|one| one.component)
+            .collect(),
+    })
+}
+
+/// What is left to be done once files and manifests are where they belong.
+struct Owed {
+    /// Whether what was replaced is still of use.
+    can_go_back: bool,
+    /// Expired certificates had stopped the node.
+    stopped: bool,
+    /// Whether the new files are in place.
+    forward: bool,
+    /// Why they are not.
+    reason: Option<String>,
+    certificates: Vec<String>,
+    components: Vec<String>,
+    proofs: Vec<String>,
+}
+
+impl Owed {
+    async fn settle(
+        self,
+        context: &Context,
+        operation: &mut Operation<'_>,
+        report: &mut RenewalReport,
+        stop: &watch::Receiver<bool>,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<(Outcome, Ending), OperationError> {
+        let mut restarts = self.restarts(context, operation.id())?;
+        report.not_restarted.clone_from(&restarts.left_out);
+        let ended = restart_and_prove(
+            context,
+            operation,
+            &mut restarts,
+            &self.proofs,
+            stop,
+            events,
+            report,
+        )
+        .await;
+        let error = match ended {
+            Ok(()) if self.forward => return Ok((Outcome::Done, Ending::with(None))),
+            Ok(()) => return Ok((Outcome::RolledBack(self.reason()), Ending::with(None))),
+            Err(RestartError::Stopped) => return Err(OperationError::Stopped),
+            Err(error) => error,
+        };
+        if !self.forward {
+            let error = OperationError::RolledBack {
+                reason: self.reason(),
+                aftermath: Some(error.to_string()),
+            };
+            return Ok((
+                Outcome::RolledBack(error.to_string()),
+                Ending::with(Some(error)),
+            ));
+        }
+        let reason = error.to_string();
+        if self.certificates.is_empty() {
+            let error = OperationError::Failed(reason.clone());
+            return Ok((Outcome::Failed(reason), Ending::with(Some(error))));
+        }
+        if !self.can_go_back {
+            return Ok(still_owed(&error));
+        }
+        let undone = restarts
+            .undo(
+                context,
+                operation,
+                &self.certificates,
+                &reason,
+                stop,
+                events,
+            )
+            .await?;
+        report.warnings.extend(undone.warnings);
+        Ok((undone.outcome, undone.ending))
+    }
+
+    /// The restarts, if this is a moment for them.
+    fn restarts(&self, context: &Context, id: &str) -> Result<Restarts, OperationError> {
+        let inventory = context.observe();
+        let kubelet_changed = concern_kubelet(&self.certificates);
+        let restarts = Restarts::left(
+            context,
+            &inventory,
+            &self.components,
+            self.stopped.then_some(kubelet_changed),
+        );
+        if restarts.are_none() {
+            return Ok(restarts);
+        }
+        let findings = kubeadm_at_work(context, &inventory);
+        if findings.is_empty() {
+            return Ok(restarts);
+        }
+        Err(OperationError::RestartsWait {
+            operation: id.to_owned(),
+            findings,
+        })
+    }
+
+    fn reason(&self) -> String {
+        let unknown = || "the operation was cut off".to_owned();
+        self.reason.clone().unwrap_or_else(unknown)
+    }
+}
+
+/// Whether an operation's old files are worth putting back: they can be read, and none has expired.
+fn can_go_back(replaced: Option<&[RenewedCertificate]>, stopped: bool, now: Timestamp) -> bool {
+    !stopped && replaced.is_some_and(|all| all.iter().all(|one| one.old_not_after >= now))
+}
+
+/// Whether everything that an operation put in place is to be renewed by now. It then must not keep that from beginning.
+fn is_overtaken(context: &Context, renewed: &[RenewedCertificate]) -> bool {
+    let plan = context.plan_due(&context.observe(), Timestamp::now());
+    let is_due = |name: &str| {
+        plan.items
+            .iter()
+            .any(|item| item.name == name && matches!(item.action, Action::Renew(_)))
+    };
+    !renewed.is_empty() && renewed.iter().all(|one| is_due(&one.name))
+}
+
+fn warnings(recovery: &Recovery<'_>) -> Vec<String> {
+    let superseded = recovery.superseded.iter().map(|path| {
+        format!(
+            "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",
+            path.display()
+        )
+    });
+    let left_alone = recovery.left_alone.iter().map(|path| left_alone(path));
+    superseded.chain(left_alone).collect()
+}
+
+pub(super) fn left_alone(path: &Path) -> String {
+    format!(
+        "{}: was changed by somebody else since and was left as it is; its earlier contents are in the backup",
+        path.display()
+    )
+}
+
+/// What an operation replaced: the journal knows names only, the backup has the old ones. `None` if that cannot be read.
+fn replaced(context: &Context, id: &str) -> Option<Vec<RenewedCertificate>> {
+    match contents(&context.store(), id) {
+        Ok(kept) => Some(
+            restored(&context.root, &context.observe(), kept)
+                .0
+                .iter()
+                .filter_map(Restored::line)
+                .map(|back| RenewedCertificate {
+                    old_serial: back.new_serial,
+                    new_serial: back.old_serial,
+                    old_not_after: back.new_not_after,
+                    new_not_after: back.old_not_after,
+                    ..back
+                })
+                .collect(),
+        ),
         Err(error) => {
-            tracing::warn!(%error, "the receipt of a recovered operation says nothing of certificates");
-            Vec::new()
+            tracing::warn!(%error, "what a recovered operation replaced is not known");
+            None
         }
     }
 }

@@ -49,6 +49,8 @@ pub struct RenewalReport {
     pub unproved: Vec<String>,
     /// Components that use a new file and were not restarted.
     pub not_restarted: Vec<String>,
+    /// What else is to be known, one sentence each.
+    pub warnings: Vec<String>,
     /// From begin to end.
     pub duration: Duration,
 }
@@ -104,7 +106,6 @@ pub async fn renew(
         kubelet_changed,
         put_back: false,
         unwanted,
-        started,
         begun,
     };
     drop(issued);

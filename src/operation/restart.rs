@@ -6,17 +6,17 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::carry_out::{finish, prove_in_use};
+use super::carry_out::{prove_in_use, receipt};
+use super::ending::{Ending, end};
 use super::expired::provable_names;
 use super::preflight::{permit, preflight_for, take_lock};
-use super::recover::finish_recovery;
-use super::{Context, Event, OperationError};
+use super::recover::{finish_recovery, left_alone};
+use super::{Context, Event, OperationError, RenewalReport};
 use crate::config::RestartMode;
 use crate::config::nearest;
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, restart_groups};
 use crate::preflight::{Asked, Intent};
-use crate::report::{History, Receipt};
 use crate::restart::{KubeletService, RestartError, RestartReport, Restarter, Rung, picked_up};
 use crate::transaction::{Operation, Outcome, Record, TransactionError, Trigger};
 
@@ -28,9 +28,16 @@ pub(super) struct Restarts {
     pub(super) left_out: Vec<String>,
     /// Whether there is anybody to be asked afterwards.
     pub(super) provable: bool,
-    begun: bool,
     /// Expired certificates have stopped the node: `Some`, with whether the kubelet's own are among the new files.
     stopped: Option<bool>,
+}
+
+/// What came of undoing an operation.
+pub(super) struct Undone {
+    pub(super) outcome: Outcome,
+    pub(super) ending: Ending,
+    /// Files that somebody else had changed, one sentence each.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Restarts {
@@ -46,7 +53,7 @@ impl Restarts {
         if stopped {
             operation.note(Record::Stopped)?;
         }
-        if !restart || !context.is_live() || plan.restarts.is_empty() {
+        if !restart || !context.is_live() || context.config.restart.mode == RestartMode::None {
             return Ok(());
         }
         operation.note(planned(&plan.restarts))
@@ -76,13 +83,7 @@ impl Restarts {
                     reason: reason.to_owned(),
                 });
             }
-            return Self {
-                groups: Vec::new(),
-                left_out: affected,
-                provable: false,
-                begun: false,
-                stopped: None,
-            };
+            return Self::none(affected);
         }
         let inventory = context.observe();
         if context.config.restart.mode == RestartMode::WhenNeeded {
@@ -101,12 +102,39 @@ impl Restarts {
         Self::of(&inventory, &affected)
     }
 
+    /// What an operation that was cut off owes: these components, and proofs. Nothing where the configuration has
+    /// restarts left to others by now, or where the pods are not this machine's. `stopped`: expired certificates had
+    /// stopped the node; whether the kubelet's own are among the new files.
+    pub(super) fn left(
+        context: &Context,
+        inventory: &Inventory,
+        components: &[String],
+        stopped: Option<bool>,
+    ) -> Self {
+        if let Some(kubelet_changed) = stopped {
+            Self::of_stopped(context, components, kubelet_changed)
+        } else if !context.is_live() || context.config.restart.mode == RestartMode::None {
+            Self::none(components.to_vec())
+        } else {
+            Self::of(inventory, components)
+        }
+    }
+
+    /// Nobody is restarted and nobody asked.
+    fn none(left_out: Vec<String>) -> Self {
+        Self {
+            groups: Vec::new(),
+            left_out,
+            provable: false,
+            stopped: None,
+        }
+    }
+
     pub(super) fn of(inventory: &Inventory, components: &[String]) -> Self {
         Self {
             groups: restart_groups(inventory, components),
             left_out: Vec::new(),
             provable: !inventory.static_pods.is_empty(),
-            begun: false,
             stopped: None,
         }
     }
@@ -137,6 +165,11 @@ impl Restarts {
         self.stopped == Some(true)
     }
 
+    /// Whether no pod and no kubelet is to be restarted.
+    pub(super) fn are_none(&self) -> bool {
+        self.groups.is_empty() && self.stopped.is_none()
+    }
+
     /// Whether they are those of a node that expired certificates have stopped.
     pub(super) fn is_for_stopped(&self) -> bool {
         self.stopped.is_some()
@@ -159,16 +192,19 @@ impl Restarts {
         stop: &watch::Receiver<bool>,
         events: &mut (dyn FnMut(Event) + Send),
     ) -> Result<Vec<RestartReport>, RestartError> {
-        if self.groups.is_empty() && self.stopped.is_none() {
+        if self.provable || !self.are_none() {
+            // Also when it is none: an earlier plan counts no longer, and the proofs are still owed.
+            operation.note(planned(&self.groups))?;
+        }
+        if self.are_none() {
             return Ok(Vec::new());
         }
-        operation.note(planned(&self.groups))?;
-        self.begun = true;
         let inventory = context.observe();
+        let machine = context.machine.as_ref();
         let restarter = Restarter {
             inventory: &inventory,
             settings: &context.config.restart,
-            kubelet: KubeletService::default(),
+            kubelet: machine.map_or_else(KubeletService::default, |one| one.kubelet.clone()),
         };
         if let Some(kubelet_changed) = self.stopped {
             let mut progress = |step| events(Event::Restart(step));
@@ -195,7 +231,7 @@ impl Restarts {
     }
 
     /// Puts the old files back and, where pods were touched, restarts them again with those and proves that these are in
-    /// use. `names`: the certificates.
+    /// use. `names`: the certificates. A file that somebody else changed meanwhile stays as it is.
     pub(super) async fn undo(
         &mut self,
         context: &Context,
@@ -204,34 +240,54 @@ impl Restarts {
         reason: &str,
         stop: &watch::Receiver<bool>,
         events: &mut (dyn FnMut(Event) + Send),
-    ) -> Result<(Outcome, Result<(), OperationError>), OperationError> {
+    ) -> Result<Undone, OperationError> {
         events(Event::RollingBack {
             reason: reason.to_owned(),
         });
-        if let Err(error) = operation.roll_back(reason) {
-            let text = format!(
-                "{reason}; and the old files could not be put back: {error}; copies of them are in {}",
-                context.store().backups().join(operation.id()).display()
-            );
-            return Ok((
-                Outcome::Failed(text.clone()),
-                Err(OperationError::Failed(text)),
-            ));
+        let warnings: Vec<String> = match operation.roll_back(reason) {
+            Ok(()) => Vec::new(),
+            Err(TransactionError::LeftAlone { paths }) => {
+                paths.iter().map(|path| left_alone(path)).collect()
+            }
+            Err(error) => {
+                let text = format!(
+                    "{reason}; and the old files could not be put back: {error}; copies of them are in {}",
+                    context.store().backups().join(operation.id()).display()
+                );
+                return Ok(Undone {
+                    outcome: Outcome::Failed(text.clone()),
+                    ending: Ending::owing(OperationError::Failed(text)),
+                    warnings: Vec::new(),
+                });
+            }
+        };
+        for warning in &warnings {
+            events(Event::Warning(warning.clone()));
         }
-        let aftermath = if self.begun {
+        let touched: Vec<String> = operation
+            .restarts_left()
+            .into_iter()
+            .map(|(component, _)| component)
+            .collect();
+        let aftermath = if touched.is_empty() {
+            None
+        } else {
+            self.groups = restart_groups(&context.observe(), &touched);
             match self.again(context, operation, names, stop, events).await {
                 Ok(()) => None,
                 Err(RestartError::Stopped) => return Err(OperationError::Stopped),
                 Err(error) => Some(error.to_string()),
             }
-        } else {
-            None
         };
         let error = OperationError::RolledBack {
             reason: reason.to_owned(),
             aftermath,
         };
-        Ok((Outcome::RolledBack(error.to_string()), Err(error)))
+        Ok(Undone {
+            outcome: Outcome::RolledBack(error.to_string()),
+            ending: Ending::with(Some(error)),
+            warnings,
+        })
     }
 
     async fn again(
@@ -335,32 +391,23 @@ pub async fn restart(
         preflight_for(context, &inventory, &intent, asked, started),
         events,
     )?;
-    let mut operation = Operation::begin(&context.store(), &lock, trigger.clone())?;
+    let mut operation = Operation::begin(&context.store(), &lock, trigger)?;
     events(Event::Begun {
         operation: operation.id().to_owned(),
     });
     let ended = restarts.run(context, &mut operation, stop, events).await;
-    let (outcome, result) = match ended {
-        Ok(reports) => (Outcome::Done, Ok(reports)),
+    let mut report = RenewalReport::default();
+    let (outcome, error) = match ended {
+        Ok(restarts) => {
+            report.restarts = restarts;
+            (Outcome::Done, None)
+        }
         // No file was changed, so the daemon owes nobody the rest of it: whoever asked has changed his mind.
         Err(error) => (
             Outcome::Failed(error.to_string()),
-            Err(OperationError::Failed(error.to_string())),
+            Some(OperationError::Failed(error.to_string())),
         ),
     };
-    let receipt = Receipt {
-        id: operation.id().to_owned(),
-        started,
-        finished: Timestamp::now(),
-        trigger,
-        outcome: outcome.clone(),
-        certificates: Vec::new(),
-        restarts: result.as_deref().map(healthy).unwrap_or_default(),
-        rungs: rungs(result.as_deref().unwrap_or_default()),
-        proofs: Vec::new(),
-        warnings: Vec::new(),
-    };
-    History::new(&context.store()).append(&receipt)?;
-    finish(context, operation, outcome)?;
-    result
+    let receipt = receipt(&operation, outcome, &report);
+    end(context, operation, &receipt, Ending::with(error)).map(|()| report.restarts)
 }

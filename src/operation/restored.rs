@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
+use zeroize::Zeroizing;
 
 use crate::issuer::Replacement;
-use crate::node::{Credential, Entry, Inventory, Kubeconfig};
+use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::date;
 use crate::report::RenewedCertificate;
@@ -19,7 +20,7 @@ pub(super) struct Restored {
     certificate: Option<Certificate>,
     key: Option<PrivateKey>,
     /// What is there now.
-    present: Option<Certificate>,
+    present: Option<Present>,
     in_place: bool,
 }
 
@@ -68,7 +69,8 @@ pub(super) fn restored(
             }
         };
         let one = &mut all[index];
-        one.in_place &= std::fs::read(&path).is_ok_and(|now| now == *contents);
+        let now = std::fs::read(&path).map(Zeroizing::new);
+        one.in_place &= now.is_ok_and(|now| now == contents);
         one.take_from(&contents);
         one.files.push(Replacement {
             name,
@@ -99,7 +101,7 @@ impl Restored {
             files: Vec::new(),
             certificate: None,
             key: None,
-            present: present.map(|present| present.leaf.clone()),
+            present: present.cloned(),
             in_place: true,
         }
     }
@@ -131,10 +133,26 @@ impl Restored {
         let Some(trusted) = trusted else {
             return Some(format!("{name}: its authority on this node cannot be read"));
         };
-        let stands_for = self.present.as_ref().unwrap_or(certificate);
-        match check_stand_in(stands_for, certificate, key, trusted, now) {
+        let stands_for = self
+            .present
+            .as_ref()
+            .map_or(certificate, |present| &present.leaf);
+        let checked = check_stand_in(stands_for, certificate, key, trusted, now);
+        let lifted_by_force = matches!(
+            checked,
+            Err(SuccessorError::NotValidNow(_) | SuccessorError::Lacks(_))
+        );
+        if (checked.is_ok() || lifted_by_force)
+            && let Some(issuer) = self.foreign_issuer()
+        {
+            return Some(format!(
+                "{name}: the certificate that is there now was issued by {issuer}, and not by the CA that is on this node; it is \
+                 left alone"
+            ));
+        }
+        match checked {
             Ok(()) => None,
-            Err(SuccessorError::NotValidNow(_) | SuccessorError::Lacks(_)) if force => None,
+            Err(_) if lifted_by_force && force => None,
             Err(SuccessorError::NotValidNow(_)) => Some(format!(
                 "{name}: the certificate of the backup is valid until {} only; --force puts it back all the same",
                 date(certificate.not_after)
@@ -152,10 +170,20 @@ impl Restored {
         }
     }
 
+    /// Who issued the present certificate, if that was not the local CA: then nothing is put over it.
+    fn foreign_issuer(&self) -> Option<&str> {
+        let present = self.present.as_ref()?;
+        let is_foreign = matches!(present.signer, Signer::SelfSigned | Signer::Foreign(_));
+        is_foreign.then_some(present.leaf.issuer.as_str())
+    }
+
     /// For the receipt and the table.
     pub(super) fn line(&self) -> Option<RenewedCertificate> {
         let certificate = self.certificate.as_ref()?;
-        let before = self.present.as_ref().unwrap_or(certificate);
+        let before = self
+            .present
+            .as_ref()
+            .map_or(certificate, |present| &present.leaf);
         Some(RenewedCertificate {
             name: self.name.clone(),
             path: self.files.last()?.path.clone(),
@@ -201,7 +229,7 @@ impl Restored {
             .and_then(|entry| entry.key_path.as_ref());
         if self.key.is_none()
             && let Some(path) = key_path
-            && let Ok(pem) = std::fs::read(path).map(zeroize::Zeroizing::new)
+            && let Ok(pem) = std::fs::read(path).map(Zeroizing::new)
         {
             self.key = PrivateKey::from_pem(&pem).ok();
         }

@@ -189,7 +189,6 @@ pub async fn roll_back(
         kubelet_changed: false,
         put_back: true,
         unwanted,
-        started: now,
         begun: Instant::now(),
     };
     carry_out(
@@ -235,7 +234,7 @@ fn renewed_since(context: &Context, id: &str, changed: &[Restored]) -> Vec<Strin
         .into_iter()
         .flatten()
         .skip_while(|receipt| receipt.id != id)
-        .skip(1)
+        .filter(|receipt| receipt.id != id)
         .filter_map(|receipt| {
             let again: Vec<&str> = receipt
                 .certificates

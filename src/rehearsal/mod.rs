@@ -77,11 +77,7 @@ pub async fn rehearse(
         source,
     })?;
     copy_node(&context.root, &inventory, context, &copy)?;
-    let there = Context {
-        root: copy,
-        config: context.config.clone(),
-        config_file: None,
-    };
+    let there = Context::new(copy, context.config.clone(), None);
     let options = Options {
         trigger: Trigger::Command("rehearse".to_owned()),
         restart: false,

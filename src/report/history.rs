@@ -87,6 +87,22 @@ pub enum HistoryError {
     },
 }
 
+impl HistoryError {
+    /// Whether it is only for want of room, which passes.
+    #[must_use]
+    pub fn is_no_room(&self) -> bool {
+        let (Self::File { source, .. } | Self::Directory(TransactionError::File { source, .. })) =
+            self
+        else {
+            return false;
+        };
+        matches!(
+            source.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    }
+}
+
 /// The append-only file. Each line is a receipt with the digest of the line before (`previous`) and of itself
 /// (`digest`); how many there are stands in a file beside it.
 #[derive(Debug)]
@@ -170,13 +186,13 @@ impl History {
             .collect())
     }
 
-    /// Whether an operation has its receipt.
+    /// The last receipt of an operation.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub fn has(&self, id: &str) -> Result<bool, HistoryError> {
-        let entries = self.entries()?;
-        Ok(entries.iter().flatten().any(|receipt| receipt.id == id))
+    pub fn last_of(&self, id: &str) -> Result<Option<Receipt>, HistoryError> {
+        let entries = self.entries()?.into_iter().flatten();
+        Ok(entries.filter(|receipt| receipt.id == id).last())
     }
 
     /// All receipts, oldest first. A torn last line is left out.

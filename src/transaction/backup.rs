@@ -286,6 +286,12 @@ impl Backup {
         self.index.files.iter().find(|file| file.path == node_path)
     }
 
+    /// The digest of the copy that is held of a file.
+    pub(super) fn digest_of(&self, node_path: &Path) -> Option<&str> {
+        let held = self.file(node_path)?.contents.as_ref()?;
+        Some(&held.sha256)
+    }
+
     fn holds(&self, node_path: &Path, digest: Option<&str>, attributes: &Attributes) -> bool {
         let held = self.file(node_path).and_then(|file| file.contents.as_ref());
         held.is_some_and(|held| {

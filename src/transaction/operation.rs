@@ -22,6 +22,8 @@ pub struct Operation<'lock> {
     beginning: Beginning,
     journal: Journal,
     pub(super) state: State,
+    /// Whether the journal may have held one more record when it was opened, which cannot be read.
+    last_is_lost: bool,
     /// Real paths of the manifests that are out, as their callers named them.
     pub(super) parked: Vec<PathBuf>,
 }
@@ -54,6 +56,7 @@ impl<'lock> Operation<'lock> {
             store: store.clone(),
             beginning: beginning.clone(),
             state: State::default(),
+            last_is_lost: false,
             parked: Vec::new(),
         };
         match operation.append(Step::Begun(beginning)) {
@@ -74,6 +77,7 @@ impl<'lock> Operation<'lock> {
         beginning: Beginning,
         journal: Journal,
         state: State,
+        last_is_lost: bool,
     ) -> Self {
         let mut operation = Self {
             lock: PhantomData,
@@ -81,6 +85,7 @@ impl<'lock> Operation<'lock> {
             beginning,
             journal,
             state,
+            last_is_lost,
             parked: Vec::new(),
         };
         operation.list_parked();
@@ -243,13 +248,21 @@ impl<'lock> Operation<'lock> {
                     )),
                 }
             }
+            // The record which says that the old ones go back is written before the first of them does.
+            (Way::Forward, Files::Committed(files))
+                if self.last_is_lost && stage::is_any_put_back(&self.store, files)? =>
+            {
+                self.undo_leaving_alone("it was cut off while its old files were put back")
+            }
             (Way::Back, Files::RollingBack(_)) => self.put_back(),
             _ => Ok(Vec::new()),
         }
     }
 
-    /// Components whose restart was planned and not done, with their manifests.
-    pub(super) fn restarts_left(&self) -> Vec<(String, PathBuf)> {
+    /// Components whose restart was planned and not done, with their manifests. After a rollback, those whose pods may
+    /// use the files that are gone.
+    #[must_use]
+    pub fn restarts_left(&self) -> Vec<(String, PathBuf)> {
         self.state
             .restarts_left()
             .map(|restart| {

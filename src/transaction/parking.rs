@@ -62,8 +62,9 @@ impl Operation<'_> {
         Ok(matches!(outcome, Return::PutBack | Return::WasThere))
     }
 
-    /// Gives a manifest that is out other contents, with which it comes back. The old ones are in the backup, and every
-    /// other attribute stays.
+    /// Gives a manifest that is out other contents, with which it comes back, journalled before. The old ones are in the
+    /// backup, and every other attribute stays. After a rollback, the next time that it is out with these it comes back
+    /// with the old ones.
     ///
     /// # Errors
     /// [`TransactionError`]; the manifest is then as it was.
@@ -82,6 +83,10 @@ impl Operation<'_> {
             return Err(failed()(std::io::ErrorKind::NotFound.into()));
         };
         let attributes = Attributes::of(&old).map_err(failed())?;
+        self.append(Step::Rewriting {
+            manifest: named,
+            digest: durable::digest(contents),
+        })?;
         let temporary = write::temporary_beside(&parked)?;
         let written = durable::create_private(&temporary)
             .and_then(|mut new| {
@@ -119,6 +124,9 @@ impl Operation<'_> {
         self.append_or_warn(Step::Returning {
             manifest: manifest.clone(),
         });
+        if let Err(error) = self.take_rewriting_back(out) {
+            tracing::warn!(manifest = %manifest.display(), %error, "a manifest keeps what was added to it");
+        }
         let outcome = bring_back(&self.store, self.id(), out, true)?;
         self.append_or_warn(Step::Returned {
             manifest: manifest.clone(),
@@ -137,15 +145,39 @@ impl Operation<'_> {
         result
     }
 
-    /// Copies a manifest into the backup; gives its digest.
+    /// Gives a manifest that is out its first contents again, where it is to come back with these.
+    fn take_rewriting_back(&self, out: &OutManifest) -> Result<(), TransactionError> {
+        let parked = out.route(&self.store).parked;
+        match durable::digest_of(&parked)? {
+            Some(digest) if self.state.goes_back(out, &digest) => {}
+            _ => return Ok(()),
+        }
+        let temporary = write::temporary_beside(&parked)?;
+        Backup::open(&self.store, self.id())?.copy_out(&out.parked.place, &temporary)?;
+        let replaced = durable::sync_all(std::slice::from_ref(&temporary))
+            .and_then(|()| durable::rename_over(&temporary, &parked));
+        if replaced.is_err() {
+            write::discard(&temporary);
+        }
+        replaced.and_then(|()| durable::sync_directory(manifest::directory_of(&parked)))
+    }
+
+    /// Copies a manifest into the backup; gives its digest. The first copy is what it was before the operation and stays;
+    /// that of a changed one lies beside, where the manifest itself is while it is out.
     fn back_up_manifest(&self, route: &Route) -> Result<String, TransactionError> {
         let refused = || TransactionError::file(&route.place, "could not be taken out");
         let source = self.store.resolve(&route.place).map_err(refused())?;
         let Some(digest) = durable::digest_of(&source)? else {
             return Err(refused()(std::io::ErrorKind::NotFound.into()));
         };
-        let node_path = self.store.root().node_path(&route.place);
         let mut backup = Backup::open(&self.store, self.id())?;
+        let mut node_path = self.store.root().node_path(&route.place);
+        if backup
+            .digest_of(&node_path)
+            .is_some_and(|first| first != digest)
+        {
+            node_path = self.store.root().node_path(&route.parked);
+        }
         let written = backup.copy_in(&source, &node_path, None, Some(&digest))?;
         durable::sync_all(&written)?;
         backup.seal()?;
@@ -198,7 +230,15 @@ pub(super) fn bring_back(
     // Once its return had begun, it may have been back, and removed by somebody for good.
     if outcome == Return::Missing && from_backup && !out.returning {
         let temporary = write::temporary_beside(&route.place)?;
-        Backup::open(store, id)?.copy_out(&out.parked.place, &temporary)?;
+        let backup = Backup::open(store, id)?;
+        let ParkedManifest {
+            place,
+            parked,
+            digest,
+            ..
+        } = &out.parked;
+        let is_changed_one = backup.digest_of(parked) == Some(digest.as_str());
+        backup.copy_out(if is_changed_one { parked } else { place }, &temporary)?;
         durable::sync_all(std::slice::from_ref(&temporary))?;
         if let Err(error) = durable::rename_if_free(&temporary, &route.place) {
             write::discard(&temporary);

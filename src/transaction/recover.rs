@@ -9,6 +9,9 @@ use super::parking;
 use super::state::{OutManifest, State, Way, manifests_out, replay};
 use super::{Lock, Store, TransactionError, backup, write};
 
+/// Where manifests are looked for without a journal: kubeadm has no other place.
+const MANIFESTS: &str = "/etc/kubernetes/manifests";
+
 /// What recovery found and did.
 #[derive(Debug)]
 pub struct Recovery<'lock> {
@@ -20,8 +23,10 @@ pub struct Recovery<'lock> {
     pub reason: Option<String>,
     /// Certificates it concerned, by name.
     pub certificates: Vec<String>,
-    /// Components whose restart was planned and not done: the caller restarts and proves them.
+    /// Components whose restart was planned and not done: the caller restarts them.
     pub restarts_left: Vec<(String, PathBuf)>,
+    /// Of the certificates, those that are still to be proved in use: the caller does that afterwards.
+    pub proofs_left: Vec<String>,
     /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.
     pub stopped: bool,
     /// Manifests that were out and are back.
@@ -57,6 +62,13 @@ pub fn recover<'lock>(
             Err(error) => result = result.and(Err(error)),
         }
     }
+    if result.is_err() {
+        // What the journal that cannot be read says is out can be seen.
+        let directory = store.root().join(MANIFESTS);
+        if let Err(error) = manifest::bring_back_all(store, &directory) {
+            tracing::error!(%error, "a manifest could not be returned");
+        }
+    }
     let mut recovered = Vec::new();
     for (operation, manifests) in opened {
         match settle(operation, manifests) {
@@ -68,13 +80,14 @@ pub fn recover<'lock>(
 }
 
 /// Returns parked manifests only, with nothing but journal and file system: for the moments before kubelet starts and
-/// after the daemon dies. Needs no lock and writes no journal. What no journal knows of is found beside
-/// `manifest_directories` (real paths).
+/// after the daemon dies. Needs no lock; with it the journal learns of what came back, so that a manifest that somebody
+/// then removes stays away. What no journal knows of is found beside `manifest_directories` (real paths).
 ///
 /// # Errors
 /// [`TransactionError`] for the first manifest that cannot be returned; the others are returned all the same.
 pub fn return_parked(
     store: &Store,
+    lock: Option<&Lock>,
     manifest_directories: &[PathBuf],
 ) -> Result<Vec<PathBuf>, TransactionError> {
     let mut manifests = Manifests::default();
@@ -83,6 +96,14 @@ pub fn return_parked(
         Vec::new()
     });
     for id in ids {
+        if let Some(lock) = lock
+            && let Ok(opened) = open(store, lock, &id)
+        {
+            if let Some(mut operation) = opened {
+                manifests.join(bring_back_journalled(store, &mut operation));
+            }
+            continue;
+        }
         match journal::read(&store.journal_file(&id)) {
             Ok(reading) => bring_back_read(store, &id, &reading, &mut manifests),
             Err(error) => tracing::warn!(%error, "manifests are looked for without this journal"),
@@ -117,6 +138,14 @@ impl Manifests {
             Ok(Return::KeptNewer(_)) => self.superseded.push(place),
             Ok(Return::WasThere | Return::Missing) => {}
             Err(error) => self.fail(error),
+        }
+    }
+
+    fn join(&mut self, others: Self) {
+        self.returned.extend(others.returned);
+        self.superseded.extend(others.superseded);
+        if let Some(error) = others.error {
+            self.fail(error);
         }
     }
 
@@ -176,17 +205,12 @@ fn settle<'lock>(
         return Ok(None);
     }
     let state = &operation.state;
-    let mut certificates: Vec<String> = Vec::new();
-    for file in state.files.all() {
-        if !certificates.contains(&file.name) {
-            certificates.push(file.name.clone());
-        }
-    }
     Ok(Some(Recovery {
         id: operation.id().to_owned(),
         rolled_forward: state.way() != Way::Back,
         reason: state.reason.clone(),
-        certificates,
+        certificates: state.certificates(),
+        proofs_left: state.proofs_left(),
         restarts_left: operation.restarts_left(),
         stopped: state.stopped,
         returned: manifests.returned,
@@ -221,7 +245,12 @@ fn open<'lock>(
     };
     match state.begun.clone() {
         Some(beginning) if state.finished.is_none() => Ok(Some(Operation::resume(
-            store, lock, beginning, journal, state,
+            store,
+            lock,
+            beginning,
+            journal,
+            state,
+            reading.torn,
         ))),
         // Killed before its first record, or between its last one and the removal of the journal.
         _ => {

@@ -201,6 +201,21 @@ pub(super) fn is_any_renamed(
     Ok(false)
 }
 
+/// Whether an old file is in place again.
+pub(super) fn is_any_put_back(
+    store: &Store,
+    files: &[StagedFile],
+) -> Result<bool, TransactionError> {
+    for file in files {
+        if file.old_digest.as_ref() != Some(&file.new_digest)
+            && file.contents(store)? == Contents::Old
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Renames every new file over its old one.
 pub(super) fn commit(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     for file in files {
@@ -323,12 +338,18 @@ fn put_group_back(
         }
     }
     durable::sync_all(&staged)?;
-    for file in changed {
-        if file.old_digest.is_some() {
-            durable::rename_over(&file.restored(store), &file.target(store))?;
-        } else {
-            durable::remove_if_there(&file.target(store))?;
-        }
+    // A link goes back before the new file that it leads to is removed, so that it never leads nowhere.
+    let (replaced, made): (Vec<&StagedFile>, Vec<&StagedFile>) = changed
+        .into_iter()
+        .partition(|file| file.old_digest.is_some());
+    for file in replaced {
+        durable::rename_over(&file.restored(store), &file.target(store))?;
+    }
+    if !made.is_empty() {
+        flush_directories(store, group)?;
+    }
+    for file in made {
+        durable::remove_if_there(&file.target(store))?;
     }
     Ok(true)
 }

@@ -13,11 +13,15 @@ pub(super) struct State {
     pub(super) out: Vec<OutManifest>,
     /// Manifests that were ever out, or about to be.
     pub(super) ever_out: Vec<ParkedManifest>,
+    /// Manifests that were given other contents, with the digest of these.
+    rewritten: Vec<(PathBuf, String)>,
     pub(super) restarts: Vec<PlannedRestart>,
     /// Expired certificates had stopped the node.
     pub(super) stopped: bool,
+    /// Whether the components are to be asked about the certificates, once they are restarted.
+    to_be_proved: bool,
     /// Certificates proved to be in use.
-    pub(super) proved: Vec<String>,
+    proved: Vec<String>,
     /// Why it was rolled back.
     pub(super) reason: Option<String>,
     pub(super) finished: Option<Outcome>,
@@ -47,6 +51,8 @@ pub(super) struct OutManifest {
     pub(super) parked: ParkedManifest,
     /// Whether its return had begun.
     pub(super) returning: bool,
+    /// Whether it was given other contents since it is out.
+    pub(super) rewritten: bool,
 }
 
 /// A component that is to be restarted.
@@ -116,7 +122,10 @@ impl State {
             | Step::Committed
             | Step::RollingBack { .. }
             | Step::RolledBack { .. } => return self.after_files(step),
-            Step::Parking(_) | Step::Returning { .. } | Step::Returned { .. } => {
+            Step::Parking(_)
+            | Step::Rewriting { .. }
+            | Step::Returning { .. }
+            | Step::Returned { .. } => {
                 self.follow_manifest(step);
             }
             Step::Finished { outcome } => self.finished = Some(outcome.clone()),
@@ -150,9 +159,43 @@ impl State {
         self.restarts.iter().filter(|restart| !restart.done)
     }
 
+    /// Certificates that are to be proved in use and are not yet. After a rollback nobody has to be asked whose pod
+    /// never saw the new files.
+    pub(super) fn proofs_left(&self) -> Vec<String> {
+        let is_untouched = self.way() == Way::Back && self.restarts.is_empty();
+        if !self.to_be_proved || is_untouched {
+            return Vec::new();
+        }
+        let mut names = self.certificates();
+        names.retain(|name| !self.proved.contains(name));
+        names
+    }
+
+    /// The certificates whose files it names, each once.
+    pub(super) fn certificates(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for file in self.files.all() {
+            if !names.contains(&file.name) {
+                names.push(file.name.clone());
+            }
+        }
+        names
+    }
+
     /// A manifest that may be out, by the name its caller gave it.
     pub(super) fn out(&self, manifest: &Path) -> Option<&OutManifest> {
         self.out.iter().find(|out| out.parked.manifest == manifest)
+    }
+
+    /// Whether a manifest that is out, with contents of this digest, comes back as it was before the operation: once the
+    /// files go back, so does one that has only the contents that it was given to make a pod come back. Not at once, when
+    /// it has just been given them.
+    pub(super) fn goes_back(&self, out: &OutManifest, digest: &str) -> bool {
+        let is_ours = self
+            .rewritten
+            .iter()
+            .any(|(manifest, written)| *manifest == out.parked.manifest && written == digest);
+        self.way() == Way::Back && is_ours && !out.rewritten
     }
 
     fn follow_manifest(&mut self, step: &Step) {
@@ -169,7 +212,14 @@ impl State {
                 self.out.push(OutManifest {
                     parked: manifest.clone(),
                     returning: false,
+                    rewritten: false,
                 });
+            }
+            Step::Rewriting { manifest, digest } => {
+                self.rewritten.push((manifest.clone(), digest.clone()));
+                for out in &mut self.out {
+                    out.rewritten |= out.parked.manifest == *manifest;
+                }
             }
             Step::Returning { manifest } => {
                 for out in &mut self.out {
@@ -208,17 +258,7 @@ impl State {
 
     fn note(&mut self, record: &Record) {
         match record {
-            Record::RestartsPlanned { components } => {
-                self.restarts = components
-                    .iter()
-                    .map(|(component, manifest)| PlannedRestart {
-                        component: component.clone(),
-                        manifest: manifest.clone(),
-                        touched: self.out(manifest).is_some(),
-                        done: false,
-                    })
-                    .collect();
-            }
+            Record::RestartsPlanned { components } => self.plan(components),
             Record::Restarted { component } => {
                 for restart in &mut self.restarts {
                     if restart.component == *component {
@@ -227,8 +267,42 @@ impl State {
                     }
                 }
             }
-            Record::Stopped => self.stopped = true,
+            Record::Stopped => {
+                self.stopped = true;
+                self.to_be_proved = true;
+            }
             Record::Proved { names } => self.proved.extend(names.iter().cloned()),
+        }
+    }
+
+    /// Replaces the earlier plan, but what was touched under that one is remembered for a rollback.
+    fn plan(&mut self, components: &[(String, PathBuf)]) {
+        self.to_be_proved = true;
+        let earlier: Vec<PlannedRestart> = std::mem::take(&mut self.restarts)
+            .into_iter()
+            .filter(|restart| restart.touched)
+            .collect();
+        let was_touched = |manifest: &Path| earlier.iter().any(|one| one.manifest == *manifest);
+        self.restarts = components
+            .iter()
+            .map(|(component, manifest)| PlannedRestart {
+                component: component.clone(),
+                manifest: manifest.clone(),
+                touched: self.out(manifest).is_some() || was_touched(manifest),
+                done: false,
+            })
+            .collect();
+        for restart in earlier {
+            if !self
+                .restarts
+                .iter()
+                .any(|one| one.manifest == restart.manifest)
+            {
+                self.restarts.push(PlannedRestart {
+                    done: true,
+                    ..restart
+                });
+            }
         }
     }
 }
@@ -367,6 +441,42 @@ mod tests {
         assert_eq!(left(&steps), ["etcd", "apiserver"]);
         steps.push(restarted("etcd"));
         assert_eq!(left(&steps), ["apiserver"]);
+    }
+
+    #[test]
+    fn a_plan_made_by_recovery_does_not_hide_who_runs_with_the_new_files() {
+        let mut steps = vec![
+            begun(),
+            staging(),
+            Step::Committing,
+            Step::Committed,
+            planned(&["etcd", "scheduler"]),
+            parking("etcd"),
+            returned("etcd"),
+            restarted("etcd"),
+            planned(&["scheduler"]),
+        ];
+        assert_eq!(left(&steps), ["scheduler"]);
+        steps.push(rolling_back());
+        assert_eq!(left(&steps), ["etcd"]);
+    }
+
+    #[test]
+    fn proofs_are_owed_until_they_are_given_and_again_by_pods_that_go_back() {
+        let proofs = |steps: &[Step]| replay(steps).unwrap().proofs_left();
+        let mut steps = vec![begun(), staging(), Step::Committing, Step::Committed];
+        assert!(proofs(&steps).is_empty(), "nobody was to be restarted");
+        steps.push(planned(&[]));
+        assert_eq!(proofs(&steps), ["apiserver"]);
+        let untouched = [&steps[..], &[rolling_back(), rolled_back()]].concat();
+        assert!(proofs(&untouched).is_empty());
+        steps.extend([planned(&["etcd"]), restarted("etcd")]);
+        assert_eq!(proofs(&steps), ["apiserver"]);
+        let names = vec!["apiserver".to_owned()];
+        steps.push(Step::Noted(Record::Proved { names }));
+        assert!(proofs(&steps).is_empty());
+        steps.extend([rolling_back(), rolled_back(), restarted("etcd")]);
+        assert_eq!(proofs(&steps), ["apiserver"]);
     }
 
     #[test]

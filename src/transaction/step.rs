@@ -31,7 +31,8 @@ pub enum Outcome {
 #[serde(rename_all = "kebab-case", tag = "step")]
 pub enum Record {
     /// These components are to be restarted after the commit: recovery finishes that. Noted before the installation,
-    /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan.
+    /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan; then the certificates are
+    /// to be proved in use.
     RestartsPlanned {
         /// By component, with the manifest of each.
         components: Vec<(String, PathBuf)>,
@@ -67,6 +68,12 @@ pub(super) enum Step {
     Committed,
     /// A manifest, backed up before, is about to leave the manifest directory.
     Parking(ParkedManifest),
+    /// It is about to get these contents while it is out.
+    Rewriting {
+        manifest: PathBuf,
+        /// SHA-256 of them.
+        digest: String,
+    },
     /// It is about to come back.
     Returning { manifest: PathBuf },
     /// It is back; or it stayed out because another one, which is newer, was in its place.
@@ -121,7 +128,8 @@ pub(super) struct ParkedManifest {
     pub(super) place: PathBuf,
     /// Where it is while it is out.
     pub(super) parked: PathBuf,
-    /// SHA-256 of its contents, as they are in the backup.
+    /// SHA-256 of its contents, as they are in the backup: under the place, or, if it was out before with other ones,
+    /// under this name.
     pub(super) digest: String,
 }
 
@@ -145,6 +153,10 @@ mod tests {
             Step::Committed,
             Step::Returning {
                 manifest: manifest.clone(),
+            },
+            Step::Rewriting {
+                manifest: manifest.clone(),
+                digest: "x".into(),
             },
             Step::RollingBack { reason: "x".into() },
             Step::RolledBack {

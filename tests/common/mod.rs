@@ -84,11 +84,8 @@ impl Node {
     }
 
     pub fn certificate(&self, name: &str) -> kubecertd::pki::Certificate {
-        let context = kubecertd::operation::Context {
-            root: self.root.clone(),
-            config: kubecertd::config::Config::default(),
-            config_file: None,
-        };
+        let config = kubecertd::config::Config::default();
+        let context = kubecertd::operation::Context::new(self.root.clone(), config, None);
         let inventory = context.observe();
         let entry = inventory.entry(name).unwrap_or_else(|| panic!("no {name}"));
         entry

@@ -114,7 +114,9 @@ impl Course {
             Self::GiveUp => give_up(node),
             Self::Recover => recover_and_finish(node),
             Self::Return => {
-                return_parked(&node.store, &[node.path("/etc/kubernetes/manifests")])?;
+                let lock = Lock::take(&node.store)?;
+                let directory = node.path("/etc/kubernetes/manifests");
+                return_parked(&node.store, Some(&lock), &[directory])?;
                 Ok(())
             }
         }

@@ -209,7 +209,7 @@ fn killed_before_any_call_everything_is_old_or_new() {
                 oneshot.set(!oneshot.get());
                 if oneshot.get() {
                     let directory = node.path("/etc/kubernetes/manifests");
-                    return_parked(&node.store, std::slice::from_ref(&directory)).unwrap();
+                    return_parked(&node.store, None, std::slice::from_ref(&directory)).unwrap();
                     assert_eq!(
                         node.names(&directory).len(),
                         WHOLE.manifests.len(),

@@ -1,0 +1,96 @@
+//! The end of an operation: its receipt, then its journal.
+
+use std::mem::discriminant;
+
+use super::{Context, OperationError};
+use crate::report::{History, HistoryError, Receipt};
+use crate::transaction::Operation;
+
+/// How an operation ends.
+pub(super) struct Ending {
+    /// What whoever asked is told if it did not end well.
+    pub(super) error: Option<OperationError>,
+    /// Whether something is owed that may work later: restarts, proofs, files to be put back. Then the journal stays, and recovery goes on with it.
+    pub(super) owed: bool,
+}
+
+impl Ending {
+    /// With nothing owed.
+    pub(super) fn with(error: Option<OperationError>) -> Self {
+        Self { error, owed: false }
+    }
+
+    /// With something to be tried again.
+    pub(super) fn owing(error: OperationError) -> Self {
+        Self {
+            error: Some(error),
+            owed: true,
+        }
+    }
+
+    /// Why it did not end well, in words.
+    pub(super) fn reason(&self) -> String {
+        self.error
+            .as_ref()
+            .map(OperationError::to_string)
+            .unwrap_or_default()
+    }
+}
+
+/// Writes the receipt and, unless something is owed, removes the journal. A journal is also kept for a receipt that
+/// there is no room for; one that cannot be written for any other reason goes to the log, since it must not keep the
+/// next operation from beginning.
+///
+/// # Errors
+/// That of the operation itself, or else what was met here.
+pub(super) fn end(
+    context: &Context,
+    operation: Operation<'_>,
+    receipt: &Receipt,
+    ending: Ending,
+) -> Result<(), OperationError> {
+    let written = keep(context, receipt);
+    let waits = matches!(&written, Err(error) if error.is_no_room());
+    let finished = if ending.owed || waits {
+        Ok(())
+    } else {
+        let backup = &context.config.backup;
+        operation.finish(receipt.outcome.clone(), backup.keep, backup.max_bytes)
+    };
+    let met = [
+        finished.err().map(OperationError::from),
+        written.err().map(OperationError::from),
+    ];
+    let mut first = ending.error;
+    for error in met.into_iter().flatten() {
+        match &first {
+            None => first = Some(error),
+            Some(_) => tracing::error!(operation_id = receipt.id.as_str(), "{error}"),
+        }
+    }
+    first.map_or(Ok(()), Err)
+}
+
+/// Writes a receipt that says something new: an operation that was killed behind its receipt has it already, and one
+/// that is tried again in vain needs no second.
+fn keep(context: &Context, receipt: &Receipt) -> Result<(), HistoryError> {
+    let history = History::new(&context.store());
+    let written = history.last_of(&receipt.id).and_then(|last| {
+        let outcome = last.map(|last| discriminant(&last.outcome));
+        if outcome == Some(discriminant(&receipt.outcome)) {
+            Ok(())
+        } else {
+            history.append(receipt)
+        }
+    });
+    if let Err(error) = &written
+        && !error.is_no_room()
+    {
+        let receipt_text = serde_json::to_string(receipt).unwrap_or_else(|error| error.to_string());
+        tracing::error!(
+            operation_id = receipt.id.as_str(),
+            "the history does not take this receipt: {receipt_text}: {error}"
+        );
+    }
+    written
+}

@@ -1,0 +1,239 @@
+//! A node that runs: manifests, a kubelet, a container runtime on a socket, an API server that serves what was on the disk
+//! when its container started.
+
+use std::fs;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use kubecertd::config::Config;
+use kubecertd::operation::{
+    Context, Event, Machine, OperationError, Options, RecoveryReport, RenewalReport,
+    finish_recovery, renew,
+};
+use kubecertd::pki::{KeyAlgorithm, NewLeaf, PrivateKey, SubjectAltName, Validity};
+use kubecertd::plan::Request;
+use kubecertd::report::{History, Receipt};
+use kubecertd::restart::KubeletService;
+use kubecertd::transaction::{Lock, Trigger};
+use tokio::sync::watch;
+
+use crate::restart_support::cri::{self, Runtime, Shared};
+use crate::restart_support::kubelet::{self, Containers, Kubelet};
+use crate::restart_support::server::{Clients, Handler, Listener, listen};
+use crate::restart_support::{PKI, Tree, serial_in, words};
+
+pub(crate) const API_SERVER: &str = "kube-apiserver";
+pub(crate) const GRACE: Duration = Duration::from_millis(50);
+
+/// Whether the API server gets well with a certificate, by its serial.
+pub(crate) type Well = Arc<Mutex<Box<dyn Fn(&str) -> bool + Send>>>;
+
+pub(crate) struct Node {
+    pub(crate) context: Context,
+    pub(crate) tree: Arc<Tree>,
+    well: Well,
+    pub(crate) kubelet: Kubelet,
+    told: Vec<Event>,
+    _listener: Listener,
+}
+
+impl Node {
+    /// Its API server's certificate has this long to live; every other one is fresh.
+    pub(crate) async fn start(remaining: SignedDuration) -> Self {
+        let tree = Arc::new(Tree::new());
+        leaf(&tree, "apiserver", remaining);
+        tree.leaf(
+            "front-proxy-client",
+            &tree.front_proxy_ca,
+            "front-proxy-client",
+        );
+        tree.write("/etc/hostname", "cp1\n");
+        tree.write(
+            "/var/lib/kubelet/config.yaml",
+            "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nhealthzPort: 0\n\
+             staticPodPath: /etc/kubernetes/manifests\n",
+        );
+        let runtime = Runtime::new("v1");
+        let socket = tree.path("/cri.sock");
+        cri::serve(&socket, Arc::clone(&runtime));
+        runtime.lock().unwrap().start(API_SERVER);
+        serve_what_is_there(&tree);
+        let well: Well = Arc::new(Mutex::new(Box::new(|_| true)));
+        let listener = listen(
+            ("127.0.0.1", 0),
+            (tree.path("/served.crt"), tree.path("/served.key")),
+            Clients::Anybody,
+            true,
+            health(&tree, &runtime, &well),
+        )
+        .await;
+        tree.manifest(
+            API_SERVER,
+            &words(&[
+                API_SERVER,
+                &format!("--secure-port={}", listener.port),
+                &format!("--tls-cert-file={PKI}/apiserver.crt"),
+                &format!("--tls-private-key-file={PKI}/apiserver.key"),
+                &format!("--proxy-client-cert-file={PKI}/front-proxy-client.crt"),
+                &format!("--requestheader-client-ca-file={PKI}/asked.crt"),
+            ]),
+        );
+        fs::copy(
+            tree.path(&format!("{PKI}/front-proxy-ca.crt")),
+            tree.path(&format!("{PKI}/asked.crt")),
+        )
+        .unwrap();
+        let started = {
+            let tree = Arc::clone(&tree);
+            move |_: &str| serve_what_is_there(&tree)
+        };
+        let kubelet = kubelet::watch(
+            tree.path("/etc/kubernetes/manifests"),
+            GRACE,
+            Containers { runtime, started },
+        );
+        let mut config = Config::default();
+        config.restart.container_runtime = Some(socket);
+        config.restart.timeout = Duration::from_secs(2);
+        fs::create_dir_all(tree.path("/proc")).unwrap();
+        let machine = Machine {
+            kubelet: KubeletService::through("/bin/true".into()),
+            processes: tree.path("/proc"),
+        };
+        let context = Context {
+            machine: Some(machine),
+            ..Context::new(tree.root.clone(), config, None)
+        };
+        Self {
+            context,
+            tree,
+            well,
+            kubelet,
+            told: Vec::new(),
+            _listener: listener,
+        }
+    }
+
+    pub(crate) fn serial(&self, name: &str) -> String {
+        serial_in(&self.tree.pair(name).0)
+    }
+
+    pub(crate) fn served(&self) -> String {
+        serial_in(&self.tree.path("/served.crt"))
+    }
+
+    pub(crate) fn is_well(&self, well: impl Fn(&str) -> bool + Send + 'static) {
+        *self.well.lock().unwrap() = Box::new(well);
+    }
+
+    /// How often the API server was started again.
+    pub(crate) fn restarts(&self) -> usize {
+        let events = self.kubelet.events.lock().unwrap();
+        events
+            .iter()
+            .filter(|line| line.starts_with("started"))
+            .count()
+    }
+
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
+        History::new(&self.context.store()).receipts().unwrap()
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.context.store().in_flight().unwrap().len()
+    }
+
+    pub(crate) async fn renew(
+        &mut self,
+        names: &[&str],
+        stop: &watch::Receiver<bool>,
+        on: &mut (dyn FnMut(&Event) + Send),
+    ) -> Result<RenewalReport, OperationError> {
+        let request = Request::Named {
+            names: words(names),
+            force: true,
+        };
+        let options = Options {
+            trigger: Trigger::Command("renew".to_owned()),
+            restart: true,
+            stopped: false,
+        };
+        let told = &mut self.told;
+        let mut events = |event| {
+            on(&event);
+            told.push(event);
+        };
+        renew(&self.context, &request, &options, stop, &mut events).await
+    }
+
+    pub(crate) async fn recover(
+        &mut self,
+        on: &mut (dyn FnMut(&Event) + Send),
+    ) -> Result<Vec<RecoveryReport>, OperationError> {
+        let lock = Lock::take(&self.context.store()).unwrap();
+        let told = &mut self.told;
+        let mut events = |event| {
+            on(&event);
+            told.push(event);
+        };
+        finish_recovery(&self.context, &lock, &never(), &mut events).await
+    }
+
+    /// A renewal that ends at this event, as if the process had.
+    pub(crate) async fn renew_cut_off(&mut self, names: &[&str], at: fn(&Event) -> bool) {
+        let (sender, stop) = watch::channel(false);
+        let mut on = |event: &Event| {
+            if at(event) {
+                sender.send(true).unwrap();
+            }
+        };
+        let error = self.renew(names, &stop, &mut on).await.unwrap_err();
+        assert!(matches!(error, OperationError::Stopped), "{error}");
+        assert_eq!(self.in_flight(), 1);
+        assert!(self.receipts().is_empty());
+    }
+}
+
+pub(crate) fn never() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
+
+pub(crate) fn leaf(tree: &Tree, name: &str, remaining: SignedDuration) {
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    let now = Timestamp::now();
+    let validity = Validity {
+        not_before: now - SignedDuration::from_mins(50),
+        not_after: now + remaining,
+    };
+    let certificate = NewLeaf {
+        common_name: "kube-apiserver".to_owned(),
+        organizations: Vec::new(),
+        subject_alt_names: vec![SubjectAltName::Ip("127.0.0.1".parse().unwrap())],
+        server_auth: true,
+        client_auth: false,
+    }
+    .sign(&key, &tree.ca, validity)
+    .unwrap();
+    let pem = kubecertd::pki::certificates_to_pem([&certificate]);
+    tree.write(&format!("{PKI}/{name}.crt"), pem);
+    tree.write(&format!("{PKI}/{name}.key"), key.to_pem().unwrap().as_str());
+}
+
+pub(crate) fn serve_what_is_there(tree: &Tree) {
+    let (certificate, key) = tree.pair("apiserver");
+    fs::copy(key, tree.path("/served.key")).unwrap();
+    fs::copy(certificate, tree.path("/served.crt")).unwrap();
+}
+
+pub(crate) fn health(tree: &Arc<Tree>, runtime: &Shared, well: &Well) -> Handler {
+    let (tree, runtime, well) = (Arc::clone(tree), Arc::clone(runtime), Arc::clone(well));
+    Arc::new(move |_, _| {
+        let serial = serial_in(&tree.path("/served.crt"));
+        if runtime.lock().unwrap().runs(API_SERVER) && (well.lock().unwrap())(&serial) {
+            (200, "ok".to_owned())
+        } else {
+            (503, "not well".to_owned())
+        }
+    })
+}
