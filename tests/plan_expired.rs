@@ -13,7 +13,8 @@ use kubecertd::plan::{
     Action, KubeletNeed, Reachability, Request, expired, is_stopped, kubelet_need, plan,
 };
 use plan_node::{
-    DAY, YEAR, after, authority_certificate, node, now, present, present_mut, set_authority,
+    DAY, YEAR, after, authority_certificate, authority_state, node, now, present, present_mut,
+    set_authority,
 };
 
 const CONFIG: &str = "/etc/kubernetes/kubelet.conf";
@@ -134,9 +135,11 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
             assert!(reason.contains(part), "{part:?} in {reason}");
         }
     };
-    let ca = |key: KeyState, not_after: i64| AuthorityState::Present {
-        certificates: vec![authority_certificate(after(-YEAR), after(not_after))],
-        key,
+    let ca = |key: KeyState, not_after: i64| {
+        authority_state(
+            vec![authority_certificate(after(-YEAR), after(not_after))],
+            key,
+        )
     };
     let instead = "kubeadm kubeconfig user --org system:nodes --client-name system:node:cp";
     let mut node = referring(-DAY);

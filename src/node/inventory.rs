@@ -79,6 +79,8 @@ pub enum AuthorityState {
         certificates: Vec<Certificate>,
         /// Its key; [`KeyState::Missing`] is kubeadm's external-CA mode.
         key: KeyState,
+        /// Those of the certificates that the key belongs to: only they can sign.
+        signing: Vec<Certificate>,
     },
 }
 
@@ -119,8 +121,11 @@ impl Authority {
 pub enum KeyState {
     /// No such file.
     Missing,
-    /// There, but not usable, with the reason.
-    Unreadable(Problem),
+    /// Something is there that cannot be read at all: the key may well be sound, and a new one could not be written there
+    /// either.
+    OutOfReach(Problem),
+    /// It was read and is no key that can be used, with the reason.
+    Damaged(Problem),
     /// There, but another certificate's.
     Mismatched,
     /// The certificate's own key; `None` for an algorithm that kubeadm does not make.

@@ -147,7 +147,12 @@ fn is_a_nodes(leaf: &Certificate) -> bool {
 /// Why this node's CA cannot sign.
 fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
     let authority = inventory.authority(AuthorityName::Kubernetes)?;
-    let AuthorityState::Present { certificates, key } = &authority.state else {
+    let AuthorityState::Present {
+        certificates,
+        key,
+        signing,
+    } = &authority.state
+    else {
         return Some(format!(
             "{} is missing or cannot be read",
             authority.certificate_path.display()
@@ -168,17 +173,17 @@ fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
                 authority.certificate_path.display()
             ));
         }
-        KeyState::Unreadable(problem) => {
+        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
             return Some(format!("{}: {}", problem.path.display(), problem.reason));
         }
     }
-    if certificates
+    if signing
         .iter()
         .any(|certificate| certificate.is_valid_at(now))
     {
         return None;
     }
-    let end = certificates.first()?.not_after;
+    let end = signing.first().or(certificates.first())?.not_after;
     Some(format!(
         "{} is not valid now (it ends on {}); renew the CA first, or check this machine's clock",
         authority.certificate_path.display(),
