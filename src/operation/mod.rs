@@ -14,6 +14,7 @@ mod renew;
 mod restart;
 mod restored;
 mod roll_back;
+mod shared;
 
 pub use context::Context;
 pub use error::OperationError;

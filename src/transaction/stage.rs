@@ -75,6 +75,15 @@ pub(super) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
     paired
 }
 
+/// Whether new files could take these places, before an operation begins: each path must lead to a regular file, or to nothing
+/// in a directory that is there. Changes nothing.
+///
+/// # Errors
+/// [`TransactionError::File`] with the first that could not.
+pub fn check_targets(store: &Store, replacements: &[Replacement]) -> Result<(), TransactionError> {
+    survey(store, "check", replacements).map(drop)
+}
+
 /// Follows each path to its target, looks at what is there, and names the file that will be staged. Changes nothing.
 pub(super) fn survey(
     store: &Store,
@@ -88,6 +97,10 @@ pub(super) fn survey(
         let refused = |action| TransactionError::file(path, action);
         let is_link = replacement.link_target().is_some();
         let target = place(store, path, is_link)?;
+        if !target.parent().is_some_and(Path::is_dir) {
+            let absent = io::Error::new(io::ErrorKind::NotFound, "its directory does not exist");
+            return Err(refused("cannot be replaced")(absent));
+        }
         if !targets.insert(target.clone()) {
             let twice = io::Error::new(
                 io::ErrorKind::InvalidInput,
