@@ -131,6 +131,28 @@ fn without_a_usable_key_it_is_renewed_early() {
 }
 
 #[test]
+fn what_is_not_valid_yet_is_renewed_unless_clocks_only_differ_a_little() {
+    for (begins, expected) in [
+        (301, Action::Renew(Reason::NotYetValid)),
+        (300, Action::Wait),
+        (10 * DAY, Action::Renew(Reason::NotYetValid)),
+    ] {
+        // It ends later than a new one would.
+        let node = node_ending(-begins, 700 * DAY);
+        assert_eq!(when_due(&node), expected, "{begins}");
+    }
+    assert!(Reason::NotYetValid.allows_earlier_end());
+    let mut node = node_ending(-DAY, YEAR);
+    let ca = vec![authority_certificate(after(DAY), after(9 * YEAR))];
+    let state = authority_state(ca, KeyState::Matching(None));
+    set_authority(&mut node, AuthorityName::Kubernetes, state);
+    assert!(matches!(
+        when_due(&node),
+        Action::Leave(Obstacle::AuthorityUnusable(_))
+    ));
+}
+
+#[test]
 fn a_key_out_of_reach_is_an_obstacle_whatever_the_words() {
     for mut node in [
         node_ending(30 * DAY, 335 * DAY),

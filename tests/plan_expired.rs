@@ -176,6 +176,17 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
 }
 
 #[test]
+fn what_is_not_valid_yet_stops_a_node_as_well() {
+    let mut node = referring(DAY);
+    present_mut(&mut node, "etcd-peer").leaf.not_before = after(DAY);
+    assert_eq!(expired(&node, now()), ["etcd-peer"]);
+    assert!(is_stopped(&node, DOWN, now()));
+    // Two clocks may differ a little.
+    present_mut(&mut node, "etcd-peer").leaf.not_before = after(300);
+    assert_eq!(expired(&node, now()), [""; 0]);
+}
+
+#[test]
 fn a_node_is_stopped_when_something_essential_has_expired_and_somebody_does_not_answer() {
     let stopped = |node: &Inventory, reachability| is_stopped(node, reachability, now());
     let mut node = referring(DAY);

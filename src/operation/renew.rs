@@ -101,7 +101,7 @@ pub async fn renew(
             .iter()
             .flat_map(|one| receipt_lines(context, &inventory, one))
             .collect(),
-        had_expired: options.stopped || issued.iter().any(|one| one.old.not_after < started),
+        had_expired: options.stopped || issued.iter().any(|one| !one.old.is_valid_at(started)),
         kubelet_changed,
         put_back: false,
         unwanted,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::schedule::{between, due_at, earlier, later, margin};
+use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
 use super::types::{Action, Obstacle, Reason};
 use super::words::date;
 use crate::config::Renewal;
@@ -12,9 +12,6 @@ use crate::node::{
     AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem, Signer,
 };
 use crate::pki::Certificate;
-
-/// How far a new certificate's NotBefore lies back, by kubeadm's habit: so that clocks that differ a little accept it.
-const BACKDATED: Duration = Duration::from_secs(300);
 
 /// What somebody wants of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +191,8 @@ impl<'node> Candidate<'node> {
             Some(Reason::KeyUnusable)
         } else if now > self.present.leaf.not_after {
             Some(Reason::Expired)
+        } else if begins_later(&self.present.leaf, now) {
+            Some(Reason::NotYetValid)
         } else if now >= self.due_at(now) {
             Some(Reason::Due)
         } else {

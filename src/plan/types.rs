@@ -88,6 +88,8 @@ pub enum Reason {
     Due,
     /// It has ended.
     Expired,
+    /// It begins later, so nobody accepts it: it was made while the clock was ahead.
+    NotYetValid,
     /// Its key is missing or another's, so nothing can use it.
     KeyUnusable,
     /// Somebody asked.

@@ -38,6 +38,8 @@ pub struct Clock {
     pub latest: Option<Mark>,
     /// All certificates that are renewed here together; `None` without any.
     pub certificates: Option<Lives>,
+    /// How long the machine has been running, where that can be told.
+    pub up: Option<SignedDuration>,
 }
 
 /// Something that tells that a moment has passed.
@@ -89,6 +91,7 @@ pub fn clock(
             .chain(beginnings(inventory))
             .max_by_key(|mark| mark.moment),
         certificates: lives(inventory),
+        up: up(processes),
     }
 }
 
@@ -150,6 +153,12 @@ fn lives(inventory: &Inventory) -> Option<Lives> {
             last_end: one.last_end.max(other.last_end),
             longest: one.longest.max(other.longest),
         })
+}
+
+fn up(processes: &Path) -> Option<SignedDuration> {
+    let text = std::fs::read_to_string(processes.join("uptime")).ok()?;
+    let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    SignedDuration::try_from_secs_f64(seconds).ok()
 }
 
 fn life(present: &Present) -> Lives {

@@ -16,6 +16,12 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// A node that was switched off for less than this is nothing to wonder about, however short its certificates live.
 const FAR: SignedDuration = SignedDuration::from_hours(365 * 24);
 
+/// A clock that is unsynchronised and so far ahead of everything that has happened here may be wrong, if all has ended by it.
+const LONG: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+/// Within this time after a start a time service gets through, if it ever does.
+const TIME_TO_SYNCHRONISE: SignedDuration = SignedDuration::from_mins(15);
+
 /// A kubeadm that runs for so long may hang.
 const HANGING: SignedDuration = SignedDuration::from_hours(1);
 
@@ -85,12 +91,19 @@ impl Case<'_> {
                 let severity = self.unless_forced();
                 return Some(self.doubt(Check::Clock, severity, set_back(mark)));
             }
-            if clock.certificates.is_some_and(|lives| {
-                let far = (lives.longest * 2).max(FAR);
-                lives.last_end < self.now && self.now.duration_since(mark.moment) > far
-            }) {
-                let severity = self.unless_forced();
-                return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
+            let since = self.now.duration_since(mark.moment);
+            if let Some(lives) = clock.certificates
+                && lives.last_end < self.now
+            {
+                if since > (lives.longest * 2).max(FAR) {
+                    let severity = self.unless_forced();
+                    return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
+                }
+                // No doubt that loses its force: all has ended, so the end is always near.
+                if since > LONG && clock.up.is_some_and(|up| up < TIME_TO_SYNCHRONISE) {
+                    let severity = self.wait_or_warn();
+                    return Some(Finding::new(Check::Clock, severity, ahead(mark)));
+                }
             }
         }
         if self.intent.is_empty() {
@@ -234,6 +247,16 @@ fn far_ahead(mark: &Mark) -> String {
          known to have happened here ({}, when {}); set it, or, if it is right, renew by hand with --force",
         date(mark.moment),
         mark.what
+    )
+}
+
+fn ahead(mark: &Mark) -> String {
+    format!(
+        "every certificate seems to have ended, but the clock is not synchronised and long after the last thing known to have \
+         happened here ({}, when {}); the daemon waits for a time service until the machine has run for {} minutes",
+        date(mark.moment),
+        mark.what,
+        TIME_TO_SYNCHRONISE.as_mins()
     )
 }
 

@@ -227,6 +227,7 @@ fn lonely() -> Clock {
             last_end: now() + days(20),
             longest: days(365),
         }),
+        up: Some(days(3)),
     }
 }
 
@@ -328,6 +329,50 @@ fn a_clock_years_ahead_of_everything_is_not_believed_although_all_has_ended() {
 }
 
 #[test]
+fn just_started_and_long_after_everything_a_time_service_is_waited_for() {
+    let started = |ago, up, last_end, synchronised| {
+        with_clock(Clock {
+            synchronised: Some(synchronised),
+            latest: Some(Mark {
+                moment: now() - ago,
+                what: "the certificate apiserver begins".into(),
+            }),
+            certificates: Some(Lives {
+                last_end: now() - last_end,
+                longest: days(365),
+            }),
+            up,
+            ..lonely()
+        })
+    };
+    let minutes = |number| Some(SignedDuration::from_mins(number));
+    let expired = ending_in(-days(30));
+    let readings = started(days(400), minutes(14), days(30), false);
+    let finding = one(&readings, &expired, Asked::BySchedule);
+    assert_eq!(finding.severity, Severity::Wait, "{finding}");
+    assert!(
+        finding.sentence.contains("has run for 15 minutes"),
+        "{finding}"
+    );
+    // Whoever looks knows what time it is; and in the end the node is got back all the same.
+    let by_hand = Asked::ByHand { force: false };
+    assert!(!one(&readings, &expired, by_hand).blocks());
+    for believed in [
+        started(days(400), minutes(15), days(30), false),
+        started(days(400), None, days(30), false),
+        started(days(60), minutes(1), days(30), false),
+        started(days(400), minutes(1), -days(1), false),
+        started(days(400), minutes(1), days(30), true),
+    ] {
+        let findings = judge(&believed, &expired, Asked::BySchedule, now());
+        assert!(
+            findings.iter().all(|finding| !finding.blocks()),
+            "{findings:?}"
+        );
+    }
+}
+
+#[test]
 fn a_time_service_that_has_not_got_through_is_waited_for_and_no_service_is_not() {
     let waiting = with_clock(Clock {
         service: Some("chronyd".into()),
@@ -380,6 +425,7 @@ proptest::proptest! {
                 service: service.then(|| "chronyd".to_owned()),
                 latest: Some(Mark { moment: now() + days(mark), what: "x".into() }),
                 certificates: Some(Lives { last_end: now() + days(left), longest: days(365) }),
+                up: None,
             },
             kubeadm: vec![Kubeadm {
                 pid: 1,
