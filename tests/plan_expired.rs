@@ -248,6 +248,9 @@ fn by_hand_only_what_is_due_or_has_expired_is_renewed_and_watching_only_is_no_ob
             .map(|item| item.name)
             .collect()
     };
-    assert_eq!(renewed(&Request::DueByHand), ["apiserver", "etcd-peer"]);
+    assert_eq!(
+        renewed(&Request::DueByHand { force: false }),
+        ["apiserver", "etcd-peer"]
+    );
     assert!(renewed(&Request::Due).is_empty());
 }

@@ -93,6 +93,9 @@ pub(super) enum Command {
         /// kubelet and the control plane, through the container runtime where the kubelet cannot act
         #[arg(long, conflicts_with = "manifests_only")]
         expired: bool,
+        /// With --expired: also where the clock looks wrong
+        #[arg(long, requires = "expired")]
+        force: bool,
     },
     /// Write man pages or shell completions, for packages
     #[command(hide = true)]

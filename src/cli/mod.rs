@@ -103,7 +103,11 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plan { at, output } => plan::run(&context, at, output),
         Command::Preflight { output } => preflight::run(&context, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
-        Command::Recover { expired: true, .. } => recover::expired(&context),
+        Command::Recover {
+            expired: true,
+            force,
+            ..
+        } => recover::expired(&context, force),
         Command::Recover { .. } => recover::run(&context),
         Command::Config { .. }
         | Command::Generate { .. }

@@ -24,12 +24,12 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn expired(context: &Context) -> anyhow::Result<ExitCode> {
+pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         let mut events = |event| narrator.tell(&event);
-        anyhow::Ok(recover_expired(context, &stop, &mut events).await?)
+        anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
     })?;
     match report {
         Some(report) => summarize(&report),

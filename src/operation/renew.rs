@@ -116,10 +116,11 @@ pub async fn renew(
 fn asked(request: &Request, options: &Options) -> Asked {
     match (&options.trigger, request) {
         (Trigger::Schedule, _) => Asked::BySchedule,
-        (Trigger::Command(_), Request::All { force } | Request::Named { force, .. }) => {
-            Asked::ByHand { force: *force }
-        }
-        (Trigger::Command(_), Request::Due | Request::DueByHand) => Asked::ByHand { force: false },
+        (
+            Trigger::Command(_),
+            Request::All { force } | Request::Named { force, .. } | Request::DueByHand { force },
+        ) => Asked::ByHand { force: *force },
+        (Trigger::Command(_), Request::Due) => Asked::ByHand { force: false },
     }
 }
 
@@ -134,7 +135,7 @@ fn left_alone(plan: &Plan, request: &Request) -> Vec<(String, Obstacle)> {
         .filter(|(item, obstacle)| match request {
             Request::Named { names, .. } => names.contains(&item.name),
             Request::All { .. } => !matches!(obstacle, Obstacle::NotManaged),
-            Request::Due | Request::DueByHand => {
+            Request::Due | Request::DueByHand { .. } => {
                 item.due_at.is_some_and(|due| due <= plan.at)
                     && !matches!(obstacle, Obstacle::NotManaged)
             }

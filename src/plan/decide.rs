@@ -84,7 +84,7 @@ impl Request {
     fn wish(&self, name: &str) -> Wish {
         match self {
             Self::Due => Wish::WhenDue,
-            Self::DueByHand => Wish::WhenDueByHand,
+            Self::DueByHand { .. } => Wish::WhenDueByHand,
             Self::All { force } => Wish::Now {
                 force: *force,
                 named: false,

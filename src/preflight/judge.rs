@@ -235,7 +235,7 @@ impl Case<'_> {
 fn set_back(mark: &Mark) -> String {
     format!(
         "the clock shows a time before {}, when {}: it was set back, and certificates dated by it would be wrong; set it, or, if \
-         it is right, renew by hand with --force",
+         it is right, say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
         date(mark.moment),
         mark.what
     )
@@ -244,7 +244,8 @@ fn set_back(mark: &Mark) -> String {
 fn far_ahead(mark: &Mark) -> String {
     format!(
         "every certificate seems to have ended long ago, but the clock is not synchronised and years after the last thing \
-         known to have happened here ({}, when {}); set it, or, if it is right, renew by hand with --force",
+         known to have happened here ({}, when {}); set it, or, if it is right, \
+         say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
         date(mark.moment),
         mark.what
     )
