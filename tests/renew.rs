@@ -10,7 +10,7 @@ mod common;
 
 use std::os::unix::fs::PermissionsExt;
 
-use common::{ELEVEN, Node, contents, text};
+use common::{ELEVEN, Node, contents, skipped, text};
 
 #[test]
 fn all_eleven_are_new_and_nothing_else_changed() {
@@ -123,6 +123,69 @@ fn an_external_authority_leaves_its_certificates_and_renews_the_others() {
     node.run(&["renew", "all"]);
     assert_eq!(node.serial("apiserver"), apiserver);
     assert_ne!(node.serial("etcd-server"), etcd);
+}
+
+#[test]
+fn what_is_named_and_not_renewed_is_a_failure_and_all_is_lenient() {
+    let crt = "/etc/kubernetes/pki/apiserver.crt";
+    let without = |path: &str| {
+        let node = Node::fresh();
+        std::fs::remove_file(node.path(path)).unwrap();
+        node
+    };
+    let skipping = Node::fresh();
+    skipping.configure("[renewal]\nskip = [\"apiserver\"]\n");
+    for (node, why) in [
+        (without(crt), "there is no such file"),
+        (
+            without("/etc/kubernetes/pki/ca.key"),
+            "the key of ca is not on this node",
+        ),
+        (skipping, "renewal.skip names it"),
+    ] {
+        for arguments in [
+            &["renew", "apiserver", "--dry-run"][..],
+            &["renew", "apiserver"],
+        ] {
+            let output = node.run(arguments);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}: {why}");
+            assert!(
+                text(&output.stdout).contains(why),
+                "{}",
+                text(&output.stdout)
+            );
+        }
+        for arguments in [&["renew", "all", "--dry-run"][..], &["renew", "all"]] {
+            let output = node.run(arguments);
+            assert!(
+                output.status.success(),
+                "{arguments:?}: {}",
+                text(&output.stderr)
+            );
+        }
+        let output = node.run(&["renew", "apiserver", "etcd-server", "--force"]);
+        assert_eq!(output.status.success(), why.starts_with("renewal.skip"));
+    }
+}
+
+#[test]
+fn a_dry_run_that_would_be_refused_says_so_in_its_exit_code() {
+    let mut state = rtime_clock::adjtime::Timex::new();
+    rtime_clock::adjtime::adjtimex(&mut state).unwrap();
+    if state.0.maxerror < 16_000_000 {
+        skipped("a doubtful clock needs a machine whose clock nobody synchronises");
+        return;
+    }
+    let node = Node::fresh();
+    let future = std::time::SystemTime::now() + std::time::Duration::from_secs(3 * 3600);
+    assert!(node.run(&["renew", "admin.conf"]).status.success());
+    std::fs::File::open(node.path("/var/lib/kubecertd/history.jsonl"))
+        .and_then(|file| file.set_modified(future))
+        .unwrap();
+    let output = node.run(&["renew", "apiserver", "--dry-run"]);
+    let told = text(&output.stdout);
+    assert!(told.contains("It would be refused"), "{told}");
+    assert_eq!(output.status.code(), Some(1), "{told}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use super::renew::summarize;
 use super::runtime;
 use crate::daemon::stop_on_signal;
 use crate::operation::{Context, finish_recovery, recover_expired};
+use crate::plan::Request;
 use crate::root::Root;
 use crate::transaction::{Lock, Store, TransactionError, return_parked};
 
@@ -32,7 +33,7 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
         anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
     })?;
     match report {
-        Some(report) => summarize(&report),
+        Some(report) => summarize(&report, &Request::DueByHand { force }),
         None => {
             print("Nothing has expired on this node.\n")?;
             Ok(ExitCode::SUCCESS)

@@ -224,7 +224,7 @@ fn a_dry_run_says_what_would_be_refused() {
         return;
     };
     let output = node.run(&["renew", "admin.conf", "--dry-run"]);
-    assert!(output.status.success());
+    assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stdout);
     assert!(
         told.contains("It would be refused") && told.contains(&marked.0.display().to_string()),
