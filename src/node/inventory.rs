@@ -1,6 +1,7 @@
 //! The value that observing a node yields.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -38,6 +39,8 @@ pub struct Inventory {
     pub problems: Vec<Problem>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
+    /// Where those files of entries and static pods really lie whose paths lead through links.
+    pub links: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// Where things lie on this node.
@@ -236,6 +239,12 @@ impl Inventory {
             .find(|authority| authority.name == name)
     }
 
+    /// Where a file of an entry or a static pod really lies.
+    #[must_use]
+    pub fn real<'path>(&'path self, path: &'path Path) -> &'path Path {
+        self.links.get(path).map_or(path, PathBuf::as_path)
+    }
+
     /// The static pod whose component is `name` (`kube-apiserver`, `etcd`, …).
     #[must_use]
     pub fn static_pod(&self, name: &str) -> Option<&StaticPod> {
@@ -251,6 +260,13 @@ impl Entry {
             CertificateState::Present(present) => Some(present),
             CertificateState::Missing | CertificateState::Unreadable(_) => None,
         }
+    }
+
+    /// The files that a renewal of it replaces.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.certificate_path)
+            .chain(&self.key_path)
+            .map(PathBuf::as_path)
     }
 
     /// Whether kubeadm's `check-expiration` and `renew` know it.

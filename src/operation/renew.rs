@@ -99,7 +99,7 @@ pub async fn renew(
         files,
         certificates: issued
             .iter()
-            .flat_map(|one| receipt_lines(context, &inventory, one))
+            .flat_map(|one| receipt_lines(&inventory, one))
             .collect(),
         had_expired: options.stopped || issued.iter().any(|one| !one.old.is_valid_at(started)),
         kubelet_changed,
@@ -173,7 +173,7 @@ fn issue_planned(
     report: &mut RenewalReport,
 ) -> Result<Option<Made>, OperationError> {
     let mut wanted = wanted(plan, request);
-    without_twins(&context.root, inventory, &mut wanted);
+    without_twins(inventory, &mut wanted);
     if wanted.is_empty() {
         return Ok(None);
     }
@@ -216,7 +216,7 @@ fn may_be_replaced(
     (issued, files): (Issued, Vec<Replacement>),
 ) -> Result<(Issued, Vec<Replacement>), String> {
     check_targets(&context.store(), &files).map_err(|error| error.to_string())?;
-    match conflict(&context.root, inventory, &issued.name, &files) {
+    match conflict(inventory, &issued.name, &files) {
         Some(reason) => Err(reason),
         None => Ok((issued, files)),
     }
@@ -241,13 +241,9 @@ fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
 }
 
 /// One line for its own name, and one for each certificate that lies in the same files.
-fn receipt_lines(
-    context: &Context,
-    inventory: &Inventory,
-    issued: &Issued,
-) -> Vec<RenewedCertificate> {
+fn receipt_lines(inventory: &Inventory, issued: &Issued) -> Vec<RenewedCertificate> {
     let own = inventory.entry(&issued.name).into_iter();
-    own.chain(twins(&context.root, inventory, &issued.name))
+    own.chain(twins(inventory, &issued.name))
         .map(|entry| RenewedCertificate {
             name: entry.name.clone(),
             path: entry.path.clone(),

@@ -1,6 +1,7 @@
 //! A node's inventory made from values, for the tests of planning.
 #![allow(dead_code)] // each test file takes what it needs
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -126,6 +127,7 @@ pub(crate) fn node() -> Inventory {
         static_pods: Vec::new(),
         problems: Vec::new(),
         external_etcd: false,
+        links: BTreeMap::new(),
     }
 }
 
