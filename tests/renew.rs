@@ -62,6 +62,26 @@ fn the_receipt_and_the_backup_tell_what_was_before() {
 }
 
 #[test]
+fn an_administrators_own_directory_among_the_backups_stays() {
+    let node = Node::fresh();
+    let backups = node.path("/var/lib/kubecertd/backups");
+    let remnant = backups.join("20260101T000000Z-00ff/etc");
+    let own = [
+        backups.join("before-upgrade/pki"),
+        backups.join("20260101T000000Z-00ff.old/etc"),
+        backups.join("20260101"),
+    ];
+    for directory in own.iter().chain([&remnant]) {
+        std::fs::create_dir_all(directory).unwrap();
+    }
+    assert!(node.run(&["renew", "admin.conf"]).status.success());
+    assert!(!remnant.exists());
+    for directory in own {
+        assert!(directory.exists(), "{}", directory.display());
+    }
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let node = Node::due();
     let before = contents(node.directory.path());
