@@ -305,6 +305,9 @@ fn hindered(one: &Hindered) -> Finding {
         Hindrance::Immutable => format!(
             "{path}: is marked immutable or append-only; remove the mark with `chattr -i -a {path}`"
         ),
+        Hindrance::Directory => {
+            format!("{path}: is a directory where kubecertd's own file belongs; move it elsewhere")
+        }
         Hindrance::Forbidden(reason) => {
             format!("{path}: cannot be written to: {reason}; run as root")
         }

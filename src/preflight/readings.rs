@@ -115,8 +115,13 @@ pub fn read_places(store: &Store, intent: &Intent) -> Readings {
     let changed = Changed::of(store, intent, &mut unread);
     let (file_systems, unasked) = changed.written(store).measure();
     note(&mut unread, Check::Space, unasked);
-    let (hindered, unasked) = places::hindered(&changed.files, &changed.directories);
+    let (mut hindered, unasked) = places::hindered(&changed.files, &changed.directories);
     note(&mut unread, Check::Writable, unasked);
+    if !intent.is_empty() {
+        let (own, unasked) = places::hindered_history(&store.history(), &store.history_end());
+        hindered.extend(own);
+        note(&mut unread, Check::Writable, unasked);
+    }
     Readings {
         file_systems,
         hindered,

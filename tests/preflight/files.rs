@@ -86,6 +86,48 @@ fn a_marked_file_or_directory_is_named_and_nothing_is_touched() {
 }
 
 #[test]
+fn a_history_that_cannot_be_written_is_found_before_anything_is_touched() {
+    let refused = |node: &Node, expected: &str| {
+        let before = kubernetes(node);
+        for arguments in [&["preflight"][..], &["renew", "admin.conf"]] {
+            let output = node.run(arguments);
+            assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+            assert!(
+                said(&output).contains(expected),
+                "{expected} in {}",
+                said(&output)
+            );
+        }
+        assert_eq!(kubernetes(node), before);
+    };
+    for name in ["history.jsonl", "history.end"] {
+        let node = Node::fresh();
+        let path = node.path("/var/lib/kubecertd").join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        refused(
+            &node,
+            &format!("{name}: is a directory where kubecertd's own file belongs"),
+        );
+
+        let node = Node::fresh();
+        assert!(node.run(&["renew", "scheduler.conf"]).status.success());
+        let path = node.path("/var/lib/kubecertd").join(name);
+        let Some(_marked) = Marked::with(path, "i") else {
+            return;
+        };
+        refused(&node, &format!("{name}: is marked immutable"));
+    }
+    // To append is all that is done to it, so that mark does no harm.
+    let node = Node::fresh();
+    assert!(node.run(&["renew", "scheduler.conf"]).status.success());
+    let Some(_marked) = Marked::with(node.path("/var/lib/kubecertd/history.jsonl"), "a") else {
+        return;
+    };
+    let output = node.run(&["renew", "admin.conf"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
 fn manifests_that_would_be_moved_are_looked_at_too() {
     for path in ["kube-scheduler.yaml", ""] {
         let node = Node::fresh();
