@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance};
+use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance, ImageDisk};
 use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
 use crate::plan::date;
 
@@ -41,6 +41,7 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .iter()
             .filter_map(|doubled| case.doubled(doubled)),
     );
+    findings.extend(readings.images.as_ref().and_then(|disk| case.images(disk)));
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
     findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
@@ -180,6 +181,20 @@ impl Case<'_> {
             quiet.strftime("at %H:%M:%S UTC"),
         );
         vec![Finding::new(Check::Kubeadm, self.wait_or_warn(), sentence)]
+    }
+
+    fn images(&self, disk: &ImageDisk) -> Option<Finding> {
+        // At 100 it never does.
+        if disk.used_percent < disk.threshold_percent || disk.threshold_percent == 100 {
+            return None;
+        }
+        let sentence = format!(
+            "{}: its file system is used to {} percent or more, so the kubelet removes images that no container uses; that of a \
+             pod whose manifest is out may be among them and would have to be pulled again; free space there",
+            disk.directory.display(),
+            disk.threshold_percent
+        );
+        Some(self.doubt(Check::Images, self.wait_or_warn(), sentence))
     }
 
     fn renewer(&self, one: &Renewer) -> Finding {

@@ -260,6 +260,33 @@ fn a_state_directory_on_another_file_system_serves_as_well() {
 }
 
 #[test]
+fn a_disk_on_which_the_kubelet_removes_images_is_named() {
+    if !can_mount() {
+        return;
+    }
+    for (fill, threshold, code, result) in [
+        (9, "", 1, "wait"),
+        (5, "", 0, "pass"),
+        (5, "imageGCHighThresholdPercent: 40", 1, "wait"),
+        (9, "imageGCHighThresholdPercent: 100", 0, "pass"),
+    ] {
+        let node = Node::fresh();
+        let script = format!(
+            "IMAGES=$ROOT/var/lib/containerd\nmkdir -p $IMAGES\nmount -t tmpfs -o size=10m none $IMAGES\n\
+             dd if=/dev/zero of=$IMAGES/fill bs=1M count={fill} 2>/dev/null\n\
+             echo '{threshold}' >> $ROOT/var/lib/kubelet/config.yaml\nkubecertd preflight"
+        );
+        let output = in_namespace(&node, &script);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(
+            told.contains(&format!("images          {result}")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_refused() {
     let node = Node::fresh();
     let Some(marked) = Marked::with(node.path("/etc/kubernetes/admin.conf"), "i") else {

@@ -118,6 +118,33 @@ fn near_the_end_a_doubled_pod_costs_the_restart_and_not_the_renewal() {
 }
 
 #[test]
+fn a_disk_so_full_that_images_go_is_waited_for_until_the_end_is_near() {
+    let with = |used_percent| Readings {
+        clock: right(),
+        images: Some(ImageDisk {
+            directory: "/var/lib/containerd".into(),
+            used_percent,
+            threshold_percent: 85,
+        }),
+        ..Readings::default()
+    };
+    let far = ending_in(days(20));
+    assert!(judge(&with(84), &far, Asked::BySchedule, now()).is_empty());
+    let mut never = with(100);
+    never.images.as_mut().unwrap().threshold_percent = 100;
+    assert!(judge(&never, &far, Asked::BySchedule, now()).is_empty());
+    let finding = one(&with(85), &far, Asked::BySchedule);
+    assert_eq!(
+        (finding.check, finding.severity),
+        (Check::Images, Severity::Wait)
+    );
+    assert!(finding.sentence.ends_with("free space there"), "{finding}");
+    let by_hand = Asked::ByHand { force: false };
+    assert!(!one(&with(99), &far, by_hand).blocks());
+    assert!(!one(&with(99), &ending_in(days(9)), Asked::BySchedule).blocks());
+}
+
+#[test]
 fn the_last_day_is_near_however_short_the_life() {
     let deadline = |left, patience_left| Deadline {
         certificate: "x".into(),
