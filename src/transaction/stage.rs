@@ -328,6 +328,8 @@ fn put_group_back(
         let restored = file.restored(store);
         durable::remove_if_there(&restored)?;
         if file.old_digest.is_some() {
+            // Gone with a file system in memory, say: then nobody else could put the files back either.
+            durable::make_directories_above(&restored)?;
             backup.copy_out(&file.target, &restored)?;
             // Opening a link to flush it would open what it leads to; its name is flushed with the directory.
             if !restored.is_symlink() {
@@ -363,7 +365,10 @@ fn groups(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
 
 fn flush_directories(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     let targets: Vec<PathBuf> = files.iter().map(|file| file.target(store)).collect();
-    durable::sync_all(&directories(&targets))
+    let mut there = directories(&targets);
+    // Where a directory is gone there is no name to be flushed.
+    there.retain(|directory| directory.exists());
+    durable::sync_all(&there)
 }
 
 /// The directories of these paths, each once.
