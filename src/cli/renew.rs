@@ -120,7 +120,7 @@ fn exit_code(good: bool) -> ExitCode {
 
 /// Whether somebody who asked for this wants to know that it was not renewed: whatever he named; of all of them, what should
 /// be there and could not be renewed. kubeadm exits with 0 for what is missing or external, named or not.
-fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> bool {
+pub(super) fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> bool {
     match request {
         Request::Named { names, .. } => names.iter().any(|named| named == name),
         Request::All { .. } | Request::Due | Request::DueByHand { .. } => !matches!(

@@ -364,3 +364,6 @@ pub async fn restart(
     finish(context, operation, outcome)?;
     result
 }
+
+#[cfg(test)]
+mod tests;
