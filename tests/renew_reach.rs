@@ -192,3 +192,43 @@ fn of_a_ca_bundle_the_certificate_of_the_key_signs_in_either_order() {
         }
     }
 }
+
+#[test]
+fn kubeconfigs_that_refer_to_one_pair_are_renewed_and_put_back_with_it() {
+    let node = Node::due();
+    let names = [
+        "apiserver-kubelet-client",
+        "controller-manager.conf",
+        "scheduler.conf",
+    ];
+    for name in &names[1..] {
+        let path = node.path("/etc/kubernetes").join(name);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().map(|line| {
+            let (field, _) = line.split_once("-data:").unwrap_or_default();
+            let file = match field.trim() {
+                "client-certificate" => "crt",
+                "client-key" => "key",
+                _ => return line.to_owned(),
+            };
+            format!("{field}: /etc/kubernetes/pki/apiserver-kubelet-client.{file}")
+        });
+        std::fs::write(&path, lines.collect::<Vec<_>>().join("\n")).unwrap();
+    }
+    let before = serials(&node);
+    let output = node.run(&["run", "--once"]);
+    let told = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    for (name, (old, new)) in ELEVEN.iter().zip(before.iter().zip(serials(&node))) {
+        assert_ne!(*old, new, "{name}");
+    }
+    assert_eq!(node.serial(names[0]), node.serial(names[2]));
+    // The receipt has all three, and a roll-back puts all three back.
+    let receipts = std::fs::read_to_string(node.path("/var/lib/kubecertd/history.jsonl")).unwrap();
+    let receipt: serde_json::Value = serde_json::from_str(receipts.trim()).unwrap();
+    assert_eq!(receipt["certificates"].as_array().unwrap().len(), 11);
+    let id = receipt["id"].as_str().unwrap();
+    let output = node.run(&["rollback", id]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(serials(&node), before);
+}
