@@ -8,7 +8,7 @@ use kubecertd::config::Config;
 use kubecertd::node::{
     AuthorityState, CertificateState, EntryKind, Inventory, KeyState, Problem, Signer,
 };
-use kubecertd::pki::AuthorityName;
+use kubecertd::pki::{AuthorityName, CertificateAuthority, KeyAlgorithm, NewAuthority};
 use kubecertd::plan::{Action, Obstacle, Plan, Reason, Request, plan};
 use plan_node::*;
 
@@ -363,6 +363,35 @@ fn in_a_bundle_only_what_the_key_belongs_to_can_sign() {
             };
             set_authority(&mut node, AuthorityName::Kubernetes, state);
             assert_eq!(when_due(&node), expected);
+        }
+    }
+}
+
+#[test]
+fn what_an_ending_ca_has_signed_is_renewed_with_the_one_that_follows_it() {
+    // Its own CA is the sample's; the next one has another key.
+    let next = CertificateAuthority::generate(&NewAuthority {
+        common_name: "kubernetes".to_owned(),
+        algorithm: KeyAlgorithm::EcdsaP256,
+        not_before: after(-DAY),
+        not_after: after(9 * YEAR),
+    })
+    .unwrap();
+    let next = next.certificate();
+    for (own_ends, expected) in [
+        (20 * DAY, Action::Renew(Reason::Due)),
+        (200 * DAY, Action::Wait),
+    ] {
+        let own = authority_certificate(after(-9 * YEAR), after(own_ends));
+        for certificates in [vec![own.clone(), next.clone()], vec![next.clone(), own]] {
+            let mut node = node_ending(65 * DAY, 300 * DAY);
+            let state = AuthorityState::Present {
+                certificates,
+                key: KeyState::Matching(None),
+                signing: vec![next.clone()],
+            };
+            set_authority(&mut node, AuthorityName::Kubernetes, state);
+            assert_eq!(when_due(&node), expected, "{own_ends}");
         }
     }
 }

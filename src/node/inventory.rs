@@ -106,6 +106,15 @@ impl Authority {
         }
     }
 
+    /// The certificate of the file that signed a leaf; of several for one key the one that lasts longest.
+    #[must_use]
+    pub fn signer_of(&self, leaf: &Certificate) -> Option<&Certificate> {
+        self.certificates()?
+            .iter()
+            .filter(|certificate| leaf.is_signed_by(certificate))
+            .max_by_key(|certificate| certificate.not_after)
+    }
+
     /// Whether the certificate is here and its key is not: an external CA.
     #[must_use]
     pub fn is_external(&self) -> bool {

@@ -37,6 +37,8 @@ pub(super) struct Candidate<'node> {
     present: &'node Present,
     /// At least one: those that the authority's key belongs to (several where a CA was renewed with its key).
     authority: &'node [Certificate],
+    /// When the certificate ends that signed the present one: while a CA is being changed, another than the one that signs.
+    issuer_ends: Option<Timestamp>,
     renewal: &'node Renewal,
 }
 
@@ -89,7 +91,7 @@ impl<'node> Candidate<'node> {
             Obstacle::AuthorityUnusable(format!("the authority {authority} is not on this node"))
         })?;
         let unusable = |what: String| Err(Obstacle::AuthorityUnusable(what));
-        let signing = match &authority.state {
+        let (certificates, signing) = match &authority.state {
             AuthorityState::Missing => {
                 return unusable(format!(
                     "{} is missing",
@@ -99,7 +101,11 @@ impl<'node> Candidate<'node> {
             AuthorityState::Unreadable(problem) => {
                 return unusable(in_full(problem));
             }
-            AuthorityState::Present { key, signing, .. } => {
+            AuthorityState::Present {
+                certificates,
+                key,
+                signing,
+            } => {
                 match key {
                     KeyState::Matching(_) => {}
                     KeyState::Missing => return Err(Obstacle::ExternalAuthority(authority.name)),
@@ -114,7 +120,7 @@ impl<'node> Candidate<'node> {
                         return unusable(in_full(problem));
                     }
                 }
-                signing
+                (certificates, signing)
             }
         };
         if present.signer == Signer::Unknown || signing.is_empty() {
@@ -126,14 +132,23 @@ impl<'node> Candidate<'node> {
         Ok(Self {
             present,
             authority: signing,
+            issuer_ends: match certificates.as_slice() {
+                // Checking a signature takes longer than all else here, and of one there is nothing to choose.
+                [only] => Some(only.not_after),
+                _ => authority
+                    .signer_of(&present.leaf)
+                    .map(|issuer| issuer.not_after),
+            },
             renewal,
         })
     }
 
     /// When it becomes due. What ends first counts, the certificate or its authority. The further certificates of its file do
     /// not: they are kept as they are, so renewing does not help against their end.
-    pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
-        self.due_under(self.signing(now))
+    pub(super) fn due_at(&self) -> Timestamp {
+        let leaf_end = self.present.leaf.not_after;
+        let end = self.issuer_ends.map_or(leaf_end, |end| leaf_end.min(end));
+        due_at(self.present, end, self.renewal.before)
     }
 
     /// What is to be done about it at that moment.
@@ -162,9 +177,9 @@ impl<'node> Candidate<'node> {
         let mut moments = vec![
             earlier(later(leaf_end, minimum), self.renewal.validity),
             later(self.made_at(), minimum),
+            self.due_at(),
         ];
         for certificate in self.authority {
-            moments.push(self.due_under(certificate));
             moments.push(certificate.not_before);
             moments.push(later(certificate.not_after, Duration::from_secs(1)));
         }
@@ -179,11 +194,6 @@ impl<'node> Candidate<'node> {
         })
     }
 
-    fn due_under(&self, signing: &Certificate) -> Timestamp {
-        let end = self.present.leaf.not_after.min(signing.not_after);
-        due_at(self.present, end, self.renewal.before)
-    }
-
     fn reason(&self, wish: Wish, now: Timestamp) -> Option<Reason> {
         if wish == Wish::Nothing {
             None
@@ -193,7 +203,7 @@ impl<'node> Candidate<'node> {
             Some(Reason::Expired)
         } else if begins_later(&self.present.leaf, now) {
             Some(Reason::NotYetValid)
-        } else if now >= self.due_at(now) {
+        } else if now >= self.due_at() {
             Some(Reason::Due)
         } else {
             matches!(wish, Wish::Now { .. }).then_some(Reason::Requested)

@@ -247,10 +247,7 @@ fn signing_certificate<'a>(
     if present.signer != Signer::Expected {
         return None;
     }
-    authority?
-        .certificates()?
-        .iter()
-        .find(|certificate| present.leaf.is_signed_by(certificate))
+    authority?.signer_of(&present.leaf)
 }
 
 fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {
