@@ -38,6 +38,9 @@ pub struct Clock {
     pub latest: Option<Mark>,
     /// All certificates that are renewed here together; `None` without any.
     pub certificates: Option<Lives>,
+    /// When the newest file of a certificate was written. Any copy may be older or dated ahead, so that only a clock far
+    /// ahead is judged by it.
+    pub newest_file: Option<Timestamp>,
     /// How long the machine has been running, where that can be told.
     pub up: Option<SignedDuration>,
 }
@@ -91,6 +94,7 @@ pub fn clock(
             .chain(beginnings(inventory))
             .max_by_key(|mark| mark.moment),
         certificates: lives(inventory),
+        newest_file: newest_file(inventory),
         up: up(processes),
     }
 }
@@ -153,6 +157,15 @@ fn lives(inventory: &Inventory) -> Option<Lives> {
             last_end: one.last_end.max(other.last_end),
             longest: one.longest.max(other.longest),
         })
+}
+
+fn newest_file(inventory: &Inventory) -> Option<Timestamp> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Extra)
+        .filter_map(|entry| entry.present()?.modified)
+        .max()
 }
 
 fn up(processes: &Path) -> Option<SignedDuration> {

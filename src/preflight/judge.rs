@@ -101,7 +101,10 @@ impl Case<'_> {
                     return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
                 }
                 // No doubt that loses its force: all has ended, so the end is always near.
-                if since > LONG && clock.up.is_some_and(|up| up < TIME_TO_SYNCHRONISE) {
+                let since_file = clock
+                    .newest_file
+                    .map_or(since, |file| since.min(self.now.duration_since(file)));
+                if since_file > LONG && clock.up.is_some_and(|up| up < TIME_TO_SYNCHRONISE) {
                     let severity = self.wait_or_warn();
                     return Some(Finding::new(Check::Clock, severity, ahead(mark)));
                 }

@@ -254,6 +254,7 @@ fn lonely() -> Clock {
             last_end: now() + days(20),
             longest: days(365),
         }),
+        newest_file: None,
         up: Some(days(3)),
     }
 }
@@ -381,6 +382,12 @@ fn just_started_and_long_after_everything_a_time_service_is_waited_for() {
         finding.sentence.contains("has run for 15 minutes"),
         "{finding}"
     );
+    // Files that were put there a moment ago tell that the clock is not far from the truth.
+    let mut restored = readings.clone();
+    restored.clock.newest_file = Some(now() - days(2));
+    assert!(!one(&restored, &expired, Asked::BySchedule).blocks());
+    restored.clock.newest_file = Some(now() - days(390));
+    assert!(one(&restored, &expired, Asked::BySchedule).blocks());
     // Whoever looks knows what time it is; and in the end the node is got back all the same.
     let by_hand = Asked::ByHand { force: false };
     assert!(!one(&readings, &expired, by_hand).blocks());
@@ -452,6 +459,7 @@ proptest::proptest! {
                 service: service.then(|| "chronyd".to_owned()),
                 latest: Some(Mark { moment: now() + days(mark), what: "x".into() }),
                 certificates: Some(Lives { last_end: now() + days(left), longest: days(365) }),
+                newest_file: None,
                 up: None,
             },
             kubeadm: vec![Kubeadm {
