@@ -58,6 +58,51 @@ fn the_exit_code_tells_whether_something_ends_within_a_time() {
 }
 
 #[test]
+fn whatever_else_is_wrong_is_no_answer_to_whether_something_ends() {
+    let code = |node: &Node| {
+        let output = node.run(&["check-expiration", "--within", "10d"]);
+        (output.status.code(), text(&output.stderr))
+    };
+    let key = Node::fresh();
+    std::fs::write(key.path("/etc/kubernetes/pki/apiserver.key"), b"damaged").unwrap();
+    let manifest = Node::fresh();
+    let path = manifest.path("/etc/kubernetes/manifests/etcd.yaml");
+    std::fs::write(path, b"kind: X").unwrap();
+    let directory = Node::fresh();
+    std::fs::remove_dir_all(directory.path("/etc/kubernetes/manifests")).unwrap();
+    for (node, why) in [
+        (&key, "pki/apiserver.key: holds no PEM block"),
+        (&manifest, "manifests/etcd.yaml: not a Pod"),
+        (&directory, "the manifest directory does not exist"),
+    ] {
+        let (code, told) = code(node);
+        assert_eq!(code, Some(2), "{told}");
+        assert_eq!(told.matches(why).count(), 1, "{told}");
+    }
+    let configuration = Node::fresh();
+    configuration.configure("[renewal]\nbefor = \"30d\"\n");
+    assert_eq!(code(&configuration).0, Some(2));
+    // What is unreadable is said once.
+    let certificate = Node::fresh();
+    std::fs::write(certificate.path("/etc/kubernetes/pki/apiserver.crt"), b"").unwrap();
+    let told = code(&certificate).1;
+    assert_eq!(told.matches("is empty").count(), 1, "{told}");
+}
+
+#[test]
+fn nobody_reading_the_table_changes_nothing_about_the_answer() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let status = Node::due()
+        .command()
+        .args(["check-expiration", "--within", "30d"])
+        .stdout(writer)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+}
+
+#[test]
 fn one_unreadable_file_is_one_row_with_a_reason() {
     let node = Node::fresh();
     std::fs::write(node.path("/etc/kubernetes/pki/apiserver.crt"), b"damaged").unwrap();

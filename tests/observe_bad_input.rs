@@ -179,7 +179,7 @@ fn unreadable_modes() {
     );
     assert!(matches!(
         key(&tree.observe(), "etcd-peer"),
-        KeyState::Unreadable(problem) if problem.reason == "permission denied; run as root"
+        KeyState::OutOfReach(problem) if problem.reason == "permission denied; run as root"
     ));
 }
 
@@ -215,7 +215,7 @@ fn keys_that_are_of_no_use() {
         tree.write(file, content);
         let inventory = tree.observe();
         match key(&inventory, "apiserver") {
-            KeyState::Unreadable(problem) => {
+            KeyState::Damaged(problem) => {
                 assert_eq!(problem.path, tree.path(file));
                 assert!(problem.reason.contains(reason), "{}", problem.reason);
             }
@@ -244,7 +244,7 @@ fn service_account_keys() {
         tree.write_pki("sa.pub", content);
         let key = tree.observe().service_account.key;
         assert!(
-            matches!(&key, KeyState::Unreadable(problem) if problem.reason.contains(reason)),
+            matches!(&key, KeyState::Damaged(problem) if problem.reason.contains(reason)),
             "{key:?}"
         );
     }

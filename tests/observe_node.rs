@@ -267,6 +267,50 @@ fn external_etcd_has_no_rows_but_its_client_is_known() {
 }
 
 #[test]
+fn where_files_and_mounts_really_lie_is_known() {
+    let tree = Tree::new();
+    let key = tree.pki_path("apiserver.key");
+    std::fs::create_dir_all(tree.path("/srv/keys")).unwrap();
+    std::fs::rename(&key, tree.path("/srv/keys/apiserver.key")).unwrap();
+    std::os::unix::fs::symlink("/srv/keys/apiserver.key", &key).unwrap();
+    std::os::unix::fs::symlink("/srv/keys", tree.path("/srv/link")).unwrap();
+    tree.write_manifest("exporter", &[], &[("/srv/link", "Directory")]);
+    let inventory = tree.observe();
+    assert_eq!(inventory.real(&key), tree.path("/srv/keys/apiserver.key"));
+    assert_eq!(
+        inventory.real(&tree.path("/srv/link")),
+        tree.path("/srv/keys")
+    );
+    let straight = tree.pki_path("apiserver.crt");
+    assert_eq!(inventory.real(&straight), straight);
+}
+
+#[test]
+fn external_etcd_on_this_very_node_has_no_rows_either() {
+    // Its CA where kubeadm's would be, and the API server's client; no manifest and no certificate of a member.
+    let tree = Tree::new();
+    let manifest = "/etc/kubernetes/manifests/etcd.yaml";
+    let text = std::fs::read_to_string(tree.path(manifest)).unwrap();
+    tree.remove(manifest);
+    for name in ["server", "peer", "healthcheck-client"] {
+        tree.remove(&format!("/etc/kubernetes/pki/etcd/{name}.crt"));
+        tree.remove(&format!("/etc/kubernetes/pki/etcd/{name}.key"));
+    }
+    let inventory = tree.observe();
+    assert!(inventory.external_etcd);
+    assert!(inventory.entry("apiserver-etcd-client.crt").is_some());
+    // And just as well while the API server restarts.
+    let api_server = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    let parked = "/etc/kubernetes/.kubecertd/kube-apiserver.yaml";
+    tree.write(parked, std::fs::read(tree.path(api_server)).unwrap());
+    tree.remove(api_server);
+    assert!(tree.observe().external_etcd);
+    // Its manifest may be out at this moment, with its certificates lost.
+    tree.write("/etc/kubernetes/.kubecertd/etcd.yaml", text);
+    assert!(!tree.observe().external_etcd);
+}
+
+#[test]
 fn external_etcd_is_seen_while_the_api_server_restarts() {
     let tree = Tree::new();
     tree.remove("/etc/kubernetes/manifests/etcd.yaml");

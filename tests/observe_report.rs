@@ -23,25 +23,25 @@ fn without_root(tree: &Tree, text: &str) -> String {
     text.replace(&tree.root.directory().display().to_string(), "")
 }
 
-/// Laid out as kubeadm 1.36 does it; every line but the headers and the blank one ends in spaces.
+/// What kubeadm 1.36 prints a second after it made these; every line but the headers and the blank one ends in spaces.
 const KUBEADM_TABLE: &str = "\
 CERTIFICATE                  EXPIRES                  RESIDUAL TIME   CERTIFICATE AUTHORITY   EXTERNALLY MANAGED
-admin.conf                   May 20, 2027 09:12 UTC   365d            ca                      no      |
-apiserver                    May 20, 2027 09:12 UTC   365d            ca                      no      |
-apiserver-etcd-client        May 20, 2027 09:12 UTC   365d            etcd-ca                 no      |
-apiserver-kubelet-client     May 20, 2027 09:12 UTC   365d            ca                      no      |
-controller-manager.conf      May 20, 2027 09:12 UTC   365d            ca                      no      |
-etcd-healthcheck-client      May 20, 2027 09:12 UTC   365d            etcd-ca                 no      |
-etcd-peer                    May 20, 2027 09:12 UTC   365d            etcd-ca                 no      |
-etcd-server                  May 20, 2027 09:12 UTC   365d            etcd-ca                 no      |
-front-proxy-client           May 20, 2027 09:12 UTC   365d            front-proxy-ca          yes     |
-scheduler.conf               May 20, 2027 09:12 UTC   365d            ca                      no      |
+admin.conf                   May 20, 2027 09:12 UTC   364d            ca                      no      |
+apiserver                    May 20, 2027 09:12 UTC   364d            ca                      no      |
+apiserver-etcd-client        May 20, 2027 09:12 UTC   364d            etcd-ca                 no      |
+apiserver-kubelet-client     May 20, 2027 09:12 UTC   364d            ca                      no      |
+controller-manager.conf      May 20, 2027 09:12 UTC   364d            ca                      no      |
+etcd-healthcheck-client      May 20, 2027 09:12 UTC   364d            etcd-ca                 no      |
+etcd-peer                    May 20, 2027 09:12 UTC   364d            etcd-ca                 no      |
+etcd-server                  May 20, 2027 09:12 UTC   364d            etcd-ca                 no      |
+front-proxy-client           May 20, 2027 09:12 UTC   364d            front-proxy-ca          yes     |
+scheduler.conf               May 20, 2027 09:12 UTC   364d            ca                      no      |
 !MISSING! super-admin.conf                                                                    |
 
 CERTIFICATE AUTHORITY   EXPIRES                  RESIDUAL TIME   EXTERNALLY MANAGED
-ca                      May 17, 2036 09:12 UTC   10y             no      |
-etcd-ca                 May 17, 2036 09:12 UTC   10y             no      |
-front-proxy-ca          May 17, 2036 09:12 UTC   10y             yes     |
+ca                      May 17, 2036 09:12 UTC   9y              no      |
+etcd-ca                 May 17, 2036 09:12 UTC   9y              no      |
+front-proxy-ca          May 17, 2036 09:12 UTC   9y              yes     |
 ";
 
 fn joined_node() -> Tree {
@@ -53,10 +53,25 @@ fn joined_node() -> Tree {
 
 #[test]
 fn the_table_is_kubeadms() {
-    assert_eq!(
-        info(&joined_node(), false).to_table(),
-        KUBEADM_TABLE.replace('|', "")
-    );
+    let a_second_later = made() + jiff::SignedDuration::from_secs(1);
+    let info = ExpirationInfo::new(&joined_node().observe(), a_second_later, false);
+    assert_eq!(info.to_table(), KUBEADM_TABLE.replace('|', ""));
+    // By its bytes: two columns of 29 and 25, then 16 and 24, and the last cell of eight.
+    let lengths: Vec<usize> = info.to_table().lines().map(str::len).collect();
+    let mut expected = vec![112];
+    expected.extend([102; 10]);
+    expected.extend([94, 0, 83, 73, 73, 73]);
+    assert_eq!(lengths, expected);
+    assert!(info.to_json().contains(
+        r#"
+            "name": "apiserver",
+            "expirationDate": "2027-05-20T09:12:31Z",
+            "residualTime": 31535999,
+            "externallyManaged": false,
+            "caName": "ca",
+            "missing": false
+"#
+    ));
 }
 
 #[test]

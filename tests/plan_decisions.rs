@@ -8,7 +8,7 @@ use kubecertd::config::Config;
 use kubecertd::node::{
     AuthorityState, CertificateState, EntryKind, Inventory, KeyState, Problem, Signer,
 };
-use kubecertd::pki::AuthorityName;
+use kubecertd::pki::{AuthorityName, CertificateAuthority, KeyAlgorithm, NewAuthority};
 use kubecertd::plan::{Action, Obstacle, Plan, Reason, Request, plan};
 use plan_node::*;
 
@@ -111,18 +111,10 @@ fn without_a_usable_key_it_is_renewed_early() {
         (KeyState::Missing, true),
         (KeyState::Mismatched, true),
         (
-            KeyState::Unreadable(problem(
+            KeyState::Damaged(problem(
                 "holds no PEM block with a private key; restore it from a backup",
             )),
             true,
-        ),
-        (
-            KeyState::Unreadable(problem("permission denied; run as root")),
-            false,
-        ),
-        (
-            KeyState::Unreadable(problem("is a directory where a file should be")),
-            false,
         ),
         (KeyState::Matching(None), false),
     ] {
@@ -139,16 +131,55 @@ fn without_a_usable_key_it_is_renewed_early() {
 }
 
 #[test]
+fn what_is_not_valid_yet_is_renewed_unless_clocks_only_differ_a_little() {
+    for (begins, expected) in [
+        (301, Action::Renew(Reason::NotYetValid)),
+        (300, Action::Wait),
+        (10 * DAY, Action::Renew(Reason::NotYetValid)),
+    ] {
+        // It ends later than a new one would.
+        let node = node_ending(-begins, 700 * DAY);
+        assert_eq!(when_due(&node), expected, "{begins}");
+    }
+    assert!(Reason::NotYetValid.allows_earlier_end());
+    let mut node = node_ending(-DAY, YEAR);
+    let ca = vec![authority_certificate(after(DAY), after(9 * YEAR))];
+    let state = authority_state(ca, KeyState::Matching(None));
+    set_authority(&mut node, AuthorityName::Kubernetes, state);
+    assert!(matches!(
+        when_due(&node),
+        Action::Leave(Obstacle::AuthorityUnusable(_))
+    ));
+}
+
+#[test]
+fn a_key_out_of_reach_is_an_obstacle_whatever_the_words() {
+    for mut node in [
+        node_ending(30 * DAY, 335 * DAY),
+        node_ending(366 * DAY, -DAY),
+    ] {
+        present_mut(&mut node, APISERVER).key =
+            KeyState::OutOfReach(problem("holds no PEM block, or so it says"));
+        for action in [when_due(&node), asked(&node, true)] {
+            let Action::Leave(obstacle) = action else {
+                panic!("{action:?}")
+            };
+            assert_eq!(obstacle.code(), "unreadable");
+        }
+    }
+}
+
+#[test]
 fn an_unusable_key_is_replaced_even_if_the_ca_ends_first() {
     let mut node = node();
     present_mut(&mut node, APISERVER).key = KeyState::Missing;
     set_authority(
         &mut node,
         AuthorityName::Kubernetes,
-        AuthorityState::Present {
-            certificates: vec![authority_certificate(after(-YEAR), after(40 * DAY))],
-            key: KeyState::Matching(None),
-        },
+        authority_state(
+            vec![authority_certificate(after(-YEAR), after(40 * DAY))],
+            KeyState::Matching(None),
+        ),
     );
     assert_eq!(when_due(&node), Action::Renew(Reason::KeyUnusable));
 }
@@ -193,31 +224,25 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
             "/etc/kubernetes/pki/ca.crt: is empty",
         ),
         (
-            AuthorityState::Present {
-                certificates: certificates.clone(),
-                key: KeyState::Mismatched,
-            },
+            authority_state(certificates.clone(), KeyState::Mismatched),
             "/etc/kubernetes/pki/ca.key is not the key of /etc/kubernetes/pki/ca.crt; restore the pair from a backup",
         ),
         (
-            AuthorityState::Present {
-                certificates: certificates.clone(),
-                key: KeyState::Unreadable(problem("x")),
-            },
+            authority_state(certificates.clone(), KeyState::OutOfReach(problem("x"))),
             "/etc/kubernetes/pki/apiserver.key: x",
         ),
         (
-            AuthorityState::Present {
-                certificates: vec![authority_certificate(after(-YEAR), after(-DAY))],
-                key: KeyState::Matching(None),
-            },
+            authority_state(
+                vec![authority_certificate(after(-YEAR), after(-DAY))],
+                KeyState::Matching(None),
+            ),
             "the CA certificate CN=kubernetes has expired on May 31, 2026 00:00 UTC; renew the CA first",
         ),
         (
-            AuthorityState::Present {
-                certificates: vec![authority_certificate(after(DAY), after(YEAR))],
-                key: KeyState::Matching(None),
-            },
+            authority_state(
+                vec![authority_certificate(after(DAY), after(YEAR))],
+                KeyState::Matching(None),
+            ),
             "the CA certificate CN=kubernetes is not valid before Jun 02, 2026 00:00 UTC; check this machine's clock",
         ),
     ];
@@ -236,10 +261,7 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
     set_authority(
         &mut node,
         AuthorityName::Kubernetes,
-        AuthorityState::Present {
-            certificates,
-            key: KeyState::Missing,
-        },
+        authority_state(certificates, KeyState::Missing),
     );
     assert_eq!(
         asked(&node, true),
@@ -255,9 +277,11 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
 #[test]
 fn a_ca_that_ends_soon_gets_one_last_renewal_and_no_second() {
     let mut node = node_ending(335 * DAY, 30 * DAY);
-    let ca = |end| AuthorityState::Present {
-        certificates: vec![authority_certificate(after(-YEAR), end)],
-        key: KeyState::Matching(None),
+    let ca = |end| {
+        authority_state(
+            vec![authority_certificate(after(-YEAR), end)],
+            KeyState::Matching(None),
+        )
     };
     set_authority(&mut node, AuthorityName::Kubernetes, ca(after(60 * DAY)));
     assert_eq!(when_due(&node), Action::Renew(Reason::Due));
@@ -287,10 +311,10 @@ fn in_the_last_minutes_of_a_ca_nothing_is_renewed_by_itself() {
     set_authority(
         &mut node,
         AuthorityName::Kubernetes,
-        AuthorityState::Present {
-            certificates: vec![authority_certificate(after(-YEAR), end)],
-            key: KeyState::Matching(None),
-        },
+        authority_state(
+            vec![authority_certificate(after(-YEAR), end)],
+            KeyState::Matching(None),
+        ),
     );
     assert_eq!(
         when_due(&node),
@@ -305,15 +329,71 @@ fn in_a_bundle_the_certificate_that_can_sign_counts() {
     set_authority(
         &mut node,
         AuthorityName::Kubernetes,
-        AuthorityState::Present {
-            certificates: vec![
+        authority_state(
+            vec![
                 authority_certificate(after(-10 * YEAR), after(30 * DAY)),
                 authority_certificate(after(-DAY), after(9 * YEAR)),
             ],
-            key: KeyState::Matching(None),
-        },
+            KeyState::Matching(None),
+        ),
     );
     assert_eq!(when_due(&node), Action::Renew(Reason::Due));
+}
+
+#[test]
+fn in_a_bundle_only_what_the_key_belongs_to_can_sign() {
+    let ending = authority_certificate(after(-10 * YEAR), after(30 * DAY));
+    let lasting = authority_certificate(after(-DAY), after(9 * YEAR));
+    for certificates in [
+        vec![ending.clone(), lasting.clone()],
+        vec![lasting.clone(), ending.clone()],
+    ] {
+        for (signing, expected) in [
+            (&lasting, Action::Renew(Reason::Due)),
+            (
+                &ending,
+                Action::Leave(Obstacle::AuthorityEndsTooSoon(after(30 * DAY))),
+            ),
+        ] {
+            let mut node = node_ending(335 * DAY, 30 * DAY);
+            let state = AuthorityState::Present {
+                certificates: certificates.clone(),
+                key: KeyState::Matching(None),
+                signing: vec![signing.clone()],
+            };
+            set_authority(&mut node, AuthorityName::Kubernetes, state);
+            assert_eq!(when_due(&node), expected);
+        }
+    }
+}
+
+#[test]
+fn what_an_ending_ca_has_signed_is_renewed_with_the_one_that_follows_it() {
+    // Its own CA is the sample's; the next one has another key.
+    let next = CertificateAuthority::generate(&NewAuthority {
+        common_name: "kubernetes".to_owned(),
+        algorithm: KeyAlgorithm::EcdsaP256,
+        not_before: after(-DAY),
+        not_after: after(9 * YEAR),
+    })
+    .unwrap();
+    let next = next.certificate();
+    for (own_ends, expected) in [
+        (20 * DAY, Action::Renew(Reason::Due)),
+        (200 * DAY, Action::Wait),
+    ] {
+        let own = authority_certificate(after(-9 * YEAR), after(own_ends));
+        for certificates in [vec![own.clone(), next.clone()], vec![next.clone(), own]] {
+            let mut node = node_ending(65 * DAY, 300 * DAY);
+            let state = AuthorityState::Present {
+                certificates,
+                key: KeyState::Matching(None),
+                signing: vec![next.clone()],
+            };
+            set_authority(&mut node, AuthorityName::Kubernetes, state);
+            assert_eq!(when_due(&node), expected, "{own_ends}");
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,8 @@ use kubecertd::plan::{
     Action, KubeletNeed, Reachability, Request, expired, is_stopped, kubelet_need, plan,
 };
 use plan_node::{
-    DAY, YEAR, after, authority_certificate, node, now, present, present_mut, set_authority,
+    DAY, YEAR, after, authority_certificate, authority_state, node, now, present, present_mut,
+    set_authority,
 };
 
 const CONFIG: &str = "/etc/kubernetes/kubelet.conf";
@@ -134,9 +135,11 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
             assert!(reason.contains(part), "{part:?} in {reason}");
         }
     };
-    let ca = |key: KeyState, not_after: i64| AuthorityState::Present {
-        certificates: vec![authority_certificate(after(-YEAR), after(not_after))],
-        key,
+    let ca = |key: KeyState, not_after: i64| {
+        authority_state(
+            vec![authority_certificate(after(-YEAR), after(not_after))],
+            key,
+        )
     };
     let instead = "kubeadm kubeconfig user --org system:nodes --client-name system:node:cp";
     let mut node = referring(-DAY);
@@ -170,6 +173,17 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
         &unreadable,
         &[CURRENT, "does not exist", "kubeadm kubeconfig user"],
     );
+}
+
+#[test]
+fn what_is_not_valid_yet_stops_a_node_as_well() {
+    let mut node = referring(DAY);
+    present_mut(&mut node, "etcd-peer").leaf.not_before = after(DAY);
+    assert_eq!(expired(&node, now()), ["etcd-peer"]);
+    assert!(is_stopped(&node, DOWN, now()));
+    // Two clocks may differ a little.
+    present_mut(&mut node, "etcd-peer").leaf.not_before = after(300);
+    assert_eq!(expired(&node, now()), [""; 0]);
 }
 
 #[test]
@@ -234,6 +248,9 @@ fn by_hand_only_what_is_due_or_has_expired_is_renewed_and_watching_only_is_no_ob
             .map(|item| item.name)
             .collect()
     };
-    assert_eq!(renewed(&Request::DueByHand), ["apiserver", "etcd-peer"]);
+    assert_eq!(
+        renewed(&Request::DueByHand { force: false }),
+        ["apiserver", "etcd-peer"]
+    );
     assert!(renewed(&Request::Due).is_empty());
 }

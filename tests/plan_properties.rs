@@ -49,18 +49,16 @@ prop_compose! {
 }
 
 fn some_key() -> impl Strategy<Value = KeyState> {
-    let unreadable = |reason: &str| {
-        KeyState::Unreadable(Problem {
-            path: "/k".into(),
-            reason: reason.to_owned(),
-        })
+    let problem = || Problem {
+        path: "/k".into(),
+        reason: "is not usable".to_owned(),
     };
     prop_oneof![
         8 => Just(KeyState::Matching(Some(KeyAlgorithm::Rsa2048))),
         1 => Just(KeyState::Missing),
         1 => Just(KeyState::Mismatched),
-        1 => Just(unreadable("permission denied; run as root")),
-        1 => Just(unreadable("holds no PEM block with a private key")),
+        1 => Just(KeyState::OutOfReach(problem())),
+        1 => Just(KeyState::Damaged(problem())),
     ]
 }
 
@@ -99,7 +97,7 @@ fn some_certificate() -> impl Strategy<Value = CertificateState> {
 prop_compose! {
     fn some_authority()(start in -12 * YEAR..DAY, life in span(20 * YEAR), key in some_key()) -> AuthorityState {
         let certificate = authority_certificate(after(start), after(start + life));
-        AuthorityState::Present { certificates: vec![certificate], key }
+        authority_state(vec![certificate], key)
     }
 }
 

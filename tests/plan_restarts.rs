@@ -64,6 +64,40 @@ fn pods_are_affected_by_the_files_they_use() {
 }
 
 #[test]
+fn a_pod_that_mounts_what_links_lead_to_is_affected() {
+    let mut node = node();
+    add_pod(&mut node, "exporter", false, &[], &["/srv/pki"]);
+    let key = "/etc/kubernetes/pki/apiserver.key";
+    assert!(restarts(&node, &[APISERVER]).affected.is_empty());
+    node.links
+        .insert(key.into(), "/srv/pki/apiserver.key".into());
+    let affected = restarts(&node, &[APISERVER, "etcd-server"]).affected;
+    assert_eq!(affected.len(), 1);
+    assert_eq!(affected[0].certificates, [APISERVER]);
+    // And one that mounts a link to the directory.
+    let mut node = self::node();
+    add_pod(&mut node, "exporter", false, &[], &["/srv/link"]);
+    node.links
+        .insert("/srv/link".into(), "/etc/kubernetes/pki".into());
+    assert_eq!(restarts(&node, &[APISERVER]).affected.len(), 1);
+}
+
+#[test]
+fn whoever_uses_the_other_name_of_a_renewed_file_is_affected() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    for entry in &mut node.entries {
+        if ["controller-manager.conf", "scheduler.conf"].contains(&entry.name.as_str()) {
+            entry.certificate_path = "/etc/kubernetes/pki/shared.crt".into();
+            entry.key_path = Some("/etc/kubernetes/pki/shared.key".into());
+        }
+    }
+    let affected = restarts(&node, &["scheduler.conf"]).affected;
+    let components: Vec<&str> = affected.iter().map(|pod| pod.component.as_str()).collect();
+    assert_eq!(components, ["kube-controller-manager", "kube-scheduler"]);
+}
+
+#[test]
 fn only_kubeconfigs_restart_only_their_holders_together() {
     let mut node = node();
     add_kubeadm_pods(&mut node);

@@ -11,10 +11,11 @@ mod common;
 use std::collections::BTreeMap;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::{ELEVEN, Node, contents, text};
+use common::{ELEVEN, Node, contents, skipped, text};
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::pki::{KeyAlgorithm, PrivateKey, certificates_from_pem};
 
@@ -66,6 +67,44 @@ fn current(node: &Node) -> PathBuf {
     assert_eq!(key.algorithm(), Some(KeyAlgorithm::EcdsaP256));
     assert!(key.matches(&leaf));
     target
+}
+
+/// A program that was made ten years ago: it tells nothing of the clock.
+fn old_program(node: &Node) -> Command {
+    let program = node.path("/kubecertd");
+    std::fs::copy(env!("CARGO_BIN_EXE_kubecertd"), &program).unwrap();
+    let made = std::time::SystemTime::now() - std::time::Duration::from_secs(10 * 365 * 86_400);
+    std::fs::File::open(&program)
+        .and_then(|file| file.set_modified(made))
+        .unwrap();
+    let mut command = Command::new(program);
+    command.arg("--root").arg(node.directory.path());
+    command
+}
+
+#[test]
+fn where_the_clock_looks_years_ahead_force_says_that_it_is_right() {
+    let mut state = rtime_clock::adjtime::Timex::new();
+    rtime_clock::adjtime::adjtimex(&mut state).unwrap();
+    if state.0.maxerror < 16_000_000 {
+        skipped("a doubtful clock needs a machine whose clock nobody synchronises");
+        return;
+    }
+    let hours = |years: i64| SignedDuration::from_hours(24 * 365 * years);
+    let node = Node::new(hours(4), hours(-3));
+    let run = |arguments: &[&str]| {
+        let output = old_program(&node).args(arguments).output().unwrap();
+        let told = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        (output.status.code(), told)
+    };
+    let before = contents(&node.path("/etc"));
+    let (code, told) = run(&["recover", "--expired"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("`kubecertd recover --expired`"), "{told}");
+    assert_eq!(contents(&node.path("/etc")), before);
+    let (code, told) = run(&["recover", "--expired", "--force"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(node.certificate("apiserver").is_valid_at(Timestamp::now()));
 }
 
 #[test]

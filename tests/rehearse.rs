@@ -27,17 +27,44 @@ fn a_node_is_rehearsed_and_left_as_it_was() {
     assert_eq!(contents(node.directory.path()), before);
 }
 
-#[test]
-fn a_client_that_the_server_would_refuse_fails_the_rehearsal() {
+/// A node on which a pair is another cluster's, as after a CA rotation that forgot it.
+fn with_foreign(base: &str) -> Node {
     let node = Node::fresh();
-    // As after a CA rotation that forgot etcd's clients: the API server's client is of another etcd CA.
     let other = Node::fresh();
     for ending in ["crt", "key"] {
-        let path = format!("/etc/kubernetes/pki/apiserver-etcd-client.{ending}");
+        let path = format!("/etc/kubernetes/pki/{base}.{ending}");
         std::fs::copy(other.path(&path), node.path(&path)).unwrap();
     }
-    let told = text(&node.run(&["rehearse"]).stdout);
+    node
+}
+
+#[test]
+fn what_would_be_left_although_it_is_there_fails_the_rehearsal() {
+    let node = with_foreign("apiserver-etcd-client");
+    let before = contents(node.directory.path());
+    let output = node.run(&["rehearse"]);
+    let told = text(&output.stdout);
     assert!(told.contains("left  apiserver-etcd-client"), "{told}");
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert_eq!(contents(node.directory.path()), before);
+    // What may be missing may be left.
+    let joined = Node::fresh();
+    std::fs::remove_file(joined.path("/etc/kubernetes/super-admin.conf")).unwrap();
+    let output = joined.run(&["rehearse"]);
+    let told = text(&output.stdout);
+    assert!(told.contains("left  super-admin.conf"), "{told}");
+    assert_eq!(output.status.code(), Some(0), "{told}");
+}
+
+#[test]
+fn a_server_that_its_clients_would_refuse_fails_the_rehearsal() {
+    let output = with_foreign("etcd/server").run(&["rehearse"]);
+    let told = text(&output.stdout);
+    for client in ["apiserver-etcd-client", "etcd-healthcheck-client"] {
+        assert!(told.contains(&format!("FAIL  {client}")), "{told}");
+    }
+    assert!(told.contains("pass  front-proxy-client"), "{told}");
+    assert_eq!(output.status.code(), Some(1), "{told}");
 }
 
 #[test]

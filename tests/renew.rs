@@ -10,7 +10,7 @@ mod common;
 
 use std::os::unix::fs::PermissionsExt;
 
-use common::{ELEVEN, Node, contents, text};
+use common::{ELEVEN, Node, contents, skipped, text};
 
 #[test]
 fn an_installation_that_cannot_be_undone_is_said_recorded_and_left_to_recovery() {
@@ -118,6 +118,26 @@ fn the_receipt_and_the_backup_tell_what_was_before() {
 }
 
 #[test]
+fn an_administrators_own_directory_among_the_backups_stays() {
+    let node = Node::fresh();
+    let backups = node.path("/var/lib/kubecertd/backups");
+    let remnant = backups.join("20260101T000000Z-00ff/etc");
+    let own = [
+        backups.join("before-upgrade/pki"),
+        backups.join("20260101T000000Z-00ff.old/etc"),
+        backups.join("20260101"),
+    ];
+    for directory in own.iter().chain([&remnant]) {
+        std::fs::create_dir_all(directory).unwrap();
+    }
+    assert!(node.run(&["renew", "admin.conf"]).status.success());
+    assert!(!remnant.exists());
+    for directory in own {
+        assert!(directory.exists(), "{}", directory.display());
+    }
+}
+
+#[test]
 fn a_dry_run_changes_nothing() {
     let node = Node::due();
     let before = contents(node.directory.path());
@@ -182,6 +202,69 @@ fn an_external_authority_leaves_its_certificates_and_renews_the_others() {
 }
 
 #[test]
+fn what_is_named_and_not_renewed_is_a_failure_and_all_is_lenient() {
+    let crt = "/etc/kubernetes/pki/apiserver.crt";
+    let without = |path: &str| {
+        let node = Node::fresh();
+        std::fs::remove_file(node.path(path)).unwrap();
+        node
+    };
+    let skipping = Node::fresh();
+    skipping.configure("[renewal]\nskip = [\"apiserver\"]\n");
+    for (node, why) in [
+        (without(crt), "there is no such file"),
+        (
+            without("/etc/kubernetes/pki/ca.key"),
+            "the key of ca is not on this node",
+        ),
+        (skipping, "renewal.skip names it"),
+    ] {
+        for arguments in [
+            &["renew", "apiserver", "--dry-run"][..],
+            &["renew", "apiserver"],
+        ] {
+            let output = node.run(arguments);
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}: {why}");
+            assert!(
+                text(&output.stdout).contains(why),
+                "{}",
+                text(&output.stdout)
+            );
+        }
+        for arguments in [&["renew", "all", "--dry-run"][..], &["renew", "all"]] {
+            let output = node.run(arguments);
+            assert!(
+                output.status.success(),
+                "{arguments:?}: {}",
+                text(&output.stderr)
+            );
+        }
+        let output = node.run(&["renew", "apiserver", "etcd-server", "--force"]);
+        assert_eq!(output.status.success(), why.starts_with("renewal.skip"));
+    }
+}
+
+#[test]
+fn a_dry_run_that_would_be_refused_says_so_in_its_exit_code() {
+    let mut state = rtime_clock::adjtime::Timex::new();
+    rtime_clock::adjtime::adjtimex(&mut state).unwrap();
+    if state.0.maxerror < 16_000_000 {
+        skipped("a doubtful clock needs a machine whose clock nobody synchronises");
+        return;
+    }
+    let node = Node::fresh();
+    let future = std::time::SystemTime::now() + std::time::Duration::from_secs(3 * 3600);
+    assert!(node.run(&["renew", "admin.conf"]).status.success());
+    std::fs::File::open(node.path("/var/lib/kubecertd/history.jsonl"))
+        .and_then(|file| file.set_modified(future))
+        .unwrap();
+    let output = node.run(&["renew", "apiserver", "--dry-run"]);
+    let told = text(&output.stdout);
+    assert!(told.contains("It would be refused"), "{told}");
+    assert_eq!(output.status.code(), Some(1), "{told}");
+}
+
+#[test]
 fn a_second_process_is_kept_out() {
     let node = Node::fresh();
     let store = kubecertd::transaction::Store::new(&node.root);
@@ -196,13 +279,21 @@ fn a_second_process_is_kept_out() {
 }
 
 #[test]
-fn without_a_restart_nobody_is_asked_and_the_components_are_named() {
-    let node = Node::fresh();
-    let began = std::time::Instant::now();
-    let output = node.run(&["renew", "scheduler.conf", "--no-restart"]);
-    let told = text(&output.stdout);
-    assert!(output.status.success(), "{told}");
-    assert!(told.contains("kubecertd restart kube-scheduler"), "{told}");
-    assert!(!told.contains("proving"), "{told}");
-    assert!(began.elapsed().as_secs() < 20);
+fn below_another_root_nothing_is_restarted_and_the_components_are_named() {
+    for arguments in [
+        &["renew", "scheduler.conf"][..],
+        &["renew", "scheduler.conf", "--force", "--no-restart"],
+    ] {
+        let node = Node::fresh();
+        let output = node.run(arguments);
+        let told = text(&output.stdout) + &text(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        for expected in [
+            "not restarted: kube-scheduler (the pods of another root are not this machine's)",
+            "kubecertd restart kube-scheduler",
+        ] {
+            assert!(told.contains(expected), "{expected} in:\n{told}");
+        }
+        assert!(!told.contains("proving"), "{told}");
+    }
 }

@@ -500,6 +500,39 @@ impl Drop for Processes {
     }
 }
 
+/// A pod of which neither a runtime nor a process is seen counts as running when the kubelet's interval is over.
+#[tokio::test]
+async fn an_interval_longer_than_the_timeout_is_waited_for() {
+    let tree = Tree::new();
+    tree.write(
+        "/etc/kubernetes/manifests/unseen.yaml",
+        manifest_text("unseen", &words(&["never-started"])),
+    );
+    let mut inventory = tree.observe();
+    inventory.kubelet.file_check_frequency = Duration::from_secs(2);
+    inventory.static_pods[0].termination_grace_seconds = 0;
+    let settings = Restart {
+        container_runtime: Some(tree.path("/absent.sock")),
+        timeout: Duration::from_secs(1),
+        ..Restart::default()
+    };
+    let groups = restart_groups(&inventory, &words(&["unseen"]));
+    let lines = Arc::default();
+    // It does not run for long enough to be healthy before the time is over, but it is seen to run.
+    restart(
+        &tree,
+        &inventory,
+        &settings,
+        &groups[0],
+        &never(),
+        &mut told(&lines),
+    )
+    .await
+    .unwrap_err();
+    let lines = lines.lock().unwrap();
+    assert!(lines.contains(&"running unseen".to_owned()), "{lines:?}");
+}
+
 #[tokio::test]
 async fn without_a_runtime_processes_and_the_interval_count() {
     let tree = Tree::new();

@@ -300,3 +300,30 @@ fn a_manifest_directory_that_becomes_a_link_to_nowhere_keeps_its_manifest_parked
     assert_eq!(recover(&node.store, &lock).unwrap().len(), 1);
     assert_eq!(node.names(&node.path("/srv/manifests")).len(), 2);
 }
+
+/// A certificates directory in memory, say, of which a reboot leaves nothing.
+#[test]
+fn a_directory_that_is_gone_is_made_anew_for_what_is_put_back() {
+    for gone in ["/etc/kubernetes/pki", "/etc/kubernetes/pki/etcd"] {
+        let node = Node::new();
+        let before = node.cluster();
+        {
+            let lock = node.lock();
+            let mut operation = node.begin(&lock);
+            operation.install(node.replacements("new")).unwrap();
+        }
+        // Killed between its commit point and the end of its renames.
+        let journal = node.store.journal();
+        let journal = journal.join(&node.names(&journal)[0]);
+        let text = std::fs::read_to_string(&journal).unwrap();
+        let (until, _) = text.split_once("\"committed\"").unwrap();
+        let (whole, _) = until.rsplit_once('\n').unwrap();
+        std::fs::write(&journal, format!("{whole}\n")).unwrap();
+        std::fs::remove_dir_all(node.path(gone)).unwrap();
+
+        assert_eq!(node.recover(), [(false, Vec::new())], "{gone}");
+        // What lay elsewhere may have been renamed already, and is put back as well.
+        assert_eq!(node.cluster(), before, "{gone}");
+        assert!(node.recover().is_empty());
+    }
+}

@@ -434,7 +434,7 @@ fn old_generations_go_and_the_newest_stays() {
     };
     assert_eq!(kept(&node), ids[2..]);
     // An operation that changed nothing leaves no generation; what a cut-off removal left goes; size counts.
-    std::fs::create_dir_all(node.store.backups().join("remnant/etc")).unwrap();
+    std::fs::create_dir_all(node.store.backups().join("20200101T000000Z-00ff/etc")).unwrap();
     let operation = node.begin(&lock);
     operation.finish(Outcome::Done, 0, 0).unwrap();
     assert_eq!(kept(&node), ids[3..]);

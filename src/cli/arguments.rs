@@ -93,6 +93,9 @@ pub(super) enum Command {
         /// kubelet and the control plane, through the container runtime where the kubelet cannot act
         #[arg(long, conflicts_with = "manifests_only")]
         expired: bool,
+        /// With --expired: also where the clock looks wrong
+        #[arg(long, requires = "expired")]
+        force: bool,
     },
     /// Write man pages or shell completions, for packages
     #[command(hide = true)]
@@ -114,7 +117,7 @@ pub(super) struct CheckExpiration {
     /// Also the kubelet's certificates, unknown ones, and when each really ends (leaf, chain and CA)
     #[arg(long)]
     pub(super) all: bool,
-    /// Exit with 1 if something ends within this time (30d), with 2 if something could not be read
+    /// Exit with 1 if something ends within this time (30d), with 2 if that cannot be told
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(super) within: Option<std::time::Duration>,
 }

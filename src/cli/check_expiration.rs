@@ -1,5 +1,6 @@
 //! `kubecertd check-expiration`
 
+use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use jiff::Timestamp;
@@ -12,14 +13,21 @@ use crate::report::ExpirationInfo;
 pub(super) fn run(context: &Context, options: &CheckExpiration) -> anyhow::Result<ExitCode> {
     let now = Timestamp::now();
     let info = ExpirationInfo::new(&context.observe(), now, options.all);
-    print(&match options.output {
+    let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),
         StructuredFormat::Json => info.to_json(),
         StructuredFormat::Yaml => info.to_yaml(),
-    })?;
+    });
     let Some(within) = options.within else {
+        printed?;
         return Ok(ExitCode::SUCCESS);
     };
+    // Whoever asks with --within may want the exit code alone.
+    if let Err(error) = printed
+        && error.kind() != ErrorKind::BrokenPipe
+    {
+        return Err(error.into());
+    }
     let found = info.due_within(within, now);
     for (name, reason) in &found.unreadable {
         error(&format!("{name}: {reason}"));

@@ -31,6 +31,9 @@ use crate::root::Root;
 /// sysexits(3) EX_CONFIG: systemd does not restart the daemon for it (`RestartPreventExitStatus=`).
 const EXIT_CONFIG: u8 = 78;
 
+/// Nobody knows: 1 would say that something ends.
+const EXIT_UNANSWERED: u8 = 2;
+
 /// A configuration that was refused, with everything that is wrong in it.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
@@ -40,6 +43,7 @@ struct WrongConfig(Vec<ConfigError>);
 #[must_use]
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let failure = failure(&arguments.command);
     match dispatch(arguments) {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
@@ -48,12 +52,20 @@ pub fn main() -> ExitCode {
             for line in text.lines() {
                 output::error(line);
             }
-            if error.is::<WrongConfig>() {
-                ExitCode::from(EXIT_CONFIG)
-            } else {
-                ExitCode::FAILURE
+            match failure {
+                None if error.is::<WrongConfig>() => ExitCode::from(EXIT_CONFIG),
+                None => ExitCode::FAILURE,
+                Some(code) => ExitCode::from(code),
             }
         }
+    }
+}
+
+/// The exit code of any failure, for a command that answers a question with 0 and 1.
+fn failure(command: &Command) -> Option<u8> {
+    match command {
+        Command::CheckExpiration(options) if options.within.is_some() => Some(EXIT_UNANSWERED),
+        _ => None,
     }
 }
 
@@ -99,7 +111,11 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Plan { at, output } => plan::run(&context, at, output),
         Command::Preflight { output } => preflight::run(&context, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
-        Command::Recover { expired: true, .. } => recover::expired(&context),
+        Command::Recover {
+            expired: true,
+            force,
+            ..
+        } => recover::expired(&context, force),
         Command::Recover { .. } => recover::run(&context),
         Command::Config { .. }
         | Command::Generate { .. }

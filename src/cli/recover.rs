@@ -7,6 +7,7 @@ use super::renew::summarize;
 use super::runtime;
 use crate::daemon::stop_on_signal;
 use crate::operation::{Context, finish_recovery, recover_expired};
+use crate::plan::Request;
 use crate::root::Root;
 use crate::transaction::{Lock, Store, TransactionError, return_parked};
 
@@ -24,15 +25,15 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn expired(context: &Context) -> anyhow::Result<ExitCode> {
+pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         let mut events = |event| narrator.tell(&event);
-        anyhow::Ok(recover_expired(context, &stop, &mut events).await?)
+        anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
     })?;
     match report {
-        Some(report) => summarize(&report),
+        Some(report) => summarize(&report, &Request::DueByHand { force }),
         None => {
             print("Nothing has expired on this node.\n")?;
             Ok(ExitCode::SUCCESS)

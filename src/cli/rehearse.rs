@@ -8,9 +8,11 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 
 use super::output::{Narrator, error, print};
+use super::renew::is_failure;
 use super::runtime;
 use crate::daemon::stop_on_signal;
 use crate::operation::Context;
+use crate::plan::Request;
 use crate::rehearsal::{Check, Rehearsal, Sample, rehearse};
 use crate::root::Root;
 
@@ -90,7 +92,13 @@ fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
             path.display()
         ));
     }
-    let good = failed == 0 && rehearsal.changed_outside.is_empty();
+    let all = Request::All { force: false };
+    let left = rehearsal
+        .renewal
+        .left
+        .iter()
+        .any(|(name, obstacle)| is_failure(obstacle, name, &all));
+    let good = failed == 0 && !left && rehearsal.changed_outside.is_empty();
     Ok(if good {
         ExitCode::SUCCESS
     } else {

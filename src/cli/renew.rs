@@ -9,8 +9,8 @@ use super::output::{Narrator, error, print};
 use super::runtime;
 use crate::daemon::stop_on_signal;
 use crate::operation::{Context, Options, RenewalReport, preflight, renew};
-use crate::plan::{PlanView, Request};
-use crate::preflight::Asked;
+use crate::plan::{Action, Obstacle, PlanView, Request};
+use crate::preflight::{Asked, blocking};
 use crate::transaction::Trigger;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
@@ -23,7 +23,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let asked = Asked::ByHand {
             force: options.force,
         };
-        for finding in preflight(context, &inventory, &plan, restart, asked) {
+        let findings = preflight(context, &inventory, &plan, restart, asked);
+        for finding in &findings {
             print(&format!(
                 "\n{}: {finding}\n",
                 if finding.blocks() {
@@ -34,7 +35,11 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             ))?;
         }
         print("\nNothing was changed, because of --dry-run.\n")?;
-        return Ok(ExitCode::SUCCESS);
+        let left = plan.items.iter().any(|item| match &item.action {
+            Action::Leave(obstacle) => is_failure(obstacle, &item.name, &request),
+            Action::Renew(_) | Action::Wait => false,
+        });
+        return Ok(exit_code(!left && blocking(&findings).is_empty()));
     }
     let wanted = Options {
         trigger: Trigger::Command(format!("renew {}", options.names.join(" "))),
@@ -47,7 +52,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
-    summarize(&report)
+    summarize(&report, &request)
 }
 
 fn request(options: &Renew) -> anyhow::Result<Request> {
@@ -65,7 +70,7 @@ fn request(options: &Renew) -> anyhow::Result<Request> {
     })
 }
 
-pub(super) fn summarize(report: &RenewalReport) -> anyhow::Result<ExitCode> {
+pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
     for (name, obstacle) in &report.left {
         text.push_str(&format!("{name} not renewed: {obstacle}\n"));
@@ -98,20 +103,32 @@ pub(super) fn summarize(report: &RenewalReport) -> anyhow::Result<ExitCode> {
         error(&format!("renewed, but not proved to be in use: {reason}"));
     }
     let complete = report.failed.is_empty() && report.unproved.is_empty();
-    Ok(if complete && !refused(report) {
+    let left = report
+        .left
+        .iter()
+        .any(|(name, obstacle)| is_failure(obstacle, name, request));
+    Ok(exit_code(complete && !left))
+}
+
+fn exit_code(good: bool) -> ExitCode {
+    if good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
-    })
+    }
 }
 
-/// kubeadm exits with 0 for what is missing or external; whoever names a certificate wants to know.
-fn refused(report: &RenewalReport) -> bool {
-    use crate::plan::Obstacle;
-    report.left.iter().any(|(_, obstacle)| {
-        !matches!(
+/// Whether somebody who asked for this wants to know that it was not renewed: whatever he named; of all of them, what should
+/// be there and could not be renewed. kubeadm exits with 0 for what is missing or external, named or not.
+pub(super) fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> bool {
+    match request {
+        Request::Named { names, .. } => names.iter().any(|named| named == name),
+        Request::All { .. } | Request::Due | Request::DueByHand { .. } => !matches!(
             obstacle,
-            Obstacle::Missing | Obstacle::ExternalAuthority(_) | Obstacle::Skipped
-        )
-    })
+            Obstacle::Missing
+                | Obstacle::ExternalAuthority(_)
+                | Obstacle::Skipped
+                | Obstacle::NotManaged
+        ),
+    }
 }

@@ -11,7 +11,7 @@ use super::renew::summarize;
 use super::runtime;
 use crate::daemon::stop_on_signal;
 use crate::operation::{Context, RollBack, roll_back};
-use crate::plan::date;
+use crate::plan::{Request, date};
 
 pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitCode> {
     if options.dry_run {
@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
         anyhow::Ok(roll_back(context, id, force, restart, &stop, &mut events).await?)
     })?;
     match report {
-        Some(report) => summarize(&report),
+        Some(report) => summarize(&report, &Request::All { force: false }),
         None => {
             print("Everything is in place already; nothing was changed.\n")?;
             Ok(ExitCode::SUCCESS)

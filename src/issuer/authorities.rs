@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{IssuanceError, Wanted};
@@ -30,15 +31,15 @@ struct Unusable {
 }
 
 impl Authorities {
-    /// Reads those that the wanted entries name.
-    pub(super) fn load(inventory: &Inventory, wanted: &[Wanted]) -> Self {
+    /// Reads those that the wanted entries name, to sign at `now`.
+    pub(super) fn load(inventory: &Inventory, wanted: &[Wanted], now: Timestamp) -> Self {
         let mut loaded = BTreeMap::new();
         let entries = wanted
             .iter()
             .filter_map(|wanted| inventory.entry(&wanted.name));
         for name in entries.filter_map(|entry| entry.authority) {
             if let Some(authority) = inventory.authority(name) {
-                loaded.entry(name).or_insert_with(|| load(authority));
+                loaded.entry(name).or_insert_with(|| load(authority, now));
             }
         }
         Self(loaded)
@@ -60,7 +61,7 @@ impl Authorities {
     }
 }
 
-fn load(authority: &Authority) -> Result<LoadedAuthority, Unusable> {
+fn load(authority: &Authority, now: Timestamp) -> Result<LoadedAuthority, Unusable> {
     let certificate_path = authority.certificate_path.as_path();
     let key_path = authority.key_path.as_path();
     let text = read(
@@ -74,7 +75,14 @@ fn load(authority: &Authority) -> Result<LoadedAuthority, Unusable> {
         "the authority's key is not on this node (an external CA); renew its certificates where the key is",
     )?;
     let key = PrivateKey::from_pem(&text).map_err(|error| unusable(key_path, &error))?;
-    let signing = CertificateAuthority::new(&trusted, key).map_err(|error| match error {
+    // One that is valid, if the key has one; the error of a bundle without is the same for all of them.
+    let usable: Vec<Certificate> = trusted
+        .iter()
+        .filter(|certificate| certificate.is_valid_at(now) && key.matches(certificate))
+        .cloned()
+        .collect();
+    let bundle = if usable.is_empty() { &trusted } else { &usable };
+    let signing = CertificateAuthority::new(bundle, key).map_err(|error| match error {
         IssueError::AuthorityKeyMismatch { .. } => unusable(
             key_path,
             &format!(

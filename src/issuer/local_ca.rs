@@ -108,7 +108,7 @@ pub fn issue(
     wanted: &[Wanted],
     now: Timestamp,
 ) -> Vec<Result<Issued, IssuanceError>> {
-    let authorities = Authorities::load(inventory, wanted);
+    let authorities = Authorities::load(inventory, wanted, now);
     let jobs: Vec<Result<Job<'_>, IssuanceError>> = wanted
         .iter()
         .map(|wanted| Job::new(inventory, &authorities, renewal, wanted))

@@ -1,6 +1,7 @@
 //! The value that observing a node yields.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -38,6 +39,8 @@ pub struct Inventory {
     pub problems: Vec<Problem>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
+    /// Where those files of entries and static pods really lie whose paths lead through links.
+    pub links: BTreeMap<PathBuf, PathBuf>,
 }
 
 /// Where things lie on this node.
@@ -79,6 +82,8 @@ pub enum AuthorityState {
         certificates: Vec<Certificate>,
         /// Its key; [`KeyState::Missing`] is kubeadm's external-CA mode.
         key: KeyState,
+        /// Those of the certificates that the key belongs to: only they can sign.
+        signing: Vec<Certificate>,
     },
 }
 
@@ -101,6 +106,15 @@ impl Authority {
         }
     }
 
+    /// The certificate of the file that signed a leaf; of several for one key the one that lasts longest.
+    #[must_use]
+    pub fn signer_of(&self, leaf: &Certificate) -> Option<&Certificate> {
+        self.certificates()?
+            .iter()
+            .filter(|certificate| leaf.is_signed_by(certificate))
+            .max_by_key(|certificate| certificate.not_after)
+    }
+
     /// Whether the certificate is here and its key is not: an external CA.
     #[must_use]
     pub fn is_external(&self) -> bool {
@@ -119,8 +133,11 @@ impl Authority {
 pub enum KeyState {
     /// No such file.
     Missing,
-    /// There, but not usable, with the reason.
-    Unreadable(Problem),
+    /// Something is there that cannot be read at all: the key may well be sound, and a new one could not be written there
+    /// either.
+    OutOfReach(Problem),
+    /// It was read and is no key that can be used, with the reason.
+    Damaged(Problem),
     /// There, but another certificate's.
     Mismatched,
     /// The certificate's own key; `None` for an algorithm that kubeadm does not make.
@@ -231,6 +248,12 @@ impl Inventory {
             .find(|authority| authority.name == name)
     }
 
+    /// Where a file of an entry or a static pod really lies.
+    #[must_use]
+    pub fn real<'path>(&'path self, path: &'path Path) -> &'path Path {
+        self.links.get(path).map_or(path, PathBuf::as_path)
+    }
+
     /// The static pod whose component is `name` (`kube-apiserver`, `etcd`, …).
     #[must_use]
     pub fn static_pod(&self, name: &str) -> Option<&StaticPod> {
@@ -246,6 +269,13 @@ impl Entry {
             CertificateState::Present(present) => Some(present),
             CertificateState::Missing | CertificateState::Unreadable(_) => None,
         }
+    }
+
+    /// The files that a renewal of it replaces.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        std::iter::once(&self.certificate_path)
+            .chain(&self.key_path)
+            .map(PathBuf::as_path)
     }
 
     /// Whether kubeadm's `check-expiration` and `renew` know it.

@@ -15,6 +15,9 @@ use written::Written;
 /// `fileCheckFrequency` where nothing is said.
 const FILE_CHECK_FREQUENCY: Duration = Duration::from_secs(20);
 
+/// `imageGCHighThresholdPercent` where nothing is said.
+const IMAGE_GC_HIGH_THRESHOLD: u64 = 85;
+
 /// What the kubelet was told. Paths are real.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KubeletConfiguration {
@@ -38,6 +41,8 @@ pub struct KubeletConfiguration {
     pub hostname_override: Option<String>,
     /// `healthzBindAddress:healthzPort`, `None` when switched off (port 0).
     pub healthz: Option<(String, u16)>,
+    /// `imageGCHighThresholdPercent`, 85 unless set: from this part of the disk on, unused images are removed.
+    pub image_gc_high_threshold_percent: u64,
     /// What could not be read.
     pub problems: Vec<Problem>,
     /// Whether a configuration file was found: without one there is no kubelet on this node.
@@ -57,6 +62,7 @@ impl Default for KubeletConfiguration {
             server_tls_bootstrap: false,
             hostname_override: None,
             healthz: Some(("127.0.0.1".to_owned(), 10248)),
+            image_gc_high_threshold_percent: IMAGE_GC_HIGH_THRESHOLD,
             problems: Vec::new(),
             present: false,
         }
@@ -160,6 +166,18 @@ impl KubeletConfiguration {
         if let Some(bootstrap) = written.server_tls_bootstrap {
             self.server_tls_bootstrap = bootstrap;
         }
+        if let Some(percent) = written.image_gc_high_threshold_percent {
+            match percent.trim().parse() {
+                Ok(percent) if percent <= 100 => self.image_gc_high_threshold_percent = percent,
+                _ => self.problem(
+                    path,
+                    format!(
+                        "imageGCHighThresholdPercent {percent:?} is not a number up to 100; {} is assumed",
+                        self.image_gc_high_threshold_percent
+                    ),
+                ),
+            }
+        }
         self.apply_healthz(path, written.healthz_bind_address, written.healthz_port);
     }
 
@@ -246,7 +264,7 @@ mod tests {
                  authentication:\n  x509:\n    clientCAFile: /etc/pki/ca.crt\n\
                  staticPodPath: /etc/kubernetes/manifests\nfileCheckFrequency: 0s\n\
                  containerRuntimeEndpoint: unix:///run/a.sock\nserverTLSBootstrap: true\n\
-                 healthzPort: 10300\ntlsCertFile: /a.crt\ntlsPrivateKeyFile: /a.key\n",
+                 healthzPort: 10300\nimageGCHighThresholdPercent: 90\ntlsCertFile: /a.crt\ntlsPrivateKeyFile: /a.key\n",
             ),
             (
                 "/var/lib/kubelet/instance-config.yaml",
@@ -279,6 +297,7 @@ mod tests {
                 server_tls_bootstrap: true,
                 hostname_override: Some("node-7".to_owned()),
                 healthz: Some(("::1".to_owned(), 10300)),
+                image_gc_high_threshold_percent: 90,
                 problems: Vec::new(),
                 present: true,
             }
@@ -289,14 +308,15 @@ mod tests {
     fn what_makes_no_sense_is_a_problem_and_the_rest_counts() {
         let (kubelet, _directory) = read(&[(
             "/var/lib/kubelet/config.yaml",
-            "staticPodPath: /m\nfileCheckFrequency: soon\ncontainerRuntimeEndpoint: tcp://1.2.3.4:5\nhealthzPort: 0\n",
+            "staticPodPath: /m\nfileCheckFrequency: soon\ncontainerRuntimeEndpoint: tcp://1.2.3.4:5\nhealthzPort: 0\nimageGCHighThresholdPercent: 850\n",
         )]);
         let reasons: Vec<&str> = kubelet.problems.iter().map(|p| p.reason.as_str()).collect();
         assert_eq!(
             reasons,
             [
                 "fileCheckFrequency \"soon\" is not a duration such as \"20s\"; 20s is assumed",
-                "containerRuntimeEndpoint \"tcp://1.2.3.4:5\" is not a unix socket"
+                "containerRuntimeEndpoint \"tcp://1.2.3.4:5\" is not a unix socket",
+                "imageGCHighThresholdPercent \"850\" is not a number up to 100; 85 is assumed"
             ]
         );
         assert_eq!(kubelet.file_check_frequency, FILE_CHECK_FREQUENCY);

@@ -158,16 +158,20 @@ impl StaticPod {
         directories
     }
 
-    /// Whether the pod uses the file, by [`StaticPod::files`] or [`StaticPod::whole_directories`]. Links are not
-    /// followed: a caller whose file lies behind one asks for both paths.
+    /// [`StaticPod::files`] and [`StaticPod::whole_directories`]. A file may be a directory (`--cert-dir`), whatever names it.
+    #[must_use]
+    pub fn used_paths(&self) -> Vec<PathBuf> {
+        let mut used = self.files();
+        used.extend(self.whole_directories());
+        used
+    }
+
+    /// Whether the pod uses the file, by [`StaticPod::used_paths`]. Links are not followed: a caller whose file lies behind
+    /// one asks for both paths.
     #[must_use]
     pub fn uses(&self, file: &Path) -> bool {
         let file = paths::normalized(file);
-        // A named path may be a directory (`--cert-dir`); nothing lies below a file.
-        self.files()
-            .iter()
-            .chain(&self.whole_directories())
-            .any(|used| file.starts_with(used))
+        self.used_paths().iter().any(|used| file.starts_with(used))
     }
 
     fn flag_with_container(&self, name: &str) -> Option<(&Container, &str)> {

@@ -10,8 +10,9 @@ mod manifests;
 mod name;
 mod pem_files;
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -59,6 +60,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     entries.extend(kubelets::entries(&node, &mut problems));
     let extras = extras::entries(&node, &entries, &mut problems);
     entries.extend(extras);
+    let links = links(root, &entries, &static_pods);
     Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
         service_account: authorities::service_account(root, &directories),
@@ -69,7 +71,22 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         static_pods,
         problems,
         external_etcd,
+        links,
     }
+}
+
+/// Where the files of these really lie, as far as that is elsewhere than their paths say.
+fn links(root: &Root, entries: &[Entry], static_pods: &[StaticPod]) -> BTreeMap<PathBuf, PathBuf> {
+    let own = entries
+        .iter()
+        .flat_map(|entry| entry.files().chain([entry.path.as_path()]))
+        .map(Path::to_path_buf);
+    own.chain(static_pods.iter().flat_map(StaticPod::used_paths))
+        .filter_map(|path| {
+            let real = root.resolve(&path).ok()?;
+            (real != path).then_some((path, real))
+        })
+        .collect()
 }
 
 /// What is known of the node while its certificates are read.

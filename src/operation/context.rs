@@ -79,7 +79,7 @@ impl Context {
     ) -> Result<Plan, UnknownName> {
         match request {
             Request::Due => Ok(self.plan_due(inventory, now)),
-            Request::DueByHand | Request::All { .. } | Request::Named { .. } => {
+            Request::DueByHand { .. } | Request::All { .. } | Request::Named { .. } => {
                 plan(inventory, &self.config, request, now)
             }
         }

@@ -22,11 +22,13 @@ const KUBELET_CLIENT: &str = "kubelet-client-current.pem";
 
 /// Renews everything that has expired or is due, the kubelet's client certificate included, and gets kubelet and control
 /// plane to use it. `None` when nothing has expired. Never goes back to what had expired.
+/// `force`: also where the clock looks wrong.
 ///
 /// # Errors
 /// [`OperationError`].
 pub async fn recover_expired(
     context: &Context,
+    force: bool,
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Option<RenewalReport>, OperationError> {
@@ -49,9 +51,15 @@ pub async fn recover_expired(
         restart: true,
         stopped,
     };
-    renew(context, &Request::DueByHand, &options, stop, events)
-        .await
-        .map(Some)
+    renew(
+        context,
+        &Request::DueByHand { force },
+        &options,
+        stop,
+        events,
+    )
+    .await
+    .map(Some)
 }
 
 /// What the kubelet needs to start; `None` when that is nothing, or nothing that can be made here.

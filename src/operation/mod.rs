@@ -15,6 +15,7 @@ mod renew;
 mod restart;
 mod restored;
 mod roll_back;
+mod shared;
 
 pub use context::{Context, Machine};
 pub use error::OperationError;

@@ -9,6 +9,7 @@ use super::carry_out::{Change, carry_out, unwanted};
 use super::expired::make_for_kubelet;
 use super::preflight::{permit, preflight, take_lock};
 use super::recover::finish_recovery;
+use super::shared::{conflict, twins, without_twins};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
@@ -16,7 +17,7 @@ use crate::plan::{Action, Obstacle, Plan, Request};
 use crate::preflight::Asked;
 use crate::report::RenewedCertificate;
 use crate::restart::{Proof, RestartReport};
-use crate::transaction::Trigger;
+use crate::transaction::{Trigger, check_targets};
 
 /// What the caller wants besides the certificates.
 #[derive(Debug, Clone)]
@@ -100,9 +101,9 @@ pub async fn renew(
         files,
         certificates: issued
             .iter()
-            .map(|one| receipt_line(&inventory, one))
+            .flat_map(|one| receipt_lines(&inventory, one))
             .collect(),
-        had_expired: options.stopped || issued.iter().any(|one| one.old.not_after < started),
+        had_expired: options.stopped || issued.iter().any(|one| !one.old.is_valid_at(started)),
         kubelet_changed,
         put_back: false,
         unwanted,
@@ -116,10 +117,11 @@ pub async fn renew(
 fn asked(request: &Request, options: &Options) -> Asked {
     match (&options.trigger, request) {
         (Trigger::Schedule, _) => Asked::BySchedule,
-        (Trigger::Command(_), Request::All { force } | Request::Named { force, .. }) => {
-            Asked::ByHand { force: *force }
-        }
-        (Trigger::Command(_), Request::Due | Request::DueByHand) => Asked::ByHand { force: false },
+        (
+            Trigger::Command(_),
+            Request::All { force } | Request::Named { force, .. } | Request::DueByHand { force },
+        ) => Asked::ByHand { force: *force },
+        (Trigger::Command(_), Request::Due) => Asked::ByHand { force: false },
     }
 }
 
@@ -134,7 +136,7 @@ fn left_alone(plan: &Plan, request: &Request) -> Vec<(String, Obstacle)> {
         .filter(|(item, obstacle)| match request {
             Request::Named { names, .. } => names.contains(&item.name),
             Request::All { .. } => !matches!(obstacle, Obstacle::NotManaged),
-            Request::Due | Request::DueByHand => {
+            Request::Due | Request::DueByHand { .. } => {
                 item.due_at.is_some_and(|due| due <= plan.at)
                     && !matches!(obstacle, Obstacle::NotManaged)
             }
@@ -171,7 +173,8 @@ fn issue_planned(
     events: &mut (dyn FnMut(Event) + Send),
     report: &mut RenewalReport,
 ) -> Result<Option<Made>, OperationError> {
-    let wanted = wanted(plan, request);
+    let mut wanted = wanted(plan, request);
+    without_twins(inventory, &mut wanted);
     if wanted.is_empty() {
         return Ok(None);
     }
@@ -182,18 +185,21 @@ fn issue_planned(
     let mut issued = Vec::new();
     let mut files = Vec::new();
     for (want, result) in wanted.iter().zip(results) {
-        let made = result.and_then(|one| replacements(inventory, &one).map(|files| (one, files)));
+        let made = result
+            .and_then(|one| replacements(inventory, &one).map(|files| (one, files)))
+            .map_err(|error| error.to_string())
+            .and_then(|made| may_be_replaced(context, inventory, made));
         match made {
             Ok((one, new_files)) => {
                 files.extend(new_files);
                 issued.push(one);
             }
-            Err(error) => {
+            Err(reason) => {
                 events(Event::IssueFailed {
                     certificate: want.name.clone(),
-                    reason: error.to_string(),
+                    reason: reason.clone(),
                 });
-                report.failed.push((want.name.clone(), error.to_string()));
+                report.failed.push((want.name.clone(), reason));
             }
         }
     }
@@ -202,6 +208,19 @@ fn issue_planned(
         return Err(OperationError::NothingIssued(reasons.join("; ")));
     }
     Ok(Some(Made { issued, files }))
+}
+
+/// Passes on what can be put in place. The rest fails here and alone: in the installation it would hold up all the others.
+fn may_be_replaced(
+    context: &Context,
+    inventory: &Inventory,
+    (issued, files): (Issued, Vec<Replacement>),
+) -> Result<(Issued, Vec<Replacement>), String> {
+    check_targets(&context.store(), &files).map_err(|error| error.to_string())?;
+    match conflict(inventory, &issued.name, &files) {
+        Some(reason) => Err(reason),
+        None => Ok((issued, files)),
+    }
 }
 
 fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
@@ -222,16 +241,17 @@ fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
         .collect()
 }
 
-fn receipt_line(inventory: &Inventory, issued: &Issued) -> RenewedCertificate {
-    RenewedCertificate {
-        name: issued.name.clone(),
-        path: inventory
-            .entry(&issued.name)
-            .map(|entry| entry.path.clone())
-            .unwrap_or_default(),
-        old_serial: issued.old.serial.clone(),
-        new_serial: issued.certificate.serial.clone(),
-        old_not_after: issued.old.not_after,
-        new_not_after: issued.certificate.not_after,
-    }
+/// One line for its own name, and one for each certificate that lies in the same files.
+fn receipt_lines(inventory: &Inventory, issued: &Issued) -> Vec<RenewedCertificate> {
+    let own = inventory.entry(&issued.name).into_iter();
+    own.chain(twins(inventory, &issued.name))
+        .map(|entry| RenewedCertificate {
+            name: entry.name.clone(),
+            path: entry.path.clone(),
+            old_serial: issued.old.serial.clone(),
+            new_serial: issued.certificate.serial.clone(),
+            old_not_after: issued.old.not_after,
+            new_not_after: issued.certificate.not_after,
+        })
+        .collect()
 }

@@ -411,3 +411,6 @@ pub async fn restart(
     let receipt = receipt(&operation, outcome, &report);
     end(context, operation, &receipt, Ending::with(error)).map(|()| report.restarts)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,22 +6,41 @@ use super::AffectedPod;
 use super::order::KUBEADM_COMPONENTS;
 use crate::node::{Entry, Inventory, StaticPod};
 
-/// The pods that use a file of one of the named entries, in the inventory's order.
+/// The pods that use a file of one of the named entries, in the inventory's order. What lies in the same file as one of them
+/// is renewed with it.
 #[must_use]
 pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod> {
-    let entries: Vec<&Entry> = inventory
+    let replaced: Vec<&Path> = inventory
         .entries
         .iter()
         .filter(|entry| renewed.contains(&entry.name.as_str()))
+        .flat_map(Entry::files)
+        .map(|file| inventory.real(file))
+        .collect();
+    let entries: Vec<&Entry> = inventory
+        .entries
+        .iter()
+        .filter(|entry| {
+            renewed.contains(&entry.name.as_str())
+                || (entry.is_catalogued()
+                    && entry
+                        .files()
+                        .any(|file| replaced.contains(&inventory.real(file))))
+        })
         .collect();
     inventory
         .static_pods
         .iter()
         .filter_map(|pod| {
-            let used = UsedFiles::of(pod);
+            let used = used_paths(pod);
             let certificates: Vec<String> = entries
                 .iter()
-                .filter(|entry| files(entry).any(|file| used.contain(file)))
+                .filter(|entry| {
+                    entry
+                        .files()
+                        .chain([entry.path.as_path()])
+                        .any(|file| contain(inventory, &used, file))
+                })
                 .map(|entry| entry.name.clone())
                 .collect();
             (!certificates.is_empty()).then(|| AffectedPod {
@@ -33,34 +52,18 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod
         .collect()
 }
 
-/// The files that a renewal of the entry replaces.
-fn files(entry: &Entry) -> impl Iterator<Item = &Path> {
-    [&entry.path, &entry.certificate_path]
-        .into_iter()
-        .chain(&entry.key_path)
-        .map(PathBuf::as_path)
+/// kubeadm's own components mount whole directories, but their flags name every file that they read of them. Any other pod
+/// may read whatever it mounts.
+fn used_paths(pod: &StaticPod) -> Vec<PathBuf> {
+    match pod.component_label.as_deref() {
+        Some(component) if KUBEADM_COMPONENTS.contains(&component) => pod.files(),
+        _ => pod.used_paths(),
+    }
 }
 
-enum UsedFiles<'node> {
-    /// kubeadm's own components mount whole directories, but their flags name every file that they read of them.
-    Named(Vec<PathBuf>),
-    /// Any other pod may read whatever it mounts.
-    Mounted(&'node StaticPod),
-}
-
-impl<'node> UsedFiles<'node> {
-    fn of(pod: &'node StaticPod) -> Self {
-        match pod.component_label.as_deref() {
-            Some(component) if KUBEADM_COMPONENTS.contains(&component) => Self::Named(pod.files()),
-            _ => Self::Mounted(pod),
-        }
-    }
-
-    fn contain(&self, file: &Path) -> bool {
-        match self {
-            // A flag may name a directory, too.
-            Self::Named(files) => files.iter().any(|named| file.starts_with(named)),
-            Self::Mounted(pod) => pod.uses(file),
-        }
-    }
+/// Whether the file is or lies below one of the paths, by name or behind links.
+fn contain(inventory: &Inventory, used: &[PathBuf], file: &Path) -> bool {
+    used.iter().any(|used| {
+        file.starts_with(used) || inventory.real(file).starts_with(inventory.real(used))
+    })
 }

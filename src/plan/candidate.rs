@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::schedule::{between, due_at, earlier, later, margin};
+use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
 use super::types::{Action, Obstacle, Reason};
 use super::words::date;
 use crate::config::Renewal;
-use crate::node::{AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Signer};
+use crate::node::{
+    AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem, Signer,
+};
 use crate::pki::Certificate;
-
-/// How far a new certificate's NotBefore lies back, by kubeadm's habit: so that clocks that differ a little accept it.
-const BACKDATED: Duration = Duration::from_secs(300);
 
 /// What somebody wants of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,8 +35,10 @@ pub(super) enum Wish {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'node> {
     present: &'node Present,
-    /// At least one; any of them may be the one that signs (a bundle while the CA is being changed).
+    /// At least one: those that the authority's key belongs to (several where a CA was renewed with its key).
     authority: &'node [Certificate],
+    /// When the certificate ends that signed the present one: while a CA is being changed, another than the one that signs.
+    issuer_ends: Option<Timestamp>,
     renewal: &'node Renewal,
 }
 
@@ -63,11 +64,13 @@ impl<'node> Candidate<'node> {
         let present = match &entry.state {
             CertificateState::Missing => return Err(Obstacle::Missing),
             CertificateState::Unreadable(problem) => {
-                let what = format!("{}: {}", problem.path.display(), problem.reason);
-                return Err(Obstacle::Unreadable(what));
+                return Err(Obstacle::Unreadable(in_full(problem)));
             }
             CertificateState::Present(present) => present,
         };
+        if let KeyState::OutOfReach(problem) = &present.key {
+            return Err(Obstacle::Unreadable(in_full(problem)));
+        }
         if present.leaf.is_ca {
             return Err(Obstacle::Unreadable(format!(
                 "{}: holds a CA's certificate where a leaf should be; restore it from a backup",
@@ -88,7 +91,7 @@ impl<'node> Candidate<'node> {
             Obstacle::AuthorityUnusable(format!("the authority {authority} is not on this node"))
         })?;
         let unusable = |what: String| Err(Obstacle::AuthorityUnusable(what));
-        let certificates = match &authority.state {
+        let (certificates, signing) = match &authority.state {
             AuthorityState::Missing => {
                 return unusable(format!(
                     "{} is missing",
@@ -96,9 +99,13 @@ impl<'node> Candidate<'node> {
                 ));
             }
             AuthorityState::Unreadable(problem) => {
-                return unusable(format!("{}: {}", problem.path.display(), problem.reason));
+                return unusable(in_full(problem));
             }
-            AuthorityState::Present { certificates, key } => {
+            AuthorityState::Present {
+                certificates,
+                key,
+                signing,
+            } => {
                 match key {
                     KeyState::Matching(_) => {}
                     KeyState::Missing => return Err(Obstacle::ExternalAuthority(authority.name)),
@@ -109,14 +116,14 @@ impl<'node> Candidate<'node> {
                             authority.certificate_path.display()
                         ));
                     }
-                    KeyState::Unreadable(problem) => {
-                        return unusable(format!("{}: {}", problem.path.display(), problem.reason));
+                    KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
+                        return unusable(in_full(problem));
                     }
                 }
-                certificates
+                (certificates, signing)
             }
         };
-        if present.signer == Signer::Unknown || certificates.is_empty() {
+        if present.signer == Signer::Unknown || signing.is_empty() {
             return unusable(format!(
                 "{} could not be compared with the certificate's issuer",
                 authority.certificate_path.display()
@@ -124,15 +131,24 @@ impl<'node> Candidate<'node> {
         }
         Ok(Self {
             present,
-            authority: certificates,
+            authority: signing,
+            issuer_ends: match certificates.as_slice() {
+                // Checking a signature takes longer than all else here, and of one there is nothing to choose.
+                [only] => Some(only.not_after),
+                _ => authority
+                    .signer_of(&present.leaf)
+                    .map(|issuer| issuer.not_after),
+            },
             renewal,
         })
     }
 
     /// When it becomes due. What ends first counts, the certificate or its authority. The further certificates of its file do
     /// not: they are kept as they are, so renewing does not help against their end.
-    pub(super) fn due_at(&self, now: Timestamp) -> Timestamp {
-        self.due_under(self.signing(now))
+    pub(super) fn due_at(&self) -> Timestamp {
+        let leaf_end = self.present.leaf.not_after;
+        let end = self.issuer_ends.map_or(leaf_end, |end| leaf_end.min(end));
+        due_at(self.present, end, self.renewal.before)
     }
 
     /// What is to be done about it at that moment.
@@ -161,9 +177,9 @@ impl<'node> Candidate<'node> {
         let mut moments = vec![
             earlier(later(leaf_end, minimum), self.renewal.validity),
             later(self.made_at(), minimum),
+            self.due_at(),
         ];
         for certificate in self.authority {
-            moments.push(self.due_under(certificate));
             moments.push(certificate.not_before);
             moments.push(later(certificate.not_after, Duration::from_secs(1)));
         }
@@ -178,11 +194,6 @@ impl<'node> Candidate<'node> {
         })
     }
 
-    fn due_under(&self, signing: &Certificate) -> Timestamp {
-        let end = self.present.leaf.not_after.min(signing.not_after);
-        due_at(self.present, end, self.renewal.before)
-    }
-
     fn reason(&self, wish: Wish, now: Timestamp) -> Option<Reason> {
         if wish == Wish::Nothing {
             None
@@ -190,7 +201,9 @@ impl<'node> Candidate<'node> {
             Some(Reason::KeyUnusable)
         } else if now > self.present.leaf.not_after {
             Some(Reason::Expired)
-        } else if now >= self.due_at(now) {
+        } else if begins_later(&self.present.leaf, now) {
+            Some(Reason::NotYetValid)
+        } else if now >= self.due_at() {
             Some(Reason::Due)
         } else {
             matches!(wish, Wish::Now { .. }).then_some(Reason::Requested)
@@ -247,44 +260,27 @@ impl<'node> Candidate<'node> {
         Duration::from_secs((self.renewal.validity.as_secs() / 10).min(60))
     }
 
-    /// The authority's certificate that would sign: the first, as kubeadm has it, unless only a further one is valid; of
-    /// several for the same key (a CA renewed with its key) the one that lasts longest.
+    /// The authority's certificate that would sign: the valid one that lasts longest.
     fn signing(&self, now: Timestamp) -> &'node Certificate {
-        let valid = || {
-            self.authority
-                .iter()
-                .filter(|certificate| certificate.is_valid_at(now))
-        };
-        let first = valid().next().unwrap_or(&self.authority[0]);
-        valid()
-            .filter(|certificate| certificate.public_key_der == first.public_key_der)
+        self.authority
+            .iter()
+            .filter(|certificate| certificate.is_valid_at(now))
             .max_by_key(|certificate| certificate.not_after)
-            .unwrap_or(first)
+            .unwrap_or(&self.authority[0])
     }
 
     /// Whether nothing can use the certificate because its key is gone, damaged or another's. A new certificate comes with a
     /// new key, so that heals it.
     fn key_is_unusable(&self) -> bool {
         match &self.present.key {
-            KeyState::Matching(_) => false,
-            KeyState::Missing | KeyState::Mismatched => true,
-            KeyState::Unreadable(problem) => !is_out_of_reach(&problem.reason),
+            KeyState::Matching(_) | KeyState::OutOfReach(_) => false,
+            KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_) => true,
         }
     }
 }
 
-/// Whether a key could not be read at all, as opposed to read and found damaged: then it may well be sound, and a new one
-/// could not be written there either. The inventory has only words for it.
-fn is_out_of_reach(reason: &str) -> bool {
-    let reason = reason.to_lowercase();
-    [
-        "permission denied",
-        "directory",
-        "loop of symbolic links",
-        "os error",
-    ]
-    .iter()
-    .any(|sign| reason.contains(sign))
+fn in_full(problem: &Problem) -> String {
+    format!("{}: {}", problem.path.display(), problem.reason)
 }
 
 fn not_valid(authority: &Certificate, now: Timestamp) -> Option<Obstacle> {

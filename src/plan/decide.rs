@@ -84,7 +84,7 @@ impl Request {
     fn wish(&self, name: &str) -> Wish {
         match self {
             Self::Due => Wish::WhenDue,
-            Self::DueByHand => Wish::WhenDueByHand,
+            Self::DueByHand { .. } => Wish::WhenDueByHand,
             Self::All { force } => Wish::Now {
                 force: *force,
                 named: false,
@@ -126,7 +126,7 @@ fn item(
     now: Timestamp,
 ) -> PlanItem {
     let (due_at, action) = match Candidate::new(inventory, entry, renewal, wish) {
-        Ok(candidate) => (Some(candidate.due_at(now)), candidate.action(wish, now)),
+        Ok(candidate) => (Some(candidate.due_at()), candidate.action(wish, now)),
         Err(obstacle) => (None, Action::Leave(obstacle)),
     };
     PlanItem {

@@ -1,10 +1,11 @@
-//! A node whose certificates have expired, and what the kubelet needs to start again.
+//! A node whose certificates have expired or are not valid yet, and what the kubelet needs to start again.
 //!
 //! The kubelet rotates its own client certificate, but only while the API server still accepts the one it has. Once that has
 //! expired it cannot even start, and then neither can any static pod.
 
 use jiff::Timestamp;
 
+use super::schedule::begins_later;
 use super::words::date;
 use crate::node::{
     AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Signer,
@@ -47,7 +48,7 @@ pub enum KubeletNeed {
     Impossible(String),
 }
 
-/// The certificates of kubeadm's and the kubelet's that have expired, by name.
+/// The certificates of kubeadm's and the kubelet's that are not valid now, by name: nearly always because they have expired.
 #[must_use]
 pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {
     inventory
@@ -63,14 +64,14 @@ pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {
         .filter(|entry| {
             entry
                 .present()
-                .is_some_and(|present| now > present.leaf.not_after)
+                .is_some_and(|present| is_invalid(&present.leaf, now))
         })
         .map(|entry| entry.name.clone())
         .collect()
 }
 
 /// Whether expired certificates have stopped this node, so that it does not come back in the everyday way: some that
-/// the control plane or the kubelet cannot do without have expired, and one of the two does not answer.
+/// the control plane or the kubelet cannot do without are not valid now, and one of the two does not answer.
 #[must_use]
 pub fn is_stopped(inventory: &Inventory, reachability: Reachability, now: Timestamp) -> bool {
     let concerned = expired(inventory, now)
@@ -130,10 +131,14 @@ pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
     }
 }
 
+fn is_invalid(leaf: &Certificate, now: Timestamp) -> bool {
+    now > leaf.not_after || begins_later(leaf, now)
+}
+
 /// Whether the kubelet could start with it.
 fn is_usable(entry: &Entry, now: Timestamp) -> bool {
     entry.present().is_some_and(|present| {
-        present.leaf.is_valid_at(now) && matches!(present.key, KeyState::Matching(_))
+        !is_invalid(&present.leaf, now) && matches!(present.key, KeyState::Matching(_))
     })
 }
 
@@ -147,7 +152,12 @@ fn is_a_nodes(leaf: &Certificate) -> bool {
 /// Why this node's CA cannot sign.
 fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
     let authority = inventory.authority(AuthorityName::Kubernetes)?;
-    let AuthorityState::Present { certificates, key } = &authority.state else {
+    let AuthorityState::Present {
+        certificates,
+        key,
+        signing,
+    } = &authority.state
+    else {
         return Some(format!(
             "{} is missing or cannot be read",
             authority.certificate_path.display()
@@ -168,17 +178,17 @@ fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
                 authority.certificate_path.display()
             ));
         }
-        KeyState::Unreadable(problem) => {
+        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
             return Some(format!("{}: {}", problem.path.display(), problem.reason));
         }
     }
-    if certificates
+    if signing
         .iter()
         .any(|certificate| certificate.is_valid_at(now))
     {
         return None;
     }
-    let end = certificates.first()?.not_after;
+    let end = signing.first().or(certificates.first())?.not_after;
     Some(format!(
         "{} is not valid now (it ends on {}); renew the CA first, or check this machine's clock",
         authority.certificate_path.display(),

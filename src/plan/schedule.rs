@@ -7,6 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::node::Present;
+use crate::pki::Certificate;
+
+/// How far a new certificate's NotBefore lies back, by kubeadm's habit: so that clocks that differ a little accept it.
+pub(super) const BACKDATED: Duration = Duration::from_secs(300);
 
 /// How small a part of the lifetime that a certificate claims may be believed on account of its file's age: a quarter, so
 /// that what kubeadm made for a year is renewed thirty days before its end, whenever its file was restored or copied.
@@ -40,6 +44,11 @@ pub fn due_at(present: &Present, effective_not_after: Timestamp, before: Duratio
 /// How long before its end a certificate of that lifetime is renewed.
 pub(super) fn margin(lifetime: Duration, before: Duration) -> Duration {
     before.min(Duration::from_secs(lifetime.as_secs() / 3))
+}
+
+/// Whether a certificate is not valid yet, and not only because two clocks differ a little.
+pub(super) fn begins_later(leaf: &Certificate, now: Timestamp) -> bool {
+    later(now, BACKDATED) < leaf.not_before
 }
 
 /// The moment so much earlier, or the earliest there is.

@@ -13,7 +13,10 @@ pub enum Request {
     /// The daemon: whatever is due.
     Due,
     /// By hand: whatever is due or has expired, also while the daemon is to watch only.
-    DueByHand,
+    DueByHand {
+        /// Also where the clock looks wrong.
+        force: bool,
+    },
     /// By hand: everything that can be renewed, due or not.
     All {
         /// Also where the new certificate would not end later.
@@ -88,6 +91,8 @@ pub enum Reason {
     Due,
     /// It has ended.
     Expired,
+    /// It begins later, so nobody accepts it: it was made while the clock was ahead.
+    NotYetValid,
     /// Its key is missing or another's, so nothing can use it.
     KeyUnusable,
     /// Somebody asked.

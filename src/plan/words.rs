@@ -16,7 +16,7 @@ impl Reason {
     /// Whether the new certificate may end no later than the old one, because the old one is of no use to anybody.
     #[must_use]
     pub fn allows_earlier_end(self) -> bool {
-        self == Self::KeyUnusable
+        matches!(self, Self::KeyUnusable | Self::NotYetValid)
     }
 
     /// A word for scripts, as in the JSON output.
@@ -25,6 +25,7 @@ impl Reason {
         match self {
             Self::Due => "due",
             Self::Expired => "expired",
+            Self::NotYetValid => "not-yet-valid",
             Self::KeyUnusable => "key-unusable",
             Self::Requested => "requested",
         }
@@ -36,6 +37,7 @@ impl fmt::Display for Reason {
         formatter.write_str(match self {
             Self::Due => "its time for renewal has come",
             Self::Expired => "it has expired",
+            Self::NotYetValid => "it is not valid yet",
             Self::KeyUnusable => "its private key is missing, damaged or another certificate's",
             Self::Requested => "asked for",
         })

@@ -38,6 +38,11 @@ pub struct Clock {
     pub latest: Option<Mark>,
     /// All certificates that are renewed here together; `None` without any.
     pub certificates: Option<Lives>,
+    /// When the newest file of a certificate was written. Any copy may be older or dated ahead, so that only a clock far
+    /// ahead is judged by it.
+    pub newest_file: Option<Timestamp>,
+    /// How long the machine has been running, where that can be told.
+    pub up: Option<SignedDuration>,
 }
 
 /// Something that tells that a moment has passed.
@@ -89,6 +94,8 @@ pub fn clock(
             .chain(beginnings(inventory))
             .max_by_key(|mark| mark.moment),
         certificates: lives(inventory),
+        newest_file: newest_file(inventory),
+        up: up(processes),
     }
 }
 
@@ -150,6 +157,21 @@ fn lives(inventory: &Inventory) -> Option<Lives> {
             last_end: one.last_end.max(other.last_end),
             longest: one.longest.max(other.longest),
         })
+}
+
+fn newest_file(inventory: &Inventory) -> Option<Timestamp> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| entry.kind != EntryKind::Extra)
+        .filter_map(|entry| entry.present()?.modified)
+        .max()
+}
+
+fn up(processes: &Path) -> Option<SignedDuration> {
+    let text = std::fs::read_to_string(processes.join("uptime")).ok()?;
+    let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    SignedDuration::try_from_secs_f64(seconds).ok()
 }
 
 fn life(present: &Present) -> Lives {

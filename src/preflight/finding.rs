@@ -12,6 +12,8 @@ pub enum Check {
     Writable,
     /// One manifest for each pod that is restarted.
     Manifests,
+    /// Whether the images of pods that are out stay on the disk.
+    Images,
     /// Whether the clock can be believed.
     Clock,
     /// Another kubeadm that changes the same files.
@@ -22,10 +24,11 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Space,
         Self::Writable,
         Self::Manifests,
+        Self::Images,
         Self::Clock,
         Self::Kubeadm,
         Self::OtherRenewer,
@@ -38,6 +41,7 @@ impl Check {
             Self::Space => "space",
             Self::Writable => "writable",
             Self::Manifests => "manifests",
+            Self::Images => "images",
             Self::Clock => "clock",
             Self::Kubeadm => "kubeadm",
             Self::OtherRenewer => "other-renewer",
@@ -51,6 +55,7 @@ impl Check {
             Self::Space => "room for twice what would be written",
             Self::Writable => "nothing is read-only or immutable",
             Self::Manifests => "one manifest for each pod",
+            Self::Images => "no disk so full that the kubelet removes images",
             Self::Clock => "synchronised, or in keeping with everything on the node",
             Self::Kubeadm => "no kubeadm is at work",
             Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",

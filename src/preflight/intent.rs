@@ -96,7 +96,7 @@ fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<De
     let present = entry.present()?;
     let authority = entry
         .authority
-        .and_then(|name| inventory.authority(name)?.certificate());
+        .and_then(|name| inventory.authority(name)?.signer_of(&present.leaf));
     let ends = authority.map_or(present.leaf.not_after, |authority| {
         present.leaf.not_after.min(authority.not_after)
     });

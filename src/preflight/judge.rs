@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance};
+use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance, ImageDisk};
 use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
 use crate::plan::date;
 
@@ -15,6 +15,12 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A node that was switched off for less than this is nothing to wonder about, however short its certificates live.
 const FAR: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// A clock that is unsynchronised and so far ahead of everything that has happened here may be wrong, if all has ended by it.
+const LONG: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+/// Within this time after a start a time service gets through, if it ever does.
+const TIME_TO_SYNCHRONISE: SignedDuration = SignedDuration::from_mins(15);
 
 /// A kubeadm that runs for so long may hang.
 const HANGING: SignedDuration = SignedDuration::from_hours(1);
@@ -35,6 +41,7 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .iter()
             .filter_map(|doubled| case.doubled(doubled)),
     );
+    findings.extend(readings.images.as_ref().and_then(|disk| case.images(disk)));
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
     findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
@@ -85,12 +92,22 @@ impl Case<'_> {
                 let severity = self.unless_forced();
                 return Some(self.doubt(Check::Clock, severity, set_back(mark)));
             }
-            if clock.certificates.is_some_and(|lives| {
-                let far = (lives.longest * 2).max(FAR);
-                lives.last_end < self.now && self.now.duration_since(mark.moment) > far
-            }) {
-                let severity = self.unless_forced();
-                return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
+            let since = self.now.duration_since(mark.moment);
+            if let Some(lives) = clock.certificates
+                && lives.last_end < self.now
+            {
+                if since > (lives.longest * 2).max(FAR) {
+                    let severity = self.unless_forced();
+                    return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
+                }
+                // No doubt that loses its force: all has ended, so the end is always near.
+                let since_file = clock
+                    .newest_file
+                    .map_or(since, |file| since.min(self.now.duration_since(file)));
+                if since_file > LONG && clock.up.is_some_and(|up| up < TIME_TO_SYNCHRONISE) {
+                    let severity = self.wait_or_warn();
+                    return Some(Finding::new(Check::Clock, severity, ahead(mark)));
+                }
             }
         }
         if self.intent.is_empty() {
@@ -169,6 +186,20 @@ impl Case<'_> {
         vec![Finding::new(Check::Kubeadm, self.wait_or_warn(), sentence)]
     }
 
+    fn images(&self, disk: &ImageDisk) -> Option<Finding> {
+        // At 100 it never does.
+        if disk.used_percent < disk.threshold_percent || disk.threshold_percent == 100 {
+            return None;
+        }
+        let sentence = format!(
+            "{}: its file system is used to {} percent or more, so the kubelet removes images that no container uses; that of a \
+             pod whose manifest is out may be among them and would have to be pulled again; free space there",
+            disk.directory.display(),
+            disk.threshold_percent
+        );
+        Some(self.doubt(Check::Images, self.wait_or_warn(), sentence))
+    }
+
     fn renewer(&self, one: &Renewer) -> Finding {
         let Renewer { who, take_over } = one;
         let sentence = format!(
@@ -222,7 +253,7 @@ impl Case<'_> {
 fn set_back(mark: &Mark) -> String {
     format!(
         "the clock shows a time before {}, when {}: it was set back, and certificates dated by it would be wrong; set it, or, if \
-         it is right, renew by hand with --force",
+         it is right, say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
         date(mark.moment),
         mark.what
     )
@@ -231,9 +262,20 @@ fn set_back(mark: &Mark) -> String {
 fn far_ahead(mark: &Mark) -> String {
     format!(
         "every certificate seems to have ended long ago, but the clock is not synchronised and years after the last thing \
-         known to have happened here ({}, when {}); set it, or, if it is right, renew by hand with --force",
+         known to have happened here ({}, when {}); set it, or, if it is right, \
+         say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
         date(mark.moment),
         mark.what
+    )
+}
+
+fn ahead(mark: &Mark) -> String {
+    format!(
+        "every certificate seems to have ended, but the clock is not synchronised and long after the last thing known to have \
+         happened here ({}, when {}); the daemon waits for a time service until the machine has run for {} minutes",
+        date(mark.moment),
+        mark.what,
+        TIME_TO_SYNCHRONISE.as_mins()
     )
 }
 
@@ -281,6 +323,9 @@ fn hindered(one: &Hindered) -> Finding {
         Hindrance::Immutable => format!(
             "{path}: is marked immutable or append-only; remove the mark with `chattr -i -a {path}`"
         ),
+        Hindrance::Directory => {
+            format!("{path}: is a directory where kubecertd's own file belongs; move it elsewhere")
+        }
         Hindrance::Forbidden(reason) => {
             format!("{path}: cannot be written to: {reason}; run as root")
         }

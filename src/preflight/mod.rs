@@ -7,6 +7,7 @@
 
 mod clock;
 mod finding;
+mod images;
 mod intent;
 mod judge;
 mod kubeadm;
@@ -18,6 +19,7 @@ mod view;
 
 pub use clock::{Clock, Lives, Mark, clock};
 pub use finding::{Check, Finding, Severity, blocking};
+pub use images::ImageDisk;
 pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;
 pub use kubeadm::{Kubeadm, running_kubeadm, scratch_changed};

@@ -18,6 +18,8 @@ pub enum Hindrance {
     ReadOnly,
     /// It is marked immutable or append-only.
     Immutable,
+    /// It is a directory, where kubecertd's own file belongs.
+    Directory,
     /// This process may not write there: what the system says.
     Forbidden(String),
 }
@@ -57,6 +59,63 @@ pub(super) fn hindered(
         }
     }
     (hindered, unread)
+}
+
+/// What keeps the history from being written: the first file is appended to, the second one replaced.
+pub(super) fn hindered_history(
+    appended: &Path,
+    replaced: &Path,
+) -> (Vec<Hindered>, BTreeMap<PathBuf, io::Error>) {
+    let mut hindered = Vec::new();
+    let mut unread = BTreeMap::new();
+    for (path, found) in [
+        (appended, of_appended(appended)),
+        (replaced, of_replaced(replaced)),
+    ] {
+        match found {
+            Ok(None) => {}
+            Ok(Some(by)) => hindered.push(Hindered {
+                path: path.to_path_buf(),
+                by,
+            }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                unread.insert(path.to_path_buf(), error);
+            }
+        }
+    }
+    (hindered, unread)
+}
+
+/// Opening changes nothing, and says what appending would: a file marked append-only is as good as any.
+fn of_appended(path: &Path) -> io::Result<Option<Hindrance>> {
+    let opened = File::options()
+        .append(true)
+        .custom_flags(nix::libc::O_NONBLOCK)
+        .open(path);
+    let Err(error) = opened else {
+        return Ok(None);
+    };
+    match error.kind() {
+        io::ErrorKind::IsADirectory => Ok(Some(Hindrance::Directory)),
+        io::ErrorKind::ReadOnlyFilesystem => Ok(Some(Hindrance::ReadOnly)),
+        io::ErrorKind::PermissionDenied => {
+            Ok(Some(marked(path).ok().flatten().unwrap_or_else(|| {
+                Hindrance::Forbidden(error.to_string())
+            })))
+        }
+        _ => Err(error),
+    }
+}
+
+fn of_replaced(path: &Path) -> io::Result<Option<Hindrance>> {
+    if std::fs::metadata(path)?.is_dir() {
+        return Ok(Some(Hindrance::Directory));
+    }
+    if statvfs(path)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Ok(Some(Hindrance::ReadOnly));
+    }
+    marked(path)
 }
 
 fn of_directory(path: &Path) -> io::Result<Option<Hindrance>> {

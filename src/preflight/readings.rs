@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::images::{ImageDisk, image_disk};
 use super::places::{self, Hindered};
 use super::space::{FileSystem, Written};
 use super::{
@@ -32,6 +33,8 @@ pub struct Readings {
     pub hindered: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
+    /// The disk with the images of the pods that will be out, where it is known.
+    pub images: Option<ImageDisk>,
     /// What is known of the clock.
     pub clock: Clock,
     /// Every kubeadm at work.
@@ -77,11 +80,21 @@ pub fn read(
         clock: clock(store, inventory, last_receipt, Path::new(PROCESSES)),
         ..read_places(store, intent)
     };
+    if !intent.manifests.is_empty() {
+        readings.look_at_images(store.root(), inventory);
+    }
     readings.look_for_others(store.root(), &inventory.directories.kubernetes);
     readings
 }
 
 impl Readings {
+    fn look_at_images(&mut self, root: &Root, inventory: &Inventory) {
+        match image_disk(root, inventory) {
+            Ok(disk) => self.images = disk,
+            Err(error) => self.note(Check::Images, root.directory(), &error),
+        }
+    }
+
     fn look_for_others(&mut self, root: &Root, kubernetes: &Path) {
         let processes = Path::new(PROCESSES);
         match running_kubeadm(processes, kubernetes) {
@@ -115,8 +128,13 @@ pub fn read_places(store: &Store, intent: &Intent) -> Readings {
     let changed = Changed::of(store, intent, &mut unread);
     let (file_systems, unasked) = changed.written(store).measure();
     note(&mut unread, Check::Space, unasked);
-    let (hindered, unasked) = places::hindered(&changed.files, &changed.directories);
+    let (mut hindered, unasked) = places::hindered(&changed.files, &changed.directories);
     note(&mut unread, Check::Writable, unasked);
+    if !intent.is_empty() {
+        let (own, unasked) = places::hindered_history(&store.history(), &store.history_end());
+        hindered.extend(own);
+        note(&mut unread, Check::Writable, unasked);
+    }
     Readings {
         file_systems,
         hindered,

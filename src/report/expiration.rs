@@ -70,12 +70,13 @@ pub enum Found {
 pub struct Within {
     /// What ends within the time or has ended, and when; the earliest first.
     pub due: Vec<(String, Timestamp)>,
-    /// What could not be read, and why.
+    /// What could not be read or makes no sense, and why.
     pub unreadable: Vec<(String, String)>,
 }
 
 impl Within {
-    /// 0: nothing is due. 1: something is. 2: something could not be read, so nobody knows; this one counts first.
+    /// 0: nothing is due. 1: something is. 2: something could not be read or makes no sense, so nobody
+    /// knows; this one counts first.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         if !self.unreadable.is_empty() {
@@ -130,7 +131,7 @@ impl ExpirationInfo {
     }
 
     /// What ends within the time, authorities included; with `--all` by the effective expiry. A missing certificate
-    /// counts as one that could not be read, except for super-admin.conf, which is normal.
+    /// counts as one that could not be read, except for super-admin.conf, which is normal; so does whatever else is wrong.
     #[must_use]
     pub fn due_within(&self, within: Duration, now: Timestamp) -> Within {
         let limit = now.saturating_add(within).unwrap_or(Timestamp::MAX);
@@ -154,6 +155,13 @@ impl ExpirationInfo {
                         answer.due.push((row.name.clone(), end));
                     }
                 }
+            }
+        }
+        for problem in &self.problems {
+            let said = in_full(problem);
+            if !answer.unreadable.iter().any(|(_, reason)| *reason == said) {
+                let path = problem.path.display().to_string();
+                answer.unreadable.push((path, problem.reason.clone()));
             }
         }
         answer.due.sort_by_key(|(_, end)| *end);
@@ -239,10 +247,7 @@ fn signing_certificate<'a>(
     if present.signer != Signer::Expected {
         return None;
     }
-    authority?
-        .certificates()?
-        .iter()
-        .find(|certificate| present.leaf.is_signed_by(certificate))
+    authority?.signer_of(&present.leaf)
 }
 
 fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {
@@ -312,7 +317,7 @@ fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> 
         KeyState::Mismatched => {
             "the key does not belong to the certificate; restore both from one backup, or renew"
         }
-        KeyState::Unreadable(problem) => return Some(problem.clone()),
+        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => return Some(problem.clone()),
     };
     Some(Problem {
         path: path.to_path_buf(),

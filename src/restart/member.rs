@@ -78,6 +78,13 @@ impl Member<'_> {
         }
     }
 
+    /// How long the kubelet may take to notice a change of its manifest.
+    pub(super) fn interval(&self) -> Duration {
+        self.watch
+            .as_ref()
+            .map_or(Duration::ZERO, PodWatch::interval)
+    }
+
     pub(super) async fn look_for_return(
         &self,
         returning: &mut Return,

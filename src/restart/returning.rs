@@ -45,7 +45,7 @@ impl<'node> Restarter<'node> {
         };
         let mut pace = Pace::new();
         let mut returns: Vec<Return> = of_wave(members, wave)
-            .map(|_| Return::begin(self.settings.timeout + interval))
+            .map(|member| Return::begin(self.settings.timeout + interval.max(member.interval())))
             .collect();
         loop {
             let mut all = true;
@@ -126,6 +126,7 @@ impl<'node> Restarter<'node> {
             Way::Manifests => Shares::of_manifests(bound),
             Way::Containers => Shares::of_containers(bound),
         };
+        let interval = interval.max(member.interval());
         let waited = returning.tried_at.elapsed().saturating_sub(interval);
         let seen = Seen {
             presence: returning.presence,

@@ -184,7 +184,13 @@ impl<'node> Restarter<'node> {
         let what = "the end of its containers";
         let mut pace = Pace::new();
         let mut waits: Vec<Wait> = of_wave(members, wave)
-            .map(|member| Wait::begin(self.settings.timeout.max(longest_end(member.pod))))
+            .map(|member| {
+                Wait::begin(end_bound(
+                    self.settings.timeout,
+                    member.pod,
+                    member.interval(),
+                ))
+            })
             .collect();
         loop {
             let mut all = true;
@@ -272,6 +278,11 @@ impl<'node> Restarter<'node> {
     }
 }
 
+/// How long a pod is waited for whose manifest is out, `interval` being what the kubelet may take to notice.
+fn end_bound(timeout: Duration, pod: &StaticPod, interval: Duration) -> Duration {
+    timeout.max(longest_end(pod) + interval)
+}
+
 /// After this a pod whose manifest is out has ended, if the kubelet has seen it.
 fn longest_end(pod: &StaticPod) -> Duration {
     Duration::from_secs(pod.termination_grace_seconds) + BEYOND_GRACE
@@ -301,4 +312,22 @@ fn return_order(group: &RestartGroup, members: &[Member<'_>]) -> Vec<PathBuf> {
         .filter_map(manifest_of)
         .map(Path::to_path_buf)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::root::Root;
+
+    #[test]
+    fn a_slow_kubelet_is_given_its_interval_however_short_the_timeout() {
+        let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec:\n  terminationGracePeriodSeconds: 40\n  \
+                    containers: [{name: x, image: x}]\n";
+        let pod = StaticPod::parse(Path::new("/x.yaml"), text, &Root::default()).unwrap();
+        let seconds = Duration::from_secs;
+        assert_eq!(end_bound(seconds(300), &pod, seconds(0)), seconds(300));
+        assert_eq!(end_bound(seconds(60), &pod, seconds(0)), seconds(70));
+        assert_eq!(end_bound(seconds(300), &pod, seconds(20)), seconds(300));
+        assert_eq!(end_bound(seconds(300), &pod, seconds(600)), seconds(670));
+    }
 }

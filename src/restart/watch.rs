@@ -143,7 +143,7 @@ impl<'a> PodWatch<'a> {
             Sight::Processes { old } => {
                 let alive = processes_of(self.pod);
                 // A pod whose processes were never recognised is given the time the kubelet may take.
-                let blind = old.is_empty() && back >= self.inventory.kubelet.file_check_frequency;
+                let blind = old.is_empty() && back >= self.interval();
                 let anew = alive.difference(old).count() > 0;
                 Sighting {
                     look: if anew || blind {
@@ -159,6 +159,14 @@ impl<'a> PodWatch<'a> {
                     remains: false,
                 }
             }
+        }
+    }
+
+    /// How long the kubelet may take to notice a change, where nothing else tells that it has.
+    pub(super) fn interval(&self) -> Duration {
+        match self.sight {
+            Sight::Runtime { .. } => Duration::ZERO,
+            Sight::Processes { .. } => self.inventory.kubelet.file_check_frequency,
         }
     }
 
@@ -238,7 +246,7 @@ impl<'a> PodWatch<'a> {
         if let Some(process) = alive.first() {
             return Look::NotYet(format!("process {} still runs", process.pid));
         }
-        let mut wanted = self.inventory.kubelet.file_check_frequency;
+        let mut wanted = self.interval();
         if old.is_empty() {
             wanted += Duration::from_secs(self.pod.termination_grace_seconds);
         }

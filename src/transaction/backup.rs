@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
+use super::operation::is_id;
 use super::{Store, TransactionError, durable, link, write};
 
 /// The file in each generation that says what is in it.
@@ -332,7 +333,8 @@ pub(super) fn superseded_directory(store: &Store, id: &str) -> Result<PathBuf, T
 }
 
 /// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
-/// that of `just_ended` nor one of an operation in flight. What an interrupted removal left goes as well.
+/// that of `just_ended` nor one of an operation in flight. What an interrupted removal left goes as well; what is not named
+/// like an operation is somebody else's.
 pub(super) fn prune(
     store: &Store,
     keep: usize,
@@ -356,7 +358,9 @@ pub(super) fn prune(
     }
     for name in durable::names_in(&store.backups())? {
         let directory = store.backups().join(&name);
-        let Some(id) = name.to_str() else { continue };
+        let Some(id) = name.to_str().filter(|name| is_id(name)) else {
+            continue;
+        };
         let is_remnant = matches!(durable::exists(&directory.join(INDEX)), Ok(false));
         if is_remnant && directory.is_dir() && !in_flight.iter().any(|flying| flying == id) {
             remove(store, id)?;

@@ -6,9 +6,9 @@
 )]
 
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
@@ -76,6 +76,27 @@ pub(super) fn make_unflushed_directory(directory: &Path) -> Result<bool, Transac
             error,
         )),
     }
+}
+
+/// Makes the directories above a file where they are missing, durably and with the mode of kubeadm's, 0755.
+pub(super) fn make_directories_above(file: &Path) -> Result<(), TransactionError> {
+    let missing: Vec<&Path> = file
+        .ancestors()
+        .skip(1)
+        .take_while(|directory| !directory.exists())
+        .collect();
+    for directory in missing.into_iter().rev() {
+        DirBuilder::new()
+            .mode(0o755)
+            .create(directory)
+            // Whatever this process's umask is.
+            .and_then(|()| std::fs::set_permissions(directory, Permissions::from_mode(0o755)))
+            .map_err(TransactionError::file(directory, "could not be made"))?;
+        if let Some(parent) = directory.parent() {
+            sync_directory(parent)?;
+        }
+    }
+    Ok(())
 }
 
 /// The names in a directory; none where it does not exist.

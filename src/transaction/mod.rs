@@ -30,6 +30,7 @@ pub use inspect::{JournalReading, read_journal};
 pub use lock::Lock;
 pub use operation::Operation;
 pub use recover::{Recovery, recover, return_parked};
+pub use stage::check_targets;
 pub use step::{Outcome, Record, Trigger};
 pub use store::Store;
 pub use write::write_atomically;

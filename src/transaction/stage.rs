@@ -75,6 +75,15 @@ pub(super) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
     paired
 }
 
+/// Whether new files could take these places, before an operation begins: each path must lead to a regular file, or to nothing
+/// in a directory that is there. Changes nothing.
+///
+/// # Errors
+/// [`TransactionError::File`] with the first that could not.
+pub fn check_targets(store: &Store, replacements: &[Replacement]) -> Result<(), TransactionError> {
+    survey(store, "check", replacements).map(drop)
+}
+
 /// Follows each path to its target, looks at what is there, and names the file that will be staged. Changes nothing.
 pub(super) fn survey(
     store: &Store,
@@ -88,6 +97,10 @@ pub(super) fn survey(
         let refused = |action| TransactionError::file(path, action);
         let is_link = replacement.link_target().is_some();
         let target = place(store, path, is_link)?;
+        if !target.parent().is_some_and(Path::is_dir) {
+            let absent = io::Error::new(io::ErrorKind::NotFound, "its directory does not exist");
+            return Err(refused("cannot be replaced")(absent));
+        }
         if !targets.insert(target.clone()) {
             let twice = io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -330,6 +343,8 @@ fn put_group_back(
         let restored = file.restored(store);
         durable::remove_if_there(&restored)?;
         if file.old_digest.is_some() {
+            // Gone with a file system in memory, say: then nobody else could put the files back either.
+            durable::make_directories_above(&restored)?;
             backup.copy_out(&file.target, &restored)?;
             // Opening a link to flush it would open what it leads to; its name is flushed with the directory.
             if !restored.is_symlink() {
@@ -371,7 +386,10 @@ fn groups(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
 
 fn flush_directories(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     let targets: Vec<PathBuf> = files.iter().map(|file| file.target(store)).collect();
-    durable::sync_all(&directories(&targets))
+    let mut there = directories(&targets);
+    // Where a directory is gone there is no name to be flushed.
+    there.retain(|directory| directory.exists());
+    durable::sync_all(&there)
 }
 
 /// The directories of these paths, each once.

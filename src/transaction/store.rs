@@ -79,6 +79,12 @@ impl Store {
         self.directory.join("history.jsonl")
     }
 
+    /// `history.end`: how many receipts there are.
+    #[must_use]
+    pub fn history_end(&self) -> PathBuf {
+        self.directory.join("history.end")
+    }
+
     /// `lock`
     #[must_use]
     pub fn lock_file(&self) -> PathBuf {

@@ -1,6 +1,7 @@
 //! A node's inventory made from values, for the tests of planning.
 #![allow(dead_code)] // each test file takes what it needs
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -110,10 +111,10 @@ pub(crate) fn node() -> Inventory {
                 name,
                 certificate_path: PathBuf::from(format!("/etc/kubernetes/pki/{}.crt", name.base())),
                 key_path: PathBuf::from(format!("/etc/kubernetes/pki/{}.key", name.base())),
-                state: AuthorityState::Present {
-                    certificates: vec![authority_certificate(after(-YEAR), after(9 * YEAR))],
-                    key: KeyState::Matching(Some(KeyAlgorithm::Rsa2048)),
-                },
+                state: authority_state(
+                    vec![authority_certificate(after(-YEAR), after(9 * YEAR))],
+                    KeyState::Matching(Some(KeyAlgorithm::Rsa2048)),
+                ),
             })
             .collect(),
         entries,
@@ -126,6 +127,7 @@ pub(crate) fn node() -> Inventory {
         static_pods: Vec::new(),
         problems: Vec::new(),
         external_etcd: false,
+        links: BTreeMap::new(),
     }
 }
 
@@ -148,6 +150,19 @@ fn entry(catalogued: Catalogued, state: CertificateState) -> Entry {
         key_path: Some(PathBuf::from(key_path)),
         authority: Some(catalogued.authority()),
         state,
+    }
+}
+
+/// An authority whose key, if it is one of them, is that of all the certificates.
+pub(crate) fn authority_state(certificates: Vec<Certificate>, key: KeyState) -> AuthorityState {
+    let signing = match key {
+        KeyState::Matching(_) => certificates.clone(),
+        _ => Vec::new(),
+    };
+    AuthorityState::Present {
+        certificates,
+        key,
+        signing,
     }
 }
 

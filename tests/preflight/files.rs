@@ -86,6 +86,48 @@ fn a_marked_file_or_directory_is_named_and_nothing_is_touched() {
 }
 
 #[test]
+fn a_history_that_cannot_be_written_is_found_before_anything_is_touched() {
+    let refused = |node: &Node, expected: &str| {
+        let before = kubernetes(node);
+        for arguments in [&["preflight"][..], &["renew", "admin.conf"]] {
+            let output = node.run(arguments);
+            assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+            assert!(
+                said(&output).contains(expected),
+                "{expected} in {}",
+                said(&output)
+            );
+        }
+        assert_eq!(kubernetes(node), before);
+    };
+    for name in ["history.jsonl", "history.end"] {
+        let node = Node::fresh();
+        let path = node.path("/var/lib/kubecertd").join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        refused(
+            &node,
+            &format!("{name}: is a directory where kubecertd's own file belongs"),
+        );
+
+        let node = Node::fresh();
+        assert!(node.run(&["renew", "scheduler.conf"]).status.success());
+        let path = node.path("/var/lib/kubecertd").join(name);
+        let Some(_marked) = Marked::with(path, "i") else {
+            return;
+        };
+        refused(&node, &format!("{name}: is marked immutable"));
+    }
+    // To append is all that is done to it, so that mark does no harm.
+    let node = Node::fresh();
+    assert!(node.run(&["renew", "scheduler.conf"]).status.success());
+    let Some(_marked) = Marked::with(node.path("/var/lib/kubecertd/history.jsonl"), "a") else {
+        return;
+    };
+    let output = node.run(&["renew", "admin.conf"]);
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
 fn manifests_that_would_be_moved_are_looked_at_too() {
     for path in ["kube-scheduler.yaml", ""] {
         let node = Node::fresh();
@@ -218,13 +260,40 @@ fn a_state_directory_on_another_file_system_serves_as_well() {
 }
 
 #[test]
+fn a_disk_on_which_the_kubelet_removes_images_is_named() {
+    if !can_mount() {
+        return;
+    }
+    for (fill, threshold, code, result) in [
+        (9, "", 1, "wait"),
+        (5, "", 0, "pass"),
+        (5, "imageGCHighThresholdPercent: 40", 1, "wait"),
+        (9, "imageGCHighThresholdPercent: 100", 0, "pass"),
+    ] {
+        let node = Node::fresh();
+        let script = format!(
+            "IMAGES=$ROOT/var/lib/containerd\nmkdir -p $IMAGES\nmount -t tmpfs -o size=10m none $IMAGES\n\
+             dd if=/dev/zero of=$IMAGES/fill bs=1M count={fill} 2>/dev/null\n\
+             echo '{threshold}' >> $ROOT/var/lib/kubelet/config.yaml\nkubecertd preflight"
+        );
+        let output = in_namespace(&node, &script);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(code), "{told}");
+        assert!(
+            told.contains(&format!("images          {result}")),
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_refused() {
     let node = Node::fresh();
     let Some(marked) = Marked::with(node.path("/etc/kubernetes/admin.conf"), "i") else {
         return;
     };
     let output = node.run(&["renew", "admin.conf", "--dry-run"]);
-    assert!(output.status.success());
+    assert_eq!(output.status.code(), Some(1));
     let told = text(&output.stdout);
     assert!(
         told.contains("It would be refused") && told.contains(&marked.0.display().to_string()),

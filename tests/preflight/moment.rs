@@ -1,5 +1,9 @@
 //! A kubeadm at work, and the clock.
 
+use kubecertd::pki::{
+    CertificateAuthority, NewLeaf, PrivateKey, Validity, certificates_from_pem, certificates_to_pem,
+};
+
 use crate::common::{Node, contents, skipped};
 use crate::renewers::{enable, kubespray, put};
 use crate::{can_mount, in_namespace, kubernetes, said};
@@ -60,6 +64,7 @@ fn what_happened_later_than_now_makes_the_clock_doubtful() {
     assert!(!refused.status.success());
     let told = said(&refused);
     assert!(told.contains(" begins: it was set back"), "{told}");
+    assert!(!node.run(&["run", "--once"]).status.success());
     assert_eq!(kubernetes(&node), before);
 
     // In older files they were dated ahead on purpose, which tells nothing of the clock.
@@ -87,6 +92,42 @@ fn what_happened_later_than_now_makes_the_clock_doubtful() {
         told.contains("when kubecertd's history was written"),
         "{told}"
     );
+}
+
+#[test]
+fn what_begins_later_is_made_anew() {
+    let node = Node::fresh();
+    let pki = node.path("/etc/kubernetes/pki");
+    let read = |name: &str| std::fs::read(pki.join(name)).unwrap();
+    let authority = CertificateAuthority::new(
+        &certificates_from_pem(&read("ca.crt")).unwrap(),
+        PrivateKey::from_pem(&read("ca.key")).unwrap(),
+    )
+    .unwrap();
+    let key = PrivateKey::from_pem(&read("apiserver.key")).unwrap();
+    let now = jiff::Timestamp::now();
+    let hours = |number: i64| jiff::SignedDuration::from_hours(number);
+    // Made while the clock was ahead, in a file that was copied since; it would outlast its successor.
+    let ahead = Validity {
+        not_before: now + hours(24),
+        not_after: now + hours(24 * 500),
+    };
+    let leaf = NewLeaf {
+        common_name: "kube-apiserver".to_owned(),
+        organizations: Vec::new(),
+        subject_alt_names: Vec::new(),
+        server_auth: true,
+        client_auth: false,
+    }
+    .sign(&key, &authority, ahead)
+    .unwrap();
+    std::fs::write(pki.join("apiserver.crt"), certificates_to_pem([&leaf])).unwrap();
+    let others = node.serial("etcd-server");
+    let output = node.run(&["run", "--once"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let new = node.certificate("apiserver");
+    assert!(new.is_valid_at(now) && new.not_after < leaf.not_after);
+    assert_eq!(node.serial("etcd-server"), others);
 }
 
 #[test]

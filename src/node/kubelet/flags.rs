@@ -44,6 +44,7 @@ impl Flags {
                 .map(|value| !matches!(value, "false" | "False" | "FALSE" | "f" | "F" | "0")),
             healthz_bind_address: value("healthz-bind-address"),
             healthz_port: value("healthz-port"),
+            image_gc_high_threshold_percent: value("image-gc-high-threshold"),
             authentication: value("client-ca-file").map(|file| Authentication {
                 x509: Some(X509 {
                     client_ca_file: Some(file),

@@ -1,7 +1,5 @@
 //! The three authorities and the service account's key pair.
 
-use std::path::Path;
-
 use super::{on_all_cores, pem_files};
 use crate::node::read::{self, Found};
 use crate::node::{Authority, AuthorityState, Directories, KeyState, Problem, ServiceAccountKeys};
@@ -33,9 +31,11 @@ fn authority(root: &Root, directories: &Directories, name: AuthorityName) -> Aut
         Ok(Some(file)) => {
             let mut certificates = vec![file.leaf];
             certificates.extend(file.chain);
+            let (key, signing) = pem_files::authority_key(root, &key_path, &certificates);
             AuthorityState::Present {
-                key: pem_files::key_file(root, &key_path, &certificates),
                 certificates,
+                key,
+                signing,
             }
         }
     };
@@ -54,17 +54,19 @@ pub(super) fn service_account(root: &Root, directories: &Directories) -> Service
     let public = read::find(root, &public_key_path);
     let key = match read::find(root, &key_path) {
         Found::Missing => KeyState::Missing,
-        Found::Unreadable(reason) => unreadable(&key_path, reason),
+        Found::Unreadable(reason) => pem_files::out_of_reach(&key_path, reason),
         Found::Content(content) => match pem_files::private_key(&content.bytes) {
-            Err(reason) => unreadable(&key_path, reason),
+            Err(reason) => pem_files::damaged(&key_path, reason),
             Ok(key) => match &public {
                 Found::Missing => KeyState::Matching(key.algorithm()),
-                Found::Unreadable(reason) => unreadable(&public_key_path, reason.clone()),
+                Found::Unreadable(reason) => {
+                    pem_files::out_of_reach(&public_key_path, reason.clone())
+                }
                 Found::Content(content) => {
                     match is_public_half(&content.bytes, &key.public_key_der()) {
                         Ok(true) => KeyState::Matching(key.algorithm()),
                         Ok(false) => KeyState::Mismatched,
-                        Err(reason) => unreadable(&public_key_path, reason),
+                        Err(reason) => pem_files::damaged(&public_key_path, reason),
                     }
                 }
             },
@@ -76,13 +78,6 @@ pub(super) fn service_account(root: &Root, directories: &Directories) -> Service
         key_path,
         public_key_path,
     }
-}
-
-fn unreadable(path: &Path, reason: String) -> KeyState {
-    KeyState::Unreadable(Problem {
-        path: path.to_path_buf(),
-        reason,
-    })
 }
 
 /// Whether one of the public keys in the file is the one given (several while the key is being changed).

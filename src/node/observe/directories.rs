@@ -2,10 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::manifests;
 use crate::config::Locations;
 use crate::node::{Directories, KubeletConfiguration, StaticPod};
 use crate::pki::{AuthorityName, LeafName};
 use crate::root::Root;
+
+/// Where manifests are while they are out, beside their directory.
+const PARKED: &str = ".kubecertd";
 
 /// The manifest directory.
 pub(super) fn manifests(
@@ -105,7 +109,9 @@ pub(super) fn is_etcd_external(
     let pod = |name: &str| static_pods.iter().find(|pod| pod.component() == name);
     let local_etcd = pod("etcd").is_some();
     let Some(api_server) = pod("kube-apiserver") else {
-        return !local_etcd && nothing_of_etcd(root, directories);
+        return !local_etcd
+            && exists(root, directories, AuthorityName::Kubernetes.base())
+            && !has_member(root, directories);
     };
     let local_ca = certificate(directories, AuthorityName::Etcd.base());
     if let Some(ca) = api_server.file_flag("etcd-cafile") {
@@ -115,31 +121,47 @@ pub(super) fn is_etcd_external(
             return true;
         }
     }
-    // The manifest of a local etcd may be out for a restart at this very moment, so its absence alone says nothing.
-    !local_etcd
-        && api_server.flag("etcd-servers").is_some_and(|servers| {
-            !servers
-                .split(',')
-                .any(|server| is_local(server, api_server))
-        })
+    // One that is not kubeadm's may run on this node as well.
+    let elsewhere = api_server.flag("etcd-servers").is_some_and(|servers| {
+        !servers
+            .split(',')
+            .any(|server| is_local(server, api_server))
+    });
+    !local_etcd && (elsewhere || !has_member(root, directories))
 }
 
-/// Whether the Kubernetes CA is here and nothing of etcd's: seen without an API server manifest, which may be out for a
-/// restart.
-fn nothing_of_etcd(root: &Root, directories: &Directories) -> bool {
-    let exists = |base: &str| {
-        root.resolve(&certificate(directories, base))
-            .is_ok_and(|path| path.exists())
-    };
-    exists(AuthorityName::Kubernetes.base())
-        && ![
-            AuthorityName::Etcd.base(),
-            LeafName::EtcdServer.base(),
-            LeafName::EtcdPeer.base(),
-            LeafName::EtcdHealthcheckClient.base(),
-        ]
+/// Whether there is anything of a member of kubeadm's, without its manifest: that may be out for a restart at this very
+/// moment, so its absence alone says nothing.
+fn has_member(root: &Root, directories: &Directories) -> bool {
+    [LeafName::EtcdServer.base(), LeafName::EtcdPeer.base()]
         .into_iter()
-        .any(exists)
+        .any(|base| exists(root, directories, base))
+        || is_parked(root, directories, "etcd")
+}
+
+/// Whether the manifest of a component is out, beside the manifest directory.
+fn is_parked(root: &Root, directories: &Directories, component: &str) -> bool {
+    let parked = root
+        .resolve(&directories.manifests)
+        .ok()
+        .and_then(|manifests| Some(manifests.parent()?.join(PARKED)));
+    parked.is_some_and(|parked| {
+        manifests::read(root, &parked, &mut Vec::new())
+            .iter()
+            .any(|pod| pod.component() == component)
+    })
+}
+
+/// Whether there is a certificate of that name, a link that leads nowhere included.
+fn exists(root: &Root, directories: &Directories, base: &str) -> bool {
+    let path = certificate(directories, base);
+    let directory = path.parent().unwrap_or(&path);
+    root.resolve(directory).is_ok_and(|directory| {
+        directory
+            .join(path.file_name().unwrap_or_default())
+            .symlink_metadata()
+            .is_ok()
+    })
 }
 
 /// Whether an etcd URL points to this node.

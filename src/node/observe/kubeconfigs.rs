@@ -161,7 +161,7 @@ fn untrusting(node: &Node<'_>, path: &Path, kubeconfig: &Kubeconfig) -> Option<P
 /// Says in the reason which field of the kubeconfig a key is in.
 fn named_in(key: KeyState, user: &str) -> KeyState {
     match key {
-        KeyState::Unreadable(problem) => KeyState::Unreadable(Problem {
+        KeyState::Damaged(problem) => KeyState::Damaged(Problem {
             reason: format!("users[{user}].client-key-data {}", problem.reason),
             ..problem
         }),

@@ -70,21 +70,43 @@ pub(super) fn key(root: &Root, path: Option<&Path>, certificate: &CertificateFil
 pub(super) fn key_file(root: &Root, path: &Path, certificates: &[Certificate]) -> KeyState {
     match read::find(root, path) {
         Found::Missing => KeyState::Missing,
-        Found::Unreadable(reason) => KeyState::Unreadable(Problem {
-            path: path.to_path_buf(),
-            reason,
-        }),
+        Found::Unreadable(reason) => out_of_reach(path, reason),
         Found::Content(content) => key_of(&content.bytes, path, certificates),
+    }
+}
+
+/// What was found where an authority's key should be, and those of its certificates that it belongs to.
+pub(super) fn authority_key(
+    root: &Root,
+    path: &Path,
+    certificates: &[Certificate],
+) -> (KeyState, Vec<Certificate>) {
+    let content = match read::find(root, path) {
+        Found::Content(content) => content,
+        Found::Missing => return (KeyState::Missing, Vec::new()),
+        Found::Unreadable(reason) => return (out_of_reach(path, reason), Vec::new()),
+    };
+    match private_key(&content.bytes) {
+        Err(reason) => (damaged(path, reason), Vec::new()),
+        Ok(key) => {
+            let own = certificates
+                .iter()
+                .filter(|certificate| key.matches(certificate));
+            let own: Vec<Certificate> = own.cloned().collect();
+            let state = if own.is_empty() {
+                KeyState::Mismatched
+            } else {
+                KeyState::Matching(key.algorithm())
+            };
+            (state, own)
+        }
     }
 }
 
 /// What is in the bytes that should hold the key of one of the certificates.
 pub(super) fn key_of(bytes: &[u8], path: &Path, certificates: &[Certificate]) -> KeyState {
     match private_key(bytes) {
-        Err(reason) => KeyState::Unreadable(Problem {
-            path: path.to_path_buf(),
-            reason,
-        }),
+        Err(reason) => damaged(path, reason),
         Ok(key)
             if certificates
                 .iter()
@@ -94,6 +116,22 @@ pub(super) fn key_of(bytes: &[u8], path: &Path, certificates: &[Certificate]) ->
         }
         Ok(_) => KeyState::Mismatched,
     }
+}
+
+/// A key that cannot be read at all.
+pub(super) fn out_of_reach(path: &Path, reason: String) -> KeyState {
+    KeyState::OutOfReach(Problem {
+        path: path.to_path_buf(),
+        reason,
+    })
+}
+
+/// A key that was read and is none.
+pub(super) fn damaged(path: &Path, reason: String) -> KeyState {
+    KeyState::Damaged(Problem {
+        path: path.to_path_buf(),
+        reason,
+    })
 }
 
 /// The key in the bytes, or what is wrong with it.

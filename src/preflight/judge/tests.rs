@@ -118,6 +118,33 @@ fn near_the_end_a_doubled_pod_costs_the_restart_and_not_the_renewal() {
 }
 
 #[test]
+fn a_disk_so_full_that_images_go_is_waited_for_until_the_end_is_near() {
+    let with = |used_percent| Readings {
+        clock: right(),
+        images: Some(ImageDisk {
+            directory: "/var/lib/containerd".into(),
+            used_percent,
+            threshold_percent: 85,
+        }),
+        ..Readings::default()
+    };
+    let far = ending_in(days(20));
+    assert!(judge(&with(84), &far, Asked::BySchedule, now()).is_empty());
+    let mut never = with(100);
+    never.images.as_mut().unwrap().threshold_percent = 100;
+    assert!(judge(&never, &far, Asked::BySchedule, now()).is_empty());
+    let finding = one(&with(85), &far, Asked::BySchedule);
+    assert_eq!(
+        (finding.check, finding.severity),
+        (Check::Images, Severity::Wait)
+    );
+    assert!(finding.sentence.ends_with("free space there"), "{finding}");
+    let by_hand = Asked::ByHand { force: false };
+    assert!(!one(&with(99), &far, by_hand).blocks());
+    assert!(!one(&with(99), &ending_in(days(9)), Asked::BySchedule).blocks());
+}
+
+#[test]
 fn the_last_day_is_near_however_short_the_life() {
     let deadline = |left, patience_left| Deadline {
         certificate: "x".into(),
@@ -227,6 +254,8 @@ fn lonely() -> Clock {
             last_end: now() + days(20),
             longest: days(365),
         }),
+        newest_file: None,
+        up: Some(days(3)),
     }
 }
 
@@ -328,6 +357,56 @@ fn a_clock_years_ahead_of_everything_is_not_believed_although_all_has_ended() {
 }
 
 #[test]
+fn just_started_and_long_after_everything_a_time_service_is_waited_for() {
+    let started = |ago, up, last_end, synchronised| {
+        with_clock(Clock {
+            synchronised: Some(synchronised),
+            latest: Some(Mark {
+                moment: now() - ago,
+                what: "the certificate apiserver begins".into(),
+            }),
+            certificates: Some(Lives {
+                last_end: now() - last_end,
+                longest: days(365),
+            }),
+            up,
+            ..lonely()
+        })
+    };
+    let minutes = |number| Some(SignedDuration::from_mins(number));
+    let expired = ending_in(-days(30));
+    let readings = started(days(400), minutes(14), days(30), false);
+    let finding = one(&readings, &expired, Asked::BySchedule);
+    assert_eq!(finding.severity, Severity::Wait, "{finding}");
+    assert!(
+        finding.sentence.contains("has run for 15 minutes"),
+        "{finding}"
+    );
+    // Files that were put there a moment ago tell that the clock is not far from the truth.
+    let mut restored = readings.clone();
+    restored.clock.newest_file = Some(now() - days(2));
+    assert!(!one(&restored, &expired, Asked::BySchedule).blocks());
+    restored.clock.newest_file = Some(now() - days(390));
+    assert!(one(&restored, &expired, Asked::BySchedule).blocks());
+    // Whoever looks knows what time it is; and in the end the node is got back all the same.
+    let by_hand = Asked::ByHand { force: false };
+    assert!(!one(&readings, &expired, by_hand).blocks());
+    for believed in [
+        started(days(400), minutes(15), days(30), false),
+        started(days(400), None, days(30), false),
+        started(days(60), minutes(1), days(30), false),
+        started(days(400), minutes(1), -days(1), false),
+        started(days(400), minutes(1), days(30), true),
+    ] {
+        let findings = judge(&believed, &expired, Asked::BySchedule, now());
+        assert!(
+            findings.iter().all(|finding| !finding.blocks()),
+            "{findings:?}"
+        );
+    }
+}
+
+#[test]
 fn a_time_service_that_has_not_got_through_is_waited_for_and_no_service_is_not() {
     let waiting = with_clock(Clock {
         service: Some("chronyd".into()),
@@ -380,6 +459,8 @@ proptest::proptest! {
                 service: service.then(|| "chronyd".to_owned()),
                 latest: Some(Mark { moment: now() + days(mark), what: "x".into() }),
                 certificates: Some(Lives { last_end: now() + days(left), longest: days(365) }),
+                newest_file: None,
+                up: None,
             },
             kubeadm: vec![Kubeadm {
                 pid: 1,

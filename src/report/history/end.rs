@@ -1,7 +1,6 @@
 //! Where the history ends, in a file of its own: lines removed from its end would leave no trace in the others.
 
 use std::io;
-use std::path::PathBuf;
 
 use super::HistoryError;
 use super::chain::sha256;
@@ -16,12 +15,8 @@ pub(super) struct End {
 }
 
 impl End {
-    fn file(store: &Store) -> PathBuf {
-        store.directory().join("history.end")
-    }
-
     pub(super) fn write(&self, store: &Store) -> Result<(), HistoryError> {
-        let path = Self::file(store);
+        let path = store.history_end();
         let text = serde_json::to_vec(self).map_err(|error| HistoryError::File {
             path: path.clone(),
             source: error.into(),
@@ -34,7 +29,7 @@ impl End {
         store: &Store,
         lines: &[&[u8]],
     ) -> Result<Option<String>, HistoryError> {
-        let path = Self::file(store);
+        let path = store.history_end();
         let text = match std::fs::read(&path) {
             Ok(text) => text,
             // The first receipt may have been written just before a crash.

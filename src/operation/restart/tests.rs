@@ -1,0 +1,45 @@
+use jiff::Timestamp;
+
+use super::*;
+use crate::config::Config;
+use crate::plan::AffectedPod;
+use crate::root::Root;
+
+/// What a live node would do about one affected pod.
+fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<String>) {
+    let context = Context::new(Root::default(), config, None);
+    let plan = Plan {
+        at: Timestamp::UNIX_EPOCH,
+        items: Vec::new(),
+        affected: vec![AffectedPod {
+            component: "kube-scheduler".to_owned(),
+            manifest: "/etc/kubernetes/manifests/kube-scheduler.yaml".into(),
+            certificates: vec!["scheduler.conf".to_owned()],
+        }],
+        restarts: Vec::new(),
+        next_due: None,
+    };
+    let mut told = Vec::new();
+    let mut events = |event: Event| told.push(event.to_string());
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let restarts =
+        runtime
+            .unwrap()
+            .block_on(Restarts::choose(&context, &plan, unwanted, &mut events));
+    (restarts, told)
+}
+
+#[test]
+fn on_the_node_itself_no_restart_leaves_every_pod_and_asks_nobody() {
+    let mut none = Config::default();
+    none.restart.mode = RestartMode::None;
+    for (config, unwanted, reason) in [
+        (Config::default(), Some("--no-restart"), "--no-restart"),
+        (none, None, "restart.mode = \"none\""),
+    ] {
+        let (restarts, told) = chosen(config, unwanted);
+        assert!(restarts.groups.is_empty() && !restarts.provable);
+        assert_eq!(restarts.left_out, ["kube-scheduler"]);
+        assert_eq!(told, [format!("not restarted: kube-scheduler ({reason})")]);
+    }
+}

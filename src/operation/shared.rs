@@ -1,0 +1,66 @@
+//! One file that is two certificates': what lies in the same files is renewed once, and counts for both.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::issuer::{Replacement, Wanted};
+use crate::node::{Entry, Inventory};
+
+/// The other certificates that lie in exactly the files of this one.
+pub(super) fn twins<'node>(inventory: &'node Inventory, name: &str) -> Vec<&'node Entry> {
+    let Some(own) = inventory.entry(name) else {
+        return Vec::new();
+    };
+    let files = real_files(inventory, own);
+    others(inventory, name)
+        .filter(|other| real_files(inventory, other) == files)
+        .collect()
+}
+
+/// Leaves out what is renewed with another that is wanted as well.
+pub(super) fn without_twins(inventory: &Inventory, wanted: &mut Vec<Wanted>) {
+    let mut covered: BTreeSet<&str> = BTreeSet::new();
+    wanted.retain(|want| {
+        let first = !covered.contains(want.name.as_str());
+        if first {
+            let twins = twins(inventory, &want.name);
+            covered.extend(twins.iter().map(|twin| twin.name.as_str()));
+        }
+        first
+    });
+}
+
+/// Why these files of one certificate must not be replaced: another has one of them, and not the rest.
+pub(super) fn conflict(
+    inventory: &Inventory,
+    name: &str,
+    replaced: &[Replacement],
+) -> Option<String> {
+    let own = real_files(inventory, inventory.entry(name)?);
+    let replaced: Vec<&Path> = replaced
+        .iter()
+        .map(|one| inventory.real(&one.path))
+        .collect();
+    others(inventory, name).find_map(|other| {
+        let theirs = real_files(inventory, other);
+        let shared = replaced.iter().find(|file| theirs.contains(*file))?;
+        (theirs != own).then(|| {
+            format!(
+                "{name}: {} is also a file of {}, which would no longer fit its other one; give each of the two its own files",
+                shared.display(),
+                other.name
+            )
+        })
+    })
+}
+
+fn others<'node>(inventory: &'node Inventory, name: &str) -> impl Iterator<Item = &'node Entry> {
+    inventory.entries.iter().filter(move |entry| {
+        entry.name != name && entry.is_catalogued() && entry.present().is_some()
+    })
+}
+
+/// Where its certificate and its key really lie.
+fn real_files<'node>(inventory: &'node Inventory, entry: &'node Entry) -> BTreeSet<&'node Path> {
+    entry.files().map(|file| inventory.real(file)).collect()
+}
