@@ -137,10 +137,11 @@ async fn wait(
         what: "the clock cannot be waited for",
         source,
     };
-    alarm
-        .set(due.map_or(scan, |moment| moment.min(scan)))
-        .map_err(system)?;
-    // A moment and not a duration: a pulse does not begin the wait anew.
+    let moment = due.map_or(scan, |moment| moment.min(scan));
+    if let Some(wake) = alarm.set(moment).map_err(system)? {
+        return Ok(Woken::Clock(wake));
+    }
+    // A moment and not a duration: a look at others does not begin the wait anew.
     let now = Instant::now();
     let may_try = pass.has_work() && !daemon.others.at_work();
     let retry = pass
