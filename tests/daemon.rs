@@ -41,6 +41,10 @@ impl Drop for Daemon {
 
 impl Daemon {
     fn start(node: &Node) -> Self {
+        Self::start_with(node, Duration::from_secs(2))
+    }
+
+    fn start_with(node: &Node, watchdog: Duration) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("notify");
         let listener = UnixDatagram::bind(&socket).unwrap();
@@ -58,7 +62,7 @@ impl Daemon {
             .command()
             .arg("run")
             .env("NOTIFY_SOCKET", &socket)
-            .env("WATCHDOG_USEC", "2000000")
+            .env("WATCHDOG_USEC", watchdog.as_micros().to_string())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -152,6 +156,25 @@ fn the_moment_is_slept_for_and_not_missed() {
     daemon.expect("STATUS=Next: ");
     assert_eq!(node.serial("apiserver"), old, "renewed before its time");
     wait_until("the renewal", || node.serial("apiserver") != old);
+    daemon.stop();
+}
+
+#[test]
+fn the_watchdog_gets_its_signs_in_time_whatever_else_happens() {
+    let node = Node::fresh();
+    let mut daemon = Daemon::start_with(&node, Duration::from_secs(8));
+    daemon.expect("WATCHDOG=1");
+    for round in 0..2 {
+        let last = Instant::now();
+        // A look at the node in the middle of the pause.
+        std::thread::sleep(Duration::from_millis(200));
+        std::fs::write(node.path("/etc/kubernetes/touched"), round.to_string()).unwrap();
+        daemon.expect("WATCHDOG=1");
+        let pause = last.elapsed();
+        assert!(pause < Duration::from_secs(5), "{pause:?}");
+    }
+    daemon.signal(Signal::SIGTERM);
+    daemon.expect("EXTEND_TIMEOUT_USEC=60000000");
     daemon.stop();
 }
 

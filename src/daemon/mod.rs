@@ -1,5 +1,6 @@
 //! `kubecertd run`: watch, plan, sleep until the next due moment, act, and tell systemd about it.
 
+mod alive;
 mod clock;
 mod events;
 mod expired;

@@ -86,7 +86,7 @@ impl Daemon {
     pub(super) fn new(context: Context) -> Self {
         Self {
             context,
-            systemd: Systemd::new(),
+            systemd: Systemd::default(),
             retry: Retry::default(),
             others: Others::default(),
             started: Timestamp::now(),
@@ -153,7 +153,6 @@ impl Daemon {
                     .count()
             );
         }
-        self.systemd.pulse();
     }
 
     /// Whether the moment has come to do something.
@@ -236,15 +235,10 @@ impl Daemon {
         );
         let context = self.context.clone();
         let systemd = &mut self.systemd;
-        let asked_to_stop = stop.clone();
         let mut log = EventLog::default();
         let mut events = |event| {
             log.tell(&event);
-            systemd.pulse();
             systemd.status(&format!("Renewing: {event}"));
-            if *asked_to_stop.borrow() {
-                systemd.extend_stop(Duration::from_secs(60));
-            }
         };
         renew(&context, &Request::Due, &options, stop, &mut events).await
     }

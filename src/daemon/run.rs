@@ -6,8 +6,10 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::alive::alive_while;
 use super::clock::{Alarm, Wake};
 use super::pass::{Daemon, Pass};
+use super::systemd::Systemd;
 use super::watch::{Watches, directories};
 use crate::config::load;
 use crate::operation::{Context, OperationError};
@@ -44,7 +46,6 @@ enum Woken {
     Clock(Wake),
     Retry,
     Others,
-    Pulse,
 }
 
 /// Runs until SIGTERM or SIGINT, or one pass with `once`. SIGHUP reads the configuration again.
@@ -57,6 +58,12 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
     if once {
         return run_once(&mut daemon, &stop).await;
     }
+    let work = run_until(&mut daemon, &stop);
+    alive_while(work, Systemd::watchdog(), stop.clone(), Systemd::tell).await
+}
+
+/// The loop itself, until `stop`.
+async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(), DaemonError> {
     let mut reloads = listen(SignalKind::hangup())?;
     let alarm = Alarm::new().map_err(|source| DaemonError::System {
         what: "the clock cannot be waited for",
@@ -80,11 +87,11 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
         }
         daemon.look_closer(&mut pass).await;
         if daemon.may_act(&pass) {
-            daemon.act(&stop).await;
+            daemon.act(stop).await;
             continue;
         }
         let reason = wait(
-            &mut daemon,
+            daemon,
             &pass,
             &alarm,
             &mut watches,
@@ -104,7 +111,7 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
             Woken::Clock(Wake::ClockChanged) => {
                 tracing::info!("the clock was set or the machine slept; planning again");
             }
-            Woken::Clock(Wake::Due) | Woken::Retry | Woken::Others | Woken::Pulse => {}
+            Woken::Clock(Wake::Due) | Woken::Retry | Woken::Others => {}
         }
     }
     daemon.stopped();
@@ -151,7 +158,6 @@ async fn wait(
         .map(|pause| now + pause);
     loop {
         let retry = retry.map(|moment| moment.saturating_duration_since(Instant::now()));
-        let pulse = daemon.systemd.pulse_interval();
         let woken = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => Woken::Stop,
             _ = reloads.recv() => Woken::Reload,
@@ -159,13 +165,9 @@ async fn wait(
             wake = alarm.wait() => Woken::Clock(wake.map_err(system)?),
             () = sleep_or_forever(retry) => Woken::Retry,
             () = sleep_or_forever(daemon.others.pause()) => Woken::Others,
-            () = sleep_or_forever(pulse) => Woken::Pulse,
         };
         match woken {
-            Woken::Pulse => daemon.systemd.pulse(),
-            Woken::Others if daemon.others.are_still_at_work(&daemon.context) => {
-                daemon.systemd.pulse()
-            }
+            Woken::Others if daemon.others.are_still_at_work(&daemon.context) => {}
             other => return Ok(other),
         }
     }
