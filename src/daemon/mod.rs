@@ -2,6 +2,7 @@
 
 mod alive;
 mod clock;
+mod configuration;
 mod events;
 mod expired;
 mod held;
@@ -9,6 +10,7 @@ mod others;
 mod pass;
 mod retry;
 mod run;
+mod say;
 mod systemd;
 mod watch;
 

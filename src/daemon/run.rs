@@ -11,7 +11,6 @@ use super::clock::{Alarm, Wake};
 use super::pass::{Daemon, Pass};
 use super::systemd::Systemd;
 use super::watch::{Watches, directories};
-use crate::config::load;
 use crate::operation::{Context, OperationError};
 
 /// The whole node is read again at least this often, whatever the watches say.
@@ -206,15 +205,4 @@ pub fn stop_on_signal() -> Result<watch::Receiver<bool>, DaemonError> {
         std::future::pending::<()>().await;
     });
     Ok(receiver)
-}
-
-/// The configuration as it is on disk now.
-pub(super) fn read_again(context: &Context) -> Result<crate::config::Config, String> {
-    match load(&context.root, context.config_file.as_deref()) {
-        Ok(loaded) => Ok(loaded.config),
-        Err(errors) => {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Err(lines.join("; "))
-        }
-    }
 }
