@@ -24,7 +24,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use arguments::{Arguments, Command};
 
-use crate::config::{ConfigError, load};
+use crate::config::{ConfigError, LogFormat, load};
 use crate::operation::Context;
 use crate::root::Root;
 
@@ -71,7 +71,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Recover {
             manifests_only: true,
             ..
-        } => return recover::return_manifests(&root),
+        } => return recover::return_manifests(&root, arguments.config.as_deref()),
         Command::Generate { kind, directory } => return generate::run(*kind, directory),
         Command::Status { output } => return status::run(&root, *output),
         Command::History { action, output } => {
@@ -79,7 +79,10 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         _ => {}
     }
-    let loaded = load(&root, arguments.config.as_deref()).map_err(WrongConfig)?;
+    let loaded = match load(&root, arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(errors) => return Err(refuse(&arguments, &root, errors)),
+    };
     let context = Context {
         root,
         config: loaded.config,
@@ -110,6 +113,22 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::History { .. }
         | Command::Status { .. } => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A wrong configuration ends the program, but whoever can finish operations first does of it what needs none.
+fn refuse(arguments: &Arguments, root: &Root, errors: Vec<ConfigError>) -> anyhow::Error {
+    if matches!(
+        arguments.command,
+        Command::Run { .. } | Command::Recover { .. }
+    ) {
+        let settled = crate::log::start("info", LogFormat::Auto)
+            .map_err(anyhow::Error::from)
+            .and_then(|()| recover::settle(root, arguments.config.as_deref()));
+        if let Err(error) = settled {
+            output::error(&format!("{error:#}"));
+        }
+    }
+    WrongConfig(errors).into()
 }
 
 /// Private keys pass through this process: nobody may read its memory, and no core dump may hold it. The limit says the
