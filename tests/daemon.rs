@@ -178,6 +178,41 @@ fn the_watchdog_gets_its_signs_in_time_whatever_else_happens() {
     daemon.stop();
 }
 
+/// How often a process has slept since its start, all threads together.
+fn sleeps(process: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    tasks
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap())
+        .map(|status| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.unwrap().trim().parse::<u64>().unwrap()
+        })
+        .sum()
+}
+
+/// The kubelet lists and reads its manifests every 20 s, and much of /etc is opened all the time.
+#[test]
+fn reading_what_is_watched_wakes_nobody() {
+    let node = Node::fresh();
+    let mut daemon = Daemon::start_with(&node, Duration::from_secs(3600));
+    daemon.expect("STATUS=Next: ");
+    // The first start makes the state directory, which is a change.
+    std::thread::sleep(Duration::from_secs(4));
+    let before = sleeps(daemon.child.id());
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        for directory in ["/etc", "/var/lib/kubelet"] {
+            common::contents(&node.path(directory));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let woken = sleeps(daemon.child.id()) - before;
+    assert!(woken <= 2, "woken {woken} times");
+    daemon.stop();
+}
+
 #[test]
 fn a_file_that_is_replaced_by_one_that_is_due_is_noticed() {
     let node = Node::fresh();

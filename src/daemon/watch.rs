@@ -8,12 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::node::{EntryKind, Inventory};
 use crate::root::Root;
+
+/// Reading a file is an event too. The kubelet reads its manifests every 20 s, and the daemon reads everything, which would
+/// wake it for ever: the kernel is asked not to report that.
+const CHANGES: EventKindMask = EventKindMask::CORE.union(EventKindMask::ACCESS_CLOSE);
 
 /// The watched directories, and the hints that come from them.
 #[derive(Debug)]
@@ -29,17 +32,13 @@ impl Watches {
     /// is left; that is logged once.
     pub(super) fn new() -> Self {
         let (sender, hints) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // An overflow has no paths and no particular kind; an error may have hidden anything.
-            let matters = match &event {
-                Ok(event) => event.need_rescan() || changes_something(&event.kind),
-                Err(_) => true,
-            };
-            if matters {
-                // A full channel already holds the hint.
-                let _ = sender.try_send(());
-            }
-        });
+        // Whatever it is, even an overflow or an error, something may have changed.
+        let hint = move |_: notify::Result<notify::Event>| {
+            // A full channel already holds the hint.
+            let _ = sender.try_send(());
+        };
+        let config = notify::Config::default().with_event_kinds(CHANGES);
+        let watcher = RecommendedWatcher::new(hint, config);
         let mut watches = Self {
             watcher: None,
             watched: BTreeMap::new(),
@@ -112,19 +111,6 @@ impl Watches {
                  see fs.inotify.max_user_watches and fs.inotify.max_user_instances"
             );
         }
-    }
-}
-
-/// Reading a file is an event too, and the daemon reads them all: it would wake itself for ever.
-fn changes_something(kind: &EventKind) -> bool {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-        EventKind::Access(_) => false,
-        EventKind::Any
-        | EventKind::Create(_)
-        | EventKind::Modify(_)
-        | EventKind::Remove(_)
-        | EventKind::Other => true,
     }
 }
 
