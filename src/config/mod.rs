@@ -19,3 +19,4 @@ pub use types::{
     Backup, Config, KeyPolicy, Locations, Log, LogFormat, OtherRenewer, Renewal, Restart,
     RestartMode, RestartWait,
 };
+pub(crate) use value::check_filter;
