@@ -96,9 +96,13 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             // A command says what happens on standard output; its log is for what goes wrong.
             _ => "warn".to_owned(),
         });
-    crate::log::start(&level, context.config.log.format)?;
+    let log = crate::log::start(&level, context.config.log.format)?;
     match arguments.command {
-        Command::Run { once } => run::run(context, once),
+        // What was said by hand is not overruled by a configuration that is read again.
+        Command::Run { once } => {
+            let log = arguments.log_level.is_none().then_some(log);
+            run::run(context, once, log)
+        }
         Command::CheckExpiration(options) => check_expiration::run(&context, &options),
         Command::Renew(options) => renew::run(&context, &options),
         Command::Rollback(options) => rollback::run(&context, &options),
@@ -123,7 +127,7 @@ fn refuse(arguments: &Arguments, root: &Root, errors: Vec<ConfigError>) -> anyho
     ) {
         let settled = crate::log::start("info", LogFormat::Auto)
             .map_err(anyhow::Error::from)
-            .and_then(|()| recover::settle(root, arguments.config.as_deref()));
+            .and_then(|_| recover::settle(root, arguments.config.as_deref()));
         if let Err(error) = settled {
             output::error(&format!("{error:#}"));
         }

@@ -8,32 +8,54 @@ impl Daemon {
     /// Reads the configuration again because somebody asked; a wrong one is refused and the running one kept.
     pub(super) fn reload(&mut self) {
         self.systemd.reloading();
+        self.wrong_configuration = None;
         match read_again(&self.context) {
             Ok(config) => {
-                self.context.config = config;
-                self.retry.permit_now();
+                self.put_in_force(config);
                 tracing::info!("configuration read again");
             }
-            Err(reason) => {
-                tracing::error!("configuration not changed, because it is wrong: {reason}")
-            }
+            Err(reason) => self.refuse(reason),
         }
         self.systemd.ready();
     }
 
-    /// Reads the configuration again because files changed.
+    /// Reads the configuration again because something may have changed.
     pub(super) fn reload_if_changed(&mut self) {
         match read_again(&self.context) {
-            Ok(config) if config == self.context.config => {}
+            Ok(config) if config == self.context.config => {
+                if self.wrong_configuration.take().is_some() {
+                    tracing::info!("configuration is right again, and as before");
+                }
+            }
             Ok(config) => {
-                self.context.config = config;
-                self.retry.permit_now();
+                self.wrong_configuration = None;
+                self.put_in_force(config);
                 tracing::info!("configuration changed and read again");
             }
-            Err(reason) => self.complain_once(format!(
-                "configuration not changed, because it is wrong: {reason}"
-            )),
+            Err(reason) => self.refuse(reason),
         }
+    }
+
+    fn put_in_force(&mut self, config: Config) {
+        if let Some(log) = &self.log
+            && let Err(error) = log.set(&config.log.level)
+        {
+            tracing::error!("{error}");
+        }
+        if config.log.format != self.context.config.log.format {
+            tracing::warn!("another log.format takes effect when the daemon is started again");
+        }
+        self.context.config = config;
+        self.retry.permit_now();
+    }
+
+    /// Keeps the running configuration. Said in the log when it becomes wrong in another way, and in the status as long as
+    /// it is.
+    fn refuse(&mut self, reason: String) {
+        if self.wrong_configuration.as_ref() != Some(&reason) {
+            tracing::error!("configuration not changed, because it is wrong: {reason}");
+        }
+        self.wrong_configuration = Some(reason);
     }
 }
 

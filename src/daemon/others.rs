@@ -9,6 +9,8 @@ use crate::transaction::{Lock, Store, TransactionError, return_parked};
 
 /// How often to look whether another process is still at work.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often to try again to bring manifests back.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is known of them.
 #[derive(Debug, Default)]
@@ -65,7 +67,13 @@ impl Others {
 
     fn bring_back(&mut self, store: &Store, directory: &Path) {
         let returned = return_parked(store, &[directory.to_path_buf()]);
-        self.problem = returned.as_ref().err().map(ToString::to_string);
+        let problem = returned.as_ref().err().map(ToString::to_string);
+        if let Some(reason) = &problem
+            && problem != self.problem
+        {
+            tracing::error!("{reason}");
+        }
+        self.problem = problem;
         for manifest in returned.unwrap_or_default() {
             tracing::warn!(
                 path = %manifest.display(),
@@ -80,9 +88,14 @@ impl Others {
         self.at_work
     }
 
-    /// How long to wait before looking whether the other process is done; `None` where there is none.
+    /// How long to wait before looking whether the other process is done, or whether manifests can be brought back now;
+    /// `None` where there is none.
     pub(super) fn pause(&self) -> Option<Duration> {
-        self.at_work.then_some(PAUSE)
+        if self.at_work {
+            Some(PAUSE)
+        } else {
+            self.problem.as_ref().map(|_| LONG_PAUSE)
+        }
     }
 
     /// Whether the process that was at work still is.

@@ -9,12 +9,14 @@ use super::events::EventLog;
 use super::held;
 use super::others::Others;
 use super::retry::Retry;
+use super::say::log_summary;
 use super::systemd::Systemd;
+use crate::log::Level;
 use crate::node::Inventory;
 use crate::operation::{Context, OperationError, Options, RenewalReport, preflight, renew};
 use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
 use crate::preflight::{Asked, Finding};
-use crate::report::{LastOperation, State, in_words};
+use crate::report::{State, in_words};
 use crate::transaction::{TransactionError, Trigger};
 
 /// How long to wait for another kubecertd that holds the lock.
@@ -39,14 +41,19 @@ pub(super) struct Pass {
 #[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) context: Context,
+    /// How much is logged, where the configuration says it.
+    pub(super) log: Option<Level>,
     pub(super) systemd: Systemd,
     pub(super) retry: Retry,
     pub(super) others: Others,
     pub(super) started: Timestamp,
     pub(super) announced: bool,
-    pub(super) last_operation: Option<LastOperation>,
     pub(super) last_failure: Option<String>,
     pub(super) complaints: Vec<String>,
+    /// What is wrong with the configuration on disk, which is therefore not in force.
+    pub(super) wrong_configuration: Option<String>,
+    /// Why the status file is not as it should be.
+    pub(super) unwritten_status: Option<String>,
 }
 
 impl Pass {
@@ -80,17 +87,19 @@ impl Pass {
 }
 
 impl Daemon {
-    pub(super) fn new(context: Context) -> Self {
+    pub(super) fn new(context: Context, log: Option<Level>) -> Self {
         Self {
             context,
+            log,
             systemd: Systemd::default(),
             retry: Retry::default(),
             others: Others::default(),
             started: Timestamp::now(),
             announced: false,
-            last_operation: None,
             last_failure: None,
             complaints: Vec::new(),
+            wrong_configuration: None,
+            unwritten_status: None,
         }
     }
 
@@ -144,14 +153,14 @@ impl Daemon {
             Ok(report) if report.failed.is_empty() => {
                 self.retry.succeeded(now);
                 self.last_failure = None;
-                self.remember(&report);
+                log_summary(&self.context, &report);
             }
             Ok(report) => {
                 let reasons: Vec<&str> =
                     report.failed.iter().map(|(_, why)| why.as_str()).collect();
                 self.last_failure = Some(reasons.join("; "));
                 self.retry.failed(now, false, jitter);
-                self.remember(&report);
+                log_summary(&self.context, &report);
             }
             Err(OperationError::Stopped) => {
                 tracing::info!("{}", OperationError::Stopped);

@@ -11,7 +11,9 @@ use super::clock::{Alarm, Wake};
 use super::pass::{Daemon, Pass};
 use super::systemd::Systemd;
 use super::watch::{Watches, directories};
+use crate::log::Level;
 use crate::operation::{Context, OperationError};
+use crate::report::status_file;
 
 /// The whole node is read again at least this often, whatever the watches say.
 const SCAN_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
@@ -47,13 +49,14 @@ enum Woken {
     Others,
 }
 
-/// Runs until SIGTERM or SIGINT, or one pass with `once`. SIGHUP reads the configuration again.
+/// Runs until SIGTERM or SIGINT, or one pass with `once`. SIGHUP reads the configuration again; `log` is what `log.level`
+/// then changes.
 ///
 /// # Errors
 /// [`DaemonError`].
-pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
+pub async fn run(context: Context, once: bool, log: Option<Level>) -> Result<(), DaemonError> {
     let stop = stop_on_signal()?;
-    let mut daemon = Daemon::new(context);
+    let mut daemon = Daemon::new(context, log);
     if once {
         return run_once(&mut daemon, &stop).await;
     }
@@ -68,17 +71,12 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         what: "the clock cannot be waited for",
         source,
     })?;
-    let mut watches = Watches::new();
+    let mut watches = Watches::new(status_file(&daemon.context.root));
     let mut stopping = stop.clone();
     loop {
         watches.drain();
         let mut pass = daemon.look();
-        watches.set(&directories(
-            &daemon.context.root,
-            &pass.inventory,
-            &daemon.context.config.locations.kubelet_configuration,
-            daemon.context.store().journal(),
-        ));
+        watches.set(&directories(&daemon.context, &pass.inventory));
         daemon.look_at_others(&pass);
         daemon.report(&pass);
         if *stop.borrow() {
@@ -107,10 +105,13 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
                     () = tokio::time::sleep(SETTLE) => daemon.reload_if_changed(),
                 }
             }
-            Woken::Clock(Wake::ClockChanged) => {
-                tracing::info!("the clock was set or the machine slept; planning again");
+            Woken::Clock(wake) => {
+                if wake == Wake::ClockChanged {
+                    tracing::info!("the clock was set or the machine slept; planning again");
+                }
+                daemon.reload_if_changed();
             }
-            Woken::Clock(Wake::Due) | Woken::Retry | Woken::Others => {}
+            Woken::Retry | Woken::Others => daemon.reload_if_changed(),
         }
     }
     daemon.stopped();

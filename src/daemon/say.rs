@@ -6,10 +6,11 @@ use jiff::Timestamp;
 
 use super::held;
 use super::pass::{Daemon, Pass, signed};
-use crate::operation::RenewalReport;
+use crate::operation::{Context, RenewalReport};
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
 use crate::report::{
-    CertificateStatus, Failure, LastOperation, Next, State, Status, in_words, write_status,
+    CertificateStatus, Failure, History, LastOperation, Next, State, Status, count, in_words,
+    write_status,
 };
 
 impl Daemon {
@@ -22,7 +23,10 @@ impl Daemon {
             } else {
                 State::Waiting
             };
-        let message = self.message(pass);
+        let mut message = self.message(pass);
+        for problem in self.standing() {
+            message.push_str(&format!("; {problem}"));
+        }
         self.publish(pass, state, &message);
         if !self.announced {
             self.announced = true;
@@ -58,29 +62,17 @@ impl Daemon {
         self.complaints = now;
     }
 
-    pub(super) fn complain_once(&mut self, sentence: String) {
-        if !self.complaints.contains(&sentence) {
-            tracing::error!("{sentence}");
-            self.complaints.push(sentence);
-        }
-    }
-
-    pub(super) fn remember(&mut self, report: &RenewalReport) {
-        let Some(id) = &report.operation else {
-            return;
-        };
-        let summary = format!(
-            "renewed {} and restarted {} in {:.0} s",
-            count(report.renewed.len(), "certificate"),
-            count(report.restarts.len(), "pod"),
-            report.duration.as_secs_f64()
-        );
-        tracing::info!(operation_id = id.as_str(), "{summary}");
-        self.last_operation = Some(LastOperation {
-            id: id.clone(),
-            finished: Timestamp::now(),
-            summary,
+    /// What is wrong beside the node's files, one sentence each. It is logged where it is found.
+    fn standing(&self) -> Vec<String> {
+        let configuration = self.wrong_configuration.as_ref().map(|reason| {
+            format!(
+                "the configuration on disk is wrong and the one before stays in force: {reason}"
+            )
         });
+        configuration
+            .into_iter()
+            .chain(self.others.problem.clone())
+            .collect()
     }
 
     /// The line in `systemctl status`.
@@ -125,18 +117,40 @@ impl Daemon {
                 certificate: name.clone(),
             }),
             certificates: pass.plan.items.iter().map(certificate_status).collect(),
-            last_operation: self.last_operation.clone(),
+            last_operation: last_operation(&self.context),
             failure: self.last_failure.as_ref().map(|reason| Failure {
                 reason: reason.clone(),
                 attempts: self.retry.attempts(),
                 retry_at: Timestamp::now() + signed(self.retry.remaining(Instant::now())),
             }),
-            problems: sentences(pass),
+            problems: self.standing().into_iter().chain(sentences(pass)).collect(),
         };
-        if let Err(error) = write_status(&self.context.root, &status) {
-            self.complain_once(format!("`kubecertd status` is out of date: {error}"));
+        let unwritten = write_status(&self.context.root, &status)
+            .err()
+            .map(|error| error.to_string());
+        if let Some(reason) = &unwritten
+            && unwritten != self.unwritten_status
+        {
+            tracing::error!("`kubecertd status` is out of date: {reason}");
         }
+        self.unwritten_status = unwritten;
         self.systemd.status(message);
+    }
+}
+
+/// The last operation of anybody on this node. What is wrong with the history is a finding.
+fn last_operation(context: &Context) -> Option<LastOperation> {
+    let receipts = History::new(&context.store()).receipts().ok()?;
+    receipts.last().map(LastOperation::of)
+}
+
+/// What an operation came to, in one line.
+pub(super) fn log_summary(context: &Context, report: &RenewalReport) {
+    let Some(id) = &report.operation else {
+        return;
+    };
+    if let Some(last) = last_operation(context).filter(|last| last.id == *id) {
+        tracing::info!(operation_id = id.as_str(), "{}", last.summary);
     }
 }
 
@@ -188,8 +202,4 @@ fn sentences(pass: &Pass) -> Vec<String> {
         .chain(kubelet)
         .chain(findings)
         .collect()
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

@@ -12,6 +12,7 @@ use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::node::{EntryKind, Inventory};
+use crate::operation::Context;
 use crate::root::Root;
 
 /// Reading a file is an event too. The kubelet reads its manifests every 20 s, and the daemon reads everything, which would
@@ -30,12 +31,16 @@ pub(super) struct Watches {
 impl Watches {
     /// No directory is watched yet. Where the system has no watch left, hints never come and only the periodic scan
     /// is left; that is logged once.
-    pub(super) fn new() -> Self {
+    ///
+    /// `own` is a file that the daemon itself writes. Beside it are only drop-ins of any interest.
+    pub(super) fn new(own: PathBuf) -> Self {
         let (sender, hints) = mpsc::channel(1);
-        // Whatever it is, even an overflow or an error, something may have changed.
-        let hint = move |_: notify::Result<notify::Event>| {
-            // A full channel already holds the hint.
-            let _ = sender.try_send(());
+        let hint = move |event: notify::Result<notify::Event>| {
+            // Whatever else it is, even an overflow or an error, something may have changed.
+            if !event.is_ok_and(|event| is_own(&event.paths, &own)) {
+                // A full channel already holds the hint.
+                let _ = sender.try_send(());
+            }
         };
         let config = notify::Config::default().with_event_kinds(CHANGES);
         let watcher = RecommendedWatcher::new(hint, config);
@@ -114,16 +119,20 @@ impl Watches {
     }
 }
 
-/// The directories whose changes matter: of every certificate, key, kubeconfig and manifest, of the targets of symbolic
-/// links, of the kubelet's and kubecertd's configuration, and the parents of all these. Directories that are not there
-/// are left out; their nearest existing ancestor is watched for them to appear. Also the journal, in which operations of
-/// other processes show; not its parent, where the daemon itself writes.
-pub(super) fn directories(
-    root: &Root,
-    inventory: &Inventory,
-    kubelet_configuration: &Path,
-    journal: PathBuf,
-) -> BTreeSet<PathBuf> {
+/// Whether all of these are what the daemon itself writes, or temporary files of that.
+fn is_own(paths: &[PathBuf], own: &Path) -> bool {
+    let is_own = |path: &PathBuf| {
+        path.parent() == own.parent() && path.file_name() != Some("kubecertd.d".as_ref())
+    };
+    !paths.is_empty() && paths.iter().all(is_own)
+}
+
+/// The directories whose changes matter: of every certificate, key, authority, kubeconfig and manifest, of what symbolic
+/// links lead to, of the kubelet's configuration, and the parents of all these. Directories that are not there are left
+/// out; their nearest existing ancestor is watched for them to appear. Also those of kubecertd's configuration, and the
+/// journal, in which operations of other processes show; not its parent, where the daemon itself writes.
+pub(super) fn directories(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
+    let root = &context.root;
     let places = &inventory.directories;
     let mut wanted: BTreeSet<PathBuf> = [
         places.kubernetes.clone(),
@@ -131,45 +140,69 @@ pub(super) fn directories(
         places.certificates.join("etcd"),
         places.manifests.clone(),
         places.kubelet_pki.clone(),
-        root.join("/etc/kubecertd"),
-        root.join("/etc/kubecertd/kubecertd.d"),
     ]
     .into();
-    wanted.extend(
-        root.join(kubelet_configuration)
-            .parent()
-            .map(Path::to_path_buf),
-    );
-    for entry in &inventory.entries {
-        // Manifests may name files anywhere; a stray certificate in a busy directory is not worth waking up for.
-        if entry.kind == EntryKind::Extra {
-            continue;
-        }
-        for path in [Some(&entry.path), entry.key_path.as_ref()]
-            .into_iter()
-            .flatten()
-        {
-            wanted.extend(path.parent().map(Path::to_path_buf));
-            if let Ok(target) = root.resolve(path) {
-                wanted.extend(target.parent().map(Path::to_path_buf));
-            }
+    for place in wanted.clone() {
+        wanted.extend(root.resolve(&place));
+    }
+    for file in files(context, inventory) {
+        wanted.extend(file.parent().map(Path::to_path_buf));
+        if let Ok(target) = root.resolve(&file) {
+            wanted.extend(target.parent().map(Path::to_path_buf));
         }
     }
-    let watched: BTreeSet<PathBuf> = wanted
+    let existing: BTreeSet<PathBuf> = wanted
         .iter()
         .filter_map(|path| nearest_existing(root, path))
         .collect();
-    let parents: Vec<PathBuf> = watched
+    let configuration = crate::config::directories(root, context.config_file.as_deref());
+    let parents = existing
         .iter()
+        .chain(&configuration)
         .filter_map(|path| path.parent())
         .filter(|parent| parent.starts_with(root.directory()) && *parent != root.directory())
-        .map(Path::to_path_buf)
-        .collect();
+        .map(Path::to_path_buf);
+    let mut watched: BTreeSet<PathBuf> = parents.collect();
+    watched.extend(existing);
+    watched.extend(configuration);
+    watched.insert(context.store().journal());
     watched
-        .into_iter()
-        .chain(parents)
-        .chain([journal])
-        .collect()
+}
+
+/// The files that are read.
+fn files(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
+    let settings = context
+        .root
+        .join(&context.config.locations.kubelet_configuration);
+    let service_account = &inventory.service_account;
+    let mut files: BTreeSet<PathBuf> = [
+        settings,
+        service_account.key_path.clone(),
+        service_account.public_key_path.clone(),
+    ]
+    .into();
+    for authority in &inventory.authorities {
+        files.extend([
+            authority.certificate_path.clone(),
+            authority.key_path.clone(),
+        ]);
+    }
+    for entry in &inventory.entries {
+        // Manifests may name files anywhere; a stray certificate in a busy directory is not worth waking up for.
+        if entry.kind != EntryKind::Extra {
+            files.extend([entry.path.clone(), entry.certificate_path.clone()]);
+            files.extend(entry.key_path.clone());
+        }
+    }
+    // All that lies there, and not only what is a pod: it may become one where the link leads to.
+    let manifests = std::fs::read_dir(&inventory.directories.manifests);
+    files.extend(
+        manifests
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path())),
+    );
+    files
 }
 
 fn nearest_existing(root: &Root, path: &Path) -> Option<PathBuf> {
@@ -177,4 +210,69 @@ fn nearest_existing(root: &Root, path: &Path) -> Option<PathBuf> {
         .take_while(|ancestor| ancestor.starts_with(root.directory()))
         .find(|ancestor| ancestor.is_dir())
         .map(Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)]
+    use super::*;
+    use crate::config::Config;
+    use crate::pki::KeyAlgorithm;
+    use crate::rehearsal::Sample;
+    use jiff::{SignedDuration, Timestamp};
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_links_and_kubeconfigs_lead_to_is_watched() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        let sample = Sample {
+            algorithm: KeyAlgorithm::EcdsaP256,
+            not_before: Timestamp::now(),
+            not_after: Timestamp::now() + SignedDuration::from_hours(100),
+        };
+        sample.write(&root).unwrap();
+        let files = [
+            "/etc/kubernetes/pki/ca.crt",
+            "/etc/kubernetes/pki/etcd/ca.key",
+            "/etc/kubernetes/pki/sa.pub",
+            "/etc/kubernetes/pki/apiserver.crt",
+            "/etc/kubernetes/manifests/etcd.yaml",
+            "/etc/kubernetes/admin.conf",
+        ];
+        for (index, file) in files.iter().enumerate() {
+            let elsewhere = root.join(format!("/opt/{index}"));
+            std::fs::create_dir_all(&elsewhere).unwrap();
+            std::fs::rename(root.join(file), elsewhere.join("file")).unwrap();
+            symlink(format!("/opt/{index}/file"), root.join(file)).unwrap();
+        }
+        for place in ["/opt/client", "/opt/key"] {
+            std::fs::create_dir_all(root.join(place)).unwrap();
+        }
+        let scheduler = root.join("/etc/kubernetes/scheduler.conf");
+        let inline = std::fs::read_to_string(&scheduler).unwrap();
+        let apart: Vec<String> = inline
+            .lines()
+            .map(|line| match line.trim().split_once(": ") {
+                Some(("client-certificate-data", _)) => {
+                    "    client-certificate: /opt/client/file".to_owned()
+                }
+                Some(("client-key-data", _)) => "    client-key: /opt/key/file".to_owned(),
+                _ => line.to_owned(),
+            })
+            .collect();
+        std::fs::write(&scheduler, apart.join("\n")).unwrap();
+        let context = Context {
+            root: root.clone(),
+            config: Config::default(),
+            config_file: None,
+        };
+        let watched = directories(&context, &context.observe());
+        for place in ["0", "1", "2", "3", "4", "5", "client", "key"] {
+            let place = root.join("/opt").join(place);
+            assert!(watched.contains(&place), "{place:?} of {watched:#?}");
+        }
+        assert!(!watched.contains(root.directory()));
+        assert!(!watched.contains(&root.join("/run")));
+    }
 }
