@@ -120,6 +120,7 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
 
 async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(), DaemonError> {
     let pass = daemon.look();
+    daemon.look_at_others(&pass);
     daemon.complain(&pass);
     let report = daemon.renew(stop).await?;
     if report.failed.is_empty() {
