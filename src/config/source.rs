@@ -67,7 +67,7 @@ pub(super) fn standard(root: &Root) -> (Vec<Source>, Vec<ConfigError>) {
                 continue;
             }
         };
-        if root.node_path(&resolved) == Path::new("/dev/null") {
+        if is_mask(root, &resolved) {
             continue;
         }
         if let Some(text) = read_text(&path, &resolved, &mut errors) {
@@ -97,7 +97,8 @@ pub(super) fn directories(root: &Root, file: Option<&Path>) -> BTreeSet<PathBuf>
     let mut directories: BTreeSet<PathBuf> = places.iter().cloned().collect();
     directories.extend(places.iter().filter_map(|place| resolved(place).ok()));
     for file in &files {
-        let target = resolved(file).ok();
+        // Everybody writes to /dev/null.
+        let target = resolved(file).ok().filter(|target| !is_mask(root, target));
         directories.extend(
             [Some(file), target.as_ref()]
                 .into_iter()
@@ -115,6 +116,10 @@ pub(super) fn directories(root: &Root, file: Option<&Path>) -> BTreeSet<PathBuf>
         );
     }
     directories
+}
+
+fn is_mask(root: &Root, target: &Path) -> bool {
+    root.node_path(target) == Path::new("/dev/null")
 }
 
 fn drop_ins(root: &Root, errors: &mut Vec<ConfigError>) -> Vec<PathBuf> {

@@ -17,12 +17,14 @@ impl Daemon {
     /// Tells the journal, systemd and the status file what was seen.
     pub(super) fn report(&mut self, pass: &Pass) {
         self.complain(pass);
-        let state =
-            if held::is_refused(&pass.held()) || (self.last_failure.is_some() && pass.has_work()) {
-                State::Failing
-            } else {
-                State::Waiting
-            };
+        let fails = held::is_refused(&pass.held())
+            || self.others.problem.is_some()
+            || (self.last_failure.is_some() && pass.has_work());
+        let state = if fails {
+            State::Failing
+        } else {
+            State::Waiting
+        };
         let mut message = self.message(pass);
         for problem in self.standing() {
             message.push_str(&format!("; {problem}"));

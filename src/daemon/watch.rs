@@ -147,7 +147,9 @@ pub(super) fn directories(context: &Context, inventory: &Inventory) -> BTreeSet<
     }
     for file in files(context, inventory) {
         wanted.extend(file.parent().map(Path::to_path_buf));
-        if let Ok(target) = root.resolve(&file) {
+        if let Ok(target) = root.resolve(&file)
+            && !is_special(&target)
+        {
             wanted.extend(target.parent().map(Path::to_path_buf));
         }
     }
@@ -167,6 +169,11 @@ pub(super) fn directories(context: &Context, inventory: &Inventory) -> BTreeSet<
     watched.extend(configuration);
     watched.insert(context.store().journal());
     watched
+}
+
+/// Whether it is a device or the like: their directories are never quiet.
+fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
 /// The files that are read.
@@ -262,6 +269,15 @@ mod tests {
             })
             .collect();
         std::fs::write(&scheduler, apart.join("\n")).unwrap();
+        // A masked drop-in, and what is no file.
+        for place in ["/dev", "/pipes", "/etc/kubecertd/kubecertd.d"] {
+            std::fs::create_dir_all(root.join(place)).unwrap();
+        }
+        let drop_in = root.join("/etc/kubecertd/kubecertd.d/10.toml");
+        symlink("/dev/null", drop_in).unwrap();
+        let pipe = root.join("/pipes/pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        symlink("/pipes/pipe", root.join("/etc/kubernetes/manifests/p.yaml")).unwrap();
         let context = Context {
             root: root.clone(),
             config: Config::default(),
@@ -272,6 +288,7 @@ mod tests {
             let place = root.join("/opt").join(place);
             assert!(watched.contains(&place), "{place:?} of {watched:#?}");
         }
+        assert!(!watched.contains(&root.join("/dev")) && !watched.contains(&root.join("/pipes")));
         assert!(!watched.contains(root.directory()));
         assert!(!watched.contains(&root.join("/run")));
     }
