@@ -3,10 +3,12 @@
 use std::io::IsTerminal;
 
 use nix::sys::stat::fstat;
+use tracing::Subscriber;
 use tracing_journald::{Priority, PriorityMappings};
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry, reload};
 
 use crate::config::LogFormat;
 
@@ -17,20 +19,47 @@ pub enum LogError {
     #[error("log level {0:?} is not understood; use error, warn, info, debug or trace")]
     Level(String),
     /// Somebody asked for journald and it is not there.
-    #[error("journald does not answer ({0}); use --log-format text")]
+    #[error("journald does not answer ({0}); set log.format = \"text\"")]
     Journald(std::io::Error),
     /// Logging is set up already.
     #[error("logging is set up already")]
     Twice,
 }
 
+/// How much is logged, which can be changed later.
+#[derive(Debug, Clone)]
+pub struct Level(reload::Handle<EnvFilter, Registry>);
+
+impl Level {
+    /// Logs as much as this says from now on.
+    ///
+    /// # Errors
+    /// [`LogError::Level`].
+    pub fn set(&self, level: &str) -> Result<(), LogError> {
+        self.0
+            .reload(filter(level)?)
+            .map_err(|_| LogError::Level(level.to_owned()))
+    }
+}
+
+fn filter(level: &str) -> Result<EnvFilter, LogError> {
+    EnvFilter::try_new(level).map_err(|_| LogError::Level(level.to_owned()))
+}
+
 /// Sends all log events to where `format` says. Colours only on a terminal, and not with `NO_COLOR`.
 ///
 /// # Errors
 /// [`LogError`].
-pub fn start(level: &str, format: LogFormat) -> Result<(), LogError> {
-    let filter = EnvFilter::try_new(level).map_err(|_| LogError::Level(level.to_owned()))?;
+pub fn start(level: &str, format: LogFormat) -> Result<Level, LogError> {
+    let (filter, handle) = reload::Layer::new(filter(level)?);
     let registry = tracing_subscriber::registry().with(filter);
+    send(registry, format).map(|()| Level(handle))
+}
+
+fn send<S>(registry: S, format: LogFormat) -> Result<(), LogError>
+where
+    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
+{
     match format {
         LogFormat::Journald => {
             let layer = journald().map_err(LogError::Journald)?;

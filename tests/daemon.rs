@@ -8,116 +8,14 @@
 
 mod common;
 
-use std::io::Read;
-use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
+use common::daemon::{Daemon, wait_until};
 use common::{ELEVEN, Node, text};
 use jiff::SignedDuration;
 use kubecertd::report::{History, State, read_status};
 use kubecertd::transaction::{Lock, Operation, Store, Trigger};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-
-/// Far more than anything here takes; a wait that reaches it has failed.
-const BOUND: Duration = Duration::from_secs(30);
-
-struct Daemon {
-    child: Child,
-    notifications: Receiver<String>,
-    received: Vec<String>,
-    _directory: tempfile::TempDir,
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        // A test that failed must not leave it behind.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Daemon {
-    fn start(node: &Node) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("notify");
-        let listener = UnixDatagram::bind(&socket).unwrap();
-        let (sender, notifications) = channel();
-        // As systemd does, all is read at once: a sender waits when nobody reads.
-        std::thread::spawn(move || {
-            let mut buffer = [0u8; 4096];
-            while let Ok(length) = listener.recv(&mut buffer) {
-                if sender.send(text(&buffer[..length])).is_err() {
-                    break;
-                }
-            }
-        });
-        let child = node
-            .command()
-            .arg("run")
-            .env("NOTIFY_SOCKET", &socket)
-            .env("WATCHDOG_USEC", "2000000")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        Self {
-            child,
-            notifications,
-            received: Vec::new(),
-            _directory: directory,
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(
-            Pid::from_raw(i32::try_from(self.child.id()).unwrap()),
-            signal,
-        )
-        .unwrap();
-    }
-
-    /// Waits for a notification that contains `part`, among those not yet seen.
-    fn expect(&mut self, part: &str) -> String {
-        let begun = Instant::now();
-        while begun.elapsed() < BOUND {
-            let Ok(message) = self.notifications.recv_timeout(Duration::from_millis(200)) else {
-                continue;
-            };
-            self.received.push(message.clone());
-            if message.contains(part) {
-                return message;
-            }
-        }
-        panic!("no {part:?} among {:?}", self.received);
-    }
-
-    /// Everything that was notified so far.
-    fn notified(&mut self) -> &[String] {
-        self.received.extend(self.notifications.try_iter());
-        &self.received
-    }
-
-    fn stop(mut self) -> String {
-        self.signal(Signal::SIGTERM);
-        self.expect("STOPPING=1");
-        let status = self.child.wait().unwrap();
-        assert!(status.success(), "{status:?}");
-        let mut log = String::new();
-        let mut stderr = self.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut log).unwrap();
-        log
-    }
-}
-
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < BOUND, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
+use nix::sys::signal::Signal;
 
 #[test]
 fn what_is_due_is_renewed_without_a_hand() {
@@ -152,6 +50,60 @@ fn the_moment_is_slept_for_and_not_missed() {
     daemon.expect("STATUS=Next: ");
     assert_eq!(node.serial("apiserver"), old, "renewed before its time");
     wait_until("the renewal", || node.serial("apiserver") != old);
+    daemon.stop();
+}
+
+#[test]
+fn the_watchdog_gets_its_signs_in_time_whatever_else_happens() {
+    let node = Node::fresh();
+    let mut daemon = Daemon::start_with(&node, Duration::from_secs(8));
+    daemon.expect("WATCHDOG=1");
+    for round in 0..2 {
+        let last = Instant::now();
+        // A look at the node in the middle of the pause.
+        std::thread::sleep(Duration::from_millis(200));
+        std::fs::write(node.path("/etc/kubernetes/touched"), round.to_string()).unwrap();
+        daemon.expect("WATCHDOG=1");
+        let pause = last.elapsed();
+        assert!(pause < Duration::from_secs(5), "{pause:?}");
+    }
+    daemon.signal(Signal::SIGTERM);
+    daemon.expect("EXTEND_TIMEOUT_USEC=60000000");
+    daemon.stop();
+}
+
+/// How often a process has slept since its start, all threads together.
+fn sleeps(process: u32) -> u64 {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    tasks
+        .map(|task| std::fs::read_to_string(task.unwrap().path().join("status")).unwrap())
+        .map(|status| {
+            let line = status
+                .lines()
+                .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.unwrap().trim().parse::<u64>().unwrap()
+        })
+        .sum()
+}
+
+/// The kubelet lists and reads its manifests every 20 s, and much of /etc is opened all the time.
+#[test]
+fn reading_what_is_watched_wakes_nobody() {
+    let node = Node::fresh();
+    let mut daemon = Daemon::start_with(&node, Duration::from_secs(3600));
+    daemon.expect("STATUS=Next: ");
+    // The first start makes the state directory, which is a change.
+    std::thread::sleep(Duration::from_secs(4));
+    let before = sleeps(daemon.id());
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        for directory in ["/etc", "/var/lib/kubelet"] {
+            common::contents(&node.path(directory));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let woken = sleeps(daemon.id()) - before;
+    assert!(woken <= 2, "woken {woken} times");
     daemon.stop();
 }
 

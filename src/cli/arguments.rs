@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use crate::config::check_filter;
+
 /// Renews the certificates of a kubeadm control-plane node, restarts what uses them and proves that it worked
 #[derive(Debug, Parser)]
 #[command(name = "kubecertd", version, max_term_width = 100)]
@@ -15,8 +17,8 @@ pub(super) struct Arguments {
     /// Read this configuration and no drop-ins [default: /etc/kubecertd/kubecertd.toml]
     #[arg(long, global = true, value_name = "FILE", env = "KUBECERTD_CONFIG")]
     pub(super) config: Option<PathBuf>,
-    /// How much is logged: error, warn, info, debug or trace
-    #[arg(long, global = true, value_name = "LEVEL", env = "KUBECERTD_LOG")]
+    /// How much is logged: error, warn, info, debug, trace or off
+    #[arg(long, global = true, value_name = "LEVEL", env = "KUBECERTD_LOG", value_parser = filter)]
     pub(super) log_level: Option<String>,
     #[command(subcommand)]
     pub(super) command: Command,
@@ -210,6 +212,10 @@ pub(super) enum Generated {
     Man,
     /// Shell completions
     Completions,
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    check_filter(text).map(|()| text.to_owned())
 }
 
 /// `30d`, `2w`, `36h`, `8760h0m0s`; a day is 24 hours.

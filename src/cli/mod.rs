@@ -24,7 +24,7 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use arguments::{Arguments, Command};
 
-use crate::config::{ConfigError, load};
+use crate::config::{ConfigError, LogFormat, load};
 use crate::operation::Context;
 use crate::root::Root;
 
@@ -83,7 +83,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Recover {
             manifests_only: true,
             ..
-        } => return recover::return_manifests(&root),
+        } => return recover::return_manifests(&root, arguments.config.as_deref()),
         Command::Generate { kind, directory } => return generate::run(*kind, directory),
         Command::Status { output } => return status::run(&root, *output),
         Command::History { action, output } => {
@@ -91,7 +91,10 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         _ => {}
     }
-    let loaded = load(&root, arguments.config.as_deref()).map_err(WrongConfig)?;
+    let loaded = match load(&root, arguments.config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(errors) => return Err(refuse(&arguments, &root, errors)),
+    };
     let context = Context::new(root, loaded.config, arguments.config.clone());
     let level = arguments
         .log_level
@@ -101,9 +104,13 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             // A command says what happens on standard output; its log is for what goes wrong.
             _ => "warn".to_owned(),
         });
-    crate::log::start(&level, context.config.log.format)?;
+    let log = crate::log::start(&level, context.config.log.format)?;
     match arguments.command {
-        Command::Run { once } => run::run(context, once),
+        // What was said by hand is not overruled by a configuration that is read again.
+        Command::Run { once } => {
+            let log = arguments.log_level.is_none().then_some(log);
+            run::run(context, once, log)
+        }
         Command::CheckExpiration(options) => check_expiration::run(&context, &options),
         Command::Renew(options) => renew::run(&context, &options),
         Command::Rollback(options) => rollback::run(&context, &options),
@@ -122,6 +129,22 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::History { .. }
         | Command::Status { .. } => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// A wrong configuration ends the program, but whoever can finish operations first does of it what needs none.
+fn refuse(arguments: &Arguments, root: &Root, errors: Vec<ConfigError>) -> anyhow::Error {
+    if matches!(
+        arguments.command,
+        Command::Run { .. } | Command::Recover { .. }
+    ) {
+        let settled = crate::log::start("info", LogFormat::Auto)
+            .map_err(anyhow::Error::from)
+            .and_then(|_| recover::settle(root, arguments.config.as_deref()));
+        if let Err(error) = settled {
+            output::error(&format!("{error:#}"));
+        }
+    }
+    WrongConfig(errors).into()
 }
 
 /// Private keys pass through this process: nobody may read its memory, and no core dump may hold it. The limit says the

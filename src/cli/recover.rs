@@ -1,25 +1,31 @@
 //! `kubecertd recover`
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::output::{self, Narrator, print};
 use super::renew::summarize;
 use super::runtime;
+use crate::config::{Config, load};
 use crate::daemon::stop_on_signal;
-use crate::operation::{Context, finish_recovery, recover_expired};
+use crate::node::KubeletConfiguration;
+use crate::operation::{Context, Event, finish_recovery, recover_expired};
 use crate::plan::Request;
 use crate::root::Root;
-use crate::transaction::{Lock, Store, TransactionError, return_parked};
+use crate::transaction::{Lock, Store, TransactionError, recover, return_parked};
 
 pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
-    let lock = Lock::take(&context.store())?;
+    let manifests = [context.observe().directories.manifests];
+    let (lock, returned) = manifests_first(&context.store(), manifests)?;
+    let lock = lock?;
     let reports = runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(finish_recovery(context, &lock, &stop, &mut events).await?)
     })?;
-    if reports.is_empty() {
+    if reports.is_empty() && returned == 0 {
         print("Nothing to recover: no operation was cut off.\n")?;
     }
     Ok(ExitCode::SUCCESS)
@@ -27,6 +33,8 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
 
 pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
+    let manifests = [context.observe().directories.manifests];
+    drop(manifests_first(&context.store(), manifests)?);
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal()?;
         let mut events = |event| narrator.tell(&event);
@@ -42,20 +50,64 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
 }
 
 /// For the moments before kubelet starts and after the daemon died: no configuration, no runtime, no network.
-pub(super) fn return_manifests(root: &Root) -> anyhow::Result<ExitCode> {
-    let store = Store::new(root);
-    // A process at work returns its manifests itself, and needs them out until then.
-    let lock = match Lock::take(&store) {
-        Ok(lock) => Some(lock),
-        Err(error @ TransactionError::Busy { .. }) => return Err(error.into()),
-        Err(error) => {
-            output::error(&format!("going on without the lock: {error}"));
-            None
-        }
-    };
-    let directories = [root.join("/etc/kubernetes/manifests")];
-    for manifest in return_parked(&store, lock.as_ref(), &directories)? {
-        print(&format!("{} returned\n", manifest.display()))?;
+pub(super) fn return_manifests(root: &Root, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    let directories = manifest_directories(root, config);
+    if let (Err(error), _) = manifests_first(&Store::new(root), directories)? {
+        output::error(&format!("went on without the lock: {error}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What can be done with a configuration that is wrong: manifests come back, and no certificate stays without its key.
+/// The journal stays for the restarts and proofs that are owed.
+pub(super) fn settle(root: &Root, config: Option<&Path>) -> anyhow::Result<()> {
+    let store = Store::new(root);
+    let (lock, _) = manifests_first(&store, manifest_directories(root, config))?;
+    let lock = lock?;
+    let mut narrator = Narrator::new();
+    for recovery in recover(&store, &lock)? {
+        narrator.tell(&Event::Recovered {
+            operation: recovery.id,
+            forward: recovery.rolled_forward,
+            returned: recovery.returned.len(),
+        });
+    }
+    Ok(())
+}
+
+/// Brings back the manifests that are out, with the lock or, where the state directory is of no use, without. Gives
+/// the lock, and how many are back.
+fn manifests_first(
+    store: &Store,
+    directories: impl IntoIterator<Item = PathBuf>,
+) -> anyhow::Result<(Result<Lock, TransactionError>, usize)> {
+    let lock = Lock::take(store);
+    // A process at work returns its manifests itself, and needs them out until then.
+    if let Err(error @ TransactionError::Busy { .. }) = lock {
+        return Err(error.into());
+    }
+    let directories: Vec<PathBuf> = directories.into_iter().collect();
+    let returned = return_parked(store, lock.as_ref().ok(), &directories)?;
+    for manifest in &returned {
+        print(&format!("{} returned\n", manifest.display()))?;
+    }
+    Ok((lock, returned.len()))
+}
+
+/// Beside which directories manifests may be: kubeadm's, the kubelet's, and the configured one where the configuration can
+/// be understood.
+fn manifest_directories(root: &Root, config: Option<&Path>) -> BTreeSet<PathBuf> {
+    let locations = load(root, config).map_or_else(
+        |_| Config::default().locations,
+        |loaded| loaded.config.locations,
+    );
+    let kubelet = KubeletConfiguration::read(root, &locations.kubelet_configuration);
+    [
+        Some(root.join("/etc/kubernetes/manifests")),
+        locations.manifests.map(|path| root.join(path)),
+        kubelet.static_pod_path,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use super::runtime;
 use crate::daemon;
+use crate::log::Level;
 use crate::operation::Context;
 
-pub(super) fn run(context: Context, once: bool) -> anyhow::Result<ExitCode> {
-    runtime()?.block_on(daemon::run(context, once))?;
+pub(super) fn run(context: Context, once: bool, log: Option<Level>) -> anyhow::Result<ExitCode> {
+    runtime()?.block_on(daemon::run(context, once, log))?;
     Ok(ExitCode::SUCCESS)
 }

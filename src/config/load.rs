@@ -1,5 +1,6 @@
 //! Finding, reading and merging the files: `/etc/kubecertd/kubecertd.toml` and the drop-ins.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::fragment::Fragment;
@@ -61,6 +62,12 @@ pub fn load(root: &Root, file: Option<&Path>) -> Result<Loaded, Vec<ConfigError>
         files: sources.into_iter().map(|source| source.path).collect(),
         origins,
     })
+}
+
+/// The directories in which a change can be one of what [`load`] gives; some may not be there.
+#[must_use]
+pub fn directories(root: &Root, file: Option<&Path>) -> BTreeSet<PathBuf> {
+    source::directories(root, file)
 }
 
 /// Reads one text as if it were the only file.

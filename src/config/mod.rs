@@ -13,9 +13,10 @@ mod types;
 mod value;
 
 pub use error::ConfigError;
-pub use load::{Loaded, Origin, load, parse};
+pub use load::{Loaded, Origin, directories, load, parse};
 pub(crate) use nearest::nearest;
 pub use types::{
     Backup, Config, KeyPolicy, Locations, Log, LogFormat, OtherRenewer, Renewal, Restart,
     RestartMode, RestartWait,
 };
+pub(crate) use value::check_filter;

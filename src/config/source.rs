@@ -1,6 +1,6 @@
 //! Which files there are, and reading each within bounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,6 +11,9 @@ use crate::root::Root;
 
 /// The largest file read: a thousand times what anybody writes by hand.
 const LIMIT: u64 = 1024 * 1024;
+
+/// Where the main file lies.
+const DIRECTORY: &str = "/etc/kubecertd";
 
 const MAIN: &str = "/etc/kubecertd/kubecertd.toml";
 
@@ -64,7 +67,7 @@ pub(super) fn standard(root: &Root) -> (Vec<Source>, Vec<ConfigError>) {
                 continue;
             }
         };
-        if root.node_path(&resolved) == Path::new("/dev/null") {
+        if is_mask(root, &resolved) {
             continue;
         }
         if let Some(text) = read_text(&path, &resolved, &mut errors) {
@@ -72,6 +75,51 @@ pub(super) fn standard(root: &Root) -> (Vec<Source>, Vec<ConfigError>) {
         }
     }
     (sources, errors)
+}
+
+/// The directories in which a change can be one of the configuration: of the files, of what links lead to, and where more
+/// files may appear.
+pub(super) fn directories(root: &Root, file: Option<&Path>) -> BTreeSet<PathBuf> {
+    let (places, files) = match file {
+        Some(file) => (Vec::new(), vec![file.to_path_buf()]),
+        None => {
+            let mut places = vec![root.join(DIRECTORY)];
+            places.extend(DROP_INS.map(|directory| root.join(directory)));
+            let mut files = vec![root.join(MAIN)];
+            files.extend(drop_ins(root, &mut Vec::new()));
+            (places, files)
+        }
+    };
+    let resolved = |path: &Path| match file {
+        Some(_) => std::fs::canonicalize(path),
+        None => root.resolve(path),
+    };
+    let mut directories: BTreeSet<PathBuf> = places.iter().cloned().collect();
+    directories.extend(places.iter().filter_map(|place| resolved(place).ok()));
+    for file in &files {
+        // Everybody writes to /dev/null.
+        let target = resolved(file).ok().filter(|target| !is_mask(root, target));
+        directories.extend(
+            [Some(file), target.as_ref()]
+                .into_iter()
+                .flatten()
+                .filter_map(|path| {
+                    let parent = path.parent()?;
+                    // Of a bare file name.
+                    std::path::absolute(if parent == Path::new("") {
+                        Path::new(".")
+                    } else {
+                        parent
+                    })
+                    .ok()
+                }),
+        );
+    }
+    directories
+}
+
+fn is_mask(root: &Root, target: &Path) -> bool {
+    root.node_path(target) == Path::new("/dev/null")
 }
 
 fn drop_ins(root: &Root, errors: &mut Vec<ConfigError>) -> Vec<PathBuf> {

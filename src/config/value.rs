@@ -222,17 +222,39 @@ pub(super) fn filter(written: &Written<'_>) -> Result<String, Vec<Wrong>> {
         written,
         "a level such as \"info\", or a filter such as \"info,kubecertd::restart=debug\"",
     )?;
-    for directive in text.split(',') {
-        // A bare word that is no level would be taken for a target with everything on.
-        let level = directive.rsplit('=').next().unwrap_or_default().trim();
-        if !LEVELS.contains(&level.to_ascii_lowercase().as_str()) {
-            return Err(not_among(written, level, &LEVELS));
-        }
+    if let Some(word) = no_level(text) {
+        return Err(not_among(written, word, &LEVELS));
     }
+    match parse_filter(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(reason) => Err(refuse(written, reason)),
+    }
+}
+
+/// Whether a text is such a filter; if not, what would be right.
+///
+/// # Errors
+/// In words.
+pub(crate) fn check_filter(text: &str) -> Result<(), String> {
+    match no_level(text) {
+        Some(word) => Err(suggestion(word, &LEVELS)),
+        None => parse_filter(text),
+    }
+}
+
+/// The first word that stands where a level should. A bare one would be taken for a target with everything on, and
+/// everything else off.
+fn no_level(text: &str) -> Option<&str> {
+    text.split(',')
+        .map(|directive| directive.rsplit('=').next().unwrap_or_default().trim())
+        .find(|level| !LEVELS.contains(&level.to_ascii_lowercase().as_str()))
+}
+
+fn parse_filter(text: &str) -> Result<(), String> {
     tracing_subscriber::EnvFilter::builder()
         .parse(text)
-        .map(|_| text.to_owned())
-        .map_err(|error| refuse(written, format!("not a filter: {error}")))
+        .map(|_| ())
+        .map_err(|error| format!("not a filter: {error}"))
 }
 
 fn absolute(written: &Written<'_>, text: &str, example: &str) -> Result<PathBuf, Vec<Wrong>> {
@@ -274,15 +296,19 @@ fn refuse(written: &Written<'_>, reason: impl fmt::Display) -> Vec<Wrong> {
 }
 
 fn not_among(written: &Written<'_>, text: &str, words: &[&str]) -> Vec<Wrong> {
-    let reason = match nearest(text, words.iter().copied()) {
-        Some(near) => format!("did you mean {near:?}? ({})", words.join(", ")),
-        None => format!("not one of {}", words.join(", ")),
-    };
+    let reason = suggestion(text, words);
     let value = written.get_ref().as_str().unwrap_or(text);
     vec![Wrong {
         span: written.span(),
         message: format!(" = {value:?}; {reason}"),
     }]
+}
+
+fn suggestion(text: &str, words: &[&str]) -> String {
+    match nearest(text, words.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}? ({})", words.join(", ")),
+        None => format!("not one of {}", words.join(", ")),
+    }
 }
 
 fn quoted(words: &[&str]) -> String {

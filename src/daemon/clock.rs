@@ -44,15 +44,14 @@ impl Alarm {
         Ok(Self(AsyncFd::new(Descriptor(timer))?))
     }
 
-    /// Sets it; a moment that has passed wakes at once.
-    pub(super) fn set(&self, moment: Timestamp) -> io::Result<()> {
+    /// Sets it; a moment that has passed wakes at once. Gives why not to wait for it at all, if there is a reason.
+    pub(super) fn set(&self, moment: Timestamp) -> io::Result<Option<Wake>> {
         // A zero would switch the timer off.
         let seconds = moment.as_second().max(1);
-        self.0.get_ref().0.set(
+        seen_while_setting(self.0.get_ref().0.set(
             Expiration::OneShot(TimeSpec::new(seconds, 0)),
             TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET,
-        )?;
-        Ok(())
+        ))
     }
 
     /// Waits for it.
@@ -76,6 +75,16 @@ impl Alarm {
     }
 }
 
+/// A clock that was set while nobody waited shows when the timer is set anew, which is done all the same
+/// (timerfd_create(2), notes).
+fn seen_while_setting(result: nix::Result<()>) -> io::Result<Option<Wake>> {
+    match result {
+        Ok(()) => Ok(None),
+        Err(Errno::ECANCELED) => Ok(Some(Wake::ClockChanged)),
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,9 +98,8 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             let alarm = Alarm::new().unwrap();
-            alarm
-                .set(Timestamp::now() - SignedDuration::from_hours(1))
-                .unwrap();
+            let past = Timestamp::now() - SignedDuration::from_hours(1);
+            assert_eq!(alarm.set(past).unwrap(), None);
             assert_eq!(alarm.wait().await.unwrap(), Wake::Due);
             let begun = std::time::Instant::now();
             alarm
@@ -100,5 +108,15 @@ mod tests {
             assert_eq!(alarm.wait().await.unwrap(), Wake::Due);
             assert!(begun.elapsed().as_millis() > 900);
         });
+    }
+
+    #[test]
+    fn a_clock_that_was_set_while_nobody_waited_is_no_failure() {
+        assert_eq!(seen_while_setting(Ok(())).unwrap(), None);
+        assert_eq!(
+            seen_while_setting(Err(Errno::ECANCELED)).unwrap(),
+            Some(Wake::ClockChanged)
+        );
+        assert!(seen_while_setting(Err(Errno::EINVAL)).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! `kubecertd run`: watch, plan, sleep until the next due moment, act, and tell systemd about it.
 
+mod alive;
 mod clock;
+mod configuration;
 mod events;
 mod expired;
 mod held;
@@ -8,6 +10,7 @@ mod others;
 mod pass;
 mod retry;
 mod run;
+mod say;
 mod systemd;
 mod watch;
 

@@ -1,13 +1,16 @@
 //! Operations of other processes: a command that is killed leaves a manifest out and an operation to be finished.
 
+use std::path::Path;
 use std::time::Duration;
 
 use crate::node::Inventory;
 use crate::operation::Context;
-use crate::transaction::{Lock, TransactionError, return_parked};
+use crate::transaction::{Lock, Store, TransactionError, return_parked};
 
 /// How often to look whether another process is still at work.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How often to try again to bring manifests back.
+const LONG_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is known of them.
 #[derive(Debug, Default)]
@@ -15,12 +18,16 @@ pub(super) struct Others {
     /// Operations in flight that the daemon itself has tried to finish, and may not be able to.
     tried: Vec<String>,
     at_work: bool,
+    /// Whether manifests were looked for that no journal knows of: after a lost journal they are out for good else.
+    looked_for_strays: bool,
+    /// Why manifests could not be brought back.
+    pub(super) problem: Option<String>,
 }
 
 impl Others {
     /// Looks at the operations in flight. Manifests that a dead process left out are brought back at once: that must not
-    /// wait until the next attempt is due. Gives whether one of these operations was never tried to be finished, and
-    /// could be now.
+    /// wait until the next attempt is due, nor for a state directory that can be used. Gives whether one of these
+    /// operations was never tried to be finished, and could be now.
     pub(super) fn look(
         &mut self,
         context: &Context,
@@ -29,13 +36,12 @@ impl Others {
     ) -> bool {
         self.tried.retain(|id| in_flight.contains(id));
         let was_at_work = std::mem::take(&mut self.at_work);
-        if in_flight.is_empty() {
+        if in_flight.is_empty() && self.looked_for_strays && self.problem.is_none() {
             return false;
         }
-        let untried = in_flight.iter().any(|id| !self.tried.contains(id));
         let store = context.store();
-        let lock = match Lock::take(&store) {
-            Ok(lock) => lock,
+        let lock = match Lock::take_at_once(&store) {
+            Ok(lock) => Some(lock),
             Err(TransactionError::Busy { holder }) => {
                 if !was_at_work {
                     tracing::info!(
@@ -51,26 +57,30 @@ impl Others {
             // Whoever tries to finish the operation meets it as well and says so.
             Err(error) => {
                 tracing::debug!(%error, "the lock cannot be taken");
-                return untried;
+                None
             }
         };
-        match return_parked(
-            &store,
-            Some(&lock),
-            std::slice::from_ref(&inventory.directories.manifests),
-        ) {
-            Ok(returned) => {
-                for manifest in returned {
-                    tracing::warn!(
-                        path = %manifest.display(),
-                        "{}: was left out by a kubecertd that is gone, and is back",
-                        manifest.display()
-                    );
-                }
-            }
-            Err(error) => tracing::error!("{error}"),
+        self.looked_for_strays = true;
+        self.bring_back(&store, lock.as_ref(), &inventory.directories.manifests);
+        in_flight.iter().any(|id| !self.tried.contains(id))
+    }
+
+    fn bring_back(&mut self, store: &Store, lock: Option<&Lock>, directory: &Path) {
+        let returned = return_parked(store, lock, &[directory.to_path_buf()]);
+        let problem = returned.as_ref().err().map(ToString::to_string);
+        if let Some(reason) = &problem
+            && problem != self.problem
+        {
+            tracing::error!("{reason}");
         }
-        untried
+        self.problem = problem;
+        for manifest in returned.unwrap_or_default() {
+            tracing::warn!(
+                path = %manifest.display(),
+                "{}: was left out by a kubecertd that is gone, and is back",
+                manifest.display()
+            );
+        }
     }
 
     /// Whether one of them holds the lock, as far as is known.
@@ -78,17 +88,19 @@ impl Others {
         self.at_work
     }
 
-    /// How long to wait before looking whether the other process is done; `None` where there is none.
+    /// How long to wait before looking whether the other process is done, or whether manifests can be brought back now;
+    /// `None` where there is none.
     pub(super) fn pause(&self) -> Option<Duration> {
-        self.at_work.then_some(PAUSE)
+        if self.at_work {
+            Some(PAUSE)
+        } else {
+            self.problem.as_ref().map(|_| LONG_PAUSE)
+        }
     }
 
     /// Whether the process that was at work still is.
     pub(super) fn are_still_at_work(&self, context: &Context) -> bool {
-        matches!(
-            Lock::take(&context.store()),
-            Err(TransactionError::Busy { .. })
-        )
+        Lock::is_taken(&context.store())
     }
 
     /// The daemon has tried to finish these.

@@ -9,15 +9,14 @@ use super::events::EventLog;
 use super::held;
 use super::others::Others;
 use super::retry::Retry;
-use super::run::read_again;
+use super::say::log_summary;
 use super::systemd::Systemd;
+use crate::log::Level;
 use crate::node::Inventory;
 use crate::operation::{Context, OperationError, Options, RenewalReport, preflight, renew};
-use crate::plan::{Action, KubeletNeed, Obstacle, Plan, Request, kubelet_need};
+use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
 use crate::preflight::{Asked, Finding};
-use crate::report::{
-    CertificateStatus, Failure, LastOperation, Next, State, Status, in_words, write_status,
-};
+use crate::report::{State, in_words};
 use crate::transaction::{TransactionError, Trigger};
 
 /// How long to wait for another kubecertd that holds the lock.
@@ -29,9 +28,9 @@ pub(super) struct Pass {
     pub(super) inventory: Inventory,
     pub(super) plan: Plan,
     /// What speaks against an operation now.
-    findings: Vec<Finding>,
+    pub(super) findings: Vec<Finding>,
     /// Operations that were cut off and must be finished, whatever is due; or why they cannot be listed.
-    unfinished: Vec<String>,
+    pub(super) unfinished: Vec<String>,
     /// Expired certificates have stopped the node, and something can be done about it.
     pub(super) stopped: bool,
     /// What the kubelet needs to start.
@@ -42,14 +41,19 @@ pub(super) struct Pass {
 #[derive(Debug)]
 pub(super) struct Daemon {
     pub(super) context: Context,
+    /// How much is logged, where the configuration says it.
+    pub(super) log: Option<Level>,
     pub(super) systemd: Systemd,
     pub(super) retry: Retry,
     pub(super) others: Others,
-    started: Timestamp,
-    announced: bool,
-    last_operation: Option<LastOperation>,
-    last_failure: Option<String>,
-    complaints: Vec<String>,
+    pub(super) started: Timestamp,
+    pub(super) announced: bool,
+    pub(super) last_failure: Option<String>,
+    pub(super) complaints: Vec<String>,
+    /// What is wrong with the configuration on disk, which is therefore not in force.
+    pub(super) wrong_configuration: Option<String>,
+    /// Why the status file is not as it should be.
+    pub(super) unwritten_status: Option<String>,
 }
 
 impl Pass {
@@ -60,7 +64,7 @@ impl Pass {
 
     /// What keeps the daemon from renewing what is due. Finishing what was cut off does not wait for it, nor does a node that
     /// expired certificates have stopped.
-    fn held(&self) -> Vec<&Finding> {
+    pub(super) fn held(&self) -> Vec<&Finding> {
         let wanted = self.due() > 0 && self.unfinished.is_empty() && !self.stopped;
         self.findings
             .iter()
@@ -83,17 +87,19 @@ impl Pass {
 }
 
 impl Daemon {
-    pub(super) fn new(context: Context) -> Self {
+    pub(super) fn new(context: Context, log: Option<Level>) -> Self {
         Self {
             context,
-            systemd: Systemd::new(),
+            log,
+            systemd: Systemd::default(),
             retry: Retry::default(),
             others: Others::default(),
             started: Timestamp::now(),
             announced: false,
-            last_operation: None,
             last_failure: None,
             complaints: Vec::new(),
+            wrong_configuration: None,
+            unwritten_status: None,
         }
     }
 
@@ -129,33 +135,6 @@ impl Daemon {
         }
     }
 
-    /// Tells the journal, systemd and the status file what was seen.
-    pub(super) fn report(&mut self, pass: &Pass) {
-        self.complain(pass);
-        let state =
-            if held::is_refused(&pass.held()) || (self.last_failure.is_some() && pass.has_work()) {
-                State::Failing
-            } else {
-                State::Waiting
-            };
-        let message = self.message(pass);
-        self.publish(pass, state, &message);
-        if !self.announced {
-            self.announced = true;
-            self.systemd.ready();
-            tracing::info!(
-                "kubecertd {} watches {} certificates; {message}",
-                env!("CARGO_PKG_VERSION"),
-                pass.inventory
-                    .entries
-                    .iter()
-                    .filter(|entry| entry.present().is_some())
-                    .count()
-            );
-        }
-        self.systemd.pulse();
-    }
-
     /// Whether the moment has come to do something.
     pub(super) fn may_act(&self, pass: &Pass) -> bool {
         pass.has_work()
@@ -174,14 +153,14 @@ impl Daemon {
             Ok(report) if report.failed.is_empty() => {
                 self.retry.succeeded(now);
                 self.last_failure = None;
-                self.remember(&report);
+                log_summary(&self.context, &report);
             }
             Ok(report) => {
                 let reasons: Vec<&str> =
                     report.failed.iter().map(|(_, why)| why.as_str()).collect();
                 self.last_failure = Some(reasons.join("; "));
                 self.retry.failed(now, false, jitter);
-                self.remember(&report);
+                log_summary(&self.context, &report);
             }
             Err(OperationError::Stopped) => {
                 tracing::info!("{}", OperationError::Stopped);
@@ -240,209 +219,16 @@ impl Daemon {
         );
         let context = self.context.clone();
         let systemd = &mut self.systemd;
-        let asked_to_stop = stop.clone();
         let mut log = EventLog::default();
         let mut events = |event| {
             log.tell(&event);
-            systemd.pulse();
             systemd.status(&format!("Renewing: {event}"));
-            if *asked_to_stop.borrow() {
-                systemd.extend_stop(Duration::from_secs(60));
-            }
         };
         renew(&context, &Request::Due, &options, stop, &mut events).await
     }
-
-    /// Reads the configuration again because somebody asked; a wrong one is refused and the running one kept.
-    pub(super) fn reload(&mut self) {
-        self.systemd.reloading();
-        match read_again(&self.context) {
-            Ok(config) => {
-                self.context.config = config;
-                self.retry.permit_now();
-                tracing::info!("configuration read again");
-            }
-            Err(reason) => {
-                tracing::error!("configuration not changed, because it is wrong: {reason}")
-            }
-        }
-        self.systemd.ready();
-    }
-
-    /// Reads the configuration again because files changed.
-    pub(super) fn reload_if_changed(&mut self) {
-        match read_again(&self.context) {
-            Ok(config) if config == self.context.config => {}
-            Ok(config) => {
-                self.context.config = config;
-                self.retry.permit_now();
-                tracing::info!("configuration changed and read again");
-            }
-            Err(reason) => self.complain_once(format!(
-                "configuration not changed, because it is wrong: {reason}"
-            )),
-        }
-    }
-
-    /// Last words.
-    pub(super) fn stopped(&mut self) {
-        self.systemd.stopping();
-        let pass = self.look();
-        self.publish(&pass, State::Stopped, "Stopped");
-        tracing::info!("stopped");
-    }
-
-    /// Logs what is wrong on the node, each thing once until it changes.
-    pub(super) fn complain(&mut self, pass: &Pass) {
-        let now = sentences(pass);
-        for sentence in &now {
-            if !self.complaints.contains(sentence) {
-                tracing::warn!("{sentence}");
-            }
-        }
-        self.complaints = now;
-    }
-
-    fn complain_once(&mut self, sentence: String) {
-        if !self.complaints.contains(&sentence) {
-            tracing::error!("{sentence}");
-            self.complaints.push(sentence);
-        }
-    }
-
-    fn remember(&mut self, report: &RenewalReport) {
-        let Some(id) = &report.operation else {
-            return;
-        };
-        let summary = format!(
-            "renewed {} and restarted {} in {:.0} s",
-            count(report.renewed.len(), "certificate"),
-            count(report.restarts.len(), "pod"),
-            report.duration.as_secs_f64()
-        );
-        tracing::info!(operation_id = id.as_str(), "{summary}");
-        self.last_operation = Some(LastOperation {
-            id: id.clone(),
-            finished: Timestamp::now(),
-            summary,
-        });
-    }
-
-    /// The line in `systemctl status`.
-    fn message(&self, pass: &Pass) -> String {
-        let now = pass.plan.at;
-        if let Some(message) = held::message(&pass.held()) {
-            return message;
-        }
-        if let Some(failure) = &self.last_failure
-            && pass.has_work()
-        {
-            let retry = signed(self.retry.remaining(Instant::now()));
-            return format!(
-                "Renewal failed, next attempt {}: {failure}",
-                in_words(retry)
-            );
-        }
-        if !pass.unfinished.is_empty() {
-            return format!("Waiting to finish operation {}", pass.unfinished.join(", "));
-        }
-        if !self.context.config.renewal.enabled {
-            return "Watching only, because renewal.enabled is false".to_owned();
-        }
-        match (&pass.plan.next_due, pass.due()) {
-            (_, due) if due > 0 => format!("{} due now", count(due, "certificate")),
-            (Some((moment, name)), _) => format!(
-                "Next: {name} is renewed {} ({})",
-                in_words(moment.duration_since(now)),
-                moment.strftime("%b %d, %Y %H:%M UTC")
-            ),
-            (None, _) => "Nothing to renew on this node".to_owned(),
-        }
-    }
-
-    fn publish(&mut self, pass: &Pass, state: State, message: &str) {
-        let status = Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            started: self.started,
-            updated: Timestamp::now(),
-            state,
-            message: message.to_owned(),
-            next: pass.plan.next_due.as_ref().map(|(at, name)| Next {
-                at: *at,
-                certificate: name.clone(),
-            }),
-            certificates: pass.plan.items.iter().map(certificate_status).collect(),
-            last_operation: self.last_operation.clone(),
-            failure: self.last_failure.as_ref().map(|reason| Failure {
-                reason: reason.clone(),
-                attempts: self.retry.attempts(),
-                retry_at: Timestamp::now() + signed(self.retry.remaining(Instant::now())),
-            }),
-            problems: sentences(pass),
-        };
-        if let Err(error) = write_status(&self.context.root, &status) {
-            self.complain_once(format!("`kubecertd status` is out of date: {error}"));
-        }
-        self.systemd.status(message);
-    }
 }
 
-fn certificate_status(item: &crate::plan::PlanItem) -> CertificateStatus {
-    let (action, reason) = match &item.action {
-        Action::Renew(reason) => ("renew", reason.to_string()),
-        Action::Wait => ("wait", String::new()),
-        Action::Leave(obstacle) => ("leave", obstacle.to_string()),
-    };
-    CertificateStatus {
-        name: item.name.clone(),
-        not_after: item.not_after,
-        due_at: item.due_at,
-        action: action.to_owned(),
-        reason,
-    }
-}
-
-/// What is wrong, one sentence each: unreadable files, due certificates that cannot be renewed, what holds a renewal up.
-fn sentences(pass: &Pass) -> Vec<String> {
-    let problems = pass
-        .inventory
-        .problems
-        .iter()
-        .chain(&pass.inventory.kubelet.problems)
-        .map(|problem| format!("{}: {}", problem.path.display(), problem.reason));
-    let obstacles = pass
-        .plan
-        .items
-        .iter()
-        .filter_map(|item| match &item.action {
-            Action::Leave(Obstacle::NotManaged | Obstacle::Skipped) => None,
-            Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
-            Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
-            Action::Renew(_) | Action::Wait => None,
-        });
-    let kubelet = match &pass.kubelet {
-        KubeletNeed::Impossible(reason) => Some(format!("the kubelet cannot start: {reason}")),
-        _ => None,
-    };
-    // What is only to be known is said by the operation itself.
-    let findings = pass
-        .findings
-        .iter()
-        .filter(|finding| finding.blocks())
-        .map(|finding| finding.sentence.clone());
-    problems
-        .chain(obstacles)
-        .chain(kubelet)
-        .chain(findings)
-        .collect()
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-fn signed(duration: Duration) -> SignedDuration {
+pub(super) fn signed(duration: Duration) -> SignedDuration {
     SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
 }
 

@@ -6,11 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
+use super::alive::alive_while;
 use super::clock::{Alarm, Wake};
 use super::pass::{Daemon, Pass};
+use super::systemd::Systemd;
 use super::watch::{Watches, directories};
-use crate::config::load;
+use crate::log::Level;
 use crate::operation::{Context, OperationError};
+use crate::report::status_file;
 
 /// The whole node is read again at least this often, whatever the watches say.
 const SCAN_INTERVAL: SignedDuration = SignedDuration::from_hours(1);
@@ -44,35 +47,36 @@ enum Woken {
     Clock(Wake),
     Retry,
     Others,
-    Pulse,
 }
 
-/// Runs until SIGTERM or SIGINT, or one pass with `once`. SIGHUP reads the configuration again.
+/// Runs until SIGTERM or SIGINT, or one pass with `once`. SIGHUP reads the configuration again; `log` is what `log.level`
+/// then changes.
 ///
 /// # Errors
 /// [`DaemonError`].
-pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
+pub async fn run(context: Context, once: bool, log: Option<Level>) -> Result<(), DaemonError> {
     let stop = stop_on_signal()?;
-    let mut daemon = Daemon::new(context);
+    let mut daemon = Daemon::new(context, log);
     if once {
         return run_once(&mut daemon, &stop).await;
     }
+    let work = run_until(&mut daemon, &stop);
+    alive_while(work, Systemd::watchdog(), stop.clone(), Systemd::tell).await
+}
+
+/// The loop itself, until `stop`.
+async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(), DaemonError> {
     let mut reloads = listen(SignalKind::hangup())?;
     let alarm = Alarm::new().map_err(|source| DaemonError::System {
         what: "the clock cannot be waited for",
         source,
     })?;
-    let mut watches = Watches::new();
+    let mut watches = Watches::new(status_file(&daemon.context.root));
     let mut stopping = stop.clone();
     loop {
         watches.drain();
         let mut pass = daemon.look();
-        watches.set(&directories(
-            &daemon.context.root,
-            &pass.inventory,
-            &daemon.context.config.locations.kubelet_configuration,
-            daemon.context.store().journal(),
-        ));
+        watches.set(&directories(&daemon.context, &pass.inventory));
         daemon.look_at_others(&pass);
         daemon.report(&pass);
         if *stop.borrow() {
@@ -80,11 +84,11 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
         }
         daemon.look_closer(&mut pass).await;
         if daemon.may_act(&pass) {
-            daemon.act(&stop).await;
+            daemon.act(stop).await;
             continue;
         }
         let reason = wait(
-            &mut daemon,
+            daemon,
             &pass,
             &alarm,
             &mut watches,
@@ -101,10 +105,13 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
                     () = tokio::time::sleep(SETTLE) => daemon.reload_if_changed(),
                 }
             }
-            Woken::Clock(Wake::ClockChanged) => {
-                tracing::info!("the clock was set or the machine slept; planning again");
+            Woken::Clock(wake) => {
+                if wake == Wake::ClockChanged {
+                    tracing::info!("the clock was set or the machine slept; planning again");
+                }
+                daemon.reload_if_changed();
             }
-            Woken::Clock(Wake::Due) | Woken::Retry | Woken::Others | Woken::Pulse => {}
+            Woken::Retry | Woken::Others => daemon.reload_if_changed(),
         }
     }
     daemon.stopped();
@@ -113,6 +120,7 @@ pub async fn run(context: Context, once: bool) -> Result<(), DaemonError> {
 
 async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(), DaemonError> {
     let pass = daemon.look();
+    daemon.look_at_others(&pass);
     daemon.complain(&pass);
     let report = daemon.renew(stop).await?;
     if report.failed.is_empty() {
@@ -137,10 +145,11 @@ async fn wait(
         what: "the clock cannot be waited for",
         source,
     };
-    alarm
-        .set(due.map_or(scan, |moment| moment.min(scan)))
-        .map_err(system)?;
-    // A moment and not a duration: a pulse does not begin the wait anew.
+    let moment = due.map_or(scan, |moment| moment.min(scan));
+    if let Some(wake) = alarm.set(moment).map_err(system)? {
+        return Ok(Woken::Clock(wake));
+    }
+    // A moment and not a duration: a look at others does not begin the wait anew.
     let now = Instant::now();
     let may_try = pass.has_work() && !daemon.others.at_work();
     let retry = pass
@@ -150,7 +159,6 @@ async fn wait(
         .map(|pause| now + pause);
     loop {
         let retry = retry.map(|moment| moment.saturating_duration_since(Instant::now()));
-        let pulse = daemon.systemd.pulse_interval();
         let woken = tokio::select! {
             _ = stopping.wait_for(|stop| *stop) => Woken::Stop,
             _ = reloads.recv() => Woken::Reload,
@@ -158,13 +166,9 @@ async fn wait(
             wake = alarm.wait() => Woken::Clock(wake.map_err(system)?),
             () = sleep_or_forever(retry) => Woken::Retry,
             () = sleep_or_forever(daemon.others.pause()) => Woken::Others,
-            () = sleep_or_forever(pulse) => Woken::Pulse,
         };
         match woken {
-            Woken::Pulse => daemon.systemd.pulse(),
-            Woken::Others if daemon.others.are_still_at_work(&daemon.context) => {
-                daemon.systemd.pulse()
-            }
+            Woken::Others if daemon.others.are_still_at_work(&daemon.context) => {}
             other => return Ok(other),
         }
     }
@@ -203,15 +207,4 @@ pub fn stop_on_signal() -> Result<watch::Receiver<bool>, DaemonError> {
         std::future::pending::<()>().await;
     });
     Ok(receiver)
-}
-
-/// The configuration as it is on disk now.
-pub(super) fn read_again(context: &Context) -> Result<crate::config::Config, String> {
-    match load(&context.root, context.config_file.as_deref()) {
-        Ok(loaded) => Ok(loaded.config),
-        Err(errors) => {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Err(lines.join("; "))
-        }
-    }
 }

@@ -1,27 +1,18 @@
 //! systemd's side of the daemon: ready, reloading, status, stopping, watchdog (sd_notify(3)).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sd_notify::NotifyState;
 
+use super::alive::Sign;
+
 /// The notification socket. Without systemd every call does nothing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Systemd {
-    watchdog: Option<Duration>,
-    last_pulse: Instant,
     last_status: String,
 }
 
 impl Systemd {
-    /// Reads what systemd wants from the environment.
-    pub(super) fn new() -> Self {
-        Self {
-            watchdog: sd_notify::watchdog_enabled(),
-            last_pulse: Instant::now(),
-            last_status: String::new(),
-        }
-    }
-
     /// The daemon is up, or a reload is done.
     pub(super) fn ready(&self) {
         send(&[NotifyState::Ready]);
@@ -53,27 +44,20 @@ impl Systemd {
         }
     }
 
-    /// Asks for more time to stop: a restart in hand is bounded, but longer than systemd's patience.
-    pub(super) fn extend_stop(&self, by: Duration) {
-        let microseconds = u32::try_from(by.as_micros()).unwrap_or(u32::MAX);
-        send(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
+    /// After how long without a sign of life systemd ends the daemon; `None` without a watchdog.
+    pub(super) fn watchdog() -> Option<Duration> {
+        sd_notify::watchdog_enabled()
     }
 
-    /// Tells the watchdog that the daemon gets on. Called where progress is made and nowhere else, so that a loop that
-    /// hangs stops the pulse; sends at most twice in an interval.
-    pub(super) fn pulse(&mut self) {
-        let Some(interval) = self.pulse_interval() else {
-            return;
-        };
-        if self.last_pulse.elapsed() + Duration::from_secs(1) >= interval {
-            send(&[NotifyState::Watchdog]);
-            self.last_pulse = Instant::now();
+    /// A sign of life, or the wish for more time to stop.
+    pub(super) fn tell(sign: Sign) {
+        match sign {
+            Sign::Alive => send(&[NotifyState::Watchdog]),
+            Sign::StopTakes(time) => {
+                let microseconds = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+                send(&[NotifyState::ExtendTimeoutUsec(microseconds)]);
+            }
         }
-    }
-
-    /// How often a pulse is due; `None` without a watchdog.
-    pub(super) fn pulse_interval(&self) -> Option<Duration> {
-        self.watchdog.map(|timeout| timeout / 2)
     }
 }
 

@@ -8,12 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use notify::event::{AccessKind, AccessMode};
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::node::{EntryKind, Inventory};
+use crate::operation::Context;
 use crate::root::Root;
+
+/// Reading a file is an event too. The kubelet reads its manifests every 20 s, and the daemon reads everything, which would
+/// wake it for ever: the kernel is asked not to report that.
+const CHANGES: EventKindMask = EventKindMask::CORE.union(EventKindMask::ACCESS_CLOSE);
 
 /// The watched directories, and the hints that come from them.
 #[derive(Debug)]
@@ -27,19 +31,19 @@ pub(super) struct Watches {
 impl Watches {
     /// No directory is watched yet. Where the system has no watch left, hints never come and only the periodic scan
     /// is left; that is logged once.
-    pub(super) fn new() -> Self {
+    ///
+    /// `own` is a file that the daemon itself writes. Beside it are only drop-ins of any interest.
+    pub(super) fn new(own: PathBuf) -> Self {
         let (sender, hints) = mpsc::channel(1);
-        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // An overflow has no paths and no particular kind; an error may have hidden anything.
-            let matters = match &event {
-                Ok(event) => event.need_rescan() || changes_something(&event.kind),
-                Err(_) => true,
-            };
-            if matters {
+        let hint = move |event: notify::Result<notify::Event>| {
+            // Whatever else it is, even an overflow or an error, something may have changed.
+            if !event.is_ok_and(|event| is_own(&event.paths, &own)) {
                 // A full channel already holds the hint.
                 let _ = sender.try_send(());
             }
-        });
+        };
+        let config = notify::Config::default().with_event_kinds(CHANGES);
+        let watcher = RecommendedWatcher::new(hint, config);
         let mut watches = Self {
             watcher: None,
             watched: BTreeMap::new(),
@@ -115,29 +119,20 @@ impl Watches {
     }
 }
 
-/// Reading a file is an event too, and the daemon reads them all: it would wake itself for ever.
-fn changes_something(kind: &EventKind) -> bool {
-    match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
-        EventKind::Access(_) => false,
-        EventKind::Any
-        | EventKind::Create(_)
-        | EventKind::Modify(_)
-        | EventKind::Remove(_)
-        | EventKind::Other => true,
-    }
+/// Whether all of these are what the daemon itself writes, or temporary files of that.
+fn is_own(paths: &[PathBuf], own: &Path) -> bool {
+    let is_own = |path: &PathBuf| {
+        path.parent() == own.parent() && path.file_name() != Some("kubecertd.d".as_ref())
+    };
+    !paths.is_empty() && paths.iter().all(is_own)
 }
 
-/// The directories whose changes matter: of every certificate, key, kubeconfig and manifest, of the targets of symbolic
-/// links, of the kubelet's and kubecertd's configuration, and the parents of all these. Directories that are not there
-/// are left out; their nearest existing ancestor is watched for them to appear. Also the journal, in which operations of
-/// other processes show; not its parent, where the daemon itself writes.
-pub(super) fn directories(
-    root: &Root,
-    inventory: &Inventory,
-    kubelet_configuration: &Path,
-    journal: PathBuf,
-) -> BTreeSet<PathBuf> {
+/// The directories whose changes matter: of every certificate, key, authority, kubeconfig and manifest, of what symbolic
+/// links lead to, of the kubelet's configuration, and the parents of all these. Directories that are not there are left
+/// out; their nearest existing ancestor is watched for them to appear. Also those of kubecertd's configuration, and the
+/// journal, in which operations of other processes show; not its parent, where the daemon itself writes.
+pub(super) fn directories(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
+    let root = &context.root;
     let places = &inventory.directories;
     let mut wanted: BTreeSet<PathBuf> = [
         places.kubernetes.clone(),
@@ -145,45 +140,76 @@ pub(super) fn directories(
         places.certificates.join("etcd"),
         places.manifests.clone(),
         places.kubelet_pki.clone(),
-        root.join("/etc/kubecertd"),
-        root.join("/etc/kubecertd/kubecertd.d"),
     ]
     .into();
-    wanted.extend(
-        root.join(kubelet_configuration)
-            .parent()
-            .map(Path::to_path_buf),
-    );
-    for entry in &inventory.entries {
-        // Manifests may name files anywhere; a stray certificate in a busy directory is not worth waking up for.
-        if entry.kind == EntryKind::Extra {
-            continue;
-        }
-        for path in [Some(&entry.path), entry.key_path.as_ref()]
-            .into_iter()
-            .flatten()
+    for place in wanted.clone() {
+        wanted.extend(root.resolve(&place));
+    }
+    for file in files(context, inventory) {
+        wanted.extend(file.parent().map(Path::to_path_buf));
+        if let Ok(target) = root.resolve(&file)
+            && !is_special(&target)
         {
-            wanted.extend(path.parent().map(Path::to_path_buf));
-            if let Ok(target) = root.resolve(path) {
-                wanted.extend(target.parent().map(Path::to_path_buf));
-            }
+            wanted.extend(target.parent().map(Path::to_path_buf));
         }
     }
-    let watched: BTreeSet<PathBuf> = wanted
+    let existing: BTreeSet<PathBuf> = wanted
         .iter()
         .filter_map(|path| nearest_existing(root, path))
         .collect();
-    let parents: Vec<PathBuf> = watched
+    let configuration = crate::config::directories(root, context.config_file.as_deref());
+    let parents = existing
         .iter()
+        .chain(&configuration)
         .filter_map(|path| path.parent())
         .filter(|parent| parent.starts_with(root.directory()) && *parent != root.directory())
-        .map(Path::to_path_buf)
-        .collect();
+        .map(Path::to_path_buf);
+    let mut watched: BTreeSet<PathBuf> = parents.collect();
+    watched.extend(existing);
+    watched.extend(configuration);
+    watched.insert(context.store().journal());
     watched
-        .into_iter()
-        .chain(parents)
-        .chain([journal])
-        .collect()
+}
+
+/// Whether it is a device or the like: their directories are never quiet.
+fn is_special(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// The files that are read.
+fn files(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
+    let settings = context
+        .root
+        .join(&context.config.locations.kubelet_configuration);
+    let service_account = &inventory.service_account;
+    let mut files: BTreeSet<PathBuf> = [
+        settings,
+        service_account.key_path.clone(),
+        service_account.public_key_path.clone(),
+    ]
+    .into();
+    for authority in &inventory.authorities {
+        files.extend([
+            authority.certificate_path.clone(),
+            authority.key_path.clone(),
+        ]);
+    }
+    for entry in &inventory.entries {
+        // Manifests may name files anywhere; a stray certificate in a busy directory is not worth waking up for.
+        if entry.kind != EntryKind::Extra {
+            files.extend([entry.path.clone(), entry.certificate_path.clone()]);
+            files.extend(entry.key_path.clone());
+        }
+    }
+    // All that lies there, and not only what is a pod: it may become one where the link leads to.
+    let manifests = std::fs::read_dir(&inventory.directories.manifests);
+    files.extend(
+        manifests
+            .into_iter()
+            .flatten()
+            .filter_map(|entry| Some(entry.ok()?.path())),
+    );
+    files
 }
 
 fn nearest_existing(root: &Root, path: &Path) -> Option<PathBuf> {
@@ -191,4 +217,75 @@ fn nearest_existing(root: &Root, path: &Path) -> Option<PathBuf> {
         .take_while(|ancestor| ancestor.starts_with(root.directory()))
         .find(|ancestor| ancestor.is_dir())
         .map(Path::to_path_buf)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)]
+    use super::*;
+    use crate::config::Config;
+    use crate::pki::KeyAlgorithm;
+    use crate::rehearsal::Sample;
+    use jiff::{SignedDuration, Timestamp};
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn what_links_and_kubeconfigs_lead_to_is_watched() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        let sample = Sample {
+            algorithm: KeyAlgorithm::EcdsaP256,
+            not_before: Timestamp::now(),
+            not_after: Timestamp::now() + SignedDuration::from_hours(100),
+        };
+        sample.write(&root).unwrap();
+        let files = [
+            "/etc/kubernetes/pki/ca.crt",
+            "/etc/kubernetes/pki/etcd/ca.key",
+            "/etc/kubernetes/pki/sa.pub",
+            "/etc/kubernetes/pki/apiserver.crt",
+            "/etc/kubernetes/manifests/etcd.yaml",
+            "/etc/kubernetes/admin.conf",
+        ];
+        for (index, file) in files.iter().enumerate() {
+            let elsewhere = root.join(format!("/opt/{index}"));
+            std::fs::create_dir_all(&elsewhere).unwrap();
+            std::fs::rename(root.join(file), elsewhere.join("file")).unwrap();
+            symlink(format!("/opt/{index}/file"), root.join(file)).unwrap();
+        }
+        for place in ["/opt/client", "/opt/key"] {
+            std::fs::create_dir_all(root.join(place)).unwrap();
+        }
+        let scheduler = root.join("/etc/kubernetes/scheduler.conf");
+        let inline = std::fs::read_to_string(&scheduler).unwrap();
+        let apart: Vec<String> = inline
+            .lines()
+            .map(|line| match line.trim().split_once(": ") {
+                Some(("client-certificate-data", _)) => {
+                    "    client-certificate: /opt/client/file".to_owned()
+                }
+                Some(("client-key-data", _)) => "    client-key: /opt/key/file".to_owned(),
+                _ => line.to_owned(),
+            })
+            .collect();
+        std::fs::write(&scheduler, apart.join("\n")).unwrap();
+        // A masked drop-in, and what is no file.
+        for place in ["/dev", "/pipes", "/etc/kubecertd/kubecertd.d"] {
+            std::fs::create_dir_all(root.join(place)).unwrap();
+        }
+        let drop_in = root.join("/etc/kubecertd/kubecertd.d/10.toml");
+        symlink("/dev/null", drop_in).unwrap();
+        let pipe = root.join("/pipes/pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        symlink("/pipes/pipe", root.join("/etc/kubernetes/manifests/p.yaml")).unwrap();
+        let context = Context::new(root.clone(), Config::default(), None);
+        let watched = directories(&context, &context.observe());
+        for place in ["0", "1", "2", "3", "4", "5", "client", "key"] {
+            let place = root.join("/opt").join(place);
+            assert!(watched.contains(&place), "{place:?} of {watched:#?}");
+        }
+        assert!(!watched.contains(&root.join("/dev")) && !watched.contains(&root.join("/pipes")));
+        assert!(!watched.contains(root.directory()));
+        assert!(!watched.contains(&root.join("/run")));
+    }
 }

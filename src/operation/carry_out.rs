@@ -96,7 +96,7 @@ pub(super) async fn carry_out(
     let mut restarts = if options.stopped {
         Restarts::of_stopped(context, &affected(plan), change.kubelet_changed)
     } else {
-        Restarts::choose(context, plan, change.unwanted, events).await
+        Restarts::choose(context, plan, change.unwanted, stop, events).await
     };
     report.not_restarted.clone_from(&restarts.left_out);
     let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
@@ -184,7 +184,12 @@ pub(super) async fn restart_and_prove(
     report.proofs = proofs;
     report.unproved = unproved;
     if restarts.is_for_stopped() {
-        expect_ready(context, events, report).await;
+        tokio::select! {
+            biased;
+            // All is done; what the API server shows can be looked up later.
+            () = stopped(stop) => {}
+            () = expect_ready(context, events, report) => {}
+        }
     }
     Ok(())
 }

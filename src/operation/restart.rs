@@ -17,7 +17,9 @@ use crate::config::nearest;
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, restart_groups};
 use crate::preflight::{Asked, Intent};
-use crate::restart::{KubeletService, RestartError, RestartReport, Restarter, Rung, picked_up};
+use crate::restart::{
+    KubeletService, RestartError, RestartReport, Restarter, Rung, picked_up, stopped,
+};
 use crate::transaction::{Operation, Outcome, Record, TransactionError, Trigger};
 
 /// The restarts that an operation owes.
@@ -64,6 +66,7 @@ impl Restarts {
         context: &Context,
         plan: &Plan,
         unwanted: Option<&'static str>,
+        stop: &watch::Receiver<bool>,
         events: &mut (dyn FnMut(Event) + Send),
     ) -> Self {
         let mut affected = affected(plan);
@@ -89,7 +92,13 @@ impl Restarts {
         if context.config.restart.mode == RestartMode::WhenNeeded {
             let mut needed = Vec::new();
             for pod in &plan.affected {
-                if picked_up(&inventory, &context.config.restart, pod).await {
+                let picked_up = tokio::select! {
+                    biased;
+                    // The restart that is owed then is done at the next start.
+                    () = stopped(stop) => false,
+                    picked_up = picked_up(&inventory, &context.config.restart, pod) => picked_up,
+                };
+                if picked_up {
                     events(Event::PickedUp {
                         component: pod.component.clone(),
                     });

@@ -8,6 +8,7 @@ mod status;
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use history::{History, HistoryError, Receipt, RenewedCertificate};
+pub(crate) use status::count;
 pub use status::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,
     status_file, write_status,

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::Receipt;
 use crate::root::Root;
-use crate::transaction::{TransactionError, write_atomically};
+use crate::transaction::{Outcome, TransactionError, Trigger, write_atomically};
 
 /// What the daemon last knew. `/run/kubecertd/status.json`, rewritten at every change.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -28,7 +29,7 @@ pub struct Status {
     pub next: Option<Next>,
     /// Every certificate that the daemon knows.
     pub certificates: Vec<CertificateStatus>,
-    /// How the last operation since the daemon's start ended.
+    /// How the last operation on this node ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_operation: Option<LastOperation>,
     /// What went wrong last and when it is tried again; absent when all is well.
@@ -88,6 +89,44 @@ pub struct LastOperation {
     pub finished: Timestamp,
     /// How, in one sentence.
     pub summary: String,
+}
+
+impl LastOperation {
+    /// What its receipt says.
+    #[must_use]
+    pub fn of(receipt: &Receipt) -> Self {
+        let certificates = count(receipt.certificates.len(), "certificate");
+        let pods = count(receipt.restarts.len(), "pod");
+        let (by_hand, back) = match &receipt.trigger {
+            Trigger::Schedule => (String::new(), false),
+            Trigger::Command(command) => (
+                format!(" by `kubecertd {command}`"),
+                command.starts_with("rollback"),
+            ),
+        };
+        let replaced = if back { "put back" } else { "renewed" };
+        let done = if receipt.certificates.is_empty() {
+            format!("restarted {pods}")
+        } else {
+            format!("{replaced} {certificates} and restarted {pods}")
+        };
+        let seconds = receipt.finished.duration_since(receipt.started).as_secs();
+        let summary = match &receipt.outcome {
+            Outcome::Done => format!("{done} in {seconds} s{by_hand}"),
+            Outcome::RolledBack(reason) => format!("undone{by_hand}: {reason}"),
+            Outcome::Failed(reason) => format!("failed{by_hand}: {reason}"),
+        };
+        Self {
+            id: receipt.id.clone(),
+            finished: receipt.finished,
+            summary,
+        }
+    }
+}
+
+/// `1 pod`, `2 pods`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A failure that is tried again.

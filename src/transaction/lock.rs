@@ -1,78 +1,135 @@
 //! One process at a time.
+//!
+//! What is locked is the state directory itself: that can be done where nothing can be written, and there is no lock file
+//! whose removal would let a second process in.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::time::Duration;
 
 use super::{Store, TransactionError};
+
+/// How often, and with what pause, a lock that is taken is asked for again: another process may only be looking.
+const ATTEMPTS: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held while an operation runs; released when dropped, and by the kernel when the process dies.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _directory: File,
 }
 
 impl Lock {
-    /// Takes the lock (making the state directory, mode 0700, if needed) without waiting.
+    /// Takes the lock (making the state directory, mode 0700, if needed), waiting half a second at most.
     ///
     /// # Errors
     /// [`TransactionError::Busy`] with the holder's process id where it can be told.
     pub fn take(store: &Store) -> Result<Self, TransactionError> {
-        store.prepare()?;
-        let path = store.lock_file();
-        let mut file = File::options()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(TransactionError::file(&path, "could not be opened"))?;
-        match file.try_lock() {
+        for _ in 1..ATTEMPTS {
+            match Self::take_at_once(store) {
+                Err(TransactionError::Busy { .. }) => std::thread::sleep(PAUSE),
+                taken => return taken,
+            }
+        }
+        Self::take_at_once(store)
+    }
+
+    /// The same without waiting.
+    ///
+    /// # Errors
+    /// As [`Lock::take`].
+    pub fn take_at_once(store: &Store) -> Result<Self, TransactionError> {
+        // Where it cannot be prepared, a process that holds it must be recognised all the same.
+        let prepared = store.prepare();
+        let path = store.directory();
+        let directory = match open(path) {
+            Ok(directory) => directory,
+            Err(error) => return prepared.and(Err(error)),
+        };
+        let failed = || TransactionError::file(path, "could not be locked");
+        match directory.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(TransactionError::Busy {
-                    holder: holder(&mut file),
+                    holder: holder(&store.holder_file()),
                 });
             }
-            Err(TryLockError::Error(source)) => {
-                return Err(TransactionError::file(&path, "could not be locked")(source));
-            }
+            Err(TryLockError::Error(source)) => return Err(failed()(source)),
         }
-        sign(&mut file, &path);
-        Ok(Self { _file: file })
+        prepared?;
+        if !is_still_at(&directory, path).map_err(failed())? {
+            let replaced = std::io::Error::other("it was replaced meanwhile");
+            return Err(failed()(replaced));
+        }
+        sign(&store.holder_file());
+        Ok(Self {
+            _directory: directory,
+        })
+    }
+
+    /// Whether somebody holds it. Looking keeps nobody from taking it for longer than a moment.
+    #[must_use]
+    pub fn is_taken(store: &Store) -> bool {
+        open(store.directory()).is_ok_and(|directory| {
+            matches!(directory.try_lock_shared(), Err(TryLockError::WouldBlock))
+        })
     }
 }
 
-/// Writes this process's id into the lock file. Only a courtesy to whoever finds it taken: a full disk must not keep
-/// manifests from coming back.
-fn sign(file: &mut File, path: &Path) {
-    let signed = file
-        .set_len(0)
-        .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
+fn open(directory: &Path) -> Result<File, TransactionError> {
+    File::open(directory).map_err(TransactionError::file(directory, "could not be opened"))
+}
+
+/// Whether a path still leads to what was opened there.
+fn is_still_at(open: &File, path: &Path) -> std::io::Result<bool> {
+    let (open, there) = (open.metadata()?, std::fs::metadata(path)?);
+    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
+}
+
+/// Writes down this process's id. Only a courtesy to whoever finds the lock taken: a full disk must not keep manifests
+/// from coming back.
+fn sign(path: &Path) {
+    let signed = File::options()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut file| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
     if let Err(error) = signed {
-        tracing::warn!(path = %path.display(), %error, "the process id could not be written into the lock file");
+        tracing::debug!(path = %path.display(), %error, "the process id could not be written down");
     }
 }
 
-fn holder(file: &mut File) -> Option<u32> {
+fn holder(path: &Path) -> Option<u32> {
     let mut text = String::new();
-    file.rewind().ok()?;
-    file.take(16).read_to_string(&mut text).ok()?;
+    File::open(path)
+        .ok()?
+        .take(16)
+        .read_to_string(&mut text)
+        .ok()?;
     text.trim().parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
     use crate::root::Root;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Instant;
+
+    fn store(directory: &tempfile::TempDir) -> Store {
+        Store::new(&Root::new(directory.path()).unwrap())
+    }
 
     #[test]
     fn a_second_taker_learns_who_holds_it() {
         let directory = tempfile::tempdir().unwrap();
-        let store = Store::new(&Root::new(directory.path()).unwrap());
+        let store = store(&directory);
+        assert!(!Lock::is_taken(&store));
         let lock = Lock::take(&store).unwrap();
         match Lock::take(&store) {
             Err(TransactionError::Busy { holder }) => {
@@ -80,9 +137,42 @@ mod tests {
             }
             other => panic!("{other:?}"),
         }
-        let mode = std::fs::metadata(store.lock_file()).unwrap().permissions();
+        assert!(Lock::is_taken(&store));
+        let mode = std::fs::metadata(store.holder_file())
+            .unwrap()
+            .permissions();
         assert_eq!(mode.mode() & 0o7777, 0o600);
         drop(lock);
         Lock::take(&store).unwrap();
+    }
+
+    #[test]
+    fn removing_files_lets_no_second_process_in() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(&directory);
+        let _lock = Lock::take(&store).unwrap();
+        for entry in std::fs::read_dir(store.directory()).unwrap() {
+            let path = entry.unwrap().path();
+            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
+        }
+        let busy = Lock::take_at_once(&store);
+        assert!(matches!(busy, Err(TransactionError::Busy { .. })));
+    }
+
+    #[test]
+    fn somebody_who_only_looks_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = store(&directory);
+        store.prepare().unwrap();
+        let looks = File::open(store.directory()).unwrap();
+        looks.lock_shared().unwrap();
+        let begun = Instant::now();
+        let looking = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            drop(looks);
+        });
+        Lock::take(&store).unwrap();
+        assert!(begun.elapsed() >= Duration::from_millis(100));
+        looking.join().unwrap();
     }
 }

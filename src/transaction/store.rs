@@ -85,10 +85,9 @@ impl Store {
         self.directory.join("history.end")
     }
 
-    /// `lock`
-    #[must_use]
-    pub fn lock_file(&self) -> PathBuf {
-        self.directory.join("lock")
+    /// `holder`: the process id of who has the lock, or had it last.
+    pub(super) fn holder_file(&self) -> PathBuf {
+        self.directory.join("holder")
     }
 
     /// The journal of one operation.

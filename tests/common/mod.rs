@@ -7,6 +7,8 @@
     clippy::disallowed_methods
 )]
 
+pub mod daemon;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -148,7 +148,7 @@ fn check_recovered(node: &Node, place: &str) -> bool {
     assert!(node.names(&node.store.journal()).is_empty(), "{place}");
     let mut state = node.names(node.store.directory());
     state.retain(|name| !name.starts_with("history."));
-    assert_eq!(state, ["backups", "journal", "lock"], "{place}");
+    assert_eq!(state, ["backups", "holder", "journal"], "{place}");
     if let Err(error) = History::new(&node.store).verify() {
         panic!("{place}: {error}");
     }

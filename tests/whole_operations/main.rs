@@ -254,7 +254,7 @@ async fn the_daemon_says_that_something_is_owed() {
         .await
         .unwrap_err();
     let restarts = node.restarts();
-    let daemon = tokio::spawn(kubecertd::daemon::run(node.context.clone(), false));
+    let daemon = tokio::spawn(kubecertd::daemon::run(node.context.clone(), false, None));
     let began = std::time::Instant::now();
     let status = loop {
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -22,10 +22,13 @@ fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<Stri
     let mut told = Vec::new();
     let mut events = |event: Event| told.push(event.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let restarts =
-        runtime
-            .unwrap()
-            .block_on(Restarts::choose(&context, &plan, unwanted, &mut events));
+    let restarts = runtime.unwrap().block_on(Restarts::choose(
+        &context,
+        &plan,
+        unwanted,
+        &watch::channel(false).1,
+        &mut events,
+    ));
     (restarts, told)
 }
 

@@ -1,0 +1,71 @@
+//! Reading the configuration again while the daemon runs.
+
+use super::pass::Daemon;
+use crate::config::{Config, load};
+use crate::operation::Context;
+
+impl Daemon {
+    /// Reads the configuration again because somebody asked; a wrong one is refused and the running one kept.
+    pub(super) fn reload(&mut self) {
+        self.systemd.reloading();
+        self.wrong_configuration = None;
+        match read_again(&self.context) {
+            Ok(config) => {
+                self.put_in_force(config);
+                tracing::info!("configuration read again");
+            }
+            Err(reason) => self.refuse(reason),
+        }
+        self.systemd.ready();
+    }
+
+    /// Reads the configuration again because something may have changed.
+    pub(super) fn reload_if_changed(&mut self) {
+        match read_again(&self.context) {
+            Ok(config) if config == self.context.config => {
+                if self.wrong_configuration.take().is_some() {
+                    tracing::info!("configuration is right again, and as before");
+                }
+            }
+            Ok(config) => {
+                self.wrong_configuration = None;
+                self.put_in_force(config);
+                tracing::info!("configuration changed and read again");
+            }
+            Err(reason) => self.refuse(reason),
+        }
+    }
+
+    fn put_in_force(&mut self, config: Config) {
+        if let Some(log) = &self.log
+            && let Err(error) = log.set(&config.log.level)
+        {
+            tracing::error!("{error}");
+        }
+        if config.log.format != self.context.config.log.format {
+            tracing::warn!("another log.format takes effect when the daemon is started again");
+        }
+        self.context.config = config;
+        self.retry.permit_now();
+    }
+
+    /// Keeps the running configuration. Said in the log when it becomes wrong in another way, and in the status as long as
+    /// it is.
+    fn refuse(&mut self, reason: String) {
+        if self.wrong_configuration.as_ref() != Some(&reason) {
+            tracing::error!("configuration not changed, because it is wrong: {reason}");
+        }
+        self.wrong_configuration = Some(reason);
+    }
+}
+
+/// The configuration as it is on disk now.
+fn read_again(context: &Context) -> Result<Config, String> {
+    match load(&context.root, context.config_file.as_deref()) {
+        Ok(loaded) => Ok(loaded.config),
+        Err(errors) => {
+            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Err(lines.join("; "))
+        }
+    }
+}

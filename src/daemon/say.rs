@@ -1,0 +1,210 @@
+//! What the daemon says: in the journal, to systemd, and in the status file.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::held;
+use super::pass::{Daemon, Pass, signed};
+use crate::operation::{Context, RenewalReport};
+use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
+use crate::report::{
+    CertificateStatus, Failure, History, LastOperation, Next, State, Status, count, in_words,
+    write_status,
+};
+
+impl Daemon {
+    /// Tells the journal, systemd and the status file what was seen.
+    pub(super) fn report(&mut self, pass: &Pass) {
+        self.complain(pass);
+        let fails = held::is_refused(&pass.held())
+            || self.others.problem.is_some()
+            || (self.last_failure.is_some() && pass.has_work());
+        let state = if fails {
+            State::Failing
+        } else {
+            State::Waiting
+        };
+        let mut message = self.message(pass);
+        for problem in self.standing() {
+            message.push_str(&format!("; {problem}"));
+        }
+        self.publish(pass, state, &message);
+        if !self.announced {
+            self.announced = true;
+            self.systemd.ready();
+            tracing::info!(
+                "kubecertd {} watches {} certificates; {message}",
+                env!("CARGO_PKG_VERSION"),
+                pass.inventory
+                    .entries
+                    .iter()
+                    .filter(|entry| entry.present().is_some())
+                    .count()
+            );
+        }
+    }
+
+    /// Last words.
+    pub(super) fn stopped(&mut self) {
+        self.systemd.stopping();
+        let pass = self.look();
+        self.publish(&pass, State::Stopped, "Stopped");
+        tracing::info!("stopped");
+    }
+
+    /// Logs what is wrong on the node, each thing once until it changes.
+    pub(super) fn complain(&mut self, pass: &Pass) {
+        let now = sentences(pass);
+        for sentence in &now {
+            if !self.complaints.contains(sentence) {
+                tracing::warn!("{sentence}");
+            }
+        }
+        self.complaints = now;
+    }
+
+    /// What is wrong beside the node's files, one sentence each. It is logged where it is found.
+    fn standing(&self) -> Vec<String> {
+        let configuration = self.wrong_configuration.as_ref().map(|reason| {
+            format!(
+                "the configuration on disk is wrong and the one before stays in force: {reason}"
+            )
+        });
+        configuration
+            .into_iter()
+            .chain(self.others.problem.clone())
+            .collect()
+    }
+
+    /// The line in `systemctl status`.
+    fn message(&self, pass: &Pass) -> String {
+        let now = pass.plan.at;
+        if let Some(message) = held::message(&pass.held()) {
+            return message;
+        }
+        if let Some(failure) = &self.last_failure
+            && pass.has_work()
+        {
+            let retry = signed(self.retry.remaining(Instant::now()));
+            return format!(
+                "Renewal failed, next attempt {}: {failure}",
+                in_words(retry)
+            );
+        }
+        if !pass.unfinished.is_empty() {
+            return format!("Waiting to finish operation {}", pass.unfinished.join(", "));
+        }
+        if !self.context.config.renewal.enabled {
+            return "Watching only, because renewal.enabled is false".to_owned();
+        }
+        match (&pass.plan.next_due, pass.due()) {
+            (_, due) if due > 0 => format!("{} due now", count(due, "certificate")),
+            (Some((moment, name)), _) => format!(
+                "Next: {name} is renewed {} ({})",
+                in_words(moment.duration_since(now)),
+                moment.strftime("%b %d, %Y %H:%M UTC")
+            ),
+            (None, _) => "Nothing to renew on this node".to_owned(),
+        }
+    }
+
+    pub(super) fn publish(&mut self, pass: &Pass, state: State, message: &str) {
+        let status = Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            updated: Timestamp::now(),
+            state,
+            message: message.to_owned(),
+            next: pass.plan.next_due.as_ref().map(|(at, name)| Next {
+                at: *at,
+                certificate: name.clone(),
+            }),
+            certificates: pass.plan.items.iter().map(certificate_status).collect(),
+            last_operation: last_operation(&self.context),
+            failure: self.last_failure.as_ref().map(|reason| Failure {
+                reason: reason.clone(),
+                attempts: self.retry.attempts(),
+                retry_at: Timestamp::now() + signed(self.retry.remaining(Instant::now())),
+            }),
+            problems: self.standing().into_iter().chain(sentences(pass)).collect(),
+        };
+        let unwritten = write_status(&self.context.root, &status)
+            .err()
+            .map(|error| error.to_string());
+        if let Some(reason) = &unwritten
+            && unwritten != self.unwritten_status
+        {
+            tracing::error!("`kubecertd status` is out of date: {reason}");
+        }
+        self.unwritten_status = unwritten;
+        self.systemd.status(message);
+    }
+}
+
+/// The last operation of anybody on this node. What is wrong with the history is a finding.
+fn last_operation(context: &Context) -> Option<LastOperation> {
+    let receipts = History::new(&context.store()).receipts().ok()?;
+    receipts.last().map(LastOperation::of)
+}
+
+/// What an operation came to, in one line.
+pub(super) fn log_summary(context: &Context, report: &RenewalReport) {
+    let Some(id) = &report.operation else {
+        return;
+    };
+    if let Some(last) = last_operation(context).filter(|last| last.id == *id) {
+        tracing::info!(operation_id = id.as_str(), "{}", last.summary);
+    }
+}
+
+fn certificate_status(item: &PlanItem) -> CertificateStatus {
+    let (action, reason) = match &item.action {
+        Action::Renew(reason) => ("renew", reason.to_string()),
+        Action::Wait => ("wait", String::new()),
+        Action::Leave(obstacle) => ("leave", obstacle.to_string()),
+    };
+    CertificateStatus {
+        name: item.name.clone(),
+        not_after: item.not_after,
+        due_at: item.due_at,
+        action: action.to_owned(),
+        reason,
+    }
+}
+
+/// What is wrong, one sentence each: unreadable files, due certificates that cannot be renewed, what holds a renewal up.
+fn sentences(pass: &Pass) -> Vec<String> {
+    let problems = pass
+        .inventory
+        .problems
+        .iter()
+        .chain(&pass.inventory.kubelet.problems)
+        .map(|problem| format!("{}: {}", problem.path.display(), problem.reason));
+    let obstacles = pass
+        .plan
+        .items
+        .iter()
+        .filter_map(|item| match &item.action {
+            Action::Leave(Obstacle::NotManaged | Obstacle::Skipped) => None,
+            Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
+            Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
+            Action::Renew(_) | Action::Wait => None,
+        });
+    let kubelet = match &pass.kubelet {
+        KubeletNeed::Impossible(reason) => Some(format!("the kubelet cannot start: {reason}")),
+        _ => None,
+    };
+    // What is only to be known is said by the operation itself.
+    let findings = pass
+        .findings
+        .iter()
+        .filter(|finding| finding.blocks())
+        .map(|finding| finding.sentence.clone());
+    problems
+        .chain(obstacles)
+        .chain(kubelet)
+        .chain(findings)
+        .collect()
+}
