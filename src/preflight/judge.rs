@@ -35,13 +35,14 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
     let mut findings: Vec<Finding> = Vec::new();
     findings.extend(readings.file_systems.iter().filter_map(space));
     findings.extend(readings.hindered.iter().map(hindered));
+    findings.extend(readings.history.iter().map(without_receipt));
     findings.extend(
         readings
             .doubled
             .iter()
             .filter_map(|doubled| case.doubled(doubled)),
     );
-    findings.extend(readings.images.as_ref().and_then(|disk| case.images(disk)));
+    findings.extend(readings.images.as_ref().and_then(images));
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
     findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
@@ -186,20 +187,6 @@ impl Case<'_> {
         vec![Finding::new(Check::Kubeadm, self.wait_or_warn(), sentence)]
     }
 
-    fn images(&self, disk: &ImageDisk) -> Option<Finding> {
-        // At 100 it never does.
-        if disk.used_percent < disk.threshold_percent || disk.threshold_percent == 100 {
-            return None;
-        }
-        let sentence = format!(
-            "{}: its file system is used to {} percent or more, so the kubelet removes images that no container uses; that of a \
-             pod whose manifest is out may be among them and would have to be pulled again; free space there",
-            disk.directory.display(),
-            disk.threshold_percent
-        );
-        Some(self.doubt(Check::Images, self.wait_or_warn(), sentence))
-    }
-
     fn renewer(&self, one: &Renewer) -> Finding {
         let Renewer { who, take_over } = one;
         let sentence = format!(
@@ -314,8 +301,36 @@ fn space(one: &FileSystem) -> Option<Finding> {
 }
 
 fn hindered(one: &Hindered) -> Finding {
+    Finding::new(Check::Writable, Severity::Refuse, hindrance(one))
+}
+
+/// A renewal is worth more than its receipt, which the log has as well.
+fn without_receipt(one: &Hindered) -> Finding {
+    let sentence = format!(
+        "{}; until then only the log tells what was done",
+        hindrance(one)
+    );
+    Finding::new(Check::Writable, Severity::Warn, sentence)
+}
+
+/// Most pods come back before the kubelet looks for images to remove, and most images can be pulled again.
+fn images(disk: &ImageDisk) -> Option<Finding> {
+    // At 100 it never does.
+    if disk.used_percent < disk.threshold_percent || disk.threshold_percent == 100 {
+        return None;
+    }
+    let sentence = format!(
+        "{}: its file system is used to {} percent or more, so the kubelet removes images that no container uses; that of a \
+         pod whose manifest is out may be among them and would have to be pulled again; free space there",
+        disk.directory.display(),
+        disk.threshold_percent
+    );
+    Some(Finding::new(Check::Images, Severity::Warn, sentence))
+}
+
+fn hindrance(one: &Hindered) -> String {
     let path = one.path.display();
-    let sentence = match &one.by {
+    match &one.by {
         Hindrance::ReadOnly => format!(
             "{path}: lies on a read-only file system; mount it for writing, or, where only the service sees it so, name it in \
              ReadWritePaths= with `systemctl edit kubecertd`"
@@ -329,8 +344,7 @@ fn hindered(one: &Hindered) -> Finding {
         Hindrance::Forbidden(reason) => {
             format!("{path}: cannot be written to: {reason}; run as root")
         }
-    };
-    Finding::new(Check::Writable, Severity::Refuse, sentence)
+    }
 }
 
 /// What cannot be found out does not hold anything up: if it matters, the operation itself fails before its first change.

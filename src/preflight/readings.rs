@@ -31,6 +31,8 @@ pub struct Readings {
     pub file_systems: Vec<FileSystem>,
     /// Files and directories that cannot be changed.
     pub hindered: Vec<Hindered>,
+    /// What keeps the receipt from being written.
+    pub history: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
     /// The disk with the images of the pods that will be out, where it is known.
@@ -128,16 +130,18 @@ pub fn read_places(store: &Store, intent: &Intent) -> Readings {
     let changed = Changed::of(store, intent, &mut unread);
     let (file_systems, unasked) = changed.written(store).measure();
     note(&mut unread, Check::Space, unasked);
-    let (mut hindered, unasked) = places::hindered(&changed.files, &changed.directories);
+    let (hindered, unasked) = places::hindered(&changed.files, &changed.directories);
     note(&mut unread, Check::Writable, unasked);
+    let mut history = Vec::new();
     if !intent.is_empty() {
-        let (own, unasked) = places::hindered_history(&store.history(), &store.history_end());
-        hindered.extend(own);
+        let (found, unasked) = places::hindered_history(&store.history(), &store.history_end());
+        history = found;
         note(&mut unread, Check::Writable, unasked);
     }
     Readings {
         file_systems,
         hindered,
+        history,
         unread,
         ..Readings::default()
     }

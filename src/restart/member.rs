@@ -65,7 +65,8 @@ impl Member<'_> {
     }
 
     /// Takes what is left of the pod out of the runtime, as the kubelet does later. A kubelet that finds a dead container
-    /// of the same pod waits before it makes the next, longer each time within ten minutes.
+    /// of the same pod waits before it makes the next, longer each time within ten minutes. Not earlier: an image that no
+    /// container uses may be removed.
     pub(super) async fn forget_the_dead(&self) {
         let Some(watch) = &self.watch else {
             return;

@@ -132,13 +132,11 @@ impl<'node> Restarter<'node> {
                     .map_err(|(_, source)| RestartError::from(source))?;
                 return self.end_in_place(group, members, parked, progress).await;
             }
-            for member in of_wave(members, wave) {
-                member.forget_the_dead().await;
-            }
         }
         for wave in &group.back {
             self.wait_out_interval(members, wave, progress).await;
             for member in of_wave(members, wave) {
+                member.forget_the_dead().await;
                 self.give_back(member, parked, progress)?;
             }
             self.wait_until_healthy(members, wave, Way::Manifests, parked, progress)
