@@ -85,6 +85,12 @@ impl Intent {
         }
     }
 
+    /// Whether pods are restarted and no certificate is made.
+    #[must_use]
+    pub fn only_restarts(&self) -> bool {
+        self.targets.is_empty() && !self.manifests.is_empty()
+    }
+
     /// Whether nothing is to be done.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::SignedDuration;
@@ -16,13 +17,13 @@ pub(super) fn days(number: i64) -> SignedDuration {
 /// An intent whose certificate ends after so long; patience ends ten days before, as with the default thirty.
 pub(super) fn ending_in(left: SignedDuration) -> Intent {
     Intent {
+        targets: [PathBuf::from("/p/apiserver.crt")].into(),
         manifests: [PathBuf::from("/m/etcd.yaml")].into(),
         deadline: Some(Deadline {
             certificate: "apiserver".into(),
             ends: now() + left,
             patience_ends: now() + left - days(10),
         }),
-        ..Intent::default()
     }
 }
 
@@ -48,6 +49,29 @@ fn one(readings: &Readings, intent: &Intent, asked: Asked) -> Finding {
     let mut findings = judge(readings, intent, asked, now());
     assert_eq!(findings.len(), 1, "{findings:?}");
     findings.remove(0)
+}
+
+#[test]
+fn a_restart_without_new_certificates_is_not_judged_by_the_clock() {
+    let wrong = Readings {
+        clock: Clock {
+            synchronised: Some(false),
+            latest: Some(crate::preflight::Mark {
+                moment: now() + days(400),
+                what: "the last operation".into(),
+            }),
+            ..Clock::default()
+        },
+        ..Readings::default()
+    };
+    let by_hand = Asked::ByHand { force: false };
+    assert!(one(&wrong, &ending_in(days(20)), by_hand).blocks());
+    let restart = Intent {
+        targets: BTreeSet::new(),
+        deadline: None,
+        ..ending_in(days(20))
+    };
+    assert_eq!(judge(&wrong, &restart, by_hand, now()), []);
 }
 
 #[test]
