@@ -435,8 +435,21 @@ fn old_generations_go_and_the_newest_stays() {
     assert_eq!(kept(&node), ids[2..]);
     // An operation that changed nothing leaves no generation; what a cut-off removal left goes; size counts.
     std::fs::create_dir_all(node.store.backups().join("20200101T000000Z-00ff/etc")).unwrap();
-    let operation = node.begin(&lock);
-    operation.finish(Outcome::Done, 0, 0).unwrap();
+    let sizes: u64 = generations(&node.store)
+        .unwrap()
+        .iter()
+        .map(|generation| generation.size)
+        .sum();
+    let end_with = |max_bytes| {
+        let operation = node.begin(&lock);
+        operation.finish(Outcome::Done, 10, max_bytes).unwrap();
+    };
+    end_with(sizes);
+    assert_eq!(kept(&node), ids[2..]);
+    end_with(sizes - 1);
+    assert_eq!(kept(&node), ids[3..]);
+    // Never the newest.
+    end_with(0);
     assert_eq!(kept(&node), ids[3..]);
     assert_eq!(node.names(&node.store.backups()), ids[3..]);
 }
