@@ -84,6 +84,22 @@ fn sleeps(process: u32) -> u64 {
         .sum()
 }
 
+#[test]
+fn a_sign_of_life_costs_one_waking() {
+    let node = Node::fresh();
+    let mut daemon = Daemon::start_with(&node, Duration::from_secs(12));
+    let mut pulse = || {
+        daemon.expect("WATCHDOG=1");
+        std::thread::sleep(Duration::from_millis(300)); // until it sleeps again
+        sleeps(daemon.id())
+    };
+    pulse(); // the first start makes the state directory, which is a change
+    let before = pulse();
+    let woken = pulse() - before;
+    assert!(woken <= 2, "{woken}");
+    daemon.stop();
+}
+
 /// The kubelet lists and reads its manifests every 20 s, and much of /etc is opened all the time.
 #[test]
 fn reading_what_is_watched_wakes_nobody() {

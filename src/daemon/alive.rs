@@ -2,10 +2,13 @@
 
 use std::convert::Infallible;
 use std::future::{Future, pending};
+use std::io;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
+
+use super::clock::Beat;
 
 /// By how much a stop is put off each time.
 const MORE_TIME: Duration = Duration::from_secs(60);
@@ -22,17 +25,28 @@ pub(super) enum Sign {
     StopTakes(Duration),
 }
 
-/// Does `work` to its end and meanwhile gives signs: of life, twice in the time after which the watchdog bites; and once
+/// The beat of the signs of life: twice in the time after which the watchdog bites.
+pub(super) fn beat(watchdog: Duration) -> io::Result<Beat> {
+    Beat::new(watchdog / 2)
+}
+
+/// Does `work` to its end and meanwhile gives signs: of life, at each beat; and once
 /// stopping is asked for, of the wish for more time. There is one thread: work that blocks it or spins gives no sign.
 pub(super) async fn alive_while<T>(
     work: impl Future<Output = T>,
-    watchdog: Option<Duration>,
+    watchdog: Option<Beat>,
     mut stop: watch::Receiver<bool>,
     tell: impl Fn(Sign),
 ) -> T {
     let life = async {
         match watchdog {
-            Some(timeout) => every(timeout / 2, || tell(Sign::Alive)).await,
+            Some(beat) => loop {
+                if let Err(error) = beat.next().await {
+                    tracing::error!(%error, "no sign of life can be given any more");
+                    return pending().await;
+                }
+                tell(Sign::Alive);
+            },
             None => pending().await,
         }
     };
@@ -75,12 +89,11 @@ mod tests {
             .unwrap();
         let told = RefCell::new(Vec::new());
         let (_sender, stop) = watch::channel(stop);
-        runtime.block_on(alive_while(
-            work,
-            Some(Duration::from_millis(40)),
-            stop,
-            |sign| told.borrow_mut().push(sign),
-        ));
+        runtime.block_on(async {
+            let beat = beat(Duration::from_millis(40)).unwrap();
+            let tell = |sign| told.borrow_mut().push(sign);
+            alive_while(work, Some(beat), stop, tell).await;
+        });
         told.into_inner()
     }
 

@@ -1,7 +1,8 @@
-//! Sleeping until a moment of the real clock, and waking when somebody sets it or the machine was suspended.
+//! Sleeping until a moment of the real clock, and waking when somebody sets it or the machine was suspended. And a beat.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use nix::errno::Errno;
@@ -22,6 +23,11 @@ pub(super) enum Wake {
 #[derive(Debug)]
 pub(super) struct Alarm(AsyncFd<Descriptor>);
 
+/// A beat that no setting of the clock disturbs. tokio's own timers wake several times for one long wait, once for each
+/// level of their wheel.
+#[derive(Debug)]
+pub(super) struct Beat(AsyncFd<Descriptor>);
+
 #[derive(Debug)]
 struct Descriptor(TimerFd);
 
@@ -33,15 +39,8 @@ impl AsRawFd for Descriptor {
 
 impl Alarm {
     /// A timer that is not set.
-    // tokio's sound constructor is an unsafe one. What it asks for holds here: the descriptor belongs to the value
-    // that is registered, and stays open as long as that lives.
-    #[allow(deprecated)]
     pub(super) fn new() -> io::Result<Self> {
-        let timer = TimerFd::new(
-            ClockId::CLOCK_REALTIME,
-            TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC,
-        )?;
-        Ok(Self(AsyncFd::new(Descriptor(timer))?))
+        timer(ClockId::CLOCK_REALTIME).map(Self)
     }
 
     /// Sets it; a moment that has passed wakes at once. Gives why not to wait for it at all, if there is a reason.
@@ -56,21 +55,52 @@ impl Alarm {
 
     /// Waits for it.
     pub(super) async fn wait(&self) -> io::Result<Wake> {
-        loop {
-            let mut ready = self.0.readable().await?;
-            match self.0.get_ref().0.wait() {
-                Ok(()) => {
-                    ready.clear_ready();
-                    return Ok(Wake::Due);
-                }
-                Err(Errno::ECANCELED) => {
-                    ready.clear_ready();
-                    return Ok(Wake::ClockChanged);
-                }
-                Err(Errno::EAGAIN) => ready.clear_ready(),
-                Err(Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
+        expiration(&self.0).await
+    }
+}
+
+impl Beat {
+    /// One that begins now.
+    pub(super) fn new(period: Duration) -> io::Result<Self> {
+        let timer = timer(ClockId::CLOCK_MONOTONIC)?;
+        // A zero would switch the timer off.
+        let period = period.max(Duration::from_millis(1));
+        timer.get_ref().0.set(
+            Expiration::Interval(TimeSpec::from_duration(period)),
+            TimerSetTimeFlags::empty(),
+        )?;
+        Ok(Self(timer))
+    }
+
+    /// Waits for the next; those that were missed count as one.
+    pub(super) async fn next(&self) -> io::Result<()> {
+        expiration(&self.0).await.map(|_| ())
+    }
+}
+
+// tokio's sound constructor is an unsafe one. What it asks for holds here: the descriptor belongs to the value that is
+// registered, and stays open as long as that lives.
+#[allow(deprecated)]
+fn timer(clock: ClockId) -> io::Result<AsyncFd<Descriptor>> {
+    let timer = TimerFd::new(clock, TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC)?;
+    AsyncFd::new(Descriptor(timer))
+}
+
+async fn expiration(timer: &AsyncFd<Descriptor>) -> io::Result<Wake> {
+    loop {
+        let mut ready = timer.readable().await?;
+        match timer.get_ref().0.wait() {
+            Ok(()) => {
+                ready.clear_ready();
+                return Ok(Wake::Due);
             }
+            Err(Errno::ECANCELED) => {
+                ready.clear_ready();
+                return Ok(Wake::ClockChanged);
+            }
+            Err(Errno::EAGAIN) => ready.clear_ready(),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
         }
     }
 }

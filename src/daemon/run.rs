@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use super::alive::alive_while;
+use super::alive::{alive_while, beat};
 use super::clock::{Alarm, Wake};
 use super::pass::{Daemon, Pass};
 use super::systemd::Systemd;
@@ -60,8 +60,13 @@ pub async fn run(context: Context, once: bool, log: Option<Level>) -> Result<(),
     if once {
         return run_once(&mut daemon, &stop).await;
     }
+    let watchdog = Systemd::watchdog().map(beat).transpose();
+    let watchdog = watchdog.map_err(|source| DaemonError::System {
+        what: "time cannot be measured",
+        source,
+    })?;
     let work = run_until(&mut daemon, &stop);
-    alive_while(work, Systemd::watchdog(), stop.clone(), Systemd::tell).await
+    alive_while(work, watchdog, stop.clone(), Systemd::tell).await
 }
 
 /// The loop itself, until `stop`.
