@@ -10,7 +10,8 @@ use crate::transaction::Operation;
 pub(super) struct Ending {
     /// What whoever asked is told if it did not end well.
     pub(super) error: Option<OperationError>,
-    /// Whether something is owed that may work later: restarts, proofs, files to be put back. Then the journal stays, and recovery goes on with it.
+    /// Whether something is owed that may work later: restarts, proofs, files to be put back. Then the journal stays, and
+    /// recovery goes on with it.
     pub(super) owed: bool,
 }
 
