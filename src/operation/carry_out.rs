@@ -158,7 +158,7 @@ fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> (Out
 /// Expired certificates are of no use to anybody, so there is nothing to go back to: what is owed is tried again.
 pub(super) fn still_owed(error: &RestartError) -> (Outcome, Ending) {
     let reason = format!(
-        "{error}; the new certificates stay in place, because among the old ones some had expired. The daemon goes on \
+        "{error}; the new certificates stay in place, because among the old ones some are of no use now. The daemon goes on \
          trying; `kubecertd recover` tries at once"
     );
     let ending = Ending::owing(OperationError::Failed(reason.clone()));

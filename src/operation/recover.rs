@@ -73,9 +73,9 @@ async fn finish_one(
     for warning in &report.warnings {
         events(Event::Warning(warning.clone()));
     }
-    let replaced = replaced(context, &recovery.id);
+    let replaced = replaced(context, &recovery.id, Timestamp::now());
     let owed = Owed {
-        can_go_back: can_go_back(replaced.as_deref(), recovery.stopped, Timestamp::now()),
+        can_go_back: !recovery.stopped && replaced.as_ref().is_some_and(|all| all.old_are_valid),
         stopped: recovery.stopped && recovery.rolled_forward,
         forward: recovery.rolled_forward,
         reason: recovery.reason,
@@ -89,7 +89,7 @@ async fn finish_one(
     };
     let mut operation = recovery.operation;
     if recovery.rolled_forward {
-        report.renewed = replaced.unwrap_or_default();
+        report.renewed = replaced.map_or_else(Vec::new, |all| all.certificates);
     }
     let (outcome, ending) = if is_overtaken(context, &report.renewed) {
         let reason =
@@ -216,11 +216,6 @@ impl Owed {
     }
 }
 
-/// Whether an operation's old files are worth putting back: they can be read, and none has expired.
-fn can_go_back(replaced: Option<&[RenewedCertificate]>, stopped: bool, now: Timestamp) -> bool {
-    !stopped && replaced.is_some_and(|all| all.iter().all(|one| one.old_not_after >= now))
-}
-
 /// Whether everything that an operation put in place is to be renewed by now. It then must not keep that from beginning.
 fn is_overtaken(context: &Context, renewed: &[RenewedCertificate]) -> bool {
     let plan = context.plan_due(&context.observe(), Timestamp::now());
@@ -250,26 +245,35 @@ pub(super) fn left_alone(path: &Path) -> String {
     )
 }
 
-/// What an operation replaced: the journal knows names only, the backup has the old ones. `None` if that cannot be read.
-fn replaced(context: &Context, id: &str) -> Option<Vec<RenewedCertificate>> {
-    match contents(&context.store(), id) {
-        Ok(kept) => Some(
-            restored(&context.root, &context.observe(), kept)
-                .0
-                .iter()
-                .filter_map(Restored::line)
-                .map(|back| RenewedCertificate {
-                    old_serial: back.new_serial,
-                    new_serial: back.old_serial,
-                    old_not_after: back.new_not_after,
-                    new_not_after: back.old_not_after,
-                    ..back
-                })
-                .collect(),
-        ),
+/// What an operation replaced.
+struct Replaced {
+    certificates: Vec<RenewedCertificate>,
+    /// Whether the old ones are worth putting back: none has expired, and none is not valid yet.
+    old_are_valid: bool,
+}
+
+/// The journal knows names only, the backup has the old certificates. `None` if that cannot be read.
+fn replaced(context: &Context, id: &str, now: Timestamp) -> Option<Replaced> {
+    let kept = match contents(&context.store(), id) {
+        Ok(kept) => kept,
         Err(error) => {
             tracing::warn!(%error, "what a recovered operation replaced is not known");
-            None
+            return None;
         }
-    }
+    };
+    let (old, _) = restored(&context.root, &context.observe(), kept);
+    let certificates = old
+        .iter()
+        .filter_map(Restored::line)
+        .map(|back| RenewedCertificate {
+            old_serial: back.new_serial,
+            new_serial: back.old_serial,
+            old_not_after: back.new_not_after,
+            new_not_after: back.old_not_after,
+            ..back
+        });
+    Some(Replaced {
+        certificates: certificates.collect(),
+        old_are_valid: old.iter().all(|one| one.is_valid_at(now)),
+    })
 }

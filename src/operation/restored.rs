@@ -111,6 +111,20 @@ impl Restored {
         self.in_place
     }
 
+    /// Whether nothing speaks against its certificate's dates. One that is not in the backup has none.
+    pub(super) fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.certificate
+            .as_ref()
+            .is_none_or(|certificate| certificate.is_valid_at(now))
+    }
+
+    /// Whether what is there now is of use, if anything is.
+    pub(super) fn replaces_valid_at(&self, now: Timestamp) -> bool {
+        self.present
+            .as_ref()
+            .is_none_or(|present| present.leaf.is_valid_at(now))
+    }
+
     /// What stands against it; `force` lifts that it is not valid now.
     pub(super) fn obstacle(
         &self,

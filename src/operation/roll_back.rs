@@ -172,15 +172,15 @@ pub async fn roll_back(
         now,
     );
     let unwanted = unwanted(&options, permit(found, events)?);
+    let had_expired = !prepared
+        .restored
+        .iter()
+        .all(|one| one.replaces_valid_at(now));
     let files = prepared
         .restored
         .into_iter()
         .flat_map(|one| one.files)
         .collect();
-    let had_expired = prepared
-        .certificates
-        .iter()
-        .any(|one| one.old_not_after < now);
     let change = Change {
         plan: &prepared.plan,
         files,

@@ -15,12 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
 use kubecertd::operation::{Event, OperationError, roll_back};
 use kubecertd::transaction::Outcome;
 
-use node::{API_SERVER, Node, leaf, never};
+use node::{API_SERVER, Node, leaf, never, valid};
 use restart_support::PKI;
 
 fn nothing(_: &Event) {}
@@ -247,6 +247,40 @@ async fn what_had_expired_is_not_put_back_and_what_is_owed_is_tried_until_it_wor
 }
 
 #[tokio::test]
+async fn what_was_not_valid_yet_is_not_put_back_by_recovery_either() {
+    let soon = Timestamp::now() + SignedDuration::from_mins(3);
+    let validity = valid(soon, soon + SignedDuration::from_mins(60));
+    let mut node = Node::start_with(validity).await;
+    node.is_well(|_| false);
+    let cut_off = |event: &Event| matches!(event, Event::Installed { .. });
+    node.renew_cut_off(&["apiserver"], cut_off).await;
+    let new = node.serial("apiserver");
+    let error = node.recover(&mut nothing).await.unwrap_err();
+    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert_eq!((node.serial("apiserver"), node.in_flight()), (new, 1));
+}
+
+#[tokio::test]
+async fn a_roll_back_by_hand_does_not_go_back_to_what_is_not_valid_yet() {
+    let mut node = Node::start(FRESH).await;
+    let report = node
+        .renew(&["apiserver"], &never(), &mut nothing)
+        .await
+        .unwrap();
+    let kept = report.operation.unwrap();
+    let soon = Timestamp::now() + SignedDuration::from_mins(3);
+    let later = valid(soon, soon + SignedDuration::from_mins(60));
+    leaf(&node.tree, "apiserver", later);
+    node.is_well(|_| false);
+    let mut events = |_| ();
+    let error = roll_back(&node.context, &kept, true, true, &never(), &mut events)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert_eq!(node.in_flight(), 1);
+}
+
+#[tokio::test]
 async fn the_daemon_says_that_something_is_owed() {
     let mut node = Node::start(EXPIRED).await;
     node.is_well(|_| false);
@@ -290,10 +324,12 @@ async fn what_is_owed_does_not_stand_in_the_way_of_the_next_renewal() {
         .await
         .unwrap_err();
     // The new one ends as well before the API server gets well, and it gets well with another one only.
-    let mut ended = vec![node.serial("apiserver")];
-    leaf(&node.tree, "apiserver", EXPIRED);
-    ended.push(node.serial("apiserver"));
-    node.is_well(move |serial| !ended.iter().any(|one| one == serial));
+    let mut useless = vec![node.serial("apiserver")];
+    let now = Timestamp::now();
+    let ended = valid(now - SignedDuration::from_mins(50), now + EXPIRED);
+    leaf(&node.tree, "apiserver", ended);
+    useless.push(node.serial("apiserver"));
+    node.is_well(move |serial| !useless.iter().any(|one| one == serial));
     node.renew(&["apiserver"], &never(), &mut nothing)
         .await
         .unwrap();

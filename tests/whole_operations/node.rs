@@ -41,8 +41,14 @@ pub(crate) struct Node {
 impl Node {
     /// Its API server's certificate has this long to live; every other one is fresh.
     pub(crate) async fn start(remaining: SignedDuration) -> Self {
+        let now = Timestamp::now();
+        Self::start_with(valid(now - SignedDuration::from_mins(50), now + remaining)).await
+    }
+
+    /// Its API server's certificate is valid so long; every other one is fresh.
+    pub(crate) async fn start_with(validity: Validity) -> Self {
         let tree = Arc::new(Tree::new());
-        leaf(&tree, "apiserver", remaining);
+        leaf(&tree, "apiserver", validity);
         tree.leaf(
             "front-proxy-client",
             &tree.front_proxy_ca,
@@ -199,13 +205,15 @@ pub(crate) fn never() -> watch::Receiver<bool> {
     watch::channel(false).1
 }
 
-pub(crate) fn leaf(tree: &Tree, name: &str, remaining: SignedDuration) {
+pub(crate) fn valid(not_before: Timestamp, not_after: Timestamp) -> Validity {
+    Validity {
+        not_before,
+        not_after,
+    }
+}
+
+pub(crate) fn leaf(tree: &Tree, name: &str, validity: Validity) {
     let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
-    let now = Timestamp::now();
-    let validity = Validity {
-        not_before: now - SignedDuration::from_mins(50),
-        not_after: now + remaining,
-    };
     let certificate = NewLeaf {
         common_name: "kube-apiserver".to_owned(),
         organizations: Vec::new(),
