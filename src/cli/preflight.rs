@@ -24,11 +24,16 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
     })?;
-    Ok(if findings.iter().any(Finding::blocks) {
-        ExitCode::FAILURE
-    } else if findings.iter().any(|finding| finding.unread) {
-        ExitCode::from(EXIT_UNREAD)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(
+        if findings
+            .iter()
+            .any(Finding::keeps_something_from_being_done)
+        {
+            ExitCode::FAILURE
+        } else if findings.iter().any(|finding| finding.unread) {
+            ExitCode::from(EXIT_UNREAD)
+        } else {
+            ExitCode::SUCCESS
+        },
+    )
 }

@@ -10,7 +10,7 @@ use super::runtime;
 use crate::daemon::stop_on_signal;
 use crate::operation::{Context, Options, RenewalReport, preflight, renew};
 use crate::plan::{Action, Obstacle, PlanView, Request};
-use crate::preflight::{Asked, blocking};
+use crate::preflight::{Asked, Finding};
 use crate::transaction::Trigger;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
@@ -29,6 +29,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
                 "\n{}: {finding}\n",
                 if finding.blocks() {
                     "It would be refused"
+                } else if finding.keeps_something_from_being_done() {
+                    "Not every certificate would be renewed"
                 } else {
                     "Note"
                 }
@@ -39,7 +41,12 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             Action::Leave(obstacle) => is_failure(obstacle, &item.name, &request),
             Action::Renew(_) | Action::Wait => false,
         });
-        return Ok(exit_code(!left && blocking(&findings).is_empty()));
+        return Ok(exit_code(
+            !left
+                && !findings
+                    .iter()
+                    .any(Finding::keeps_something_from_being_done),
+        ));
     }
     let wanted = Options {
         trigger: Trigger::Command(format!("renew {}", options.names.join(" "))),

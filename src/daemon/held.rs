@@ -17,7 +17,7 @@ pub(super) fn look_again_after(held: &[&Finding]) -> Option<Duration> {
         .map(|finding| match (finding.check, finding.severity) {
             (Check::Kubeadm, _) => SHORTLY,
             (_, Severity::Refuse) => REFUSED,
-            (_, Severity::Wait | Severity::Warn) => WAITING,
+            (_, Severity::Wait | Severity::Skip | Severity::Warn) => WAITING,
         })
         .min()
 }
@@ -33,7 +33,7 @@ pub(super) fn message(held: &[&Finding]) -> Option<String> {
     let worst = held.iter().max_by_key(|finding| finding.severity)?;
     let begin = match worst.severity {
         Severity::Refuse => "Not renewed",
-        Severity::Wait | Severity::Warn => "Waiting",
+        Severity::Wait | Severity::Skip | Severity::Warn => "Waiting",
     };
     Some(match held.len() {
         1 => format!("{begin}: {worst}"),

@@ -200,7 +200,7 @@ fn sentences(pass: &Pass) -> Vec<String> {
     let findings = pass
         .findings
         .iter()
-        .filter(|finding| finding.blocks())
+        .filter(|finding| finding.keeps_something_from_being_done())
         .map(|finding| finding.sentence.clone());
     problems
         .chain(obstacles)

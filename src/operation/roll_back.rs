@@ -131,6 +131,7 @@ impl RollBack {
                 .map(|(_, manifest)| manifest.clone())
                 .collect(),
             deadline: None,
+            separable: false,
         }
     }
 }

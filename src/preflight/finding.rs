@@ -69,6 +69,8 @@ impl Check {
 pub enum Severity {
     /// It is said, and the operation goes on.
     Warn,
+    /// One certificate is left out, and the others are not.
+    Skip,
     /// The daemon waits until it passes.
     Wait,
     /// Somebody has to change something first.
@@ -81,6 +83,7 @@ impl Severity {
     pub fn name(self) -> &'static str {
         match self {
             Self::Warn => "warn",
+            Self::Skip => "skip",
             Self::Wait => "wait",
             Self::Refuse => "refuse",
         }
@@ -115,10 +118,16 @@ impl Finding {
         }
     }
 
+    /// Whether nothing may be done now, or not for every certificate.
+    #[must_use]
+    pub fn keeps_something_from_being_done(&self) -> bool {
+        self.severity >= Severity::Skip
+    }
+
     /// Whether nothing may be done now.
     #[must_use]
     pub fn blocks(&self) -> bool {
-        self.severity > Severity::Warn
+        self.severity >= Severity::Wait
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Intent {
     pub manifests: BTreeSet<PathBuf>,
     /// Until when it can wait; `None` when nothing ends.
     pub deadline: Option<Deadline>,
+    /// Whether a certificate with a file that cannot be replaced is left out, and the others are not.
+    pub separable: bool,
 }
 
 /// How long a renewal can wait.
@@ -82,6 +84,7 @@ impl Intent {
                 .iter()
                 .filter_map(|entry| deadline(inventory, entry, before))
                 .min_by_key(|deadline| deadline.patience_ends),
+            separable: true,
         }
     }
 

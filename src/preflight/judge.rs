@@ -35,6 +35,7 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
     let mut findings: Vec<Finding> = Vec::new();
     findings.extend(readings.file_systems.iter().filter_map(space));
     findings.extend(readings.hindered.iter().map(hindered));
+    findings.extend(readings.targets.iter().map(|one| case.target(one)));
     findings.extend(readings.history.iter().map(without_receipt));
     findings.extend(
         readings
@@ -59,6 +60,15 @@ struct Case<'a> {
 }
 
 impl Case<'_> {
+    /// Where each certificate can be renewed without the others, only its own is left out.
+    fn target(&self, one: &Hindered) -> Finding {
+        if !self.intent.separable {
+            return hindered(one);
+        }
+        let sentence = format!("{}; until then its certificate is left out", hindrance(one));
+        Finding::new(Check::Writable, Severity::Skip, sentence)
+    }
+
     /// A doubt: it has its severity only while there is time.
     fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
         match &self.intent.deadline {

@@ -33,45 +33,38 @@ pub struct Hindered {
     pub by: Hindrance,
 }
 
-/// What keeps these files and directories from being changed. Each is looked at once; what is not there cannot hinder.
-/// Paths that could not be looked at come second.
-pub(super) fn hindered(
-    files: &BTreeSet<PathBuf>,
-    directories: &BTreeSet<PathBuf>,
-) -> (Vec<Hindered>, BTreeMap<PathBuf, io::Error>) {
-    let mut hindered = Vec::new();
-    let mut unread = BTreeMap::new();
-    let looked_at = directories
-        .iter()
-        .map(|path| (path, of_directory(path)))
-        .chain(files.iter().map(|path| (path, marked(path))));
-    for (path, found) in looked_at {
-        match found {
-            Ok(None) => {}
-            Ok(Some(by)) => hindered.push(Hindered {
-                path: path.clone(),
-                by,
-            }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                unread.insert(path.clone(), error);
-            }
-        }
-    }
-    (hindered, unread)
+/// What was found, and the paths that could not be looked at.
+type Found = (Vec<Hindered>, BTreeMap<PathBuf, io::Error>);
+
+/// What keeps these files from being replaced, besides their directories.
+pub(super) fn hindered_files(files: &BTreeSet<PathBuf>) -> Found {
+    gathered(files.iter().map(|path| (path.as_path(), marked(path))))
+}
+
+/// What keeps names in these directories from being changed.
+pub(super) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Found {
+    gathered(
+        directories
+            .iter()
+            .map(|path| (path.as_path(), of_directory(path))),
+    )
 }
 
 /// What keeps the history from being written: the first file is appended to, the second one replaced.
-pub(super) fn hindered_history(
-    appended: &Path,
-    replaced: &Path,
-) -> (Vec<Hindered>, BTreeMap<PathBuf, io::Error>) {
-    let mut hindered = Vec::new();
-    let mut unread = BTreeMap::new();
-    for (path, found) in [
+pub(super) fn hindered_history(appended: &Path, replaced: &Path) -> Found {
+    gathered([
         (appended, of_appended(appended)),
         (replaced, of_replaced(replaced)),
-    ] {
+    ])
+}
+
+/// What is not there cannot hinder.
+fn gathered<'path>(
+    looked_at: impl IntoIterator<Item = (&'path Path, io::Result<Option<Hindrance>>)>,
+) -> Found {
+    let mut hindered = Vec::new();
+    let mut unread = BTreeMap::new();
+    for (path, found) in looked_at {
         match found {
             Ok(None) => {}
             Ok(Some(by)) => hindered.push(Hindered {

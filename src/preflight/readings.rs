@@ -29,7 +29,9 @@ const PROCESSES: &str = "/proc";
 pub struct Readings {
     /// Every file system that will be written to.
     pub file_systems: Vec<FileSystem>,
-    /// Files and directories that cannot be changed.
+    /// Files that cannot be replaced.
+    pub targets: Vec<Hindered>,
+    /// Manifests and directories that cannot be changed.
     pub hindered: Vec<Hindered>,
     /// What keeps the receipt from being written.
     pub history: Vec<Hindered>,
@@ -130,8 +132,13 @@ pub fn read_places(store: &Store, intent: &Intent) -> Readings {
     let changed = Changed::of(store, intent, &mut unread);
     let (file_systems, unasked) = changed.written(store).measure();
     note(&mut unread, Check::Space, unasked);
-    let (hindered, unasked) = places::hindered(&changed.files, &changed.directories);
+    let (targets, unasked) = places::hindered_files(&changed.targets);
     note(&mut unread, Check::Writable, unasked);
+    let (mut hindered, unasked) = places::hindered_directories(&changed.directories);
+    note(&mut unread, Check::Writable, unasked);
+    let (manifests, unasked) = places::hindered_files(&changed.manifests);
+    note(&mut unread, Check::Writable, unasked);
+    hindered.extend(manifests);
     let mut history = Vec::new();
     if !intent.is_empty() {
         let (found, unasked) = places::hindered_history(&store.history(), &store.history_end());
@@ -140,6 +147,7 @@ pub fn read_places(store: &Store, intent: &Intent) -> Readings {
     }
     Readings {
         file_systems,
+        targets,
         hindered,
         history,
         unread,
@@ -158,11 +166,9 @@ fn note(unread: &mut Vec<Unread>, check: Check, unasked: BTreeMap<PathBuf, io::E
 /// What an intent changes, with links followed.
 struct Changed {
     /// Files to be replaced.
-    targets: Vec<PathBuf>,
+    targets: BTreeSet<PathBuf>,
     /// Manifests to be moved.
-    manifests: Vec<PathBuf>,
-    /// Both.
-    files: BTreeSet<PathBuf>,
+    manifests: BTreeSet<PathBuf>,
     /// Where names change.
     directories: BTreeSet<PathBuf>,
 }
@@ -180,9 +186,9 @@ impl Changed {
                 None
             }
         };
-        let targets: Vec<PathBuf> = intent.targets.iter().filter_map(&mut follow).collect();
+        let targets: BTreeSet<PathBuf> = intent.targets.iter().filter_map(&mut follow).collect();
         // A manifest itself is moved, not what a link in its place leads to.
-        let manifests: Vec<PathBuf> = intent
+        let manifests: BTreeSet<PathBuf> = intent
             .manifests
             .iter()
             .filter_map(|path| Some(follow(&path.parent()?.to_path_buf())?.join(path.file_name()?)))
@@ -197,7 +203,6 @@ impl Changed {
             directories.extend(existing(store.directory()));
         }
         Self {
-            files: targets.iter().chain(&manifests).cloned().collect(),
             targets,
             manifests,
             directories,
@@ -229,7 +234,7 @@ impl Changed {
             written.file(&directory, NOTE);
         }
         if let Some(own) = &own
-            && !self.files.is_empty()
+            && !(self.targets.is_empty() && self.manifests.is_empty())
         {
             written.file(own, OWN_RECORDS);
         }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use kubecertd::transaction::{Store, generations};
+
 use crate::common::{Node, skipped, text};
 use crate::{can_mount, in_namespace, kubernetes, said};
 
@@ -57,9 +59,8 @@ impl Drop for Marked {
 }
 
 #[test]
-fn a_marked_file_or_directory_is_named_and_nothing_is_touched() {
+fn a_marked_directory_is_named_and_nothing_is_touched() {
     for (path, mark) in [
-        ("/etc/kubernetes/pki/apiserver.key", "i"),
         ("/etc/kubernetes/pki/etcd", "i"),
         ("/etc/kubernetes/pki/etcd", "a"),
         ("/etc/kubernetes", "a"),
@@ -83,6 +84,66 @@ fn a_marked_file_or_directory_is_named_and_nothing_is_touched() {
         assert_eq!(kubernetes(&node), before, "{path}");
         assert!(!said(&renewed).contains("making"), "{}", said(&renewed));
     }
+}
+
+#[test]
+fn a_marked_file_keeps_only_its_own_certificate_from_being_renewed() {
+    for (path, mark) in [
+        ("/etc/kubernetes/pki/apiserver.key", "i"),
+        ("/etc/kubernetes/pki/apiserver.crt", "a"),
+    ] {
+        let node = Node::fresh();
+        let names = ["apiserver", "etcd-server"];
+        let before = names.map(|name| node.serial(name));
+        let Some(marked) = Marked::with(node.path(path), mark) else {
+            return;
+        };
+        let expected = format!(
+            "{}: is marked immutable or append-only; remove the mark with `chattr -i -a {0}`",
+            marked.0.display()
+        );
+        for arguments in [&["preflight"][..], &["renew", "all", "--dry-run"]] {
+            let output = node.run(arguments);
+            assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+            assert!(said(&output).contains(&expected), "{}", said(&output));
+            assert!(said(&output).contains("its certificate is left out"));
+        }
+        let renewed = node.run(&["renew", "all"]);
+        assert_eq!(renewed.status.code(), Some(1), "{}", said(&renewed));
+        assert!(
+            said(&renewed).contains("chattr -i -a"),
+            "{}",
+            said(&renewed)
+        );
+        let after = names.map(|name| node.serial(name));
+        assert_eq!(after[0], before[0]);
+        assert_ne!(after[1], before[1], "{}", said(&renewed));
+
+        // By itself there is nothing else to be done.
+        let alone = node.run(&["renew", "apiserver"]);
+        assert_eq!(alone.status.code(), Some(1), "{}", said(&alone));
+        assert!(
+            said(&alone).contains("nothing was changed"),
+            "{}",
+            said(&alone)
+        );
+    }
+}
+
+#[test]
+fn a_marked_file_keeps_a_roll_back_from_beginning() {
+    let node = Node::fresh();
+    assert!(node.run(&["renew", "all"]).status.success());
+    let before = kubernetes(&node);
+    let Some(marked) = Marked::with(node.path("/etc/kubernetes/pki/apiserver.crt"), "i") else {
+        return;
+    };
+    let id = generations(&Store::new(&node.root)).unwrap().remove(0).id;
+    let output = node.run(&["rollback", &id]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let expected = format!("{}: is marked immutable", marked.0.display());
+    assert!(said(&output).contains(&expected), "{}", said(&output));
+    assert_eq!(kubernetes(&node), before);
 }
 
 #[test]
@@ -294,7 +355,7 @@ fn a_disk_on_which_the_kubelet_removes_images_is_named() {
 #[test]
 fn a_dry_run_says_what_would_be_refused() {
     let node = Node::fresh();
-    let Some(marked) = Marked::with(node.path("/etc/kubernetes/admin.conf"), "i") else {
+    let Some(marked) = Marked::with(node.path("/etc/kubernetes"), "a") else {
         return;
     };
     let output = node.run(&["renew", "admin.conf", "--dry-run"]);

@@ -19,6 +19,7 @@ pub(super) fn ending_in(left: SignedDuration) -> Intent {
     Intent {
         targets: [PathBuf::from("/p/apiserver.crt")].into(),
         manifests: [PathBuf::from("/m/etcd.yaml")].into(),
+        separable: true,
         deadline: Some(Deadline {
             certificate: "apiserver".into(),
             ends: now() + left,
