@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use h2::RecvStream;
+use h2::server::SendResponse;
 use prost::Message;
 use prost::bytes::Bytes;
 use tokio::net::{UnixListener, UnixStream};
@@ -270,32 +272,43 @@ pub fn serve(socket: &Path, runtime: Shared) {
 }
 
 async fn connection(stream: UnixStream, runtime: Shared) {
-    let mut connection = h2::server::handshake(stream).await.unwrap();
-    while let Some(Ok((request, mut respond))) = connection.accept().await {
-        let path = request.uri().path().to_owned();
-        let mut body = request.into_body();
-        let mut received = Vec::new();
-        while let Some(Ok(part)) = body.data().await {
-            received.extend(part);
-        }
-        // Behind a byte for compression and four for the length.
-        let message = received.get(5..).unwrap_or_default();
-        let (status, message) = runtime.lock().unwrap().answer(&path, message);
-        let head = http::Response::builder().header("content-type", "application/grpc");
-        if status != 0 {
-            let head = head.header("grpc-status", status).body(()).unwrap();
-            respond.send_response(head, true).unwrap();
-            continue;
-        }
-        let mut body = respond
-            .send_response(head.body(()).unwrap(), false)
-            .unwrap();
-        let mut frame = vec![0];
-        frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
-        frame.extend(message);
-        body.send_data(Bytes::from(frame), false).unwrap();
-        let mut trailers = http::HeaderMap::new();
-        trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
-        body.send_trailers(trailers).unwrap();
+    // A client that is killed is no fault of the runtime's.
+    let Ok(mut connection) = h2::server::handshake(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, respond))) = connection.accept().await {
+        // Not here: the rest of a request arrives only while the connection is asked for the next one.
+        tokio::spawn(answer(request, respond, Arc::clone(&runtime)));
     }
+}
+
+/// Answers one request; `None` when the client is gone.
+async fn answer(
+    request: http::Request<RecvStream>,
+    mut respond: SendResponse<Bytes>,
+    runtime: Shared,
+) -> Option<()> {
+    let path = request.uri().path().to_owned();
+    let mut body = request.into_body();
+    let mut received = Vec::new();
+    while let Some(part) = body.data().await {
+        received.extend(part.ok()?);
+    }
+    // Behind a byte for compression and four for the length.
+    let message = received.get(5..).unwrap_or_default();
+    let (status, message) = runtime.lock().unwrap().answer(&path, message);
+    let head = http::Response::builder().header("content-type", "application/grpc");
+    if status != 0 {
+        let head = head.header("grpc-status", status).body(()).unwrap();
+        respond.send_response(head, true).ok()?;
+        return Some(());
+    }
+    let mut body = respond.send_response(head.body(()).unwrap(), false).ok()?;
+    let mut frame = vec![0];
+    frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+    frame.extend(message);
+    body.send_data(Bytes::from(frame), false).ok()?;
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("grpc-status", http::HeaderValue::from_static("0"));
+    body.send_trailers(trailers).ok()
 }

@@ -16,6 +16,7 @@
 )]
 
 mod course;
+#[path = "../injection/mod.rs"]
 mod injection;
 #[path = "../transaction_node/mod.rs"]
 mod transaction_node;
@@ -33,11 +34,19 @@ use kubecertd::report::History;
 use kubecertd::transaction::{Outcome, return_parked};
 
 use course::{Course, WHOLE, component};
-use injection::{
-    CALLS_OF_THE_HARNESS, COURSE, DONE, End, Point, REFUSED, TREE, child_arguments, has_strace,
-    points, run,
-};
+use injection::{DONE, End, Point, Run, Traced, has_strace, some};
 use transaction_node::{Entry, Node};
+
+/// What the child does, and where.
+const COURSE: &str = "KUBECERTD_TEST_COURSE";
+const TREE: &str = "KUBECERTD_TEST_TREE";
+
+/// The test harness opens files and writes as well, in its own thread, and the helpers of an operation flush; strace counts
+/// for each thread, so the child makes more such calls first than any of them ever does.
+const CALLS_OF_OTHERS: usize = 512;
+
+/// The child's exit code when something could not be done.
+const REFUSED: i32 = 3;
 
 type Cluster = BTreeMap<String, Entry>;
 
@@ -57,9 +66,14 @@ fn course_of_the_child() {
         .into_iter()
         .find(|known| known.name() == course)
         .unwrap();
-    for _ in 0..CALLS_OF_THE_HARNESS {
+    for _ in 0..CALLS_OF_OTHERS {
         let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/null");
-        nowhere.unwrap().write_all(b"x").unwrap();
+        let mut nowhere = nowhere.unwrap();
+        nowhere.write_all(b"x").unwrap();
+        assert!(
+            nowhere.sync_all().is_err(),
+            "nothing is to be flushed there"
+        );
     }
     let code = match course.take(&Node::at(Path::new(&tree), &WHOLE)) {
         Ok(()) => DONE,
@@ -72,14 +86,43 @@ fn course_of_the_child() {
     std::process::exit(code);
 }
 
-/// All points, or that many of them, evenly spread.
-fn some(points: Vec<Point>, bound: usize) -> Vec<Point> {
-    if std::env::var_os("KUBECERTD_TEST_EVERY_POINT").is_some() || points.len() <= bound {
-        return points;
+fn traced(node: &Node, course: Course) -> Traced {
+    Traced {
+        command: child_arguments().iter().map(Into::into).collect(),
+        environment: vec![
+            (COURSE, course.name().into()),
+            (TREE, node.root.directory().into()),
+        ],
+        refused: REFUSED,
+        has_threads: true,
     }
-    let number = points.len();
-    let chosen = (0..bound).map(|index| points[index * number / bound].clone());
-    chosen.collect()
+}
+
+fn child_arguments() -> Vec<String> {
+    let binary = std::env::current_exe().unwrap();
+    let mut arguments = vec![binary.to_str().unwrap().to_owned()];
+    // With one thread for tests that is the process's first.
+    let options = [
+        "--exact",
+        "course_of_the_child",
+        "--nocapture",
+        "--test-threads=1",
+    ];
+    arguments.extend(options.map(str::to_owned));
+    arguments
+}
+
+/// Every point of a course from that state on.
+fn points(course: Course, prepared: &Node) -> Vec<Point> {
+    traced(&prepared.copy(), course).points()
+}
+
+/// Runs a course with `fault` at exactly that point.
+fn run(node: &Node, course: Course, point: &Point, fault: &str) -> End {
+    let Run { end, hit, printed } = traced(node, course).run(point, fault);
+    let is_hit = hit.as_ref().is_some_and(|hit| hit.is_same(point));
+    assert!(is_hit, "{point:?} was to be hit, not {hit:?}: {printed}");
+    end
 }
 
 /// Every one of these faults, each on a tree of its own; how often which end was reached.
