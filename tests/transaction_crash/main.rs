@@ -93,7 +93,7 @@ fn traced(node: &Node, course: Course) -> Traced {
             (COURSE, course.name().into()),
             (TREE, node.root.directory().into()),
         ],
-        refused: REFUSED,
+        refused: &[REFUSED],
         has_threads: true,
     }
 }

@@ -1,0 +1,126 @@
+//! The program itself, killed at every system call that changes a file, or refused by the file system, on a node that runs:
+//! it renews eleven certificates and restarts four pods, puts them back by hand, or puts back what did not work.
+//!
+//! For each point a node of its own: a root file system with the program, a kubelet, a container runtime and listeners that
+//! serve what was on the disk when their pod started. After the fault `kubecertd recover` is run, and everything is looked at
+//! from outside. `tests/transaction_crash` does the same with the transaction alone, in less time and with more points.
+//!
+//! `KUBECERTD_TEST_EVERY_POINT=1 cargo test --test renewal_crash -- --nocapture` tries them all, which takes an hour;
+//! without it, as many as take a minute, evenly spread.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout
+)]
+
+mod check;
+mod control_plane;
+mod course;
+#[path = "../injection/mod.rs"]
+mod injection;
+mod node;
+#[path = "../restart_support/mod.rs"]
+mod restart_support;
+mod sweep;
+
+use std::sync::Arc;
+
+use course::Course;
+use injection::{Point, has_strace, skipped, some};
+use sweep::{Field, sweep};
+
+/// Nodes, if there can be any here.
+fn field() -> Option<Arc<Field>> {
+    if !nix::unistd::geteuid().is_root() {
+        skipped("chroot needs root");
+        return None;
+    }
+    has_strace().then(Field::shared)
+}
+
+#[test]
+fn killed_before_any_call_nothing_is_lost() {
+    let Some(field) = field() else { return };
+    let tried = killed(&field, &Course::Renew, 24)
+        + killed(&field, &Course::PutBack, 10)
+        + killed(&field, &Course::Undo, 6);
+    println!("points at which the program was killed and all survived: {tried}");
+}
+
+#[test]
+fn what_the_file_system_refuses_is_got_over_undone_or_recovered() {
+    let Some(field) = field() else { return };
+    let mut tried = 0;
+    for error in ["ENOSPC", "EIO", "EROFS"] {
+        tried += refused(&field, &Course::Renew, error, 8);
+        tried += refused(&field, &Course::PutBack, error, 3);
+    }
+    println!("calls of the program that failed and all survived: {tried}");
+}
+
+/// Killed among the renames, with manifests out and between restarts; then once more while that is being recovered.
+#[test]
+fn killed_while_recovering_nothing_is_lost() {
+    let Some(field) = field() else { return };
+    let all = changing(&field.points(&Course::Renew));
+    let mut tried = 0;
+    for sixth in [3, 5, 6] {
+        let first = all[all.len() * sixth / 6 - 4].clone();
+        tried += killed(&field, &Course::Recover(first), 4);
+    }
+    println!("points at which a recovery was killed and all survived: {tried}");
+}
+
+/// Promises 1 and 2: whatever was being done when it was killed, everything is old or new, every pod runs and uses what is on
+/// the disk, and the history says so.
+fn killed(field: &Field, course: &Course, bound: usize) -> usize {
+    let reference = field.points(course);
+    let points = changing(&reference);
+    let all = points.len();
+    let chosen = some(points, bound);
+    let tally = sweep(field, course, "signal=SIGKILL", &chosen, &reference);
+    println!(
+        "{course:?}: killed at {} of {all} calls that change a file, all survived; {} ended with the new files; {} not met",
+        tally.hit,
+        tally.new,
+        tally.missed.len()
+    );
+    tally.expect_most();
+    match course {
+        Course::Renew | Course::PutBack => {
+            assert!(all > 200, "too few calls are seen");
+            assert!(tally.new > 0 && tally.new < tally.hit);
+        }
+        Course::Undo => assert_eq!(tally.new, 0),
+        Course::Recover(_) => {}
+    }
+    tally.hit
+}
+
+/// Promise 10: what the file system refuses is got over, undone or finished by recovery, and the exit code says which.
+fn refused(field: &Field, course: &Course, error: &str, bound: usize) -> usize {
+    let points = field.points(course);
+    let all = points.len();
+    let chosen = some(points.clone(), bound);
+    let fault = format!("error={error}");
+    let tally = sweep(field, course, &fault, &chosen, &points);
+    println!(
+        "{course:?}: {error} from {} of {all} calls, all survived: {:?}; {} not met",
+        tally.hit,
+        tally.ends,
+        tally.missed.len()
+    );
+    tally.expect_most();
+    tally.hit
+}
+
+fn changing(points: &[Point]) -> Vec<Point> {
+    points
+        .iter()
+        .filter(|point| point.changes)
+        .cloned()
+        .collect()
+}
