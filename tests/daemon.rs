@@ -42,6 +42,21 @@ fn what_is_due_is_renewed_without_a_hand() {
 }
 
 #[test]
+fn a_status_that_cannot_be_written_is_told_once_and_holds_nothing_up() {
+    let node = Node::due();
+    let old = node.serial("apiserver");
+    let status = node.path("/run/kubecertd/status.json");
+    std::fs::create_dir_all(status.join("in the way")).unwrap();
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Next: ");
+    assert_ne!(node.serial("apiserver"), old);
+    let log = daemon.stop();
+    let told = log.matches("`kubecertd status` is out of date").count();
+    assert_eq!(told, 1, "{log}");
+    assert!(log.contains("/run/kubecertd/status.json"), "{log}");
+}
+
+#[test]
 fn the_moment_is_slept_for_and_not_missed() {
     // 36 s of lifetime: the last third begins in 6 s.
     let node = Node::new(SignedDuration::from_secs(18), SignedDuration::from_secs(18));

@@ -17,7 +17,7 @@ use crate::restart_support::server::Listener;
 const AT_ONCE: usize = 8;
 
 /// Calls that look for something (a process, a socket) come more or less often, and shift those that are counted with them.
-const ATTEMPTS: usize = 6;
+const ATTEMPTS: usize = 12;
 
 /// Where nodes are made. What is around them runs in a thread of its own.
 pub(crate) struct Field {

@@ -13,7 +13,7 @@ mod restart_support;
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
@@ -158,6 +158,30 @@ async fn proofs_are_owed_also_where_no_pod_needs_a_restart() {
 }
 
 #[tokio::test]
+async fn a_stop_is_heard_while_a_pod_is_waited_for_to_take_up_its_certificate() {
+    let mut node = Node::start(FRESH).await;
+    node.context.config.restart.mode = RestartMode::WhenNeeded;
+    let (sender, stop) = tokio::sync::watch::channel(false);
+    let began = Instant::now();
+    let mut asked = None;
+    let mut on = |event: &Event| {
+        if matches!(event, Event::Installed { .. }) {
+            asked = Some(sender.clone());
+        }
+    };
+    let (ended, ()) = tokio::join!(node.renew(&["apiserver"], &stop, &mut on), async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        sender.send(true).unwrap();
+    });
+    assert!(asked.is_some(), "it was not waiting yet");
+    assert!(matches!(ended, Err(OperationError::Stopped)), "{ended:?}");
+    assert!(began.elapsed() < Duration::from_secs(5), "it waited on");
+    assert_eq!((node.restarts(), node.in_flight()), (0, 1));
+    node.recover(&mut nothing).await.unwrap();
+    assert_eq!(node.served(), node.serial("apiserver"));
+}
+
+#[tokio::test]
 async fn a_recovery_whose_proof_is_refused_is_rolled_back_and_fails() {
     let mut node = Node::start(FRESH).await;
     let old = [node.serial("apiserver"), node.serial("front-proxy-client")];
@@ -289,7 +313,7 @@ async fn the_daemon_says_that_something_is_owed() {
         .unwrap_err();
     let restarts = node.restarts();
     let daemon = tokio::spawn(kubecertd::daemon::run(node.context.clone(), false, None));
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     let status = loop {
         tokio::time::sleep(Duration::from_millis(100)).await;
         let text = fs::read_to_string(node.tree.path("/run/kubecertd/status.json"));
