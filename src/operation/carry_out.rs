@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::ending::{Ending, end};
 use super::expired::{expect_ready, provable_names};
-use super::restart::{Restarts, affected, healthy, rungs};
+use super::restarts::{Restarts, affected, healthy, rungs};
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::issuer::Replacement;
 use crate::plan::Plan;

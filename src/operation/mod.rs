@@ -13,6 +13,7 @@ mod preflight;
 mod recover;
 mod renew;
 mod restart;
+mod restarts;
 mod restored;
 mod roll_back;
 mod shared;

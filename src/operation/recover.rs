@@ -9,7 +9,7 @@ use super::carry_out::{receipt, restart_and_prove, still_owed};
 use super::ending::{Ending, end};
 use super::expired::concern_kubelet;
 use super::preflight::kubeadm_at_work;
-use super::restart::Restarts;
+use super::restarts::Restarts;
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError, RenewalReport};
 use crate::plan::Action;

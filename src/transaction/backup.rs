@@ -10,29 +10,13 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
-use super::operation::is_id;
 use super::{Store, TransactionError, durable, link, write};
 
 /// The file in each generation that says what is in it.
-const INDEX: &str = "index.json";
+pub(super) const INDEX: &str = "index.json";
 
 /// Where manifests go that were out while a newer one was put in their place.
 const SUPERSEDED: &str = "manifests-superseded";
-
-/// What one operation backed up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Generation {
-    /// The operation's id.
-    pub id: String,
-    /// Counts up with every generation: the clock may have been set back since.
-    pub number: u64,
-    /// When its first file was backed up, by the clock of then.
-    pub created: Timestamp,
-    /// Bytes on disk, all files together.
-    pub size: u64,
-    /// The files.
-    pub files: Vec<BackedUpFile>,
-}
 
 /// One file of a backup, as it was before the operation.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -64,39 +48,13 @@ pub(super) struct Backup {
 }
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct Index {
-    id: String,
+pub(super) struct Index {
+    pub(super) id: String,
     /// Missing in those of the first version.
     #[serde(default)]
-    number: u64,
-    created: Timestamp,
-    files: Vec<BackedUpFile>,
-}
-
-/// All generations, in the order in which they were made. One whose index is damaged, or was copied to another name, is
-/// left out, and logged.
-///
-/// # Errors
-/// When the backups cannot be listed.
-pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
-    let mut generations = Vec::new();
-    for name in durable::names_in(&store.backups())? {
-        let directory = store.backups().join(&name);
-        match read_index(&directory) {
-            Ok(Some(index)) => generations.push(Generation {
-                id: index.id,
-                number: index.number,
-                created: index.created,
-                size: size_of(&directory)?,
-                files: index.files,
-            }),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, "a backup is not listed"),
-        }
-    }
-    let order = |one: &Generation| (one.number, one.created, one.id.clone());
-    generations.sort_by_cached_key(order);
-    Ok(generations)
+    pub(super) number: u64,
+    pub(super) created: Timestamp,
+    pub(super) files: Vec<BackedUpFile>,
 }
 
 /// The number of a generation that is made now.
@@ -332,69 +290,8 @@ pub(super) fn superseded_directory(store: &Store, id: &str) -> Result<PathBuf, T
     Ok(directory)
 }
 
-/// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
-/// that of `just_ended` nor one of an operation in flight. What an interrupted removal left goes as well; what is not named
-/// like an operation is somebody else's.
-pub(super) fn prune(
-    store: &Store,
-    keep: usize,
-    max_bytes: u64,
-    just_ended: &str,
-) -> Result<(), TransactionError> {
-    let in_flight = store.in_flight()?;
-    let generations = generations(store)?;
-    let mut count = generations.len();
-    let mut bytes: u64 = generations.iter().map(|generation| generation.size).sum();
-    for generation in &generations {
-        if count <= 1 || (count <= keep && bytes <= max_bytes) {
-            break;
-        }
-        if generation.id == just_ended || in_flight.contains(&generation.id) {
-            continue;
-        }
-        remove(store, &generation.id)?;
-        count -= 1;
-        bytes -= generation.size;
-    }
-    for name in durable::names_in(&store.backups())? {
-        let directory = store.backups().join(&name);
-        let Some(id) = name.to_str().filter(|name| is_id(name)) else {
-            continue;
-        };
-        let is_remnant = matches!(durable::exists(&directory.join(INDEX)), Ok(false));
-        if is_remnant && directory.is_dir() && !in_flight.iter().any(|flying| flying == id) {
-            remove(store, id)?;
-        }
-    }
-    Ok(())
-}
-
-/// Removes a generation, its index first, so that half of one is never taken for a whole.
-pub(super) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
-    let directory = store.backups().join(id);
-    if durable::remove_if_there(&directory.join(INDEX))? {
-        durable::sync_directory(&directory)?;
-    }
-    match std::fs::remove_dir_all(&directory) {
-        Ok(()) => durable::sync_directory(&store.backups()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(TransactionError::file(&directory, "could not be removed")(
-            error,
-        )),
-    }
-}
-
-/// Removes the generation of an operation if it backed up nothing.
-pub(super) fn remove_if_empty(store: &Store, id: &str) -> Result<(), TransactionError> {
-    let directory = store.backups().join(id);
-    let is_empty = match read_index(&directory)? {
-        Some(index) => index.files.is_empty(),
-        None => durable::names_in(&directory)?.is_empty(),
-    };
-    if is_empty { remove(store, id) } else { Ok(()) }
-}
-
-fn read_index(directory: &Path) -> Result<Option<Index>, TransactionError> {
+/// What is in a generation; `None` where nothing, or only half of one, is there.
+pub(super) fn read_index(directory: &Path) -> Result<Option<Index>, TransactionError> {
     let path = directory.join(INDEX);
     let read = durable::open_regular(&path).and_then(|file: Option<File>| {
         let Some(file) = file else {
@@ -434,19 +331,4 @@ fn check_index(index: &Index, directory: &Path) -> io::Result<()> {
         ))),
         None => Ok(()),
     }
-}
-
-fn size_of(directory: &Path) -> Result<u64, TransactionError> {
-    let mut size = 0;
-    for name in durable::names_in(directory)? {
-        let path = directory.join(name);
-        let metadata = std::fs::symlink_metadata(&path)
-            .map_err(TransactionError::file(&path, "could not be looked at"))?;
-        size += if metadata.is_dir() {
-            size_of(&path)?
-        } else {
-            metadata.len()
-        };
-    }
-    Ok(size)
 }

@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::backup::{self, BackedUpFile, Backup};
+use super::backup::{BackedUpFile, Backup};
+use super::retention::generations;
 use super::{Store, TransactionError};
 
 /// A file of a generation with its contents; `None` where there was no file, or a symbolic link.
@@ -14,7 +15,7 @@ pub type Kept = (BackedUpFile, Option<Zeroizing<Vec<u8>>>);
 /// [`TransactionError::File`] for the first copy that is missing or not what was backed up.
 pub fn contents(store: &Store, id: &str) -> Result<Vec<Kept>, TransactionError> {
     let backup = Backup::open(store, id)?;
-    backup::generations(store)?
+    generations(store)?
         .into_iter()
         .filter(|generation| generation.id == id)
         .flat_map(|generation| generation.files)

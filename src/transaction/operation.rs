@@ -6,12 +6,12 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::backup::{self, Backup};
+use super::backup::Backup;
 use super::journal::Journal;
 use super::stage::Forward;
 use super::state::{Files, State, Way};
 use super::step::{Beginning, StagedFile, Step};
-use super::{Lock, Outcome, Record, Store, TransactionError, Trigger, durable, stage};
+use super::{Lock, Outcome, Record, Store, TransactionError, Trigger, durable, retention, stage};
 use crate::issuer::Replacement;
 
 /// An operation in flight. Dropping it without [`Operation::finish`] leaves the journal as it is, for recovery.
@@ -209,8 +209,8 @@ impl<'lock> Operation<'lock> {
         self.append_or_warn(Step::Finished { outcome });
         let id = self.beginning.id;
         self.journal.remove()?;
-        let pruned = backup::remove_if_empty(&self.store, &id)
-            .and_then(|()| backup::prune(&self.store, keep, max_bytes, &id));
+        let pruned = retention::remove_if_empty(&self.store, &id)
+            .and_then(|()| retention::prune(&self.store, keep, max_bytes, &id));
         if let Err(error) = pruned {
             tracing::warn!(%error, "old backups could not be removed");
         }
@@ -222,7 +222,7 @@ impl<'lock> Operation<'lock> {
         if let Files::Staging(_) = self.state.files {
             self.unstage()?;
         }
-        backup::remove(&self.store, &self.beginning.id)?;
+        retention::remove(&self.store, &self.beginning.id)?;
         self.journal.remove()
     }
 
@@ -298,7 +298,7 @@ impl<'lock> Operation<'lock> {
     fn unstage(&mut self) -> Result<(), TransactionError> {
         stage::unstage(&self.store, self.state.files.all())?;
         if self.state.ever_out.is_empty() {
-            backup::remove(&self.store, &self.beginning.id)?;
+            retention::remove(&self.store, &self.beginning.id)?;
         }
         self.append(Step::Unstaged)
     }

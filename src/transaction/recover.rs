@@ -7,7 +7,7 @@ use super::manifest::{self, Return};
 use super::operation::Operation;
 use super::parking;
 use super::state::{OutManifest, State, Way, manifests_out, replay};
-use super::{Lock, Store, TransactionError, backup, write};
+use super::{Lock, Store, TransactionError, retention, write};
 
 /// Where manifests are looked for without a journal: kubeadm has no other place.
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -255,7 +255,7 @@ fn open<'lock>(
         // Killed before its first record, or between its last one and the removal of the journal.
         _ => {
             journal.remove()?;
-            backup::remove_if_empty(store, id)?;
+            retention::remove_if_empty(store, id)?;
             Ok(None)
         }
     }

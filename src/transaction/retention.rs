@@ -1,0 +1,128 @@
+//! Which backups there are, and which are kept.
+
+use std::io;
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::backup::{BackedUpFile, INDEX, read_index};
+use super::operation::is_id;
+use super::{Store, TransactionError, durable};
+
+/// What one operation backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// The operation's id.
+    pub id: String,
+    /// Counts up with every generation: the clock may have been set back since.
+    pub number: u64,
+    /// When its first file was backed up, by the clock of then.
+    pub created: Timestamp,
+    /// Bytes on disk, all files together.
+    pub size: u64,
+    /// The files.
+    pub files: Vec<BackedUpFile>,
+}
+
+/// All generations, in the order in which they were made. One whose index is damaged, or was copied to another name, is
+/// left out, and logged.
+///
+/// # Errors
+/// When the backups cannot be listed.
+pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
+    let mut generations = Vec::new();
+    for name in durable::names_in(&store.backups())? {
+        let directory = store.backups().join(&name);
+        match read_index(&directory) {
+            Ok(Some(index)) => generations.push(Generation {
+                id: index.id,
+                number: index.number,
+                created: index.created,
+                size: size_of(&directory)?,
+                files: index.files,
+            }),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a backup is not listed"),
+        }
+    }
+    let order = |one: &Generation| (one.number, one.created, one.id.clone());
+    generations.sort_by_cached_key(order);
+    Ok(generations)
+}
+
+/// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
+/// that of `just_ended` nor one of an operation in flight. What an interrupted removal left goes as well; what is not named
+/// like an operation is somebody else's.
+pub(super) fn prune(
+    store: &Store,
+    keep: usize,
+    max_bytes: u64,
+    just_ended: &str,
+) -> Result<(), TransactionError> {
+    let in_flight = store.in_flight()?;
+    let generations = generations(store)?;
+    let mut count = generations.len();
+    let mut bytes: u64 = generations.iter().map(|generation| generation.size).sum();
+    for generation in &generations {
+        if count <= 1 || (count <= keep && bytes <= max_bytes) {
+            break;
+        }
+        if generation.id == just_ended || in_flight.contains(&generation.id) {
+            continue;
+        }
+        remove(store, &generation.id)?;
+        count -= 1;
+        bytes -= generation.size;
+    }
+    for name in durable::names_in(&store.backups())? {
+        let directory = store.backups().join(&name);
+        let Some(id) = name.to_str().filter(|name| is_id(name)) else {
+            continue;
+        };
+        let is_remnant = matches!(durable::exists(&directory.join(INDEX)), Ok(false));
+        if is_remnant && directory.is_dir() && !in_flight.iter().any(|flying| flying == id) {
+            remove(store, id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes a generation, its index first, so that half of one is never taken for a whole.
+pub(super) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
+    let directory = store.backups().join(id);
+    if durable::remove_if_there(&directory.join(INDEX))? {
+        durable::sync_directory(&directory)?;
+    }
+    match std::fs::remove_dir_all(&directory) {
+        Ok(()) => durable::sync_directory(&store.backups()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(TransactionError::file(&directory, "could not be removed")(
+            error,
+        )),
+    }
+}
+
+/// Removes the generation of an operation if it backed up nothing.
+pub(super) fn remove_if_empty(store: &Store, id: &str) -> Result<(), TransactionError> {
+    let directory = store.backups().join(id);
+    let is_empty = match read_index(&directory)? {
+        Some(index) => index.files.is_empty(),
+        None => durable::names_in(&directory)?.is_empty(),
+    };
+    if is_empty { remove(store, id) } else { Ok(()) }
+}
+
+fn size_of(directory: &Path) -> Result<u64, TransactionError> {
+    let mut size = 0;
+    for name in durable::names_in(directory)? {
+        let path = directory.join(name);
+        let metadata = std::fs::symlink_metadata(&path)
+            .map_err(TransactionError::file(&path, "could not be looked at"))?;
+        size += if metadata.is_dir() {
+            size_of(&path)?
+        } else {
+            metadata.len()
+        };
+    }
+    Ok(size)
+}
