@@ -390,3 +390,21 @@ fn an_operation_that_was_killed_behind_its_receipt_gets_no_second_one() {
     assert_eq!(operations(&node), [id]);
     assert!(contents(&node.path("/var/lib/kubecertd/journal")).is_empty());
 }
+
+#[test]
+fn what_was_given_up_stands_in_the_history() {
+    let Some((node, old)) = killed_before_its_receipt() else {
+        return;
+    };
+    let said = done(&node, &["recover", "--give-up"]);
+    let id = operations(&node).remove(0);
+    let expected = format!("{id}: given up, with its new files in place.");
+    assert!(said.contains(&expected), "{said}");
+    assert_ne!(node.serial("apiserver"), old);
+    let shown = done(&node, &["history", "show", &id]);
+    assert!(shown.contains("given up by hand"), "{shown}");
+    let said = done(&node, &["recover", "--give-up"]);
+    assert_eq!(said, "Nothing to give up: no operation is in flight.\n");
+    let said = done(&node, &["recover"]);
+    assert!(said.starts_with("Nothing to recover"), "{said}");
+}

@@ -95,6 +95,9 @@ pub(super) enum Command {
         /// kubelet and the control plane, through the container runtime where the kubelet cannot act
         #[arg(long, conflicts_with = "manifests_only")]
         expired: bool,
+        /// Only put files and manifests where they belong; restart and ask nobody, now or later
+        #[arg(long, conflicts_with_all = ["manifests_only", "expired"])]
+        give_up: bool,
         /// With --expired: also where the clock looks wrong
         #[arg(long, requires = "expired")]
         force: bool,

@@ -123,6 +123,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             force,
             ..
         } => recover::expired(&context, force),
+        Command::Recover { give_up: true, .. } => recover::give_up_owed(&context),
         Command::Recover { .. } => recover::run(&context),
         Command::Config { .. }
         | Command::Generate { .. }

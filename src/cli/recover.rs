@@ -10,7 +10,7 @@ use super::runtime;
 use crate::config::{Config, load};
 use crate::daemon::stop_on_signal;
 use crate::node::KubeletConfiguration;
-use crate::operation::{Context, Event, finish_recovery, recover_expired};
+use crate::operation::{Context, Event, finish_recovery, give_up, recover_expired};
 use crate::plan::Request;
 use crate::root::Root;
 use crate::transaction::{Lock, Store, TransactionError, recover, return_parked};
@@ -47,6 +47,38 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+/// For whoever knows that what is owed cannot work until something else is done.
+pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
+    let mut narrator = Narrator::new();
+    let manifests = [context.observe().directories.manifests];
+    let (lock, _) = manifests_first(&context.store(), manifests)?;
+    let all = give_up(context, &lock?, &mut |event| narrator.tell(&event))?;
+    if all.is_empty() {
+        print("Nothing to give up: no operation is in flight.\n")?;
+    }
+    for one in all {
+        let files = if one.forward { "new" } else { "old" };
+        print(&format!(
+            "{}: given up, with its {files} files in place.\n",
+            one.operation
+        ))?;
+        if !one.not_restarted.is_empty() {
+            print(&format!(
+                "Not restarted, and perhaps with other files than these: {}. `kubecertd restart {}` restarts them.\n",
+                one.not_restarted.join(", "),
+                one.not_restarted.join(" ")
+            ))?;
+        }
+        if !one.not_proved.is_empty() {
+            print(&format!(
+                "Not proved to be in use: {}.\n",
+                one.not_proved.join(", ")
+            ))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// For the moments before kubelet starts and after the daemon died: no configuration, no runtime, no network.

@@ -159,7 +159,7 @@ fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> (Out
 pub(super) fn still_owed(error: &RestartError) -> (Outcome, Ending) {
     let reason = format!(
         "{error}; the new certificates stay in place, because among the old ones some are of no use now. The daemon goes on \
-         trying; `kubecertd recover` tries at once"
+         trying; `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
     );
     let ending = Ending::owing(OperationError::Failed(reason.clone()));
     (Outcome::Failed(reason), ending)

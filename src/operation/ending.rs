@@ -13,12 +13,18 @@ pub(super) struct Ending {
     /// Whether something is owed that may work later: restarts, proofs, files to be put back. Then the journal stays, and
     /// recovery goes on with it.
     pub(super) owed: bool,
+    /// Whether its receipt is written although an earlier one has the same outcome, for another reason.
+    news: bool,
 }
 
 impl Ending {
     /// With nothing owed.
     pub(super) fn with(error: Option<OperationError>) -> Self {
-        Self { error, owed: false }
+        Self {
+            error,
+            owed: false,
+            news: false,
+        }
     }
 
     /// With something to be tried again.
@@ -26,6 +32,15 @@ impl Ending {
         Self {
             error: Some(error),
             owed: true,
+            news: false,
+        }
+    }
+
+    /// With nothing owed any more, because somebody said so.
+    pub(super) fn given_up() -> Self {
+        Self {
+            news: true,
+            ..Self::with(None)
         }
     }
 
@@ -50,7 +65,7 @@ pub(super) fn end(
     receipt: &Receipt,
     ending: Ending,
 ) -> Result<(), OperationError> {
-    let written = keep(context, receipt);
+    let written = keep(context, receipt, ending.news);
     let waits = matches!(&written, Err(error) if error.is_no_room());
     let finished = if ending.owed || waits {
         Ok(())
@@ -74,11 +89,14 @@ pub(super) fn end(
 
 /// Writes a receipt that says something new: an operation that was killed behind its receipt has it already, and one
 /// that is tried again in vain needs no second.
-fn keep(context: &Context, receipt: &Receipt) -> Result<(), HistoryError> {
+fn keep(context: &Context, receipt: &Receipt, news: bool) -> Result<(), HistoryError> {
     let history = History::new(&context.store());
     let written = history.last_of(&receipt.id).and_then(|last| {
-        let outcome = last.map(|last| discriminant(&last.outcome));
-        if outcome == Some(discriminant(&receipt.outcome)) {
+        let is_told = last.is_some_and(|last| {
+            last.outcome == receipt.outcome
+                || (!news && discriminant(&last.outcome) == discriminant(&receipt.outcome))
+        });
+        if is_told {
             Ok(())
         } else {
             history.append(receipt)

@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
-use kubecertd::operation::{Event, OperationError, roll_back};
-use kubecertd::transaction::Outcome;
+use kubecertd::operation::{Event, OperationError, give_up, roll_back};
+use kubecertd::transaction::{Lock, Outcome};
 
 use node::{API_SERVER, Node, leaf, never, valid};
 use restart_support::PKI;
@@ -268,6 +268,36 @@ async fn what_had_expired_is_not_put_back_and_what_is_owed_is_tried_until_it_wor
     assert_eq!(receipts[1].outcome, Outcome::Done);
     assert_eq!(receipts[1].proofs.len(), 1);
     assert_eq!(node.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn what_is_owed_can_be_given_up() {
+    let mut node = Node::start(EXPIRED).await;
+    node.is_well(|_| false);
+    let error = node
+        .renew(&["apiserver"], &never(), &mut nothing)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("recover --give-up"), "{error}");
+    let (new, restarts) = (node.serial("apiserver"), node.restarts());
+    let given_up = {
+        let lock = Lock::take(&node.context.store()).unwrap();
+        give_up(&node.context, &lock, &mut |_| ()).unwrap()
+    };
+    assert_eq!(given_up.len(), 1);
+    assert!(given_up[0].forward);
+    assert_eq!(given_up[0].not_restarted, [API_SERVER]);
+    assert_eq!(given_up[0].not_proved, ["apiserver"]);
+    assert_eq!((node.in_flight(), node.restarts()), (0, restarts));
+    assert_eq!(node.serial("apiserver"), new);
+    let receipts = node.receipts();
+    assert_eq!(receipts.len(), 2, "{receipts:?}");
+    assert!(
+        matches!(&receipts[1].outcome, Outcome::Failed(why) if why.contains("given up by hand")),
+        "{receipts:?}"
+    );
+    assert_eq!(receipts[1].warnings.len(), 2, "{receipts:?}");
+    assert!(node.recover(&mut nothing).await.unwrap().is_empty());
 }
 
 #[tokio::test]
