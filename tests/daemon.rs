@@ -365,11 +365,11 @@ fn near_the_end_the_daemon_acts_whatever_another_renewer_promises() {
 #[test]
 fn a_refusal_is_a_failure_in_the_status_and_ends_with_its_cause() {
     let node = Node::due();
-    let key = node.path("/etc/kubernetes/pki/apiserver.key");
+    let marked = node.path("/etc/kubernetes/pki");
     let mark = |mark: &str| {
         std::process::Command::new("chattr")
             .arg(mark)
-            .arg(&key)
+            .arg(&marked)
             .output()
             .is_ok_and(|output| output.status.success())
     };

@@ -5,24 +5,16 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::pass::{Daemon, Pass};
-use crate::plan::{KubeletNeed, expired, is_stopped};
+use crate::plan::{expired, is_stopped};
 use crate::restart::reachability;
 
 /// How often a kubelet is looked at that goes on with an expired certificate: it ends once it notices.
 const EXPIRED_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Pass {
-    /// Whether the kubelet's certificate has expired and a new one could be made here.
-    fn kubelet_can_be_helped(&self) -> bool {
-        matches!(
-            self.kubelet,
-            KubeletNeed::Certificate { .. } | KubeletNeed::Reference
-        )
-    }
-
     /// When to look again although nothing is to be done yet.
     pub(super) fn look_again_after(&self) -> Option<Duration> {
-        self.kubelet_can_be_helped().then_some(EXPIRED_INTERVAL)
+        self.kubelet.can_be_helped().then_some(EXPIRED_INTERVAL)
     }
 }
 
@@ -31,8 +23,8 @@ impl Daemon {
     pub(super) async fn look_closer(&self, pass: &mut Pass) {
         let context = &self.context;
         let now = Timestamp::now();
-        let helpful = pass.due() > 0 || pass.kubelet_can_be_helped();
-        let concerned = pass.kubelet_can_be_helped() || !expired(&pass.inventory, now).is_empty();
+        let helpful = pass.due() > 0 || pass.kubelet.can_be_helped();
+        let concerned = pass.kubelet.can_be_helped() || !expired(&pass.inventory, now).is_empty();
         if !helpful || !concerned || !context.is_live() || !context.config.renewal.enabled {
             return;
         }

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::ending::{Ending, end};
 use super::expired::{expect_ready, provable_names};
+use super::hand_over::Inherited;
 use super::restarts::{Restarts, affected, healthy, rungs};
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::issuer::Replacement;
@@ -31,9 +32,9 @@ pub(super) fn unwanted(options: &Options, may_restart: bool) -> Option<&'static 
 }
 
 /// What is to be put in place, and what follows from it.
-pub(super) struct Change<'plan> {
+pub(super) struct Change<'a> {
     /// The restarts.
-    pub(super) plan: &'plan Plan,
+    pub(super) plan: &'a Plan,
     pub(super) files: Vec<Replacement>,
     pub(super) certificates: Vec<RenewedCertificate>,
     /// Whether there is nothing useful to go back to.
@@ -44,6 +45,8 @@ pub(super) struct Change<'plan> {
     pub(super) put_back: bool,
     /// Why no pod is restarted, if none is.
     pub(super) unwanted: Option<&'static str>,
+    /// What earlier operations owe; the plan has their restarts.
+    pub(super) inherited: Inherited<'a>,
     pub(super) begun: Instant,
 }
 
@@ -60,15 +63,29 @@ pub(super) async fn carry_out(
     events: &mut (dyn FnMut(Event) + Send),
     mut report: RenewalReport,
 ) -> Result<RenewalReport, OperationError> {
-    let Change { plan, begun, .. } = change;
-    let mut operation = Operation::begin(&context.store(), lock, options.trigger.clone())?;
+    let Change {
+        plan,
+        begun,
+        inherited,
+        ..
+    } = change;
+    let stopped = options.stopped || inherited.had_stopped();
+    let kubelet_changed = change.kubelet_changed || inherited.concern_kubelet();
+    // What is owed is not undone by putting other files back.
+    let can_go_back = !change.had_expired && inherited.is_none();
+    let mut operation = Operation::begin_after(
+        &context.store(),
+        lock,
+        options.trigger.clone(),
+        &inherited.ids(),
+    )?;
     let id = operation.id().to_owned();
     report.operation = Some(id.clone());
     events(Event::Begun {
         operation: id.clone(),
     });
     let restart = change.unwanted.is_none();
-    let installed = Restarts::announce(context, plan, restart, options.stopped, &mut operation)
+    let installed = Restarts::announce(context, plan, restart, stopped, &mut operation)
         .and_then(|()| operation.install(change.files));
     if let Err(error) = installed {
         let (outcome, ending) = not_installed(&mut operation, error);
@@ -92,14 +109,20 @@ pub(super) async fn carry_out(
         after: begun.elapsed(),
     });
     report.renewed = change.certificates;
+    let mut names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
+    let others = inherited.proofs().filter(|name| !names.contains(name));
+    let others: Vec<String> = others.cloned().collect();
+    names.extend(others);
+    if let Err(error) = inherited.end(context, operation.id()) {
+        events(Event::Warning(error.to_string()));
+    }
 
-    let mut restarts = if options.stopped {
-        Restarts::of_stopped(context, &affected(plan), change.kubelet_changed)
+    let mut restarts = if stopped {
+        Restarts::of_stopped(context, &affected(plan), kubelet_changed)
     } else {
         Restarts::choose(context, plan, change.unwanted, stop, events).await
     };
     report.not_restarted.clone_from(&restarts.left_out);
-    let names: Vec<String> = report.renewed.iter().map(|one| one.name.clone()).collect();
     let ended = restart_and_prove(
         context,
         &mut operation,
@@ -114,7 +137,7 @@ pub(super) async fn carry_out(
     let (outcome, ending) = match ended {
         Ok(()) => (Outcome::Done, Ending::with(None)),
         Err(RestartError::Stopped) => return Err(OperationError::Stopped),
-        Err(error) if change.had_expired => still_owed(&error),
+        Err(error) if !can_go_back => still_owed(&error),
         Err(error) => {
             let reason = error.to_string();
             let undone = restarts

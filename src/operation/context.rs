@@ -112,7 +112,8 @@ fn holds(store: &Store) -> Vec<Hold> {
         .flatten()
         .filter(|receipt| {
             matches!(&receipt.trigger, Trigger::Command(command) if command.starts_with(ROLLBACK))
-                && receipt.outcome == Outcome::Done
+                // One that failed may have its files in place; a serial that is not there holds nothing.
+                && matches!(receipt.outcome, Outcome::Done | Outcome::Failed(_))
         })
         .flat_map(|receipt| {
             let since = receipt.finished;

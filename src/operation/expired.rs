@@ -12,7 +12,7 @@ use crate::issuer::kubelet_client;
 use crate::node::Inventory;
 use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
 use crate::restart::{node_is_ready, reachability};
-use crate::transaction::Trigger;
+use crate::transaction::{Trigger, recover};
 
 /// What this command is called in journals and receipts.
 const COMMAND: &str = "recover --expired";
@@ -32,20 +32,28 @@ pub async fn recover_expired(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Option<RenewalReport>, OperationError> {
-    {
-        let lock = take_lock(context)?;
-        finish_recovery(context, &lock, stop, events).await?;
-    }
+    let lock = take_lock(context)?;
+    // Files and manifests first; what is owed besides may need what is made here.
+    drop(recover(&context.store(), &lock)?);
     let now = Timestamp::now();
     let inventory = context.observe();
     let need = kubelet_need(&inventory, now);
     let names = expired(&inventory, now);
     if names.is_empty() && need == KubeletNeed::Nothing {
+        finish_recovery(context, &lock, stop, events).await?;
         return Ok(None);
     }
-    events(Event::Expired { names });
+    drop(lock);
+    if let KubeletNeed::Impossible(reason) = &need
+        && names.is_empty()
+    {
+        return Err(OperationError::Failed(format!(
+            "the kubelet cannot start: {reason}"
+        )));
+    }
     let stopped = need != KubeletNeed::Nothing
         || (context.is_live() && is_stopped(&inventory, reachability(&inventory).await, now));
+    events(Event::Expired { names });
     let options = Options {
         trigger: Trigger::Command(COMMAND.to_owned()),
         restart: true,

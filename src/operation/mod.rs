@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod expired;
 mod give_up;
+mod hand_over;
 mod preflight;
 mod recover;
 mod renew;

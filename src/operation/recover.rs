@@ -12,7 +12,6 @@ use super::preflight::kubeadm_at_work;
 use super::restarts::Restarts;
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError, RenewalReport};
-use crate::plan::Action;
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
 use crate::transaction::{Lock, Operation, Outcome, Recovery, contents, recover};
@@ -40,9 +39,19 @@ pub async fn finish_recovery(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Vec<RecoveryReport>, OperationError> {
+    finish_all(context, recover(&context.store(), lock)?, stop, events).await
+}
+
+/// The same of operations whose files and manifests are where they belong.
+pub(super) async fn finish_all(
+    context: &Context,
+    recoveries: Vec<Recovery<'_>>,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<Vec<RecoveryReport>, OperationError> {
     let mut reports = Vec::new();
     let mut first = None;
-    for recovery in recover(&context.store(), lock)? {
+    for recovery in recoveries {
         let id = recovery.id.clone();
         match finish_one(context, recovery, stop, events).await {
             Ok(report) => reports.push(report),
@@ -91,15 +100,9 @@ async fn finish_one(
     if recovery.rolled_forward {
         report.renewed = replaced.map_or_else(Vec::new, |all| all.certificates);
     }
-    let (outcome, ending) = if is_overtaken(context, &report.renewed) {
-        let reason =
-            "its certificates are due again, so the restarts it owes are left to their renewal";
-        events(Event::Warning(reason.to_owned()));
-        (Outcome::Failed(reason.to_owned()), Ending::with(None))
-    } else {
-        owed.settle(context, &mut operation, &mut report, stop, events)
-            .await?
-    };
+    let (outcome, ending) = owed
+        .settle(context, &mut operation, &mut report, stop, events)
+        .await?;
     let receipt = receipt(&operation, outcome, &report);
     end(context, operation, &receipt, ending)?;
     Ok(RecoveryReport {
@@ -216,17 +219,6 @@ impl Owed {
     }
 }
 
-/// Whether everything that an operation put in place is to be renewed by now. It then must not keep that from beginning.
-fn is_overtaken(context: &Context, renewed: &[RenewedCertificate]) -> bool {
-    let plan = context.plan_due(&context.observe(), Timestamp::now());
-    let is_due = |name: &str| {
-        plan.items
-            .iter()
-            .any(|item| item.name == name && matches!(item.action, Action::Renew(_)))
-    };
-    !renewed.is_empty() && renewed.iter().all(|one| is_due(&one.name))
-}
-
 fn warnings(recovery: &Recovery<'_>) -> Vec<String> {
     let superseded = recovery.superseded.iter().map(|path| {
         format!(
@@ -246,14 +238,14 @@ pub(super) fn left_alone(path: &Path) -> String {
 }
 
 /// What an operation replaced.
-struct Replaced {
-    certificates: Vec<RenewedCertificate>,
+pub(super) struct Replaced {
+    pub(super) certificates: Vec<RenewedCertificate>,
     /// Whether the old ones are worth putting back: none has expired, and none is not valid yet.
     old_are_valid: bool,
 }
 
 /// The journal knows names only, the backup has the old certificates. `None` if that cannot be read.
-fn replaced(context: &Context, id: &str, now: Timestamp) -> Option<Replaced> {
+pub(super) fn replaced(context: &Context, id: &str, now: Timestamp) -> Option<Replaced> {
     let kept = match contents(&context.store(), id) {
         Ok(kept) => kept,
         Err(error) => {

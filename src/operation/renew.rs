@@ -7,13 +7,13 @@ use tokio::sync::watch;
 
 use super::carry_out::{Change, carry_out, unwanted};
 use super::expired::make_for_kubelet;
+use super::hand_over::Inherited;
 use super::preflight::{permit, preflight, take_lock};
-use super::recover::finish_recovery;
 use super::shared::{conflict, twins, without_twins};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
-use crate::plan::{Action, Obstacle, Plan, Request};
+use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
 use crate::preflight::Asked;
 use crate::report::RenewedCertificate;
 use crate::restart::{Proof, RestartReport};
@@ -68,11 +68,16 @@ pub async fn renew(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<RenewalReport, OperationError> {
     let lock = take_lock(context)?;
-    finish_recovery(context, &lock, stop, events).await?;
+    let has_work = || has_work(context, request, options.stopped);
+    let inherited =
+        Inherited::settle(context, &lock, options.stopped, &has_work, stop, events).await?;
     let begun = Instant::now();
     let started = Timestamp::now();
     let inventory = context.observe();
-    let plan = context.plan(&inventory, request, started)?;
+    let mut plan = context.plan(&inventory, request, started)?;
+    if !inherited.is_none() {
+        plan = inherited.added_to(&plan, &inventory);
+    }
     let mut report = RenewalReport {
         left: left_alone(&plan, request),
         ..RenewalReport::default()
@@ -85,8 +90,14 @@ pub async fn renew(
         wants_restart,
         asked(request, options),
     );
-    let unwanted = unwanted(options, permit(found, events)?);
-    let mut made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
+    let prepared = permit(found, events).and_then(|may_restart| {
+        let made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
+        Ok((unwanted(options, may_restart), made))
+    });
+    let (unwanted, mut made) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return Err(inherited.or_failure(error)),
+    };
     let mut kubelet_changed = false;
     if options.stopped {
         let kubelet = make_for_kubelet(context, &inventory, started, events, &mut report);
@@ -94,7 +105,7 @@ pub async fn renew(
         made = Made::joined(made, kubelet);
     }
     let Some(Made { issued, files }) = made else {
-        return Ok(report);
+        return inherited.nothing_done(report);
     };
     let change = Change {
         plan: &plan,
@@ -107,10 +118,24 @@ pub async fn renew(
         kubelet_changed,
         put_back: false,
         unwanted,
+        inherited,
         begun,
     };
     drop(issued);
     carry_out(context, &lock, change, options, stop, events, report).await
+}
+
+/// Whether there is something to renew, apart from what earlier operations owe.
+fn has_work(context: &Context, request: &Request, stopped: bool) -> bool {
+    let now = Timestamp::now();
+    let inventory = context.observe();
+    let is_renewed = |plan: Plan| {
+        plan.items
+            .iter()
+            .any(|item| matches!(item.action, Action::Renew(_)))
+    };
+    context.plan(&inventory, request, now).is_ok_and(is_renewed)
+        || (stopped && kubelet_need(&inventory, now).can_be_helped())
 }
 
 /// Only the daemon can come back later by itself.
@@ -195,6 +220,7 @@ fn issue_planned(
                 issued.push(one);
             }
             Err(reason) => {
+                let reason = named(&want.name, reason);
                 events(Event::IssueFailed {
                     certificate: want.name.clone(),
                     reason: reason.clone(),
@@ -208,6 +234,15 @@ fn issue_planned(
         return Err(OperationError::NothingIssued(reasons.join("; ")));
     }
     Ok(Some(Made { issued, files }))
+}
+
+/// One file may be the reason for several certificates.
+fn named(name: &str, reason: String) -> String {
+    if reason.starts_with(&format!("{name}: ")) {
+        reason
+    } else {
+        format!("{name}: {reason}")
+    }
 }
 
 /// Passes on what can be put in place. The rest fails here and alone: in the installation it would hold up all the others.

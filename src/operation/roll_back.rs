@@ -7,6 +7,7 @@ use tokio::sync::watch;
 
 use super::carry_out::{Change, carry_out, unwanted};
 use super::context::ROLLBACK;
+use super::hand_over::Inherited;
 use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
 use super::restored::{Restored, restored};
@@ -190,6 +191,7 @@ pub async fn roll_back(
         kubelet_changed: false,
         put_back: true,
         unwanted,
+        inherited: Inherited::default(),
         begun: Instant::now(),
     };
     carry_out(

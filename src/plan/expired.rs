@@ -48,6 +48,14 @@ pub enum KubeletNeed {
     Impossible(String),
 }
 
+impl KubeletNeed {
+    /// Whether there is something that can be done about it here.
+    #[must_use]
+    pub fn can_be_helped(&self) -> bool {
+        matches!(self, Self::Reference | Self::Certificate { .. })
+    }
+}
+
 /// The certificates of kubeadm's and the kubelet's that are not valid now, by name: nearly always because they have expired.
 #[must_use]
 pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {

@@ -35,11 +35,25 @@ impl<'lock> Operation<'lock> {
     /// [`TransactionError::Unfinished`] while an earlier operation's journal is still there (recover first).
     pub fn begin(
         store: &Store,
-        _lock: &'lock Lock,
+        lock: &'lock Lock,
         trigger: Trigger,
     ) -> Result<Self, TransactionError> {
+        Self::begin_after(store, lock, trigger, &[])
+    }
+
+    /// The same beside operations that are recovered and still owe something.
+    ///
+    /// # Errors
+    /// As [`Self::begin`], for any other.
+    pub fn begin_after(
+        store: &Store,
+        _lock: &'lock Lock,
+        trigger: Trigger,
+        recovered: &[&str],
+    ) -> Result<Self, TransactionError> {
         store.prepare()?;
-        if let Some(id) = store.in_flight()?.into_iter().next() {
+        let mut in_flight = store.in_flight()?.into_iter();
+        if let Some(id) = in_flight.find(|id| !recovered.contains(&id.as_str())) {
             return Err(TransactionError::Unfinished { id });
         }
         let started = Timestamp::now();

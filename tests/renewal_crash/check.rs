@@ -53,7 +53,7 @@ pub(crate) fn check(node: &Node, course: &Course, run: &Run, place: &str) -> Aft
         (_, End::Killed) => [0, CERTIFICATES].contains(&renewed),
         // One that could not be read, or whose authority could not, is left out, and that is said.
         (_, End::Refused) => {
-            let left_out = run.printed.matches(" not renewed: ").count();
+            let left_out = run.printed.matches("not renewed: ").count();
             [0, CERTIFICATES - left_out].contains(&renewed)
         }
     };

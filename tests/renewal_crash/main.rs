@@ -26,6 +26,7 @@ mod node;
 mod restart_support;
 mod sweep;
 
+use std::process::Command;
 use std::sync::Arc;
 
 use course::Course;
@@ -34,9 +35,12 @@ use sweep::{Field, sweep};
 
 /// Nodes, if there can be any here.
 fn field() -> Option<Arc<Field>> {
-    if !nix::unistd::geteuid().is_root() {
-        skipped("chroot needs root");
-        return None;
+    for needed in [&["chroot", "/", "true"][..], &["strip", "--version"]] {
+        let ran = Command::new(needed[0]).args(&needed[1..]).output();
+        if !ran.is_ok_and(|ran| ran.status.success()) {
+            skipped(&format!("`{}` does not work here", needed.join(" ")));
+            return None;
+        }
     }
     has_strace().then(Field::shared)
 }

@@ -11,6 +11,8 @@ mod node;
 mod restart_support;
 
 use std::fs;
+use std::io::Write as _;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -30,6 +32,8 @@ fn is_proving(event: &Event) -> bool {
 }
 
 const FRESH: SignedDuration = SignedDuration::from_mins(60);
+/// Of 65 minutes, less than the last third.
+const DUE: SignedDuration = SignedDuration::from_mins(15);
 const EXPIRED: SignedDuration = SignedDuration::from_mins(-10);
 
 #[tokio::test]
@@ -268,6 +272,128 @@ async fn what_had_expired_is_not_put_back_and_what_is_owed_is_tried_until_it_wor
     assert_eq!(receipts[1].outcome, Outcome::Done);
     assert_eq!(receipts[1].proofs.len(), 1);
     assert_eq!(node.in_flight(), 0);
+}
+
+/// It may be why what is owed does not work.
+#[tokio::test]
+async fn what_else_is_to_be_renewed_does_not_wait_for_what_is_owed_and_takes_it_over() {
+    let mut node = Node::start(EXPIRED).await;
+    node.is_well(|_| false);
+    node.renew(&["apiserver"], &never(), &mut nothing)
+        .await
+        .unwrap_err();
+    let (first, new) = (node.receipts()[0].id.clone(), node.serial("apiserver"));
+    let old = node.serial("front-proxy-client");
+    let error = node
+        .renew(&["front-proxy-client"], &never(), &mut nothing)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert_ne!(node.serial("front-proxy-client"), old);
+    assert_eq!(node.serial("apiserver"), new);
+    assert_eq!(node.in_flight(), 1);
+    let receipts = node.receipts();
+    assert_eq!(receipts.len(), 2, "{receipts:?}");
+    assert_ne!(receipts[1].id, first);
+
+    node.is_well(|_| true);
+    let reports = node.recover(&mut nothing).await.unwrap();
+    assert_eq!(reports[0].operation, receipts[1].id);
+    assert_eq!(reports[0].restarted, [API_SERVER]);
+    assert_eq!(node.served(), new);
+    assert_eq!(node.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn what_is_taken_over_is_restarted_and_proved_with_the_rest() {
+    let mut node = Node::start(FRESH).await;
+    node.context.config.restart.mode = RestartMode::WhenNeeded;
+    let cut_off = |event: &Event| matches!(event, Event::Installed { .. });
+    node.renew_cut_off(&["apiserver"], cut_off).await;
+    let now = Timestamp::now();
+    let ended = valid(now - SignedDuration::from_mins(50), now + EXPIRED);
+    leaf(&node.tree, "apiserver", ended);
+    node.context.config.restart.mode = RestartMode::Affected;
+    // All that the first one put in place is due again, so its restart is left to this one.
+    let report = node
+        .renew(&["front-proxy-client"], &never(), &mut nothing)
+        .await
+        .unwrap();
+    let proved: Vec<&str> = report.proofs.iter().map(|one| one.name.as_str()).collect();
+    assert_eq!(proved, ["front-proxy-client", "apiserver"]);
+    assert_eq!(node.restarts(), 1);
+    let outcomes: Vec<Outcome> = node.receipts().into_iter().map(|one| one.outcome).collect();
+    assert!(
+        matches!(&outcomes[..], [Outcome::Failed(why), Outcome::Done] if why.contains("is left to operation")),
+        "{outcomes:?}"
+    );
+    assert_eq!(node.in_flight(), 0);
+}
+
+#[tokio::test]
+async fn what_is_owed_is_not_forgotten_where_its_successor_may_not_begin() {
+    let mut node = Node::start(FRESH).await;
+    let cut_off = |event: &Event| matches!(event, Event::Installed { .. });
+    node.renew_cut_off(&["apiserver"], cut_off).await;
+    let right = [node.tree.pair("apiserver").0, node.tree.pair("apiserver").1]
+        .map(|path| (fs::read(&path).unwrap(), path));
+    let now = Timestamp::now();
+    let ended = valid(now - SignedDuration::from_mins(50), now + EXPIRED);
+    leaf(&node.tree, "apiserver", ended);
+    let pki = node.tree.path(PKI);
+    let mark = |sign: &str| {
+        let set = Command::new("chattr").arg(sign).arg(&pki).output();
+        set.is_ok_and(|set| set.status.success())
+    };
+    if !mark("+i") {
+        let _ = writeln!(
+            std::io::stderr(),
+            "!!! SKIPPED: chattr +i does not work here"
+        );
+        return;
+    }
+    let blocked = node.renew_due().await;
+    assert!(mark("-i"));
+    assert!(
+        matches!(blocked, Err(OperationError::NotNow(_))),
+        "{blocked:?}"
+    );
+    assert_eq!((node.in_flight(), node.restarts()), (1, 0));
+    for (contents, path) in right {
+        fs::write(path, contents).unwrap();
+    }
+    node.recover(&mut nothing).await.unwrap();
+    assert_eq!(node.served(), node.serial("apiserver"));
+}
+
+#[tokio::test]
+async fn a_roll_back_by_hand_that_is_cut_off_is_finished_and_not_renewed_over() {
+    let mut node = Node::start(DUE).await;
+    let old = node.serial("apiserver");
+    let report = node
+        .renew(&["apiserver"], &never(), &mut nothing)
+        .await
+        .unwrap();
+    let id = report.operation.unwrap();
+    let context = node.context.clone();
+    let killed = tokio::spawn(async move {
+        let mut events = |event: Event| assert!(!matches!(event, Event::Installed { .. }));
+        roll_back(&context, &id, false, true, &never(), &mut events).await
+    });
+    assert!(killed.await.unwrap_err().is_panic());
+    assert_eq!(
+        (node.in_flight(), node.serial("apiserver")),
+        (1, old.clone())
+    );
+    let report = node.renew_due().await.unwrap();
+    assert!(report.renewed.is_empty(), "{report:?}");
+    assert_eq!(
+        (node.served(), node.serial("apiserver")),
+        (old.clone(), old)
+    );
+    let receipts = node.receipts();
+    assert_eq!(receipts.len(), 2);
+    assert_eq!(receipts[1].outcome, Outcome::Done);
 }
 
 #[tokio::test]

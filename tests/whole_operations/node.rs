@@ -160,6 +160,21 @@ impl Node {
             names: words(names),
             force: true,
         };
+        self.renew_requested(&request, stop, on).await
+    }
+
+    /// As the daemon does.
+    pub(crate) async fn renew_due(&mut self) -> Result<RenewalReport, OperationError> {
+        self.renew_requested(&Request::Due, &never(), &mut |_| ())
+            .await
+    }
+
+    async fn renew_requested(
+        &mut self,
+        request: &Request,
+        stop: &watch::Receiver<bool>,
+        on: &mut (dyn FnMut(&Event) + Send),
+    ) -> Result<RenewalReport, OperationError> {
         let options = Options {
             trigger: Trigger::Command("renew".to_owned()),
             restart: true,
@@ -170,7 +185,7 @@ impl Node {
             on(&event);
             told.push(event);
         };
-        renew(&self.context, &request, &options, stop, &mut events).await
+        renew(&self.context, request, &options, stop, &mut events).await
     }
 
     pub(crate) async fn recover(
