@@ -322,6 +322,25 @@ async fn a_stopped_node_gets_its_kubelet_first_and_then_each_pod_anew_in_order()
     assert!(!told.iter().any(|step| matches!(step, Progress::Out { .. })));
 }
 
+/// The kubelet goes on, and lets what has just ended wait before it starts it again.
+#[tokio::test]
+async fn what_had_ended_before_is_removed_at_once() {
+    let node = Node::new(Needs::EndedByHand, &["first"]);
+    node.runtime.lock().unwrap().stop("first");
+    let kubelet = Arc::clone(&node.runtime);
+    tokio::spawn(async move {
+        while kubelet.lock().unwrap().ended.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        kubelet.lock().unwrap().start("first");
+    });
+    let reports = node.restart(&node.group(&["first"]), true).await.unwrap();
+    assert_eq!(reports[0].rungs, []);
+    let runtime = node.runtime.lock().unwrap();
+    assert_eq!(runtime.ended, ["remove first-cp1"]);
+    assert!(runtime.runs("first"));
+}
+
 #[tokio::test]
 async fn a_probe_that_nobody_answered_before_is_not_waited_for_afterwards() {
     let node = Node::new(Needs::Nothing, &[POD]);

@@ -8,21 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::cut_off::{MANIFEST, half_committed, left_out};
 use common::{Node, text};
-use kubecertd::issuer::Replacement;
-use kubecertd::transaction::{Lock, Operation, Store, TransactionError, Trigger};
-
-const MANIFEST: &str = "/etc/kubernetes/manifests/etcd.yaml";
-
-/// As a command leaves it that was killed; then its journal was lost.
-fn left_out(node: &Node, manifest: &str) -> PathBuf {
-    let manifest = node.path(manifest);
-    let beside = manifest.parent().unwrap().parent().unwrap();
-    let parked = beside.join(".kubecertd");
-    std::fs::create_dir_all(&parked).unwrap();
-    std::fs::rename(&manifest, parked.join(manifest.file_name().unwrap())).unwrap();
-    manifest
-}
+use kubecertd::transaction::{Lock, Store, TransactionError};
 
 struct Daemon(Child);
 
@@ -89,44 +77,6 @@ fn manifests_of_another_directory_come_back_as_well() {
     let output = node.run(&["recover", "--manifests-only"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(manifest.exists());
-}
-
-/// Cut off between the two renames of a pair: the new key is in place, the new certificate is not.
-fn half_committed(node: &Node) -> (PathBuf, Vec<u8>) {
-    let other = Node::fresh();
-    let store = Store::new(&node.root);
-    let key = "/etc/kubernetes/pki/apiserver.key";
-    let certificate = "/etc/kubernetes/pki/apiserver.crt";
-    let [old, new] = [node, &other].map(|node| std::fs::read(node.path(certificate)).unwrap());
-    let lock = Lock::take(&store).unwrap();
-    let mut operation = Operation::begin(&store, &lock, Trigger::Schedule).unwrap();
-    let replacements = [key, certificate].map(|path| Replacement {
-        name: "apiserver".to_owned(),
-        path: node.path(path),
-        contents: std::fs::read(other.path(path)).unwrap().into(),
-        mode_if_new: 0o600,
-    });
-    operation.install(replacements.into()).unwrap();
-    let journal = store.journal().join(format!("{}.jsonl", operation.id()));
-    drop(operation);
-
-    let steps = std::fs::read_to_string(&journal).unwrap();
-    let committed = steps.trim_end().rfind('\n').unwrap() + 1;
-    assert!(steps[committed..].contains("\"committed\""), "{steps}");
-    std::fs::write(&journal, &steps[..committed]).unwrap();
-    let staging = steps
-        .lines()
-        .find(|line| line.contains("\"staging\""))
-        .unwrap();
-    let staging: serde_json::Value =
-        serde_json::from_str(&staging[staging.find('{').unwrap()..]).unwrap();
-    let files = staging["record"]["files"].as_array().unwrap();
-    let file = files.iter().find(|file| file["target"] == certificate);
-    let staged = node.path(file.unwrap()["staged"].as_str().unwrap());
-    let certificate = node.path(certificate);
-    std::fs::rename(&certificate, staged).unwrap();
-    std::fs::write(&certificate, old).unwrap();
-    (certificate, new)
 }
 
 #[test]

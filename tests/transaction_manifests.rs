@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use kubecertd::root::Root;
 use kubecertd::transaction::{
-    Operation, Outcome, Record, Store, TransactionError, recover, return_parked,
+    Operation, Outcome, Record, Store, TransactionError, generations, recover, return_parked,
 };
 use transaction_node::{MANIFESTS, Node, SMALL};
 
@@ -158,7 +158,8 @@ fn after_a_rollback_a_manifest_loses_what_was_added_to_it() {
     let out_and_back = |operation: &mut Operation<'_>, text: Option<&str>| {
         operation.park(&place).unwrap();
         if let Some(text) = text {
-            operation.rewrite_parked(&place, text.as_bytes()).unwrap();
+            let edit = |_: &[u8]| Ok(text.as_bytes().to_vec());
+            operation.rewrite_parked(&place, &edit).unwrap();
         }
         assert!(operation.give_back(&place).unwrap());
         node.read(MANIFESTS[0])
@@ -446,4 +447,58 @@ fn out_and_back_across_file_systems(node: &Node) {
             .unwrap();
     }
     assert_eq!(node.cluster(), before);
+}
+
+#[test]
+fn what_went_out_is_what_is_added_to() {
+    let node = Node::new();
+    let place = node.path(MANIFESTS[0]);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    // Put there by somebody after the old one was looked at.
+    std::fs::write(&place, "a newer one\n").unwrap();
+    operation.park(&place).unwrap();
+    let add = |parked: &[u8]| Ok([parked, b"and more\n"].concat());
+    operation.rewrite_parked(&place, &add).unwrap();
+    assert!(operation.give_back(&place).unwrap());
+    assert_eq!(node.read(MANIFESTS[0]), "a newer one\nand more\n");
+}
+
+#[test]
+fn a_recovery_tells_what_another_process_found_superseded() {
+    let node = Node::new();
+    let place = node.path(MANIFESTS[0]);
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    operation.park(&place).unwrap();
+    drop(operation);
+    std::fs::write(&place, "a newer one\n").unwrap();
+    let directory = node.path(DIRECTORY);
+    return_parked(&node.store, Some(&lock), &[directory]).unwrap();
+    let recovered = recover(&node.store, &lock).unwrap();
+    assert_eq!(recovered[0].superseded, [place]);
+}
+
+#[test]
+fn restarts_by_hand_drive_out_no_backup_of_a_certificate() {
+    let node = Node::new();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.install(node.replacements("new")).unwrap();
+    let id = operation.id().to_owned();
+    operation.finish(Outcome::Done, 5, u64::MAX).unwrap();
+    for _ in 0..8 {
+        let mut restart = node.begin(&lock);
+        restart.park(&node.path(MANIFESTS[0])).unwrap();
+        restart.give_back(&node.path(MANIFESTS[0])).unwrap();
+        restart.finish(Outcome::Done, 5, u64::MAX).unwrap();
+    }
+    let kept = generations(&node.store).unwrap();
+    assert_eq!(kept[0].id, id);
+    assert_eq!(
+        kept.len(),
+        4,
+        "those with manifests only are not kept for ever"
+    );
 }

@@ -5,10 +5,16 @@ use std::io::{self, IsTerminal, Write};
 use crate::operation::Event;
 use crate::restart::Progress;
 
-/// One line on standard error, as kubectl's errors.
-#[allow(clippy::print_stderr)] // the one place where it is meant
+/// One line on standard error, as kubectl's errors. Where that is closed, nobody reads it.
 pub(super) fn error(text: &str) {
-    eprintln!("error: {text}");
+    let _ = writeln!(io::stderr(), "error: {text}");
+}
+
+/// A line of what goes on, which must go on whether anybody reads it or not.
+pub(super) fn tell(text: &str) {
+    if let Err(error) = print(text) {
+        tracing::debug!(%error, "nobody reads what is printed");
+    }
 }
 
 /// Text on standard output. The error is of use: a closed pipe ends the program quietly.

@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::output::{self, Narrator, print};
-use super::renew::summarize;
+use super::output::{self, Narrator, print, tell};
+use super::renew::{exit_code, summarize};
 use super::runtime;
-use crate::config::{Config, load};
-use crate::daemon::stop_on_signal;
+use crate::config::{Config, LogFormat, load};
+use crate::daemon::{StopSignals, stop_on_signal};
 use crate::node::KubeletConfiguration;
 use crate::operation::{Context, Event, finish_recovery, give_up, recover_expired};
 use crate::plan::Request;
@@ -18,25 +18,30 @@ use crate::transaction::{Lock, Store, TransactionError, recover, return_parked};
 pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    let (lock, returned) = manifests_first(&context.store(), manifests)?;
+    let ManifestsFirst { lock, returned } = manifests_first(&context.store(), manifests)?;
     let lock = lock?;
     let reports = runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+        let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(finish_recovery(context, &lock, &stop, &mut events).await?)
     })?;
-    if reports.is_empty() && returned == 0 {
+    let returned = returned?;
+    if reports.is_empty() && returned.is_empty() {
         print("Nothing to recover: no operation was cut off.\n")?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(
+        reports.iter().all(|report| report.left.is_empty()),
+    ))
 }
 
 pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    drop(manifests_first(&context.store(), manifests)?);
+    if let Err(error) = manifests_first(&context.store(), manifests)?.returned {
+        output::error(&error.to_string());
+    }
     let report = runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+        let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
     })?;
@@ -53,8 +58,9 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
 pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    let (lock, _) = manifests_first(&context.store(), manifests)?;
+    let ManifestsFirst { lock, returned } = manifests_first(&context.store(), manifests)?;
     let all = give_up(context, &lock?, &mut |event| narrator.tell(&event))?;
+    returned?;
     if all.is_empty() {
         print("Nothing to give up: no operation is in flight.\n")?;
     }
@@ -83,10 +89,16 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
 
 /// For the moments before kubelet starts and after the daemon died: no configuration, no runtime, no network.
 pub(super) fn return_manifests(root: &Root, config: Option<&Path>) -> anyhow::Result<ExitCode> {
+    // What was found in a manifest's place, or not found anywhere, is told there.
+    if let Err(error) = crate::log::start("warn", LogFormat::Auto) {
+        output::error(&error.to_string());
+    }
     let directories = manifest_directories(root, config);
-    if let (Err(error), _) = manifests_first(&Store::new(root), directories)? {
+    let done = manifests_first(&Store::new(root), directories)?;
+    if let Err(error) = done.lock {
         output::error(&format!("went on without the lock: {error}"));
     }
+    done.returned?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,7 +106,8 @@ pub(super) fn return_manifests(root: &Root, config: Option<&Path>) -> anyhow::Re
 /// The journal stays for the restarts and proofs that are owed.
 pub(super) fn settle(root: &Root, config: Option<&Path>) -> anyhow::Result<()> {
     let store = Store::new(root);
-    let (lock, _) = manifests_first(&store, manifest_directories(root, config))?;
+    let ManifestsFirst { lock, returned } =
+        manifests_first(&store, manifest_directories(root, config))?;
     let lock = lock?;
     let mut narrator = Narrator::new();
     for recovery in recover(&store, &lock)? {
@@ -104,26 +117,32 @@ pub(super) fn settle(root: &Root, config: Option<&Path>) -> anyhow::Result<()> {
             returned: recovery.returned.len(),
         });
     }
+    returned?;
     Ok(())
 }
 
-/// Brings back the manifests that are out, with the lock or, where the state directory is of no use, without. Gives
-/// the lock, and how many are back.
+/// Brings back the manifests that are out, with the lock or, where the state directory is of no use, without.
 fn manifests_first(
     store: &Store,
     directories: impl IntoIterator<Item = PathBuf>,
-) -> anyhow::Result<(Result<Lock, TransactionError>, usize)> {
+) -> anyhow::Result<ManifestsFirst> {
     let lock = Lock::take(store);
     // A process at work returns its manifests itself, and needs them out until then.
     if let Err(error @ TransactionError::Busy { .. }) = lock {
         return Err(error.into());
     }
     let directories: Vec<PathBuf> = directories.into_iter().collect();
-    let returned = return_parked(store, lock.as_ref().ok(), &directories)?;
-    for manifest in &returned {
-        print(&format!("{} returned\n", manifest.display()))?;
+    let returned = return_parked(store, lock.as_ref().ok(), &directories);
+    for manifest in returned.iter().flatten() {
+        tell(&format!("{} returned\n", manifest.display()));
     }
-    Ok((lock, returned.len()))
+    Ok(ManifestsFirst { lock, returned })
+}
+
+/// The lock, if it could be had, and what is back. What could not be brought back must not keep files from being settled.
+struct ManifestsFirst {
+    lock: Result<Lock, TransactionError>,
+    returned: Result<Vec<PathBuf>, TransactionError>,
 }
 
 /// Beside which directories manifests may be: kubeadm's, the kubelet's, and the configured one where the configuration can

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use super::output::{Narrator, error, print};
 use super::renew::is_failure;
 use super::runtime;
-use crate::daemon::stop_on_signal;
+use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::Context;
 use crate::plan::Request;
 use crate::rehearsal::{Check, Rehearsal, Sample, rehearse};
@@ -38,7 +38,7 @@ pub(super) fn run(context: &Context, sample: bool) -> anyhow::Result<ExitCode> {
     let copy = private.path().join("copy");
     let mut narrator = Narrator::new();
     let rehearsal = runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+        let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(rehearse(&context, &copy, &stop, &mut events).await?)
     })?;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::arguments::Renew;
 use super::output::{Narrator, error, print};
 use super::runtime;
-use crate::daemon::stop_on_signal;
+use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, Options, RenewalReport, preflight, renew};
 use crate::plan::{Action, Obstacle, PlanView, Request};
 use crate::preflight::{Asked, Finding};
@@ -55,7 +55,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     };
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+        let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
@@ -117,7 +117,7 @@ pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Re
     Ok(exit_code(complete && !left))
 }
 
-fn exit_code(good: bool) -> ExitCode {
+pub(super) fn exit_code(good: bool) -> ExitCode {
     if good {
         ExitCode::SUCCESS
     } else {

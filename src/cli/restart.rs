@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::output::{Narrator, print};
 use super::runtime;
-use crate::daemon::stop_on_signal;
+use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, restart, unknown_component};
 
 pub(super) fn run(context: &Context, components: &[String]) -> anyhow::Result<ExitCode> {
@@ -21,7 +21,7 @@ pub(super) fn run(context: &Context, components: &[String]) -> anyhow::Result<Ex
     }
     let mut narrator = Narrator::new();
     let reports = runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+        let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(restart(context, components, &stop, &mut events).await?)
     })?;

@@ -9,7 +9,7 @@ use super::arguments::Rollback;
 use super::output::{Narrator, columns, print};
 use super::renew::summarize;
 use super::runtime;
-use crate::daemon::stop_on_signal;
+use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, RollBack, roll_back};
 use crate::plan::{Request, date};
 
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
     }
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
-        let stop = stop_on_signal()?;
+        let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         let (id, force, restart) = (&options.id, options.force, !options.no_restart);
         anyhow::Ok(roll_back(context, id, force, restart, &stop, &mut events).await?)

@@ -19,6 +19,14 @@ impl Pass {
 }
 
 impl Daemon {
+    /// A node that has just stopped does not wait until an earlier failure may be tried again.
+    pub(super) fn hurry_if_stopped(&mut self, pass: &Pass) {
+        if pass.stopped && !self.was_stopped {
+            self.retry.permit_now();
+        }
+        self.was_stopped = pass.stopped;
+    }
+
     /// Finds out whether expired certificates have stopped the node. Nobody is asked while none has expired.
     pub(super) async fn look_closer(&self, pass: &mut Pass) {
         let context = &self.context;
@@ -30,5 +38,34 @@ impl Daemon {
         }
         let reachability = reachability(&pass.inventory).await;
         pass.stopped = is_stopped(&pass.inventory, reachability, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::operation::Context;
+    use crate::root::Root;
+
+    #[test]
+    fn a_node_that_has_just_stopped_does_not_wait_for_the_next_attempt() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        let mut daemon = Daemon::new(Context::new(root, Config::default(), None), None);
+        let now = Instant::now();
+        let mut pass = daemon.look();
+        daemon.retry.failed(now, true, 0.0);
+        daemon.hurry_if_stopped(&pass);
+        assert!(!daemon.retry.permits(now));
+        pass.stopped = true;
+        daemon.hurry_if_stopped(&pass);
+        assert!(daemon.retry.permits(now));
+        // What fails then waits as always.
+        daemon.retry.failed(now, true, 0.0);
+        daemon.hurry_if_stopped(&pass);
+        assert!(!daemon.retry.permits(now));
     }
 }

@@ -15,4 +15,4 @@ mod systemd;
 mod watch;
 
 pub use events::EventLog;
-pub use run::{DaemonError, run, stop_on_signal};
+pub use run::{DaemonError, StopSignals, run, stop_on_signal};

@@ -46,6 +46,8 @@ pub(super) struct Daemon {
     pub(super) systemd: Systemd,
     pub(super) retry: Retry,
     pub(super) others: Others,
+    /// Whether expired certificates had stopped the node at the last look.
+    pub(super) was_stopped: bool,
     pub(super) started: Timestamp,
     pub(super) announced: bool,
     pub(super) last_failure: Option<String>,
@@ -94,6 +96,7 @@ impl Daemon {
             systemd: Systemd::default(),
             retry: Retry::default(),
             others: Others::default(),
+            was_stopped: false,
             started: Timestamp::now(),
             announced: false,
             last_failure: None,

@@ -39,6 +39,15 @@ pub enum DaemonError {
     Incomplete(String),
 }
 
+/// Who is to be stopped by signals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopSignals {
+    /// The daemon, for which SIGHUP means something else.
+    Daemon,
+    /// A command, which may lose its terminal.
+    Command,
+}
+
 /// What ended a wait.
 enum Woken {
     Stop,
@@ -55,7 +64,7 @@ enum Woken {
 /// # Errors
 /// [`DaemonError`].
 pub async fn run(context: Context, once: bool, log: Option<Level>) -> Result<(), DaemonError> {
-    let stop = stop_on_signal()?;
+    let stop = stop_on_signal(StopSignals::Daemon)?;
     let mut daemon = Daemon::new(context, log);
     if once {
         return run_once(&mut daemon, &stop).await;
@@ -88,6 +97,7 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
             break;
         }
         daemon.look_closer(&mut pass).await;
+        daemon.hurry_if_stopped(&pass);
         if daemon.may_act(&pass) {
             daemon.act(stop).await;
             continue;
@@ -160,7 +170,9 @@ async fn wait(
     let retry = pass
         .held_for()
         .or_else(|| may_try.then(|| daemon.retry.remaining(now)))
-        .or_else(|| pass.look_again_after())
+        .into_iter()
+        .chain(pass.look_again_after())
+        .min()
         .map(|pause| now + pause);
     loop {
         let retry = retry.map(|moment| moment.saturating_duration_since(Instant::now()));
@@ -193,18 +205,30 @@ fn listen(kind: SignalKind) -> Result<Signal, DaemonError> {
     })
 }
 
-/// A value that becomes true with the first SIGTERM or SIGINT; an operation in hand looks at it too.
+/// A value that becomes true with the first SIGTERM or SIGINT, and for a command also with the SIGHUP of a terminal that is
+/// gone; an operation in hand looks at it too.
 ///
 /// # Errors
 /// [`DaemonError::System`].
-pub fn stop_on_signal() -> Result<watch::Receiver<bool>, DaemonError> {
+pub fn stop_on_signal(of: StopSignals) -> Result<watch::Receiver<bool>, DaemonError> {
     let mut terminate = listen(SignalKind::terminate())?;
     let mut interrupt = listen(SignalKind::interrupt())?;
+    let mut hangup = match of {
+        StopSignals::Daemon => None,
+        StopSignals::Command => Some(listen(SignalKind::hangup())?),
+    };
     let (sender, receiver) = watch::channel(false);
     tokio::spawn(async move {
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
+            _ = hung_up => {}
         }
         tracing::info!("asked to stop");
         // Nobody listens any more only when the program is ending anyway.

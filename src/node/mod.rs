@@ -19,4 +19,4 @@ pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 pub use kubelet::KubeletConfiguration;
 pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
 pub use observe::observe;
-pub use read::{FILE_LIMIT, read_bounded};
+pub use read::{FILE_LIMIT, read_at_most, read_bounded};

@@ -20,12 +20,20 @@ pub const FILE_LIMIT: u64 = 10 * 1024 * 1024;
 /// # Errors
 /// A directory, a special file or a larger file is an error that says so; otherwise what the system says.
 pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let (file, length) = open_regular(path)?;
+    read_at_most(path, FILE_LIMIT)
+}
+
+/// The same with another limit, in bytes.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let (file, length) = open_regular(path, limit)?;
     // One more than its length: then reading to the end never moves a key to a second buffer.
     let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
-    file.take(FILE_LIMIT + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > FILE_LIMIT {
-        return Err(too_large());
+    file.take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        return Err(too_large(limit));
     }
     Ok(content)
 }
@@ -135,7 +143,7 @@ fn leads_nowhere(root: &Root, target: &Path) -> String {
     )
 }
 
-fn open_regular(path: &Path) -> io::Result<(File, u64)> {
+fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
@@ -148,8 +156,8 @@ fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     let metadata = file.metadata()?;
     let kind = metadata.file_type();
     if kind.is_file() {
-        if metadata.len() > FILE_LIMIT {
-            return Err(too_large());
+        if metadata.len() > limit {
+            return Err(too_large(limit));
         }
         return Ok((file, metadata.len()));
     }
@@ -162,10 +170,10 @@ fn open_regular(path: &Path) -> io::Result<(File, u64)> {
     }))
 }
 
-fn too_large() -> io::Error {
+fn too_large(limit: u64) -> io::Error {
     io::Error::other(format!(
-        "is larger than {} MiB, which no certificate, key, kubeconfig or manifest is",
-        FILE_LIMIT / 1024 / 1024
+        "is larger than {} MiB, which no file of this kind is",
+        limit / 1024 / 1024
     ))
 }
 

@@ -36,6 +36,15 @@ impl Ending {
         }
     }
 
+    /// As bad as it ended, with whatever restarts it did not get to.
+    pub(super) fn with_restarts_left(error: OperationError, operation: &Operation<'_>) -> Self {
+        if operation.restarts_left().is_empty() {
+            Self::with(Some(error))
+        } else {
+            Self::owing(error)
+        }
+    }
+
     /// With nothing owed any more, because somebody said so.
     pub(super) fn given_up() -> Self {
         Self {

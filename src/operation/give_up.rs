@@ -2,6 +2,7 @@
 
 use super::carry_out::receipt;
 use super::ending::{Ending, end};
+use super::recover::warnings;
 use super::{Context, Event, OperationError, RenewalReport};
 use crate::transaction::{Lock, Outcome, Recovery, recover};
 
@@ -41,6 +42,7 @@ pub fn give_up(
 }
 
 fn give_up_one(context: &Context, recovery: Recovery<'_>) -> Result<GivenUp, OperationError> {
+    let warnings = warnings(&recovery);
     let components = recovery.restarts_left.into_iter().map(|(name, _)| name);
     let given_up = GivenUp {
         operation: recovery.id,
@@ -55,6 +57,7 @@ fn give_up_one(context: &Context, recovery: Recovery<'_>) -> Result<GivenUp, Ope
             .iter()
             .map(|name| format!("{name}: not proved to be in use"))
             .collect(),
+        warnings,
         ..RenewalReport::default()
     };
     let outcome = match recovery.reason {

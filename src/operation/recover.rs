@@ -25,6 +25,8 @@ pub struct RecoveryReport {
     pub forward: bool,
     /// Components restarted now.
     pub restarted: Vec<String>,
+    /// What it owed and could not be done, one sentence each: pods without a manifest, proofs that nobody could give.
+    pub left: Vec<String>,
 }
 
 /// Finishes or undoes every operation in flight: manifests first, then files, then the restarts and proofs that are
@@ -96,6 +98,11 @@ async fn finish_one(
             .collect(),
         proofs: recovery.proofs_left,
     };
+    let gone = owed.without_manifest(context);
+    for sentence in &gone {
+        events(Event::Warning(sentence.clone()));
+    }
+    report.warnings.extend(gone.iter().cloned());
     let mut operation = recovery.operation;
     if recovery.rolled_forward {
         report.renewed = replaced.map_or_else(Vec::new, |all| all.certificates);
@@ -105,6 +112,7 @@ async fn finish_one(
         .await?;
     let receipt = receipt(&operation, outcome, &report);
     end(context, operation, &receipt, ending)?;
+    let left = gone.into_iter().chain(report.unproved).collect();
     Ok(RecoveryReport {
         operation: recovery.id,
         forward: recovery.rolled_forward,
@@ -113,6 +121,7 @@ async fn finish_one(
             .into_iter()
             .map(|one| one.component)
             .collect(),
+        left,
     })
 }
 
@@ -165,8 +174,14 @@ impl Owed {
             };
             return Ok((
                 Outcome::RolledBack(error.to_string()),
-                Ending::with(Some(error)),
+                Ending::with_restarts_left(error, operation),
             ));
+        }
+        if error.is_the_kubelets() {
+            let error = OperationError::Failed(format!(
+                "{error}; the restarts that are owed are tried again"
+            ));
+            return Ok((Outcome::Failed(error.to_string()), Ending::owing(error)));
         }
         let reason = error.to_string();
         if self.certificates.is_empty() {
@@ -188,6 +203,25 @@ impl Owed {
             .await?;
         report.warnings.extend(undone.warnings);
         Ok((undone.outcome, undone.ending))
+    }
+
+    /// Pods that were to be restarted and are no pods of this node any more.
+    fn without_manifest(&self, context: &Context) -> Vec<String> {
+        if self.components.is_empty() || !context.is_live() {
+            return Vec::new();
+        }
+        let inventory = context.observe();
+        let gone = self
+            .components
+            .iter()
+            .filter(|component| inventory.static_pod(component).is_none());
+        gone.map(|component| {
+            format!(
+                "{component}: was to be restarted, and there is no manifest of it in {} that can be understood",
+                inventory.directories.manifests.display()
+            )
+        })
+        .collect()
     }
 
     /// The restarts, if this is a moment for them.
@@ -219,7 +253,7 @@ impl Owed {
     }
 }
 
-fn warnings(recovery: &Recovery<'_>) -> Vec<String> {
+pub(super) fn warnings(recovery: &Recovery<'_>) -> Vec<String> {
     let superseded = recovery.superseded.iter().map(|path| {
         format!(
             "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",

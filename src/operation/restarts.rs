@@ -290,7 +290,7 @@ impl Restarts {
         };
         Ok(Undone {
             outcome: Outcome::RolledBack(error.to_string()),
-            ending: Ending::with(Some(error)),
+            ending: Ending::with_restarts_left(error, operation),
             warnings,
         })
     }

@@ -208,8 +208,9 @@ pub async fn roll_back(
 }
 
 fn find(all: Vec<Generation>, id: &str) -> Result<Generation, RollBackError> {
-    let (mut matching, others): (Vec<Generation>, Vec<Generation>) =
-        all.into_iter().partition(|one| one.id.starts_with(id));
+    let (mut matching, others): (Vec<Generation>, Vec<Generation>) = all
+        .into_iter()
+        .partition(|one| !id.is_empty() && one.id.starts_with(id));
     let ids = |all: &[Generation]| all.iter().map(|one| one.id.clone()).collect();
     match matching.pop() {
         None => Err(RollBackError::NotKept {

@@ -14,8 +14,12 @@ use jiff::Timestamp;
 
 use self::chain::{check, line, lines, sha256, without_torn_end};
 use self::end::End;
+use crate::node::read_at_most;
 use crate::restart::Rung;
 use crate::transaction::{Outcome, Store, TransactionError, Trigger};
+
+/// More than a history ever has: bytes.
+const LIMIT: u64 = 64 * 1024 * 1024;
 
 /// What an operation did.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -135,8 +139,14 @@ impl History {
             .append(true)
             .create(true)
             .mode(0o600)
+            .custom_flags(nix::libc::O_NONBLOCK)
             .open(&path)
             .map_err(failed)?;
+        let metadata = file.metadata().map_err(failed)?;
+        if !metadata.is_file() || metadata.len() > LIMIT {
+            let reason = "is no regular file, or larger than any history";
+            return Err(failed(io::Error::other(reason)));
+        }
         file.lock().map_err(failed)?;
         let mut text = Vec::new();
         file.read_to_end(&mut text).map_err(failed)?;
@@ -224,7 +234,7 @@ impl History {
 
     fn read(&self) -> Result<Vec<u8>, HistoryError> {
         let path = self.store.history();
-        match std::fs::read(&path) {
+        match read_at_most(&path, LIMIT) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
             read => read.map_err(|source| HistoryError::File { path, source }),
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Receipt;
+use crate::node::read_bounded;
 use crate::root::Root;
 use crate::transaction::{Outcome, TransactionError, Trigger, write_atomically};
 
@@ -190,7 +191,7 @@ pub enum StatusError {
 /// [`StatusError`].
 pub fn read_status(root: &Root) -> Result<Status, StatusError> {
     let path = status_file(root);
-    let text = match std::fs::read(&path) {
+    let text = match read_bounded(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(StatusError::NeverWritten);

@@ -166,12 +166,18 @@ async fn end(member: &mut Member<'_>, grace: Duration, progress: Teller<'_>) {
         return;
     };
     let component = member.component.clone();
-    let done = match watch.returned(out_at.elapsed()).await.presence {
+    let seen = watch.returned(out_at.elapsed()).await;
+    let done = match seen.presence {
         Presence::Old => {
             progress(Progress::Ending { component });
             watch.end_old(grace).await
         }
         Presence::Ended => {
+            progress(Progress::Ending { component });
+            watch.remove(grace).await
+        }
+        // Dead since before this began; as long as it is there the kubelet lets it wait.
+        Presence::Absent if seen.remains => {
             progress(Progress::Ending { component });
             watch.remove(grace).await
         }

@@ -77,3 +77,14 @@ pub enum RestartError {
         earlier: Box<Self>,
     },
 }
+
+impl RestartError {
+    /// Whether it is about the kubelet alone, and so says nothing about the files that were installed.
+    #[must_use]
+    pub fn is_the_kubelets(&self) -> bool {
+        matches!(
+            self,
+            Self::KubeletDown { .. } | Self::KubeletNotRestarted(_) | Self::KubeletSilent { .. }
+        )
+    }
+}

@@ -33,11 +33,17 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
     /// # Errors
     /// In words; it is in place then.
     pub(super) fn annotate(&mut self, manifest: &Path, value: &str) -> Result<(), String> {
-        let bytes = read_bounded(manifest).map_err(|error| error.to_string())?;
-        let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
-        let edited = annotated(text, value).map_err(|error| error.to_string())?;
+        // What goes out is edited: somebody may put another one there until then.
+        let edit = |bytes: &[u8]| {
+            let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
+            let edited = annotated(text, value).map_err(std::io::Error::other)?;
+            Ok(edited.into_bytes())
+        };
+        read_bounded(manifest)
+            .and_then(|bytes| edit(&bytes))
+            .map_err(|error| error.to_string())?;
         self.park(manifest).map_err(|error| error.to_string())?;
-        let written = self.operation.rewrite_parked(manifest, edited.as_bytes());
+        let written = self.operation.rewrite_parked(manifest, &edit);
         let returned = self.give_back(manifest).map(|_| ());
         written.and(returned).map_err(|error| error.to_string())
     }

@@ -228,7 +228,7 @@ impl Backup {
         if link::target_of(&copy).map_err(unreadable())?.is_some() {
             return Ok(None);
         }
-        let bytes = std::fs::read(&copy).map(Zeroizing::new);
+        let bytes = durable::read_regular(&copy, held.size).map(Zeroizing::new);
         let bytes = bytes.map_err(unreadable())?;
         if durable::digest(&bytes) == held.sha256 {
             Ok(Some(bytes))

@@ -4,12 +4,12 @@
 //! whose removal would let a second process in.
 
 use std::fs::{File, TryLockError};
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Store, TransactionError};
+use super::{Store, TransactionError, durable};
 
 /// How often, and with what pause, a lock that is taken is asked for again: another process may only be looking.
 const ATTEMPTS: u32 = 25;
@@ -79,7 +79,11 @@ impl Lock {
 }
 
 fn open(directory: &Path) -> Result<File, TransactionError> {
-    File::open(directory).map_err(TransactionError::file(directory, "could not be opened"))
+    File::options()
+        .read(true)
+        .custom_flags(nix::libc::O_DIRECTORY | nix::libc::O_NONBLOCK)
+        .open(directory)
+        .map_err(TransactionError::file(directory, "could not be opened"))
 }
 
 /// Whether a path still leads to what was opened there.
@@ -96,6 +100,7 @@ fn sign(path: &Path) {
         .create(true)
         .truncate(true)
         .mode(0o600)
+        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
         .open(path)
         .and_then(|mut file| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
     if let Err(error) = signed {
@@ -104,13 +109,8 @@ fn sign(path: &Path) {
 }
 
 fn holder(path: &Path) -> Option<u32> {
-    let mut text = String::new();
-    File::open(path)
-        .ok()?
-        .take(16)
-        .read_to_string(&mut text)
-        .ok()?;
-    text.trim().parse().ok()
+    let written = durable::read_small(path).ok()?;
+    std::str::from_utf8(&written).ok()?.trim().parse().ok()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::ffi::OsStr;
 use std::fs::FileType;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::attributes::Attributes;
@@ -87,6 +88,15 @@ pub(super) fn bring_back(
     superseded: impl Fn() -> Result<PathBuf, TransactionError>,
 ) -> Result<Return, TransactionError> {
     let failed = || TransactionError::file(&route.place, "could not be moved back");
+    let (place, parked) = (directory_of(&route.place), directory_of(&route.parked));
+    if is_same_directory(place, parked).map_err(failed())? {
+        // By two names: nothing is out, and each file is its own double.
+        return Ok(if durable::exists(&route.place).map_err(failed())? {
+            Return::WasThere
+        } else {
+            Return::Missing
+        });
+    }
     let mut last_error = None;
     for _ in 0..ATTEMPTS {
         let is_out = durable::exists(&route.parked).map_err(failed())?;
@@ -201,7 +211,8 @@ pub(super) fn remove_leftovers(route: &Route) -> Result<(), TransactionError> {
 /// Removes the directory for parked manifests if none is there.
 pub(super) fn tidy(parked: &Path) -> Result<(), TransactionError> {
     let names = durable::names_in(parked)?;
-    if names.iter().any(|name| name != RETURN_TO) {
+    // Where it is not there, a read-only file system would complain all the same.
+    if names.iter().any(|name| name != RETURN_TO) || !parked.exists() {
         return Ok(());
     }
     durable::remove_if_there(&parked.join(RETURN_TO))?;
@@ -210,7 +221,10 @@ pub(super) fn tidy(parked: &Path) -> Result<(), TransactionError> {
         Err(error)
             if matches!(
                 error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::DirectoryNotEmpty
+                    // A link that somebody made to another directory.
+                    | io::ErrorKind::NotADirectory
             ) =>
         {
             Ok(())
@@ -219,6 +233,17 @@ pub(super) fn tidy(parked: &Path) -> Result<(), TransactionError> {
             error,
         )),
     }
+}
+
+/// Whether two paths lead to one directory.
+fn is_same_directory(one: &Path, other: &Path) -> io::Result<bool> {
+    let look = |path: &Path| match std::fs::metadata(path) {
+        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    };
+    let one = look(one)?;
+    Ok(one.is_some() && one == look(other)?)
 }
 
 /// The directory of a path that was made by joining a name to one.
@@ -232,7 +257,7 @@ fn write_return_address(parked: &Path, place: &Path) -> Result<(), TransactionEr
         b"\n\nThe files here are static pod manifests, out for a restart. If kubecertd does not put them back, move them\ninto the directory named above.\n",
     );
     let path = parked.join(RETURN_TO);
-    match std::fs::read(&path) {
+    match durable::read_small(&path) {
         Ok(written) if written == text => Ok(()),
         _ => write_atomically(&path, &text, 0o600),
     }
@@ -240,11 +265,12 @@ fn write_return_address(parked: &Path, place: &Path) -> Result<(), TransactionEr
 
 /// The manifest directory that parked manifests belong to: one beside them.
 fn return_address(store: &Store, parked: &Path) -> Option<PathBuf> {
-    let text = std::fs::read(parked.join(RETURN_TO)).ok()?;
+    let text = durable::read_small(&parked.join(RETURN_TO)).ok()?;
     let line = text.split(|byte| *byte == b'\n').next()?;
     let named = store.root().join(Path::new(OsStr::from_bytes(line)));
     let directory = store.resolve(&named).ok()?;
-    (directory.is_dir() && named.parent() == parked.parent()).then_some(directory)
+    let is_apart = matches!(is_same_directory(&directory, parked), Ok(false));
+    (directory.is_dir() && is_apart && named.parent() == parked.parent()).then_some(directory)
 }
 
 /// Moves a file, or a link, to a name that is free; across file systems by copy.

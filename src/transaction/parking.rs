@@ -1,6 +1,6 @@
 //! Manifests on their way out and back as steps of an operation.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::attributes::Attributes;
@@ -62,8 +62,8 @@ impl Operation<'_> {
         Ok(matches!(outcome, Return::PutBack | Return::WasThere))
     }
 
-    /// Gives a manifest that is out other contents, with which it comes back, journalled before. The old ones are in the
-    /// backup, and every other attribute stays. After a rollback, the next time that it is out with these it comes back
+    /// Gives a manifest that is out other contents, made from those that it went out with, journalled before. With these it
+    /// comes back; the old ones are in the backup, and every other attribute stays. After a rollback, the next time that it is out with these it comes back
     /// with the old ones.
     ///
     /// # Errors
@@ -71,7 +71,7 @@ impl Operation<'_> {
     pub fn rewrite_parked(
         &mut self,
         manifest: &Path,
-        contents: &[u8],
+        edit: &dyn Fn(&[u8]) -> std::io::Result<Vec<u8>>,
     ) -> Result<(), TransactionError> {
         let failed = || TransactionError::file(manifest, "could not be given another annotation");
         let named = self.store.root().node_path(manifest);
@@ -79,18 +79,21 @@ impl Operation<'_> {
             return Err(failed()(std::io::Error::other("it is not out")));
         };
         let parked = out.route(&self.store).parked;
-        let Some(old) = durable::open_regular(&parked).map_err(failed())? else {
+        let Some(mut old) = durable::open_regular(&parked).map_err(failed())? else {
             return Err(failed()(std::io::ErrorKind::NotFound.into()));
         };
         let attributes = Attributes::of(&old).map_err(failed())?;
+        let mut contents = Vec::new();
+        old.read_to_end(&mut contents).map_err(failed())?;
+        let contents = edit(&contents).map_err(failed())?;
         self.append(Step::Rewriting {
             manifest: named,
-            digest: durable::digest(contents),
+            digest: durable::digest(&contents),
         })?;
         let temporary = write::temporary_beside(&parked)?;
         let written = durable::create_private(&temporary)
             .and_then(|mut new| {
-                new.write_all(contents)?;
+                new.write_all(&contents)?;
                 attributes.give_to(&new)?;
                 new.sync_all()
             })

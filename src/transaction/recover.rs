@@ -7,6 +7,7 @@ use super::manifest::{self, Return};
 use super::operation::Operation;
 use super::parking;
 use super::state::{OutManifest, State, Way, manifests_out, replay};
+use super::step::Step;
 use super::{Lock, Store, TransactionError, retention, write};
 
 /// Where manifests are looked for without a journal: kubeadm has no other place.
@@ -214,10 +215,21 @@ fn settle<'lock>(
         restarts_left: operation.restarts_left(),
         stopped: state.stopped,
         returned: manifests.returned,
-        superseded: manifests.superseded,
+        superseded: superseded(&operation, manifests.superseded),
         left_alone,
         operation,
     }))
+}
+
+/// The manifests that were superseded, now or when another process brought them back.
+fn superseded(operation: &Operation<'_>, mut now: Vec<PathBuf>) -> Vec<PathBuf> {
+    for manifest in &operation.state.superseded {
+        let place = operation.store.root().join(manifest);
+        if !now.contains(&place) {
+            now.push(place);
+        }
+    }
+    now
 }
 
 /// Opens the journal of an operation; `None` if there is nothing left to do for it.
@@ -228,21 +240,20 @@ fn open<'lock>(
 ) -> Result<Option<Operation<'lock>>, TransactionError> {
     let path = store.journal_file(id);
     let (journal, reading) = Journal::open(&path)?;
-    let state = match understand(&reading) {
+    let state = match understand(&reading).and_then(|state| of_this_file(state, id)) {
         Ok(state) => state,
         Err(reason) => {
             let mut manifests = Manifests::default();
             bring_back_read(store, id, &reading, &mut manifests);
-            let damaged = TransactionError::Journal {
-                reason: format!(
-                    "{reason}. Compare the files of the cluster with their copies in {}, put right what is needed, then move this journal away",
-                    store.backups().join(id).display()
-                ),
-                path,
-            };
-            return Err(manifests.error.unwrap_or(damaged));
+            return Err(manifests
+                .error
+                .unwrap_or_else(|| damaged(store, id, path, &reason)));
         }
     };
+    if state.finished.is_none() && lacks_records(store, id, &reading)? {
+        let reason = "records of it are gone, although it had backed up files";
+        return Err(damaged(store, id, path, reason));
+    }
     match state.begun.clone() {
         Some(beginning) if state.finished.is_none() => Ok(Some(Operation::resume(
             store,
@@ -258,6 +269,38 @@ fn open<'lock>(
             retention::remove_if_empty(store, id)?;
             Ok(None)
         }
+    }
+}
+
+/// Nothing is backed up before the first record, and no certificate before the one that says which files are staged.
+fn lacks_records(store: &Store, id: &str, reading: &Reading) -> Result<bool, TransactionError> {
+    let has = |wanted: fn(&Step) -> bool| reading.steps.iter().any(wanted);
+    if !has(|step| matches!(step, Step::Begun(_))) {
+        return Ok(!retention::is_empty(store, id)?);
+    }
+    Ok(
+        !has(|step| matches!(step, Step::Staging { .. }))
+            && retention::has_certificates(store, id)?,
+    )
+}
+
+fn damaged(store: &Store, id: &str, path: PathBuf, reason: &str) -> TransactionError {
+    TransactionError::Journal {
+        reason: format!(
+            "{reason}. Compare the files of the cluster with their copies in {}, put right what is needed, then move this journal away",
+            store.backups().join(id).display()
+        ),
+        path,
+    }
+}
+
+/// A journal that was copied to another name, or written by somebody else, must not lead to another's files.
+fn of_this_file(state: State, id: &str) -> Result<State, String> {
+    match &state.begun {
+        Some(begun) if begun.id != id => {
+            Err(format!("it is the journal of operation {:?}", begun.id))
+        }
+        _ => Ok(state),
     }
 }
 

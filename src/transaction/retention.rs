@@ -9,6 +9,9 @@ use super::backup::{BackedUpFile, INDEX, read_index};
 use super::operation::is_id;
 use super::{Store, TransactionError, durable};
 
+/// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
+const MANIFESTS_ONLY: usize = 3;
+
 /// What one operation backed up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Generation {
@@ -51,8 +54,9 @@ pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
 }
 
 /// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
-/// that of `just_ended` nor one of an operation in flight. What an interrupted removal left goes as well; what is not named
-/// like an operation is somebody else's.
+/// that of `just_ended` nor one of an operation in flight. Those that hold manifests only, as a restart by hand makes them,
+/// are counted by themselves, so that they drive out no certificate. What an interrupted removal left goes as well; what is
+/// not named like an operation is somebody else's.
 pub(super) fn prune(
     store: &Store,
     keep: usize,
@@ -60,19 +64,15 @@ pub(super) fn prune(
     just_ended: &str,
 ) -> Result<(), TransactionError> {
     let in_flight = store.in_flight()?;
-    let generations = generations(store)?;
-    let mut count = generations.len();
-    let mut bytes: u64 = generations.iter().map(|generation| generation.size).sum();
-    for generation in &generations {
-        if count <= 1 || (count <= keep && bytes <= max_bytes) {
-            break;
-        }
-        if generation.id == just_ended || in_flight.contains(&generation.id) {
-            continue;
-        }
-        remove(store, &generation.id)?;
-        count -= 1;
-        bytes -= generation.size;
+    let (with_certificates, others): (Vec<_>, Vec<_>) = generations(store)?
+        .into_iter()
+        .partition(|one| one.files.iter().any(|file| file.certificate.is_some()));
+    let is_needed = |id: &String| id == just_ended || in_flight.contains(id);
+    for (generations, keep) in [
+        (with_certificates, keep),
+        (others, keep.min(MANIFESTS_ONLY)),
+    ] {
+        prune_some(store, &generations, keep, max_bytes, &is_needed)?;
     }
     for name in durable::names_in(&store.backups())? {
         let directory = store.backups().join(&name);
@@ -83,6 +83,29 @@ pub(super) fn prune(
         if is_remnant && directory.is_dir() && !in_flight.iter().any(|flying| flying == id) {
             remove(store, id)?;
         }
+    }
+    Ok(())
+}
+
+fn prune_some(
+    store: &Store,
+    generations: &[Generation],
+    keep: usize,
+    max_bytes: u64,
+    is_needed: &dyn Fn(&String) -> bool,
+) -> Result<(), TransactionError> {
+    let mut count = generations.len();
+    let mut bytes: u64 = generations.iter().map(|generation| generation.size).sum();
+    for generation in generations {
+        if count <= 1 || (count <= keep && bytes <= max_bytes) {
+            break;
+        }
+        if is_needed(&generation.id) {
+            continue;
+        }
+        remove(store, &generation.id)?;
+        count -= 1;
+        bytes -= generation.size;
     }
     Ok(())
 }
@@ -104,12 +127,27 @@ pub(super) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
 
 /// Removes the generation of an operation if it backed up nothing.
 pub(super) fn remove_if_empty(store: &Store, id: &str) -> Result<(), TransactionError> {
+    if is_empty(store, id)? {
+        remove(store, id)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether an operation backed up a certificate, key or kubeconfig.
+pub(super) fn has_certificates(store: &Store, id: &str) -> Result<bool, TransactionError> {
+    let index = read_index(&store.backups().join(id))?;
+    let files = index.map_or_else(Vec::new, |index| index.files);
+    Ok(files.iter().any(|file| file.certificate.is_some()))
+}
+
+/// Whether an operation backed up nothing.
+pub(super) fn is_empty(store: &Store, id: &str) -> Result<bool, TransactionError> {
     let directory = store.backups().join(id);
-    let is_empty = match read_index(&directory)? {
+    Ok(match read_index(&directory)? {
         Some(index) => index.files.is_empty(),
         None => durable::names_in(&directory)?.is_empty(),
-    };
-    if is_empty { remove(store, id) } else { Ok(()) }
+    })
 }
 
 fn size_of(directory: &Path) -> Result<u64, TransactionError> {

@@ -15,6 +15,8 @@ pub(super) struct State {
     pub(super) ever_out: Vec<ParkedManifest>,
     /// Manifests that were given other contents, with the digest of these.
     rewritten: Vec<(PathBuf, String)>,
+    /// Manifests in whose place a newer one was found.
+    pub(super) superseded: Vec<PathBuf>,
     pub(super) restarts: Vec<PlannedRestart>,
     /// Expired certificates had stopped the node.
     pub(super) stopped: bool,
@@ -226,7 +228,13 @@ impl State {
                     out.returning |= out.parked.manifest == *manifest;
                 }
             }
-            Step::Returned { manifest, .. } => {
+            Step::Returned {
+                manifest,
+                kept_newer,
+            } => {
+                if *kept_newer && !self.superseded.contains(manifest) {
+                    self.superseded.push(manifest.clone());
+                }
                 self.out.retain(|out| out.parked.manifest != *manifest);
             }
             _ => {}

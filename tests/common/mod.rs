@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+pub mod cut_off;
 pub mod daemon;
 
 use std::collections::BTreeMap;

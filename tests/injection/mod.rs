@@ -144,11 +144,9 @@ impl Traced {
         let (status, log, printed) = self.strace(&["-e", &trace, "-e", &inject]);
         let hit = points(&log)
             .into_iter()
-            .find(|(_, result)| {
-                let ends = ["= ?", "(INJECTED)", "<unfinished ...>"];
-                ends.iter().any(|end| result.ends_with(end))
-            })
-            .map(|(point, _)| point);
+            .find(|(_, result)| was_cut_off(result))
+            .map(|(point, _)| point)
+            .or_else(|| is_hit_without_name(&log, point).then(|| point.clone()));
         Run {
             end: self.end(status, hit.is_some(), &printed),
             hit,
@@ -239,6 +237,26 @@ fn points(log: &str) -> Vec<(Point, String)> {
         points.push((point, arguments.to_owned()));
     }
     points
+}
+
+fn was_cut_off(line: &str) -> bool {
+    let ends = ["= ?", "(INJECTED)", "<unfinished ...>"];
+    ends.iter().any(|end| line.ends_with(end))
+}
+
+/// Whether the call was cut off at this point, although the process was gone before strace could look which file it was.
+fn is_hit_without_name(log: &str, point: &Point) -> bool {
+    let mut calls: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
+    for line in log.lines() {
+        if let Some((thread, arguments)) = line.split_once(&format!("{}(", point.call)) {
+            let (count, last) = calls.entry(thread).or_default();
+            *count += 1;
+            *last = arguments;
+        }
+    }
+    calls
+        .values()
+        .any(|(count, last)| *count == point.nth && was_cut_off(last) && !last.contains(['<', '/']))
 }
 
 /// The first file of the node among these arguments, without an operation's id and without random names.

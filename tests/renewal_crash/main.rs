@@ -26,8 +26,12 @@ mod node;
 mod restart_support;
 mod sweep;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use course::Course;
 use injection::{Point, has_strace, skipped, some};
@@ -76,6 +80,37 @@ fn killed_while_recovering_nothing_is_lost() {
         tried += killed(&field, &Course::Recover(first), 4);
     }
     println!("points at which a recovery was killed and all survived: {tried}");
+}
+
+#[test]
+fn a_lost_terminal_leaves_no_manifest_out() {
+    let Some(field) = field() else { return };
+    // Its API server does not get well, so that the others stay out.
+    let node = field.node(&Course::Undo);
+    let command = node.command(&["renew", "all"]);
+    let mut child = Command::new(&command[0])
+        .args(&command[1..])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let scheduler = node
+        .root
+        .join("/etc/kubernetes/manifests/kube-scheduler.yaml");
+    while scheduler.exists() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGHUP).unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(1), "{status:?}");
+    let manifests = node
+        .before
+        .keys()
+        .filter(|path| path.contains("/manifests/"));
+    for manifest in manifests {
+        assert!(node.root.join(manifest).exists(), "{manifest} is out");
+    }
 }
 
 /// Promises 1 and 2: whatever was being done when it was killed, everything is old or new, every pod runs and uses what is on

@@ -54,7 +54,7 @@ impl Field {
         }
     }
 
-    fn node(&self, course: &Course) -> Node {
+    pub(crate) fn node(&self, course: &Course) -> Node {
         let start = Node::start(&self.template, course.is_wary());
         let mut node = self.around.block_on(start);
         course.prepare(&mut node);

@@ -128,8 +128,8 @@ pub fn authority(common_name: &str) -> CertificateAuthority {
     CertificateAuthority::generate(&NewAuthority {
         common_name: common_name.to_owned(),
         algorithm: KeyAlgorithm::EcdsaP256,
-        not_before: now - SignedDuration::from_hours(1),
-        not_after: now + SignedDuration::from_hours(24),
+        not_before: now - SignedDuration::from_hours(24 * 60),
+        not_after: now + SignedDuration::from_hours(24 * 90),
     })
     .unwrap()
 }

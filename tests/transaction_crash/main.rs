@@ -121,7 +121,10 @@ fn points(course: Course, prepared: &Node) -> Vec<Point> {
 fn run(node: &Node, course: Course, point: &Point, fault: &str) -> End {
     let Run { end, hit, printed } = traced(node, course).run(point, fault);
     let is_hit = hit.as_ref().is_some_and(|hit| hit.is_same(point));
-    assert!(is_hit, "{point:?} was to be hit, not {hit:?}: {printed}");
+    assert!(
+        is_hit,
+        "{point:?} was to be hit, not {hit:?}, {end:?}: {printed}"
+    );
     end
 }
 

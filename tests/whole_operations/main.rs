@@ -32,8 +32,6 @@ fn is_proving(event: &Event) -> bool {
 }
 
 const FRESH: SignedDuration = SignedDuration::from_mins(60);
-/// Of 65 minutes, less than the last third.
-const DUE: SignedDuration = SignedDuration::from_mins(15);
 const EXPIRED: SignedDuration = SignedDuration::from_mins(-10);
 
 #[tokio::test]
@@ -274,6 +272,78 @@ async fn what_had_expired_is_not_put_back_and_what_is_owed_is_tried_until_it_wor
     assert_eq!(node.in_flight(), 0);
 }
 
+/// Which says nothing about the certificates, so they stay.
+#[tokio::test]
+async fn while_the_kubelet_is_down_recovery_owes_and_undoes_nothing() {
+    let mut node = Node::start(FRESH).await;
+    let cut_off = |event: &Event| matches!(event, Event::Installed { .. });
+    node.renew_cut_off(&["apiserver"], cut_off).await;
+    let new = node.serial("apiserver");
+    let settings = node.tree.path("/var/lib/kubelet/config.yaml");
+    let switched_off = fs::read_to_string(&settings).unwrap();
+    let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = format!("healthzPort: {}", free.local_addr().unwrap().port());
+    fs::write(&settings, switched_off.replace("healthzPort: 0", &port)).unwrap();
+    drop(free);
+    let error = node.recover(&mut nothing).await.unwrap_err();
+    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert!(error.to_string().contains("kubelet"), "{error}");
+    assert_eq!(
+        (node.serial("apiserver"), node.in_flight()),
+        (new.clone(), 1)
+    );
+    assert_eq!(node.restarts(), 0);
+    fs::write(&settings, switched_off).unwrap();
+    node.recover(&mut nothing).await.unwrap();
+    assert_eq!((node.served(), node.in_flight()), (new, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_proved_after_a_recovery_is_left_and_told() {
+    let mut node = Node::start(FRESH).await;
+    node.renew_cut_off(&["apiserver", "front-proxy-client"], is_proving)
+        .await;
+    // Nobody says any more which authority the API server trusts.
+    let manifest = node
+        .tree
+        .path("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let without: String = text
+        .lines()
+        .filter(|line| !line.contains("requestheader-client-ca-file"))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    fs::write(&manifest, without).unwrap();
+    let reports = node.recover(&mut nothing).await.unwrap();
+    assert_eq!(reports[0].left.len(), 1, "{reports:?}");
+    assert!(reports[0].left[0].contains("front-proxy-client"));
+}
+
+#[tokio::test]
+async fn a_pod_whose_manifest_cannot_be_understood_any_more_is_left_and_told() {
+    let mut node = Node::start(FRESH).await;
+    let cut_off = |event: &Event| matches!(event, Event::Installed { .. });
+    node.renew_cut_off(&["apiserver"], cut_off).await;
+    let manifest = node
+        .tree
+        .path("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    fs::write(&manifest, "not a pod").unwrap();
+    let reports = node.recover(&mut nothing).await.unwrap();
+    let told = reports[0].left.join("\n");
+    assert!(
+        told.contains("kube-apiserver: was to be restarted"),
+        "{told}"
+    );
+    let receipts = node.receipts();
+    assert!(
+        receipts[0]
+            .warnings
+            .iter()
+            .any(|one| one.contains("was to be restarted")),
+        "{receipts:?}"
+    );
+}
+
 /// It may be why what is owed does not work.
 #[tokio::test]
 async fn what_else_is_to_be_renewed_does_not_wait_for_what_is_owed_and_takes_it_over() {
@@ -368,7 +438,10 @@ async fn what_is_owed_is_not_forgotten_where_its_successor_may_not_begin() {
 
 #[tokio::test]
 async fn a_roll_back_by_hand_that_is_cut_off_is_finished_and_not_renewed_over() {
-    let mut node = Node::start(DUE).await;
+    // Due however new its file is, which is never taken for less than a quarter of its lifetime old; and not at its very end.
+    let now = Timestamp::now();
+    let days = |days: i64| SignedDuration::from_hours(24 * days);
+    let mut node = Node::start_with(valid(now - days(28), now + days(2))).await;
     let old = node.serial("apiserver");
     let report = node
         .renew(&["apiserver"], &never(), &mut nothing)

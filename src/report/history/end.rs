@@ -4,6 +4,7 @@ use std::io;
 
 use super::HistoryError;
 use super::chain::sha256;
+use crate::node::read_bounded;
 use crate::transaction::{Store, write_atomically};
 
 /// How many receipts there were, and the digest of the last. Written after each receipt, so that a crash between the two
@@ -30,7 +31,7 @@ impl End {
         lines: &[&[u8]],
     ) -> Result<Option<String>, HistoryError> {
         let path = store.history_end();
-        let text = match std::fs::read(&path) {
+        let text = match read_bounded(&path) {
             Ok(text) => text,
             // The first receipt may have been written just before a crash.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
