@@ -408,3 +408,26 @@ fn what_was_given_up_stands_in_the_history() {
     let said = done(&node, &["recover"]);
     assert!(said.starts_with("Nothing to recover"), "{said}");
 }
+
+#[test]
+fn a_rollback_says_which_other_changes_go_with_it() {
+    let node = Node::fresh();
+    done(&node, &["renew", "admin.conf", "scheduler.conf"]);
+    let conf = node.path("/etc/kubernetes/admin.conf");
+    let text = std::fs::read_to_string(&conf).unwrap();
+    std::fs::write(
+        &conf,
+        text.replace("server: https://", "server: https://other."),
+    )
+    .unwrap();
+    let id = operations(&node).remove(0);
+    for arguments in [&["rollback", &id, "--dry-run"][..], &["rollback", &id]] {
+        let said = done(&node, arguments);
+        let told: Vec<&str> = said
+            .lines()
+            .filter(|line| line.contains("was changed in other ways"))
+            .collect();
+        assert_eq!(told.len(), 1, "{said}");
+        assert!(told[0].contains("admin.conf"), "{said}");
+    }
+}

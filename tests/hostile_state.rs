@@ -221,3 +221,50 @@ fn no_id_is_no_operation() {
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
     assert_eq!(node.serial("admin.conf"), new);
 }
+
+#[test]
+fn a_root_that_is_not_there_is_no_node() {
+    let directory = tempfile::tempdir().unwrap();
+    let missing = directory.path().join("typo");
+    let output = Command::new(env!("CARGO_BIN_EXE_kubecertd"))
+        .arg("--root")
+        .arg(&missing)
+        .arg("recover")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(
+        said(&output).contains("is no directory"),
+        "{}",
+        said(&output)
+    );
+    assert!(!missing.exists());
+}
+
+#[test]
+fn an_end_that_says_there_are_no_receipts_is_seen_through() {
+    let node = Node::fresh();
+    assert!(node.run(&["renew", "admin.conf"]).status.success());
+    let end = node.path("/var/lib/kubecertd/history.end");
+    let text = fs::read_to_string(&end).unwrap();
+    fs::write(&end, text.replace("\"receipts\":1", "\"receipts\":0")).unwrap();
+    fs::write(node.path("/var/lib/kubecertd/history.jsonl"), "").unwrap();
+    let output = in_time(&node, &["history", "verify"]);
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("was changed"), "{}", said(&output));
+}
+
+#[test]
+fn a_cause_is_said_once() {
+    let node = Node::fresh();
+    let journal = Store::new(&node.root).journal();
+    fs::create_dir_all(journal.parent().unwrap()).unwrap();
+    fs::write(&journal, "x").unwrap();
+    let output = in_time(&node, &["recover"]);
+    let told = said(&output);
+    let error: Vec<&str> = told
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
+    assert_eq!(error.join("").matches("os error").count(), 1, "{told}");
+}

@@ -48,8 +48,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let text = format!("{error:#}");
-            for line in text.lines() {
+            for line in told_once(&error).lines() {
                 output::error(line);
             }
             match failure {
@@ -59,6 +58,20 @@ pub fn main() -> ExitCode {
             }
         }
     }
+}
+
+/// An error with its causes, without those that it says itself.
+fn told_once(error: &anyhow::Error) -> String {
+    let mut told = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if told.is_empty() {
+            told = cause;
+        } else if !told.contains(&cause) {
+            told.push_str(": ");
+            told.push_str(&cause);
+        }
+    }
+    told
 }
 
 /// The exit code of any failure, for a command that answers a question with 0 and 1.
@@ -72,6 +85,9 @@ fn failure(command: &Command) -> Option<u8> {
 fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     keep_secrets_out_of_core_dumps();
     let root = match &arguments.root {
+        Some(directory) if !directory.is_dir() => {
+            anyhow::bail!("--root {}: is no directory", directory.display());
+        }
         Some(directory) => Root::new(directory)?,
         None => Root::default(),
     };

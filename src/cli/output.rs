@@ -1,6 +1,7 @@
 //! Printing: plain lines, and one line that is overwritten while a long step goes on at a terminal.
 
 use std::io::{self, IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 use crate::operation::Event;
 use crate::restart::Progress;
@@ -47,7 +48,12 @@ pub(super) struct Narrator {
     terminal: bool,
     colours: bool,
     transient: bool,
+    /// When something was said last.
+    told: Instant,
 }
+
+/// Without a terminal, how long nothing may be said while a wait goes on.
+const SILENCE: Duration = Duration::from_secs(30);
 
 impl Narrator {
     /// Looks at what standard output is.
@@ -59,15 +65,18 @@ impl Narrator {
             terminal,
             colours: terminal && !no_colour,
             transient: false,
+            told: Instant::now(),
         }
     }
 
     /// Prints one event: a wait is a line that the next one overwrites, or nothing where there is no terminal.
     pub(super) fn tell(&mut self, event: &Event) {
         let waiting = matches!(event, Event::Restart(Progress::Waiting { .. }));
-        if waiting && !self.terminal {
+        if waiting && !self.terminal && self.told.elapsed() < SILENCE {
             return;
         }
+        self.told = Instant::now();
+        let waiting = waiting && self.terminal;
         let mut out = io::stdout().lock();
         let clear = if self.transient { "\r\x1b[K" } else { "" };
         let written = if waiting {

@@ -106,6 +106,7 @@ pub(super) async fn carry_out(
     events(Event::Installed {
         operation: id,
         certificates: change.certificates.len(),
+        put_back: change.put_back,
         after: begun.elapsed(),
     });
     report.renewed = change.certificates;

@@ -71,6 +71,8 @@ pub enum Event {
         operation: String,
         /// How many certificates.
         certificates: usize,
+        /// Whether these are earlier ones.
+        put_back: bool,
         /// How long issuing and installing took.
         after: Duration,
     },
@@ -148,11 +150,13 @@ impl fmt::Display for Event {
             ),
             Self::Installed {
                 certificates,
+                put_back,
                 after,
                 ..
             } => write!(
                 out,
-                "{certificates} new {} in place after {:.1} s",
+                "{certificates} {} {} in place after {:.1} s",
+                if *put_back { "earlier" } else { "new" },
                 if *certificates == 1 {
                     "certificate"
                 } else {

@@ -1,6 +1,7 @@
 //! The certificates of a backup as they would stand on the node again.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use jiff::Timestamp;
 use zeroize::Zeroizing;
@@ -191,6 +192,14 @@ impl Restored {
         is_foreign.then_some(present.leaf.issuer.as_str())
     }
 
+    /// Its kubeconfigs that were changed in other ways than by a renewal since they were backed up: that goes as well.
+    pub(super) fn changed_otherwise(&self) -> impl Iterator<Item = &Path> {
+        self.files
+            .iter()
+            .filter(|file| is_changed_otherwise(&file.path, &file.contents))
+            .map(|file| file.path.as_path())
+    }
+
     /// For the receipt and the table.
     pub(super) fn line(&self) -> Option<RenewedCertificate> {
         let certificate = self.certificate.as_ref()?;
@@ -248,4 +257,34 @@ impl Restored {
             self.key = PrivateKey::from_pem(&pem).ok();
         }
     }
+}
+
+/// Whether a kubeconfig differs from an earlier one by more than its client certificate and key.
+fn is_changed_otherwise(path: &Path, earlier: &[u8]) -> bool {
+    let Ok(earlier) = std::str::from_utf8(earlier) else {
+        return false;
+    };
+    let Ok(kubeconfig) = Kubeconfig::parse(earlier) else {
+        return false;
+    };
+    let (Credential::Embedded(certificate), Credential::Embedded(key)) =
+        (&kubeconfig.certificate, &kubeconfig.key)
+    else {
+        return false;
+    };
+    let Ok(now) = read_bounded(path).map(Zeroizing::new) else {
+        return false;
+    };
+    let texts = (
+        std::str::from_utf8(&now),
+        std::str::from_utf8(certificate),
+        std::str::from_utf8(key),
+    );
+    let (Ok(now), Ok(certificate), Ok(key)) = texts else {
+        return true;
+    };
+    // The same in both, so that only the rest is compared.
+    let [now, earlier] =
+        [now, earlier].map(|text| Kubeconfig::replace_credentials(text, certificate, key).ok());
+    now != earlier
 }

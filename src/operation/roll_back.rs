@@ -103,6 +103,17 @@ impl RollBack {
                 .iter()
                 .map(|one| format!("{} is as it was before that operation", one.name)),
         );
+        warnings.extend(
+            changed
+                .iter()
+                .flat_map(Restored::changed_otherwise)
+                .map(|path| {
+                    format!(
+                        "{}: was changed in other ways since then, and that goes as well; the backup of this operation keeps it",
+                        path.display()
+                    )
+                }),
+        );
         warnings.extend(renewed_since(context, &generation.id, &changed));
         let plan = restarts(inventory, &changed, now);
         Ok(Self {

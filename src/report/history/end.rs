@@ -61,6 +61,10 @@ impl End {
                     end.receipts,
                     end.receipts - lines.len()
                 )),
+                None => Some(format!(
+                    "{} was changed: it says that there are no receipts",
+                    path.display()
+                )),
                 _ => None,
             },
         )
