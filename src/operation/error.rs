@@ -53,7 +53,7 @@ pub enum OperationError {
     Stopped,
     /// The receipt could not be written; what it would say was done all the same.
     #[error(
-        "done, but the receipt could not be written: {why}; {}",
+        "the receipt could not be written: {why}; what it would say is done all the same, and {}",
         without_receipt(why)
     )]
     History {

@@ -201,6 +201,8 @@ impl Changed {
         directories.extend(manifests.iter().filter_map(|path| beside(path)));
         if !intent.is_empty() {
             directories.extend(existing(store.directory()));
+            let own = [store.journal(), store.backups()];
+            directories.extend(own.into_iter().filter(|path| path.exists()));
         }
         Self {
             targets,

@@ -29,7 +29,7 @@ pub enum RestartError {
     #[error("the new certificates are not in use: {0}")]
     NotInUse(String),
     /// The daemon was asked to stop; every manifest is back.
-    #[error("stopped before the restart was finished; every manifest is back in place")]
+    #[error("stopped before the restart was finished")]
     Stopped,
     /// Without the kubelet nobody stops or starts a static pod. No manifest was moved.
     #[error(

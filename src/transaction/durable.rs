@@ -65,6 +65,27 @@ pub(super) fn make_private_directory(directory: &Path) -> Result<(), Transaction
     }
 }
 
+/// Takes a directory's mode back to 0700 if others have any part in it. Where that cannot be done it is said.
+pub(super) fn keep_private(directory: &Path) {
+    let Ok(metadata) = std::fs::metadata(directory) else {
+        return;
+    };
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return;
+    }
+    match std::fs::set_permissions(directory, Permissions::from_mode(0o700)) {
+        Ok(()) => tracing::warn!(
+            path = %directory.display(),
+            "{}: had mode {mode:04o} and has 0700 again; it belongs to nobody else", directory.display()
+        ),
+        Err(error) => tracing::warn!(
+            path = %directory.display(), %error,
+            "{}: has mode {mode:04o}, and it should be 0700", directory.display()
+        ),
+    }
+}
+
 /// The same for a caller that flushes the parent later. Whether it was made.
 pub(super) fn make_unflushed_directory(directory: &Path) -> Result<bool, TransactionError> {
     match DirBuilder::new().mode(0o700).create(directory) {

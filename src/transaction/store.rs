@@ -46,7 +46,8 @@ impl Store {
         self.root.resolve(real)
     }
 
-    /// Makes the state directories, mode 0700, where they are missing.
+    /// Makes the state directories, mode 0700, where they are missing, and takes from others what somebody gave them: who can
+    /// write a journal decides over the files of the cluster.
     ///
     /// # Errors
     /// [`TransactionError::File`].
@@ -57,6 +58,7 @@ impl Store {
         }
         for directory in [self.directory.clone(), self.journal(), self.backups()] {
             durable::make_private_directory(&directory)?;
+            durable::keep_private(&directory);
         }
         Ok(())
     }
@@ -138,5 +140,10 @@ mod tests {
             let mode = std::fs::metadata(made).unwrap().permissions().mode();
             assert_eq!(mode & 0o7777, 0o700);
         }
+        let others = std::fs::Permissions::from_mode(0o777);
+        std::fs::set_permissions(store.journal(), others).unwrap();
+        store.prepare().unwrap();
+        let mode = std::fs::metadata(store.journal()).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o7777, 0o700);
     }
 }

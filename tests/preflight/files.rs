@@ -87,6 +87,24 @@ fn a_marked_directory_is_named_and_nothing_is_touched() {
 }
 
 #[test]
+fn a_marked_journal_directory_is_found_before_anything_is_touched() {
+    for name in ["journal", "backups"] {
+        let node = Node::fresh();
+        assert!(node.run(&["renew", "admin.conf"]).status.success());
+        let path = node.path("/var/lib/kubecertd").join(name);
+        let Some(marked) = Marked::with(path, "i") else {
+            return;
+        };
+        let expected = format!("{}: is marked immutable", marked.0.display());
+        for arguments in [&["preflight"][..], &["renew", "all"]] {
+            let output = node.run(arguments);
+            assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+            assert!(said(&output).contains(&expected), "{}", said(&output));
+        }
+    }
+}
+
+#[test]
 fn a_marked_file_keeps_only_its_own_certificate_from_being_renewed() {
     for (path, mark) in [
         ("/etc/kubernetes/pki/apiserver.key", "i"),
