@@ -179,7 +179,7 @@ async fn end(member: &mut Member<'_>, grace: Duration, progress: Teller<'_>) {
         // Dead since before this began; as long as it is there the kubelet lets it wait.
         Presence::Absent if seen.remains => {
             progress(Progress::Ending { component });
-            watch.remove(grace).await
+            watch.remove_old().await
         }
         Presence::Absent | Presence::New | Presence::Unknown => Ok(()),
     };

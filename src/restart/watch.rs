@@ -212,6 +212,22 @@ impl<'a> PodWatch<'a> {
             .map_err(|error| error.to_string())
     }
 
+    /// Removes what is left of it from before. A sandbox that was made since is one that the kubelet is filling.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(super) async fn remove_old(&self) -> Result<(), String> {
+        let Sight::Runtime { runtime, old } = &self.sight else {
+            return Ok(());
+        };
+        let mut state = self.ask(runtime).await?;
+        state.sandboxes.retain(|sandbox| old.contains(&sandbox.id));
+        runtime
+            .remove_sandboxes(&state)
+            .await
+            .map_err(|error| error.to_string())
+    }
+
     /// Removes what is left of it, if nothing of it lives.
     ///
     /// # Errors
@@ -294,10 +310,9 @@ fn presence(state: &PodState, old: &BTreeSet<String>) -> Presence {
     }
 }
 
+/// Of its containers and sandboxes.
 fn ids(state: &PodState) -> BTreeSet<String> {
-    state
-        .containers
-        .iter()
-        .map(|container| container.id.clone())
-        .collect()
+    let containers = state.containers.iter().map(|container| &container.id);
+    let sandboxes = state.sandboxes.iter().map(|sandbox| &sandbox.id);
+    containers.chain(sandboxes).cloned().collect()
 }
