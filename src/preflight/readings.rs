@@ -202,7 +202,7 @@ impl Changed {
         if !intent.is_empty() {
             directories.extend(existing(store.directory()));
             let own = [store.journal(), store.backups()];
-            directories.extend(own.into_iter().filter(|path| path.exists()));
+            directories.extend(own.into_iter().filter(|path| path.is_dir()));
         }
         Self {
             targets,
