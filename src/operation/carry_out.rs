@@ -124,6 +124,10 @@ pub(super) async fn carry_out(
         Restarts::choose(context, plan, change.unwanted, stop, events).await
     };
     report.not_restarted.clone_from(&restarts.left_out);
+    let missing: Vec<String> = restarts.sentences_of_missing().collect();
+    for sentence in &missing {
+        events(Event::Warning(sentence.clone()));
+    }
     let ended = restart_and_prove(
         context,
         &mut operation,
@@ -134,6 +138,7 @@ pub(super) async fn carry_out(
         &mut report,
     )
     .await;
+    report.unproved.extend(missing);
     report.duration = begun.elapsed();
     let (outcome, ending) = match ended {
         Ok(()) => (Outcome::Done, Ending::with(None)),

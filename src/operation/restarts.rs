@@ -24,6 +24,8 @@ pub(super) struct Restarts {
     groups: Vec<RestartGroup>,
     /// Components that use a new file and are not restarted by kubecertd.
     pub(super) left_out: Vec<String>,
+    /// Components to be restarted that have no manifest any more.
+    missing: Vec<String>,
     /// Whether there is anybody to be asked afterwards.
     pub(super) provable: bool,
     /// Expired certificates have stopped the node: `Some`, with whether the kubelet's own are among the new files.
@@ -104,7 +106,23 @@ impl Restarts {
             }
             affected = needed;
         }
-        Self::of(&inventory, &affected)
+        let (there, missing) = affected
+            .into_iter()
+            .partition::<Vec<_>, _>(|component| inventory.static_pod(component).is_some());
+        Self {
+            missing,
+            ..Self::of(&inventory, &there)
+        }
+    }
+
+    /// What is to be said of pods that should be restarted, and of which no manifest can be read any more.
+    pub(super) fn sentences_of_missing(&self) -> impl Iterator<Item = String> {
+        self.missing.iter().map(|component| {
+            format!(
+                "{component}: not restarted, since no manifest of it can be read now; it goes on with the files from before \
+                 until `kubecertd restart {component}`"
+            )
+        })
     }
 
     /// What an operation that was cut off owes: these components, and proofs. Nothing where the configuration has
@@ -130,6 +148,7 @@ impl Restarts {
         Self {
             groups: Vec::new(),
             left_out,
+            missing: Vec::new(),
             provable: false,
             stopped: None,
         }
@@ -139,6 +158,7 @@ impl Restarts {
         Self {
             groups: restart_groups(inventory, components),
             left_out: Vec::new(),
+            missing: Vec::new(),
             provable: !inventory.static_pods.is_empty(),
             stopped: None,
         }
@@ -159,6 +179,7 @@ impl Restarts {
         let inventory = context.observe();
         Self {
             left_out: left_out.to_vec(),
+            missing: Vec::new(),
             provable: context.is_live() && !inventory.static_pods.is_empty(),
             stopped: context.is_live().then_some(kubelet_changed),
             ..Self::of(&inventory, restarted)

@@ -180,6 +180,25 @@ async fn a_roll_back_by_hand_owes_no_restart_where_others_restart_the_pods() {
 }
 
 #[tokio::test]
+async fn a_pod_whose_manifest_cannot_be_read_when_it_is_to_be_restarted_is_told() {
+    let mut node = Node::start(FRESH).await;
+    let manifest = node
+        .tree
+        .path("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    let mut on = |event: &Event| {
+        if let Event::Installed { .. } = event {
+            fs::write(&manifest, "not a pod").unwrap();
+        }
+    };
+    let report = node.renew(&["apiserver"], &never(), &mut on).await.unwrap();
+    let told = report.unproved.join("\n");
+    assert!(told.contains("kube-apiserver: not restarted"), "{told}");
+    assert!(told.contains("kubecertd restart kube-apiserver"), "{told}");
+    let warnings = node.receipts().remove(0).warnings;
+    assert!(warnings.iter().any(|one| one.contains("not restarted")));
+}
+
+#[tokio::test]
 async fn pods_that_are_left_with_old_files_stand_in_the_receipt() {
     let mut node = Node::start(FRESH).await;
     node.context.config.restart.mode = RestartMode::None;
