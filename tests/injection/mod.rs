@@ -240,7 +240,7 @@ fn points(log: &str) -> Vec<(Point, String)> {
 }
 
 fn was_cut_off(line: &str) -> bool {
-    let ends = ["= ?", "(INJECTED)", "<unfinished ...>"];
+    let ends = ["= ?", "<unavailable>", "(INJECTED)", "<unfinished ...>"];
     ends.iter().any(|end| line.ends_with(end))
 }
 
@@ -256,7 +256,7 @@ fn is_hit_without_name(log: &str, point: &Point) -> bool {
     }
     calls
         .values()
-        .any(|(count, last)| *count == point.nth && was_cut_off(last) && !last.contains(['<', '/']))
+        .any(|(count, last)| *count == point.nth && was_cut_off(last))
 }
 
 /// The first file of the node among these arguments, without an operation's id and without random names.
