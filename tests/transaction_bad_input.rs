@@ -189,6 +189,21 @@ fn a_backup_index_edited_in_mid_operation_is_named_and_manifests_come_back() {
 }
 
 #[test]
+fn a_damaged_backup_of_a_restart_keeps_no_manifest_out() {
+    let node = Node::new();
+    // Where nobody looks without the journal.
+    std::fs::create_dir_all(node.path("/opt/pods/manifests")).unwrap();
+    let manifest = node.path("/opt/pods/manifests/etcd.yaml");
+    std::fs::rename(node.path(MANIFESTS[0]), &manifest).unwrap();
+    let lock = node.lock();
+    let mut operation = node.begin(&lock);
+    operation.park(&manifest).unwrap();
+    std::fs::write(index(&node, operation.id()), "{").unwrap();
+    drop(operation);
+    assert_eq!(recover(&node.store, &lock).unwrap()[0].returned, [manifest]);
+}
+
+#[test]
 fn a_journal_edited_by_hand_stops_everything_but_the_manifests() {
     for edit in [
         |text: &str| text.replacen("committing", "committed ", 1),

@@ -124,10 +124,6 @@ pub(super) async fn carry_out(
         Restarts::choose(context, plan, change.unwanted, stop, events).await
     };
     report.not_restarted.clone_from(&restarts.left_out);
-    let missing: Vec<String> = restarts.sentences_of_missing().collect();
-    for sentence in &missing {
-        events(Event::Warning(sentence.clone()));
-    }
     let ended = restart_and_prove(
         context,
         &mut operation,
@@ -138,7 +134,6 @@ pub(super) async fn carry_out(
         &mut report,
     )
     .await;
-    report.unproved.extend(missing);
     report.duration = begun.elapsed();
     let (outcome, ending) = match ended {
         Ok(()) => (Outcome::Done, Ending::with(None)),
@@ -184,11 +179,11 @@ fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> (Out
     (Outcome::RolledBack(ending.reason()), ending)
 }
 
-/// Expired certificates are of no use to anybody, so there is nothing to go back to: what is owed is tried again.
+/// Expired certificates are of no use to anybody, and what an earlier operation owes is not done by going back: what is owed
+/// is tried again.
 pub(super) fn still_owed(error: &RestartError) -> (Outcome, Ending) {
     let reason = format!(
-        "{error}; the new certificates stay in place, because among the old ones some are of no use now. The daemon goes on \
-         trying; `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
+        "{error}; the new certificates stay in place, since there is nothing of use to go back to. The daemon goes on trying; `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
     );
     let ending = Ending::owing(OperationError::Failed(reason.clone()));
     (Outcome::Failed(reason), ending)
@@ -204,6 +199,10 @@ pub(super) async fn restart_and_prove(
     events: &mut (dyn FnMut(Event) + Send),
     report: &mut RenewalReport,
 ) -> Result<(), RestartError> {
+    for sentence in restarts.sentences_of_missing() {
+        events(Event::Warning(sentence.clone()));
+        report.unproved.push(sentence);
+    }
     report.restarts = restarts.run(context, operation, stop, events).await?;
     if !restarts.provable {
         return Ok(());
@@ -211,7 +210,7 @@ pub(super) async fn restart_and_prove(
     let names = provable_names(names, restarts.concern_kubelet());
     let (proofs, unproved) = prove_in_use(context, operation, &names, stop, events).await?;
     report.proofs = proofs;
-    report.unproved = unproved;
+    report.unproved.extend(unproved);
     if restarts.is_for_stopped() {
         tokio::select! {
             biased;

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::carry_out::PROOF_BOUND;
 use super::preflight::take_lock;
-use super::recover::finish_recovery;
+use super::recover::{finish_recovery, tell};
 use super::renew::{Made, Options, RenewalReport, renew};
 use super::{Context, Event, OperationError};
 use crate::issuer::kubelet_client;
@@ -34,7 +34,9 @@ pub async fn recover_expired(
 ) -> Result<Option<RenewalReport>, OperationError> {
     let lock = take_lock(context)?;
     // Files and manifests first; what is owed besides may need what is made here.
-    drop(recover(&context.store(), &lock)?);
+    for recovery in recover(&context.store(), &lock)? {
+        tell(&recovery, events);
+    }
     let now = Timestamp::now();
     let inventory = context.observe();
     let need = kubelet_need(&inventory, now);

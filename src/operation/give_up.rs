@@ -2,7 +2,7 @@
 
 use super::carry_out::receipt;
 use super::ending::{Ending, end};
-use super::recover::warnings;
+use super::recover::{so_far, tell};
 use super::{Context, Event, OperationError, RenewalReport};
 use crate::transaction::{Lock, Outcome, Recovery, recover};
 
@@ -31,18 +31,14 @@ pub fn give_up(
 ) -> Result<Vec<GivenUp>, OperationError> {
     let mut all = Vec::new();
     for recovery in recover(&context.store(), lock)? {
-        events(Event::Recovered {
-            operation: recovery.id.clone(),
-            forward: recovery.rolled_forward,
-            returned: recovery.returned.len(),
-        });
+        tell(&recovery, events);
         all.push(give_up_one(context, recovery)?);
     }
     Ok(all)
 }
 
 fn give_up_one(context: &Context, recovery: Recovery<'_>) -> Result<GivenUp, OperationError> {
-    let warnings = warnings(&recovery);
+    let (so_far, _) = so_far(context, &recovery);
     let components = recovery.restarts_left.into_iter().map(|(name, _)| name);
     let given_up = GivenUp {
         operation: recovery.id,
@@ -57,8 +53,7 @@ fn give_up_one(context: &Context, recovery: Recovery<'_>) -> Result<GivenUp, Ope
             .iter()
             .map(|name| format!("{name}: not proved to be in use"))
             .collect(),
-        warnings,
-        ..RenewalReport::default()
+        ..so_far
     };
     let outcome = match recovery.reason {
         Some(reason) => Outcome::RolledBack(format!("{reason}; what it owed was given up by hand")),

@@ -10,8 +10,10 @@ use super::carry_out::receipt;
 use super::context::ROLLBACK;
 use super::ending::{Ending, end};
 use super::expired::concern_kubelet;
-use super::recover::{finish_all, replaced};
+use super::recover::{finish_all, so_far, tell};
+use super::restarts::affected;
 use super::{Context, Event, OperationError, RenewalReport};
+use crate::config::{Restart, RestartMode};
 use crate::node::Inventory;
 use crate::plan::{Action, AffectedPod, Plan, restart_groups};
 use crate::transaction::{Lock, Outcome, Recovery, Trigger, recover};
@@ -44,6 +46,9 @@ impl<'lock> Inherited<'lock> {
         }
         let is_done_anyway = stopped || recoveries.iter().all(|one| is_overtaken(context, one));
         if is_done_anyway && has_work() {
+            for recovery in &recoveries {
+                tell(recovery, events);
+            }
             return Ok(Self {
                 recoveries,
                 failure: None,
@@ -68,17 +73,24 @@ impl<'lock> Inherited<'lock> {
         }
     }
 
-    /// What is said if the next operation does not begin because of `error`: that, or why there was something to take over.
-    pub(super) fn or_failure(self, error: OperationError) -> OperationError {
-        self.failure.unwrap_or(error)
-    }
-
-    /// What is said if there was nothing to be put in place after all.
-    pub(super) fn nothing_done(
+    /// No operation begins that would take it over: what was not tried yet is finished now, unless this is no moment for anything.
+    ///
+    /// # Errors
+    /// Why that did not end well, or that of `outcome`.
+    pub(super) async fn without_successor(
         self,
-        report: RenewalReport,
+        context: &Context,
+        outcome: Result<RenewalReport, OperationError>,
+        stop: &watch::Receiver<bool>,
+        events: &mut (dyn FnMut(Event) + Send),
     ) -> Result<RenewalReport, OperationError> {
-        self.failure.map_or(Ok(report), Err)
+        if let Some(failure) = self.failure {
+            return Err(failure);
+        }
+        if !matches!(outcome, Err(OperationError::NotNow(_))) {
+            finish_all(context, self.recoveries, stop, events).await?;
+        }
+        outcome
     }
 
     pub(super) fn ids(&self) -> Vec<&str> {
@@ -106,8 +118,12 @@ impl<'lock> Inherited<'lock> {
     }
 
     /// The plan with the restarts that are owed.
-    pub(super) fn added_to(&self, plan: &Plan, inventory: &Inventory) -> Plan {
-        let mut plan = plan.clone();
+    pub(super) fn added_to(
+        &self,
+        mut plan: Plan,
+        inventory: &Inventory,
+        settings: &Restart,
+    ) -> Plan {
         for (component, manifest) in self.recoveries.iter().flat_map(|one| &one.restarts_left) {
             let is_known = |pod: &AffectedPod| pod.component == *component;
             if !plan.affected.iter().any(is_known) {
@@ -118,12 +134,9 @@ impl<'lock> Inherited<'lock> {
                 });
             }
         }
-        let components: Vec<String> = plan
-            .affected
-            .iter()
-            .map(|pod| pod.component.clone())
-            .collect();
-        plan.restarts = restart_groups(inventory, &components);
+        if settings.mode != RestartMode::None {
+            plan.restarts = restart_groups(inventory, &affected(&plan));
+        }
         plan
     }
 
@@ -133,12 +146,13 @@ impl<'lock> Inherited<'lock> {
     /// [`OperationError`].
     pub(super) fn end(self, context: &Context, successor: &str) -> Result<(), OperationError> {
         for recovery in self.recoveries {
+            let (report, _) = so_far(context, &recovery);
             let told = format!("what it owed is left to operation {successor}");
             let outcome = match recovery.reason {
                 Some(reason) => Outcome::RolledBack(format!("{reason}; {told}")),
                 None => Outcome::Failed(told),
             };
-            let receipt = receipt(&recovery.operation, outcome, &RenewalReport::default());
+            let receipt = receipt(&recovery.operation, outcome, &report);
             end(context, recovery.operation, &receipt, Ending::with(None))?;
         }
         Ok(())
@@ -152,14 +166,12 @@ fn is_overtaken(context: &Context, recovery: &Recovery<'_>) -> bool {
     if by_hand || !recovery.rolled_forward {
         return false;
     }
-    let now = Timestamp::now();
-    let plan = context.plan_due(&context.observe(), now);
+    let plan = context.plan_due(&context.observe(), Timestamp::now());
     let is_due = |name: &str| {
         plan.items
             .iter()
             .any(|item| item.name == name && matches!(item.action, Action::Renew(_)))
     };
-    replaced(context, &recovery.id, now)
-        .map(|replaced| replaced.certificates)
-        .is_some_and(|all| !all.is_empty() && all.iter().all(|one| is_due(&one.name)))
+    let (so_far, _) = so_far(context, recovery);
+    !so_far.renewed.is_empty() && so_far.renewed.iter().all(|one| is_due(&one.name))
 }

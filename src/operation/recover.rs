@@ -71,22 +71,10 @@ async fn finish_one(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<RecoveryReport, OperationError> {
-    events(Event::Recovered {
-        operation: recovery.id.clone(),
-        forward: recovery.rolled_forward,
-        returned: recovery.returned.len(),
-    });
-    let mut report = RenewalReport {
-        operation: Some(recovery.id.clone()),
-        warnings: warnings(&recovery),
-        ..RenewalReport::default()
-    };
-    for warning in &report.warnings {
-        events(Event::Warning(warning.clone()));
-    }
-    let replaced = replaced(context, &recovery.id, Timestamp::now());
+    tell(&recovery, events);
+    let (mut report, old_are_valid) = so_far(context, &recovery);
     let owed = Owed {
-        can_go_back: !recovery.stopped && replaced.as_ref().is_some_and(|all| all.old_are_valid),
+        can_go_back: !recovery.stopped && old_are_valid,
         stopped: recovery.stopped && recovery.rolled_forward,
         forward: recovery.rolled_forward,
         reason: recovery.reason,
@@ -98,21 +86,12 @@ async fn finish_one(
             .collect(),
         proofs: recovery.proofs_left,
     };
-    let gone = owed.without_manifest(context);
-    for sentence in &gone {
-        events(Event::Warning(sentence.clone()));
-    }
-    report.warnings.extend(gone.iter().cloned());
     let mut operation = recovery.operation;
-    if recovery.rolled_forward {
-        report.renewed = replaced.map_or_else(Vec::new, |all| all.certificates);
-    }
     let (outcome, ending) = owed
         .settle(context, &mut operation, &mut report, stop, events)
         .await?;
     let receipt = receipt(&operation, outcome, &report);
     end(context, operation, &receipt, ending)?;
-    let left = gone.into_iter().chain(report.unproved).collect();
     Ok(RecoveryReport {
         operation: recovery.id,
         forward: recovery.rolled_forward,
@@ -121,8 +100,34 @@ async fn finish_one(
             .into_iter()
             .map(|one| one.component)
             .collect(),
-        left,
+        left: report.unproved,
     })
+}
+
+/// Says what recovery found and did with files and manifests.
+pub(super) fn tell(recovery: &Recovery<'_>, events: &mut (dyn FnMut(Event) + Send)) {
+    events(Event::Recovered {
+        operation: recovery.id.clone(),
+        forward: recovery.rolled_forward,
+        returned: recovery.returned.len(),
+    });
+    for warning in warnings(recovery) {
+        events(Event::Warning(warning));
+    }
+}
+
+/// What its receipt will say already, and whether the old certificates are worth putting back.
+pub(super) fn so_far(context: &Context, recovery: &Recovery<'_>) -> (RenewalReport, bool) {
+    let replaced = replaced(context, &recovery.id, Timestamp::now());
+    let old_are_valid = replaced.as_ref().is_some_and(|all| all.old_are_valid);
+    let renewed = replaced.filter(|_| recovery.rolled_forward);
+    let report = RenewalReport {
+        operation: Some(recovery.id.clone()),
+        renewed: renewed.map_or_else(Vec::new, |all| all.certificates),
+        warnings: warnings(recovery),
+        ..RenewalReport::default()
+    };
+    (report, old_are_valid)
 }
 
 /// What is left to be done once files and manifests are where they belong.
@@ -205,25 +210,6 @@ impl Owed {
         Ok((undone.outcome, undone.ending))
     }
 
-    /// Pods that were to be restarted and are no pods of this node any more.
-    fn without_manifest(&self, context: &Context) -> Vec<String> {
-        if self.components.is_empty() || !context.is_live() {
-            return Vec::new();
-        }
-        let inventory = context.observe();
-        let gone = self
-            .components
-            .iter()
-            .filter(|component| inventory.static_pod(component).is_none());
-        gone.map(|component| {
-            format!(
-                "{component}: was to be restarted, and there is no manifest of it in {} that can be understood",
-                inventory.directories.manifests.display()
-            )
-        })
-        .collect()
-    }
-
     /// The restarts, if this is a moment for them.
     fn restarts(&self, context: &Context, id: &str) -> Result<Restarts, OperationError> {
         let inventory = context.observe();
@@ -253,7 +239,7 @@ impl Owed {
     }
 }
 
-pub(super) fn warnings(recovery: &Recovery<'_>) -> Vec<String> {
+fn warnings(recovery: &Recovery<'_>) -> Vec<String> {
     let superseded = recovery.superseded.iter().map(|path| {
         format!(
             "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",
@@ -272,14 +258,14 @@ pub(super) fn left_alone(path: &Path) -> String {
 }
 
 /// What an operation replaced.
-pub(super) struct Replaced {
-    pub(super) certificates: Vec<RenewedCertificate>,
+struct Replaced {
+    certificates: Vec<RenewedCertificate>,
     /// Whether the old ones are worth putting back: none has expired, and none is not valid yet.
     old_are_valid: bool,
 }
 
 /// The journal knows names only, the backup has the old certificates. `None` if that cannot be read.
-pub(super) fn replaced(context: &Context, id: &str, now: Timestamp) -> Option<Replaced> {
+fn replaced(context: &Context, id: &str, now: Timestamp) -> Option<Replaced> {
     let kept = match contents(&context.store(), id) {
         Ok(kept) => kept,
         Err(error) => {

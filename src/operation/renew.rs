@@ -76,7 +76,7 @@ pub async fn renew(
     let inventory = context.observe();
     let mut plan = context.plan(&inventory, request, started)?;
     if !inherited.is_none() {
-        plan = inherited.added_to(&plan, &inventory);
+        plan = inherited.added_to(plan, &inventory, &context.config.restart);
     }
     let mut report = RenewalReport {
         left: left_alone(&plan, request),
@@ -96,7 +96,11 @@ pub async fn renew(
     });
     let (unwanted, mut made) = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => return Err(inherited.or_failure(error)),
+        Err(error) => {
+            return inherited
+                .without_successor(context, Err(error), stop, events)
+                .await;
+        }
     };
     let mut kubelet_changed = false;
     if options.stopped {
@@ -105,7 +109,9 @@ pub async fn renew(
         made = Made::joined(made, kubelet);
     }
     let Some(Made { issued, files }) = made else {
-        return inherited.nothing_done(report);
+        return inherited
+            .without_successor(context, Ok(report), stop, events)
+            .await;
     };
     let change = Change {
         plan: &plan,

@@ -106,21 +106,15 @@ impl Restarts {
             }
             affected = needed;
         }
-        let (there, missing) = affected
-            .into_iter()
-            .partition::<Vec<_>, _>(|component| inventory.static_pod(component).is_some());
-        Self {
-            missing,
-            ..Self::of(&inventory, &there)
-        }
+        Self::of(&inventory, &affected)
     }
 
     /// What is to be said of pods that should be restarted, and of which no manifest can be read any more.
     pub(super) fn sentences_of_missing(&self) -> impl Iterator<Item = String> {
         self.missing.iter().map(|component| {
             format!(
-                "{component}: not restarted, since no manifest of it can be read now; it goes on with the files from before \
-                 until `kubecertd restart {component}`"
+                "{component}: not restarted, since no manifest of it can be read now; if it runs, then with other files than \
+                 those on the disk, until `kubecertd restart {component}`"
             )
         })
     }
@@ -155,10 +149,11 @@ impl Restarts {
     }
 
     pub(super) fn of(inventory: &Inventory, components: &[String]) -> Self {
+        let is_missing = |component: &&String| inventory.static_pod(component).is_none();
         Self {
             groups: restart_groups(inventory, components),
             left_out: Vec::new(),
-            missing: Vec::new(),
+            missing: components.iter().filter(is_missing).cloned().collect(),
             provable: !inventory.static_pods.is_empty(),
             stopped: None,
         }
@@ -179,7 +174,6 @@ impl Restarts {
         let inventory = context.observe();
         Self {
             left_out: left_out.to_vec(),
-            missing: Vec::new(),
             provable: context.is_live() && !inventory.static_pods.is_empty(),
             stopped: context.is_live().then_some(kubelet_changed),
             ..Self::of(&inventory, restarted)
@@ -270,7 +264,7 @@ impl Restarts {
         events(Event::RollingBack {
             reason: reason.to_owned(),
         });
-        let warnings: Vec<String> = match operation.roll_back(reason) {
+        let mut warnings: Vec<String> = match operation.roll_back(reason) {
             Ok(()) => Vec::new(),
             Err(TransactionError::LeftAlone { paths }) => {
                 paths.iter().map(|path| left_alone(path)).collect()
@@ -287,18 +281,20 @@ impl Restarts {
                 });
             }
         };
-        for warning in &warnings {
-            events(Event::Warning(warning.clone()));
-        }
         let touched: Vec<String> = operation
             .restarts_left()
             .into_iter()
             .map(|(component, _)| component)
             .collect();
+        let again = Self::of(&context.observe(), &touched);
+        warnings.extend(again.sentences_of_missing());
+        for warning in &warnings {
+            events(Event::Warning(warning.clone()));
+        }
         let aftermath = if touched.is_empty() {
             None
         } else {
-            self.groups = restart_groups(&context.observe(), &touched);
+            self.groups = again.groups;
             match self.again(context, operation, names, stop, events).await {
                 Ok(()) => None,
                 Err(RestartError::Stopped) => return Err(OperationError::Stopped),

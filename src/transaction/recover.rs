@@ -250,7 +250,7 @@ fn open<'lock>(
                 .unwrap_or_else(|| damaged(store, id, path, &reason)));
         }
     };
-    if state.finished.is_none() && lacks_records(store, id, &reading)? {
+    if state.finished.is_none() && lacks_records(store, id, &reading) {
         let reason = "records of it are gone, although it had backed up files";
         return Err(damaged(store, id, path, reason));
     }
@@ -272,16 +272,15 @@ fn open<'lock>(
     }
 }
 
-/// Nothing is backed up before the first record, and no certificate before the one that says which files are staged.
-fn lacks_records(store: &Store, id: &str, reading: &Reading) -> Result<bool, TransactionError> {
+/// Nothing is backed up before the first record, and no certificate before the one that says which files are staged. A backup
+/// that cannot be read shows neither; whoever needs it says so.
+fn lacks_records(store: &Store, id: &str, reading: &Reading) -> bool {
     let has = |wanted: fn(&Step) -> bool| reading.steps.iter().any(wanted);
     if !has(|step| matches!(step, Step::Begun(_))) {
-        return Ok(!retention::is_empty(store, id)?);
+        return matches!(retention::is_empty(store, id), Ok(false));
     }
-    Ok(
-        !has(|step| matches!(step, Step::Staging { .. }))
-            && retention::has_certificates(store, id)?,
-    )
+    !has(|step| matches!(step, Step::Staging { .. }))
+        && matches!(retention::has_certificates(store, id), Ok(true))
 }
 
 fn damaged(store: &Store, id: &str, path: PathBuf, reason: &str) -> TransactionError {

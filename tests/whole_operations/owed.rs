@@ -265,3 +265,22 @@ async fn what_is_owed_does_not_stand_in_the_way_of_the_next_renewal() {
     );
     assert_eq!(node.in_flight(), 0);
 }
+
+#[tokio::test]
+async fn what_would_be_taken_over_is_finished_where_nothing_can_be_issued() {
+    let mut node = Node::start(FRESH).await;
+    let cut_off = |event: &Event| matches!(event, Event::Installed { .. });
+    node.renew_cut_off(&["apiserver"], cut_off).await;
+    let now = Timestamp::now();
+    let ended = valid(now - SignedDuration::from_mins(50), now + EXPIRED);
+    leaf(&node.tree, "apiserver", ended);
+    // Two paths that lead to one file, so that nothing new can be put there.
+    let (certificate, key) = node.tree.pair("apiserver");
+    let both = [fs::read(&certificate).unwrap(), fs::read(&key).unwrap()].concat();
+    fs::write(&certificate, both).unwrap();
+    fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink("apiserver.crt", &key).unwrap();
+    let error = node.renew_due().await.unwrap_err();
+    assert!(matches!(error, OperationError::NothingIssued(_)), "{error}");
+    assert_eq!((node.restarts(), node.in_flight()), (1, 0));
+}
