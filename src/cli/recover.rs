@@ -18,49 +18,48 @@ use crate::transaction::{Lock, Store, TransactionError, recover, return_parked};
 pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    let ManifestsFirst { lock, returned } = manifests_first(&context.store(), manifests)?;
-    let lock = lock?;
+    let manifests = manifests_first(&context.store(), manifests)?;
+    let lock = manifests.lock?;
     let reports = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(finish_recovery(context, &lock, &stop, &mut events).await?)
     })?;
-    let returned = returned?;
-    if reports.is_empty() && returned.is_empty() {
+    if reports.is_empty() && manifests.returned == Some(0) {
         print("Nothing to recover: no operation was cut off.\n")?;
     }
-    Ok(exit_code(
-        reports.iter().all(|report| report.left.is_empty()),
-    ))
+    let is_all_done = reports.iter().all(|report| report.left.is_empty());
+    Ok(exit_code(is_all_done && manifests.returned.is_some()))
 }
 
 pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    if let Err(error) = manifests_first(&context.store(), manifests)?.returned {
-        output::error(&error.to_string());
-    }
+    let are_back = manifests_first(&context.store(), manifests)?
+        .returned
+        .is_some();
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
     })?;
-    match report {
-        Some(report) => summarize(&report, &Request::DueByHand { force }),
+    let code = match report {
+        Some(report) => summarize(&report, &Request::DueByHand { force })?,
         None => {
             print("Nothing has expired on this node.\n")?;
-            Ok(ExitCode::SUCCESS)
+            ExitCode::SUCCESS
         }
-    }
+    };
+    Ok(if are_back { code } else { ExitCode::FAILURE })
 }
 
 /// For whoever knows that what is owed cannot work until something else is done.
 pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    let ManifestsFirst { lock, returned } = manifests_first(&context.store(), manifests)?;
-    let all = give_up(context, &lock?, &mut |event| narrator.tell(&event))?;
-    returned?;
+    let manifests = manifests_first(&context.store(), manifests)?;
+    let lock = manifests.lock?;
+    let all = give_up(context, &lock, &mut |event| narrator.tell(&event))?;
     if all.is_empty() {
         print("Nothing to give up: no operation is in flight.\n")?;
     }
@@ -84,7 +83,7 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
             ))?;
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(manifests.returned.is_some()))
 }
 
 /// For the moments before kubelet starts and after the daemon died: no configuration, no runtime, no network.
@@ -98,17 +97,14 @@ pub(super) fn return_manifests(root: &Root, config: Option<&Path>) -> anyhow::Re
     if let Err(error) = done.lock {
         output::error(&format!("went on without the lock: {error}"));
     }
-    done.returned?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(done.returned.is_some()))
 }
 
 /// What can be done with a configuration that is wrong: manifests come back, and no certificate stays without its key.
 /// The journal stays for the restarts and proofs that are owed.
 pub(super) fn settle(root: &Root, config: Option<&Path>) -> anyhow::Result<()> {
     let store = Store::new(root);
-    let ManifestsFirst { lock, returned } =
-        manifests_first(&store, manifest_directories(root, config))?;
-    let lock = lock?;
+    let lock = manifests_first(&store, manifest_directories(root, config))?.lock?;
     let mut narrator = Narrator::new();
     for recovery in recover(&store, &lock)? {
         narrator.tell(&Event::Recovered {
@@ -117,7 +113,6 @@ pub(super) fn settle(root: &Root, config: Option<&Path>) -> anyhow::Result<()> {
             returned: recovery.returned.len(),
         });
     }
-    returned?;
     Ok(())
 }
 
@@ -132,17 +127,27 @@ fn manifests_first(
         return Err(error.into());
     }
     let directories: Vec<PathBuf> = directories.into_iter().collect();
-    let returned = return_parked(store, lock.as_ref().ok(), &directories);
+    let returned = match return_parked(store, lock.as_ref().ok(), &directories) {
+        Ok(returned) => Some(returned),
+        Err(error) => {
+            output::error(&error.to_string());
+            None
+        }
+    };
     for manifest in returned.iter().flatten() {
         tell(&format!("{} returned\n", manifest.display()));
     }
-    Ok(ManifestsFirst { lock, returned })
+    Ok(ManifestsFirst {
+        lock,
+        returned: returned.map(|all| all.len()),
+    })
 }
 
-/// The lock, if it could be had, and what is back. What could not be brought back must not keep files from being settled.
+/// The lock, if it could be had, and how many manifests are back; `None` if one could not be brought back, which is said by
+/// then and must not keep files from being settled.
 struct ManifestsFirst {
     lock: Result<Lock, TransactionError>,
-    returned: Result<Vec<PathBuf>, TransactionError>,
+    returned: Option<usize>,
 }
 
 /// Beside which directories manifests may be: kubeadm's, the kubelet's, and the configured one where the configuration can

@@ -205,6 +205,16 @@ fn listen(kind: SignalKind) -> Result<Signal, DaemonError> {
     })
 }
 
+/// Whether this process was started with SIGHUP ignored: the lowest bit of `SigIgn` in proc_pid_status(5).
+fn hangups_are_ignored() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .is_some_and(|mask| mask & 1 == 1)
+}
+
 /// A value that becomes true with the first SIGTERM or SIGINT, and for a command also with the SIGHUP of a terminal that is
 /// gone; an operation in hand looks at it too.
 ///
@@ -215,6 +225,8 @@ pub fn stop_on_signal(of: StopSignals) -> Result<watch::Receiver<bool>, DaemonEr
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut hangup = match of {
         StopSignals::Daemon => None,
+        // nohup(1) means it.
+        StopSignals::Command if hangups_are_ignored() => None,
         StopSignals::Command => Some(listen(SignalKind::hangup())?),
     };
     let (sender, receiver) = watch::channel(false);

@@ -171,9 +171,12 @@ fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
 }
 
 fn too_large(limit: u64) -> io::Error {
+    let (size, unit) = match limit / 1024 / 1024 {
+        0 => (limit, "bytes"),
+        size => (size, "MiB"),
+    };
     io::Error::other(format!(
-        "is larger than {} MiB, which no file of this kind is",
-        limit / 1024 / 1024
+        "is larger than {size} {unit}, which no file of this kind is"
     ))
 }
 

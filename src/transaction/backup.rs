@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
 use super::{Store, TransactionError, durable, link, write};
+use crate::node::read_at_most;
 
 /// The file in each generation that says what is in it.
 pub(super) const INDEX: &str = "index.json";
@@ -228,7 +229,7 @@ impl Backup {
         if link::target_of(&copy).map_err(unreadable())?.is_some() {
             return Ok(None);
         }
-        let bytes = durable::read_regular(&copy, held.size).map(Zeroizing::new);
+        let bytes = read_at_most(&copy, held.size).map(Zeroizing::new);
         let bytes = bytes.map_err(unreadable())?;
         if durable::digest(&bytes) == held.sha256 {
             Ok(Some(bytes))

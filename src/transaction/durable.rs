@@ -198,25 +198,6 @@ pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
     Ok(Some(file))
 }
 
-/// A file of kubecertd's own that is never large. Never waits for a fifo, never follows a link.
-pub(super) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
-    read_regular(path, 64 * 1024)
-}
-
-/// A whole regular file of no more than so many bytes.
-pub(super) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let Some(file) = open_regular(path)? else {
-        return Err(io::ErrorKind::NotFound.into());
-    };
-    if file.metadata()?.len() > limit {
-        let too_large = format!("is larger than {limit} bytes");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, too_large));
-    }
-    let mut contents = Vec::new();
-    file.take(limit).read_to_end(&mut contents)?;
-    Ok(contents)
-}
-
 /// A new file, mode 0600 from birth; an error where the name is taken.
 pub(super) fn create_private(path: &Path) -> io::Result<File> {
     File::options()

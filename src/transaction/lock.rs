@@ -9,10 +9,13 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Store, TransactionError, durable};
+use super::{Store, TransactionError};
+use crate::node::read_at_most;
 
 /// How often, and with what pause, a lock that is taken is asked for again: another process may only be looking.
 const ATTEMPTS: u32 = 25;
+/// More than any process id takes, in bytes.
+const HOLDER_LIMIT: u64 = 64;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Held while an operation runs; released when dropped, and by the kernel when the process dies.
@@ -109,7 +112,7 @@ fn sign(path: &Path) {
 }
 
 fn holder(path: &Path) -> Option<u32> {
-    let written = durable::read_small(path).ok()?;
+    let written = read_at_most(path, HOLDER_LIMIT).ok()?;
     std::str::from_utf8(&written).ok()?.trim().parse().ok()
 }
 

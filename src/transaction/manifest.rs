@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use super::attributes::Attributes;
 use super::write::{discard, remove_temporaries, temporary_beside, write_atomically};
 use super::{Store, TransactionError, durable};
+use crate::node::read_at_most;
 use crate::root::Root;
 
 /// The directory where manifests are while they are out.
@@ -20,6 +21,9 @@ const PARKED: &str = ".kubecertd";
 
 /// The file in it whose first line says where they belong.
 const RETURN_TO: &str = "RETURN-TO";
+
+/// More than any path and what is said about it takes, in bytes.
+const NOTE_LIMIT: u64 = 64 * 1024;
 
 /// How often a move is begun anew because somebody else moved the same manifest meanwhile.
 const ATTEMPTS: usize = 8;
@@ -257,7 +261,7 @@ fn write_return_address(parked: &Path, place: &Path) -> Result<(), TransactionEr
         b"\n\nThe files here are static pod manifests, out for a restart. If kubecertd does not put them back, move them\ninto the directory named above.\n",
     );
     let path = parked.join(RETURN_TO);
-    match durable::read_small(&path) {
+    match read_at_most(&path, NOTE_LIMIT) {
         Ok(written) if written == text => Ok(()),
         _ => write_atomically(&path, &text, 0o600),
     }
@@ -265,7 +269,7 @@ fn write_return_address(parked: &Path, place: &Path) -> Result<(), TransactionEr
 
 /// The manifest directory that parked manifests belong to: one beside them.
 fn return_address(store: &Store, parked: &Path) -> Option<PathBuf> {
-    let text = durable::read_small(&parked.join(RETURN_TO)).ok()?;
+    let text = read_at_most(&parked.join(RETURN_TO), NOTE_LIMIT).ok()?;
     let line = text.split(|byte| *byte == b'\n').next()?;
     let named = store.root().join(Path::new(OsStr::from_bytes(line)));
     let directory = store.resolve(&named).ok()?;

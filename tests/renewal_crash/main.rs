@@ -35,6 +35,7 @@ use nix::unistd::Pid;
 
 use course::Course;
 use injection::{Point, has_strace, skipped, some};
+use node::Node;
 use sweep::{Field, sweep};
 
 /// Nodes, if there can be any here.
@@ -85,11 +86,28 @@ fn killed_while_recovering_nothing_is_lost() {
 #[test]
 fn a_lost_terminal_leaves_no_manifest_out() {
     let Some(field) = field() else { return };
-    // Its API server does not get well, so that the others stay out.
     let node = field.node(&Course::Undo);
-    let command = node.command(&["renew", "all"]);
-    let mut child = Command::new(&command[0])
-        .args(&command[1..])
+    assert!(loses_its_terminal(&node, ""), "it went on");
+}
+
+/// As nohup(1) and shells do it.
+#[test]
+fn a_command_outlives_its_terminal_if_it_was_told_to() {
+    let Some(field) = field() else { return };
+    let node = field.node(&Course::Undo);
+    // What proc(5) would say.
+    let status = node.root.join("/proc/self/status");
+    std::fs::create_dir_all(status.parent().unwrap()).unwrap();
+    std::fs::write(status, "SigIgn:\t0000000000000001\n").unwrap();
+    assert!(!loses_its_terminal(&node, "trap '' HUP;"), "it stopped");
+}
+
+/// While its API server does not get well, so that others are out. Whether it stopped in mid-operation; either way it has failed
+/// and no manifest is out.
+fn loses_its_terminal(node: &Node, prepare: &str) -> bool {
+    let mut child = Command::new("sh")
+        .args(["-c", &format!("{prepare} exec \"$0\" \"$@\"")])
+        .args(node.command(&["renew", "all"]))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
@@ -104,13 +122,15 @@ fn a_lost_terminal_leaves_no_manifest_out() {
     kill(pid, Signal::SIGHUP).unwrap();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(1), "{status:?}");
-    let manifests = node
+    for manifest in node
         .before
         .keys()
-        .filter(|path| path.contains("/manifests/"));
-    for manifest in manifests {
+        .filter(|path| path.contains("/manifests/"))
+    {
         assert!(node.root.join(manifest).exists(), "{manifest} is out");
     }
+    let store = kubecertd::transaction::Store::new(&node.root);
+    !store.in_flight().unwrap().is_empty()
 }
 
 /// Promises 1 and 2: whatever was being done when it was killed, everything is old or new, every pod runs and uses what is on
