@@ -6,8 +6,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use zeroize::Zeroizing;
 
+use crate::host::read_bounded;
 use crate::issuer::Replacement;
-use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer, read_bounded};
+use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::date;
 use crate::report::RenewedCertificate;
@@ -70,7 +71,7 @@ pub(super) fn restored(
             }
         };
         let one = &mut all[index];
-        let now = read_bounded(&path).map(Zeroizing::new);
+        let now = root.read(&path).map(Zeroizing::new);
         one.in_place &= now.is_ok_and(|now| now == contents);
         one.take_from(&contents);
         one.files.push(Replacement {
@@ -252,7 +253,7 @@ impl Restored {
             .and_then(|entry| entry.key_path.as_ref());
         if self.key.is_none()
             && let Some(path) = key_path
-            && let Ok(pem) = read_bounded(path).map(Zeroizing::new)
+            && let Ok(pem) = read_bounded(inventory.real(path)).map(Zeroizing::new)
         {
             self.key = PrivateKey::from_pem(&pem).ok();
         }
