@@ -10,7 +10,7 @@ mod read;
 mod way;
 
 pub use directory::{is_directory, make_directories, names};
-pub use place::{Found, Place};
+pub use place::{Found, LinkOnTheWay, Place};
 pub use read::{FILE_LIMIT, open_regular, read_at_most, read_bounded};
 pub use way::{Step, Way};
 

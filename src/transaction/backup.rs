@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
 use super::{Store, TransactionError, durable, link, write};
-use crate::node::read_at_most;
+use crate::host::read_at_most;
 
 /// The file in each generation that says what is in it.
 pub(super) const INDEX: &str = "index.json";
