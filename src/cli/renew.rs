@@ -8,6 +8,7 @@ use super::arguments::Renew;
 use super::output::{Narrator, error, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
+use crate::node::hard_links;
 use crate::operation::{Context, Options, RenewalReport, preflight, renew};
 use crate::plan::{Action, Obstacle, PlanView, Request};
 use crate::preflight::{Asked, Finding};
@@ -18,7 +19,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     if options.dry_run {
         let inventory = context.observe();
         let plan = context.plan(&inventory, &request, Timestamp::now())?;
-        print(&PlanView::from(&plan).to_table())?;
+        let notes = hard_links(&context.root, &inventory, &plan.renewed());
+        print(&PlanView::from(&plan).with_notes(notes).to_table())?;
         let restart = !options.no_restart && context.is_live();
         let asked = Asked::ByHand {
             force: options.force,

@@ -146,6 +146,9 @@ pub enum KeyState {
     OutOfReach(Problem),
     /// It was read and is no key that can be used, with the reason.
     Damaged(Problem),
+    /// The certificate's or the key's file must not be replaced, because it is, or may be, not this certificate's own: a
+    /// link to another's, say. Whether the key is sound is not known then.
+    NotOwn(Problem),
     /// There, but another certificate's.
     Mismatched,
     /// The certificate's own key; `None` for an algorithm that kubeadm does not make.

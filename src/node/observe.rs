@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{
     Authority, CertificateState, Directories, Entry, EntryKind, Inventory, KubeletConfiguration,
-    Present, Signer, StaticPod,
+    Present, Signer, StaticPod, replaceable,
 };
 use crate::config::Locations;
 use crate::pki::{AuthorityName, Catalogued, Certificate};
@@ -71,7 +71,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         ])
         .chain(static_pods.iter().map(|pod| pod.path.as_path()));
     let links = links(root, known, &static_pods);
-    Inventory {
+    let mut inventory = Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
         service_account,
         directories,
@@ -82,7 +82,9 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         problems,
         external_etcd,
         links,
-    }
+    };
+    replaceable::mark(root, &mut inventory);
+    inventory
 }
 
 /// Where the files of these really lie, as far as that is elsewhere than their paths say.

@@ -9,10 +9,10 @@ use super::recover::{finish_recovery, tell};
 use super::renew::{Made, Options, RenewalReport, renew};
 use super::{Context, Event, OperationError};
 use crate::issuer::kubelet_client;
-use crate::node::Inventory;
+use crate::node::{Inventory, Replaceable};
 use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
 use crate::restart::{node_is_ready, reachability};
-use crate::transaction::{Trigger, recover};
+use crate::transaction::{Trigger, check_targets, recover};
 
 /// What this command is called in journals and receipts.
 const COMMAND: &str = "recover --expired";
@@ -75,14 +75,22 @@ pub async fn recover_expired(
 /// What the kubelet needs to start; `None` when that is nothing, or nothing that can be made here.
 pub(super) fn make_for_kubelet(
     context: &Context,
-    inventory: &Inventory,
+    (inventory, replaceable): (&Inventory, &Replaceable),
     now: Timestamp,
     events: &mut (dyn FnMut(Event) + Send),
     report: &mut RenewalReport,
 ) -> Option<Made> {
     let need = kubelet_need(inventory, now);
     let renewal = &context.config.renewal;
-    match kubelet_client(&context.root, inventory, renewal, &need, now) {
+    let made = kubelet_client(&context.root, inventory, renewal, &need, now)
+        .map_err(|error| error.to_string())
+        .and_then(|(issued, files)| {
+            // In the installation it would hold up all the others.
+            check_targets(&context.store(), &files, replaceable)
+                .map_err(|error| format!("{KUBELET_CLIENT}: {error}"))?;
+            Ok((issued, files))
+        });
+    match made {
         Ok((_, files)) if files.is_empty() => None,
         Ok((issued, files)) => Some(Made {
             issued: issued.into_iter().collect(),
@@ -91,11 +99,9 @@ pub(super) fn make_for_kubelet(
         Err(error) => {
             events(Event::IssueFailed {
                 certificate: KUBELET_CLIENT.to_owned(),
-                reason: error.to_string(),
+                reason: error.clone(),
             });
-            report
-                .failed
-                .push((KUBELET_CLIENT.to_owned(), error.to_string()));
+            report.failed.push((KUBELET_CLIENT.to_owned(), error));
             None
         }
     }

@@ -71,6 +71,9 @@ impl<'node> Candidate<'node> {
         if let KeyState::OutOfReach(problem) = &present.key {
             return Err(Obstacle::Unreadable(in_full(problem)));
         }
+        if let KeyState::NotOwn(problem) = &present.key {
+            return Err(Obstacle::NotReplaceable(in_full(problem)));
+        }
         if present.leaf.is_ca {
             return Err(Obstacle::Unreadable(format!(
                 "{}: holds a CA's certificate where a leaf should be; restore it from a backup",
@@ -116,7 +119,9 @@ impl<'node> Candidate<'node> {
                             authority.certificate_path.display()
                         ));
                     }
-                    KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
+                    KeyState::OutOfReach(problem)
+                    | KeyState::Damaged(problem)
+                    | KeyState::NotOwn(problem) => {
                         return unusable(in_full(problem));
                     }
                 }
@@ -273,7 +278,7 @@ impl<'node> Candidate<'node> {
     /// new key, so that heals it.
     fn key_is_unusable(&self) -> bool {
         match &self.present.key {
-            KeyState::Matching(_) | KeyState::OutOfReach(_) => false,
+            KeyState::Matching(_) | KeyState::OutOfReach(_) | KeyState::NotOwn(_) => false,
             KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_) => true,
         }
     }

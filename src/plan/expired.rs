@@ -186,7 +186,7 @@ fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
                 authority.certificate_path.display()
             ));
         }
-        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
+        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) | KeyState::NotOwn(problem) => {
             return Some(format!("{}: {}", problem.path.display(), problem.reason));
         }
     }

@@ -17,6 +17,8 @@ pub struct PlanView {
     affected_pods: Vec<PodView>,
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
+    /// What else is to be known, one sentence each.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -69,6 +71,7 @@ impl From<&Plan> for PlanView {
                 at: *at,
                 name: name.clone(),
             }),
+            notes: Vec::new(),
         }
     }
 }
@@ -113,6 +116,13 @@ impl From<&RestartGroup> for GroupView {
 }
 
 impl PlanView {
+    /// The same with what else is to be known.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
     /// What `kubecertd plan` prints: the certificates, the restarts in their order, and what comes next.
     #[must_use]
     pub fn to_table(&self) -> String {
@@ -128,10 +138,11 @@ impl PlanView {
             ]
         }));
         format!(
-            "{}{}{}",
+            "{}{}{}{}",
             aligned(&rows),
             self.restarts_in_words(),
-            self.next_in_words()
+            self.next_in_words(),
+            self.notes_in_words()
         )
     }
 
@@ -164,6 +175,13 @@ impl PlanView {
             text.push('\n');
         }
         text
+    }
+
+    fn notes_in_words(&self) -> String {
+        self.notes
+            .iter()
+            .map(|note| format!("\nNote: {note}\n"))
+            .collect()
     }
 
     fn next_in_words(&self) -> String {

@@ -51,6 +51,7 @@ impl Obstacle {
         match self {
             Self::Missing => "missing",
             Self::Unreadable(_) => "unreadable",
+            Self::NotReplaceable(_) => "not-replaceable",
             Self::ExternalAuthority(_) => "external-authority",
             Self::ForeignIssuer(_) => "foreign-issuer",
             Self::AuthorityUnusable(_) => "authority-unusable",
@@ -72,7 +73,9 @@ impl fmt::Display for Obstacle {
                 "there is no such file; normal for super-admin.conf on a joined node, \
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
-            Self::Unreadable(what) | Self::AuthorityUnusable(what) => formatter.write_str(what),
+            Self::Unreadable(what)
+            | Self::NotReplaceable(what)
+            | Self::AuthorityUnusable(what) => formatter.write_str(what),
             Self::ExternalAuthority(authority) => write!(
                 formatter,
                 "the key of {authority} is not on this node; have it signed where that key is and put it in place"

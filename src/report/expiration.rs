@@ -317,7 +317,9 @@ fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> 
         KeyState::Mismatched => {
             "the key does not belong to the certificate; restore both from one backup, or renew"
         }
-        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => return Some(problem.clone()),
+        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) | KeyState::NotOwn(problem) => {
+            return Some(problem.clone());
+        }
     };
     Some(Problem {
         path: path.to_path_buf(),

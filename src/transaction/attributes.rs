@@ -20,8 +20,10 @@ use crate::host::Place;
 /// The access control list, if a file has one beyond its mode.
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
-/// Digests and signatures of the contents: the kernel makes them anew, and the old ones would be wrong.
-const OF_CONTENTS: [&str; 2] = ["security.ima", "security.evm"];
+/// What a new file gets none of. Digests and signatures of the contents: the kernel makes them anew, and the old ones would
+/// be wrong. And capabilities, which no certificate needs: whoever writes these directories could set them, and a process
+/// that may not fails.
+const NEVER_KEPT: [&str; 3] = ["security.ima", "security.evm", "security.capability"];
 
 /// Owner, group, mode, time of last change and extended attributes of a file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -92,7 +94,7 @@ impl Attributes {
             }
         }
         for (name, encoded) in &self.xattrs {
-            if OF_CONTENTS.contains(&name.as_str()) {
+            if NEVER_KEPT.contains(&name.as_str()) {
                 continue;
             }
             let wanted = BASE64
