@@ -17,6 +17,8 @@ pub use inventory::{
 };
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 pub use kubelet::KubeletConfiguration;
-pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
+pub use manifest::{
+    Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
+};
 pub use observe::observe;
 pub use read::{FILE_LIMIT, read_at_most, read_bounded};

@@ -3,13 +3,14 @@
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use jiff::Timestamp;
 use nix::libc;
 use zeroize::Zeroizing;
 
+use super::Problem;
 use crate::root::Root;
 
 /// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
@@ -56,11 +57,16 @@ pub(super) struct FileContent {
 
 /// Reads a real path, following links as the node would.
 pub(super) fn find(root: &Root, path: &Path) -> Found {
+    find_at_most(root, path, FILE_LIMIT)
+}
+
+/// The same with another limit, in bytes.
+pub(super) fn find_at_most(root: &Root, path: &Path, limit: u64) -> Found {
     let resolved = match root.resolve(path) {
         Ok(resolved) => resolved,
         Err(error) => return Found::Unreadable(reason(&error)),
     };
-    match read_bounded(&resolved) {
+    match read_at_most(&resolved, limit) {
         Ok(bytes) => Found::Content(FileContent {
             bytes: Zeroizing::new(bytes),
             modified: std::fs::metadata(&resolved)
@@ -84,17 +90,77 @@ pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<Str
     }
 }
 
-/// The names in a directory, sorted, without those that begin with a dot.
-pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+/// How large a file is, as far as that can be seen without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// A file, in bytes.
+    Of(u64),
+    /// Nothing is there.
+    Missing,
+    /// No file, or nothing that can be reached.
+    Unknown,
+}
+
+/// The size of what lies at a real path, links followed as the node would.
+pub(super) fn size(root: &Root, path: &Path) -> Size {
+    match root.resolve(path).and_then(std::fs::symlink_metadata) {
+        Ok(metadata) if metadata.is_file() => Size::Of(metadata.len()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Size::Missing,
+        Ok(_) | Err(_) => Size::Unknown,
+    }
+}
+
+/// Which file it is, whatever its name: device and inode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Identity(u64, u64);
+
+/// Which regular file lies at a real path, links followed as the node would; `None` where there is none. Opens nothing.
+pub(super) fn identity(root: &Root, path: &Path) -> io::Result<Option<Identity>> {
+    match std::fs::symlink_metadata(root.resolve(path)?) {
+        Ok(metadata) if metadata.is_file() => Ok(Some(Identity(metadata.dev(), metadata.ino()))),
+        Ok(_) => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// What is in a directory.
+pub(super) struct Listing {
+    /// The names, sorted, without those that begin with a dot.
+    pub(super) names: Vec<OsString>,
+    /// Whether there are more than [`NAMES_LIMIT`], of which these are some.
+    pub(super) is_cut: bool,
+}
+
+/// Names of one directory that are looked at: more than any node has, few enough for one that a pod fills.
+pub(super) const NAMES_LIMIT: usize = 10_000;
+
+/// The names in a directory, those that begin with a dot left out.
+pub(super) fn names(directory: &Path) -> io::Result<Listing> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
+    let mut is_cut = false;
+    for (index, entry) in std::fs::read_dir(directory)?.enumerate() {
+        if index == NAMES_LIMIT {
+            is_cut = true;
+            break;
+        }
         let name = entry?.file_name();
         if !name.as_encoded_bytes().starts_with(b".") {
             names.push(name);
         }
     }
     names.sort();
-    Ok(names)
+    Ok(Listing { names, is_cut })
+}
+
+/// What to tell about a directory of which not all names were looked at.
+pub(super) fn cut(directory: &Path) -> Problem {
+    Problem {
+        path: directory.to_path_buf(),
+        reason: format!(
+            "has more than {NAMES_LIMIT} entries, and only as many were looked at; move what is not in use elsewhere"
+        ),
+    }
 }
 
 /// The content as text.
@@ -143,6 +209,55 @@ fn leads_nowhere(root: &Root, target: &Path) -> String {
     )
 }
 
+/// What is at a real path that is not to be opened.
+pub(super) enum Seen {
+    /// Nothing, and no link that leads nowhere either.
+    Missing,
+    /// No file, or nothing that can be reached, with the reason and what can be done.
+    Unreadable(String),
+    /// An empty file.
+    Empty,
+    /// A file.
+    File,
+}
+
+/// Looks at a real path without opening it, following links as the node would.
+pub(super) fn look_at(root: &Root, path: &Path) -> Seen {
+    let resolved = match root.resolve(path) {
+        Ok(resolved) => resolved,
+        Err(error) => return Seen::Unreadable(reason(&error)),
+    };
+    match std::fs::symlink_metadata(&resolved) {
+        Ok(metadata) => match what_else(metadata.file_type()) {
+            Some(what) => Seen::Unreadable(what.to_owned()),
+            None if metadata.len() > FILE_LIMIT => {
+                Seen::Unreadable(too_large(FILE_LIMIT).to_string())
+            }
+            None if metadata.len() == 0 => Seen::Empty,
+            None => Seen::File,
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            dangling(root, path, &resolved).map_or(Seen::Missing, Seen::Unreadable)
+        }
+        Err(error) => Seen::Unreadable(reason(&error)),
+    }
+}
+
+/// What it is instead of a file.
+fn what_else(kind: std::fs::FileType) -> Option<&'static str> {
+    if kind.is_file() {
+        None
+    } else if kind.is_dir() {
+        Some("is a directory, not a file")
+    } else if kind.is_fifo() {
+        Some("is a FIFO, not a file")
+    } else if kind.is_socket() {
+        Some("is a socket or device, not a file")
+    } else {
+        Some("is a device, not a file")
+    }
+}
+
 fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
     let file = OpenOptions::new()
         .read(true)
@@ -154,26 +269,18 @@ fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
             _ => error,
         })?;
     let metadata = file.metadata()?;
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        if metadata.len() > limit {
-            return Err(too_large(limit));
-        }
-        return Ok((file, metadata.len()));
+    match what_else(metadata.file_type()) {
+        Some(what) => Err(io::Error::other(what)),
+        None if metadata.len() > limit => Err(too_large(limit)),
+        None => Ok((file, metadata.len())),
     }
-    Err(io::Error::other(if kind.is_dir() {
-        "is a directory, not a file"
-    } else if kind.is_fifo() {
-        "is a FIFO, not a file"
-    } else {
-        "is a device, not a file"
-    }))
 }
 
 fn too_large(limit: u64) -> io::Error {
-    let (size, unit) = match limit / 1024 / 1024 {
-        0 => (limit, "bytes"),
-        size => (size, "MiB"),
+    let (size, unit) = match limit {
+        ..1_024 => (limit, "bytes"),
+        ..1_048_576 => (limit / 1_024, "KiB"),
+        _ => (limit / 1_048_576, "MiB"),
     };
     io::Error::other(format!(
         "is larger than {size} {unit}, which no file of this kind is"
