@@ -1,0 +1,3 @@
+//! The machine itself: its processes.
+
+pub mod process;
