@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::node::read::{self, Found, Identity};
+use crate::node::read::{self, Found};
 use crate::node::{Directories, StaticPod};
 use crate::pki::AuthorityName;
 use crate::root::Root;
@@ -30,7 +30,8 @@ const KEY_FLAGS: [(&str, &str); 6] = [
 /// Reads files, but not those.
 pub(super) struct Reader<'a> {
     pub(super) root: &'a Root,
-    closed: Vec<Identity>,
+    /// Their devices and numbers.
+    closed: Vec<(u64, u64)>,
 }
 
 impl<'a> Reader<'a> {
@@ -56,16 +57,14 @@ impl<'a> Reader<'a> {
             root,
             closed: own
                 .chain(named.filter(is_private))
-                .filter_map(|path| read::identity(root, &path).ok().flatten())
+                .filter_map(|path| identity(root, &path))
                 .collect(),
         }
     }
 
     /// Reads a real path of at most so many bytes, following links as the node would.
     pub(super) fn find(&self, path: &Path, limit: u64) -> Found {
-        if let Ok(Some(identity)) = read::identity(self.root, path)
-            && self.closed.contains(&identity)
-        {
+        if identity(self.root, path).is_some_and(|identity| self.closed.contains(&identity)) {
             return Found::Unreadable(
                 "is the private key of an authority or of the service account, under this name or by a link, and is not read; \
                  put the right file here"
@@ -74,4 +73,10 @@ impl<'a> Reader<'a> {
         }
         read::find_at_most(self.root, path, limit)
     }
+}
+
+/// Which file it is, whatever its name; opens nothing.
+fn identity(root: &Root, path: &Path) -> Option<(u64, u64)> {
+    let found = root.look(&root.resolve(path).ok()?).ok()??;
+    found.is_file().then_some(found.identity)
 }

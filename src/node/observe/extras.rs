@@ -72,7 +72,7 @@ pub(super) fn entries(node: &Node<'_>, known: &[Entry], findings: &mut Findings)
 fn candidates(node: &Node<'_>, budget: &mut Budget, findings: &mut Findings) -> Vec<Candidate> {
     let mut paths: Vec<Candidate> = named::by_flags(node.static_pods)
         .into_iter()
-        .filter(|named| !resolved(node.root, &named.path).is_dir())
+        .filter(|named| !node.root.is_directory(&named.path))
         .map(|named| Candidate {
             path: named.path.clone(),
             named: Some(named),
@@ -120,9 +120,10 @@ fn below(node: &Node<'_>, budget: &mut Budget, findings: &mut Findings) -> Vec<P
             findings.unseen(read::cut(&directory));
         }
         for path in listing.names.into_iter().map(|name| directory.join(name)) {
-            let is_directory = path
-                .symlink_metadata()
-                .is_ok_and(|metadata| metadata.is_dir());
+            let is_directory = node
+                .root
+                .look(&path)
+                .is_ok_and(|found| found.is_some_and(|found| found.is_directory()));
             if !is_directory {
                 if is_certificate_name(&path) {
                     found.push(path);
@@ -214,7 +215,7 @@ fn present(
     }
     let beside = leaves::key_beside(path);
     let key = named.and_then(|named| named.key.clone()).or_else(|| {
-        if beside != path && resolved(node.root, &beside).exists() {
+        if beside != path && is_there(node.root, &beside) {
             Some(beside)
         } else {
             pem_files::holds_key(&file).then(|| path.to_path_buf())
@@ -266,6 +267,11 @@ fn unseen(
         authority: None,
         state: CertificateState::Unreadable(problem),
     }
+}
+
+/// Whether there is anything at the end of the links.
+fn is_there(root: &Root, path: &Path) -> bool {
+    matches!(root.look(&resolved(root, path)), Ok(Some(_)))
 }
 
 fn is_system_bundle(root: &Root, path: &Path) -> bool {

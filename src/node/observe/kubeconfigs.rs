@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{Node, Wanted, pem_files};
+use crate::host::FILE_LIMIT;
 use crate::node::kubeconfig::{Credential, Kubeconfig, KubeconfigError};
-use crate::node::read::{self, FILE_LIMIT, FileContent, Found};
+use crate::node::read::{self, FileContent, Found};
 use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Problem};
 use crate::pki::{AuthorityName, Catalogued, KubeconfigName};
 

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Findings;
+use crate::host::FILE_LIMIT;
 use crate::node::read::{self, Size};
 use crate::node::{Problem, StaticPod};
 use crate::root::Root;
@@ -48,7 +49,7 @@ pub(super) fn read(root: &Root, directory: &Path, findings: &mut Findings) -> Ve
         let path = directory.join(&name);
         if !KUBEADM.iter().any(|own| name == *own) {
             if let Size::Of(size) = read::size(root, &path) {
-                bytes += size.min(read::FILE_LIMIT);
+                bytes += size.min(FILE_LIMIT);
             }
             if bytes > BYTES {
                 findings.unseen(Problem {
@@ -73,7 +74,7 @@ pub(super) fn read(root: &Root, directory: &Path, findings: &mut Findings) -> Ve
 
 /// The pod in a file; `None` for a directory, which the kubelet does not enter, and for a file that is gone again.
 fn read_one(root: &Root, path: &Path) -> Result<Option<StaticPod>, String> {
-    if root.resolve(path).is_ok_and(|resolved| resolved.is_dir()) {
+    if root.is_directory(path) {
         return Ok(None);
     }
     let Some(text) = read::find_text(root, path)? else {

@@ -5,7 +5,8 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::closed::Reader;
-use crate::node::read::{FILE_LIMIT, FileContent, Found};
+use crate::host::FILE_LIMIT;
+use crate::node::read::{FileContent, Found};
 use crate::node::{KeyState, Problem};
 use crate::pki::{Certificate, CertificateError, KeyError, PrivateKey, certificates_from_pem};
 
