@@ -56,7 +56,7 @@ pub(super) fn service_account(root: &Root, directories: &Directories) -> Service
         Found::Missing => KeyState::Missing,
         Found::Unreadable(reason) => pem_files::out_of_reach(&key_path, reason),
         Found::Content(content) => match pem_files::private_key(&content.bytes) {
-            Err(reason) => pem_files::damaged(&key_path, reason),
+            Err(unusable) => unusable.state(&key_path),
             Ok(key) => match &public {
                 Found::Missing => KeyState::Matching(key.algorithm()),
                 Found::Unreadable(reason) => {

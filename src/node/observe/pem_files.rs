@@ -6,7 +6,9 @@ use jiff::Timestamp;
 
 use crate::node::read::{self, FileContent, Found};
 use crate::node::{KeyState, Problem};
-use crate::pki::{Certificate, CertificateError, KeyError, PrivateKey, certificates_from_pem};
+use crate::pki::{
+    Certificate, CertificateError, ForeignKey, KeyError, PrivateKey, certificates_from_pem,
+};
 use crate::root::Root;
 
 /// A file with at least one certificate.
@@ -87,7 +89,7 @@ pub(super) fn authority_key(
         Found::Unreadable(reason) => return (out_of_reach(path, reason), Vec::new()),
     };
     match private_key(&content.bytes) {
-        Err(reason) => (damaged(path, reason), Vec::new()),
+        Err(unusable) => (unusable.state(path), Vec::new()),
         Ok(key) => {
             let own = certificates
                 .iter()
@@ -106,7 +108,8 @@ pub(super) fn authority_key(
 /// What is in the bytes that should hold the key of one of the certificates.
 pub(super) fn key_of(bytes: &[u8], path: &Path, certificates: &[Certificate]) -> KeyState {
     match private_key(bytes) {
-        Err(reason) => damaged(path, reason),
+        Err(UnusableKey::Unsupported(key)) => foreign_key_of(*key, path, certificates),
+        Err(unusable) => unusable.state(path),
         Ok(key)
             if certificates
                 .iter()
@@ -115,6 +118,39 @@ pub(super) fn key_of(bytes: &[u8], path: &Path, certificates: &[Certificate]) ->
             KeyState::Matching(key.algorithm())
         }
         Ok(_) => KeyState::Mismatched,
+    }
+}
+
+/// A key of a kind that is not supported: whose it is may be known all the same.
+fn foreign_key_of(key: ForeignKey, path: &Path, certificates: &[Certificate]) -> KeyState {
+    let answers: Vec<Option<bool>> = certificates
+        .iter()
+        .map(|certificate| key.fits(certificate))
+        .collect();
+    if answers.contains(&Some(true)) {
+        KeyState::Matching(None)
+    } else if answers.contains(&None) {
+        UnusableKey::Unsupported(Box::new(key)).state(path)
+    } else {
+        KeyState::Mismatched
+    }
+}
+
+/// Why there is no private key to be used.
+pub(super) enum UnusableKey {
+    Damaged(String),
+    Unsupported(Box<ForeignKey>),
+}
+
+impl UnusableKey {
+    pub(super) fn state(self, path: &Path) -> KeyState {
+        match self {
+            Self::Damaged(reason) => damaged(path, reason),
+            Self::Unsupported(key) => KeyState::Unsupported(Problem {
+                path: path.to_path_buf(),
+                reason: key.to_string(),
+            }),
+        }
     }
 }
 
@@ -135,12 +171,15 @@ pub(super) fn damaged(path: &Path, reason: String) -> KeyState {
 }
 
 /// The key in the bytes, or what is wrong with it.
-pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, String> {
+pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, UnusableKey> {
     PrivateKey::from_pem(bytes).map_err(|error| {
-        if let Some(reason) = common_reason(bytes, "key") {
-            return reason;
+        if let KeyError::Unsupported(key) = error {
+            return UnusableKey::Unsupported(Box::new(key));
         }
-        match error {
+        if let Some(reason) = common_reason(bytes, "key") {
+            return UnusableKey::Damaged(reason);
+        }
+        UnusableKey::Damaged(match error {
             KeyError::NoKey(Some(label)) => format!(
                 "holds a PEM block {label} where a private key should be; another file was put in its place"
             ),
@@ -148,7 +187,7 @@ pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, String> {
                 "holds no PEM block with a private key; restore it from a backup".to_owned()
             }
             other => other.to_string(),
-        }
+        })
     })
 }
 
