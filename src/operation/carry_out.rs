@@ -1,7 +1,7 @@
 //! The second half of every operation that changes files: install, restart, prove, record, and back where that does not
 //! end well.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -16,9 +16,6 @@ use crate::plan::Plan;
 use crate::report::{Receipt, RenewedCertificate};
 use crate::restart::{Proof, RestartError, prove, stopped};
 use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError};
-
-/// How long the components have, all together, to show that they use the new certificates.
-pub(super) const PROOF_BOUND: Duration = Duration::from_secs(90);
 
 /// Why no pod is restarted, if none is.
 pub(super) fn unwanted(options: &Options, may_restart: bool) -> Option<&'static str> {
@@ -242,7 +239,7 @@ pub(super) async fn prove_in_use(
     let results = tokio::select! {
         biased;
         () = stopped(stop) => return Err(RestartError::Stopped),
-        results = prove(&inventory, &context.config.restart, names, PROOF_BOUND) => results,
+        results = prove(&inventory, &context.config.restart, names, context.proof_bound) => results,
     };
     for result in results {
         match result {

@@ -11,7 +11,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::endpoint::Address;
-use super::tls::{self, Identity, STEP_BOUND, TlsError, Trust};
+use super::tls::{self, Identity, STEP_BOUND, TlsError};
+use super::witness::{Anchors, Trust, refusal, tls_error};
 
 /// As much of a body as is read; health reports and status objects are shorter.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -24,12 +25,34 @@ pub(super) enum HttpError {
     Tls(#[from] TlsError),
     /// Connected, but no response; with TLS 1.3 a refused client certificate shows here.
     #[error("{address}: {reason}")]
-    NoResponse { address: Address, reason: String },
+    NoResponse {
+        address: Address,
+        reason: String,
+        /// The TLS alert that ended it, if that is one about the client's certificate.
+        alert: Option<&'static str>,
+    },
 }
 
 impl HttpError {
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Tls(error) if error.is_unreachable())
+    }
+
+    /// Whether a verified server refuses the client's certificate.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Tls(TlsError::Refused { .. }))
+    }
+
+    /// With TLS 1.3 the alert comes after the handshake: an answer of the server that was verified in it.
+    fn of_verified(self, shown: bool) -> Self {
+        match self {
+            Self::NoResponse {
+                address,
+                alert: Some(alert),
+                ..
+            } if shown => Self::Tls(TlsError::Refused { address, alert }),
+            other => other,
+        }
     }
 }
 
@@ -43,20 +66,26 @@ pub(super) struct Answer {
 impl Answer {
     /// The status and the start of the body, for messages.
     pub(super) fn describe(&self) -> String {
-        let line: String = self
-            .body
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .chars()
-            .take(200)
-            .collect();
+        let words: Vec<&str> = self.body.split_whitespace().collect();
+        let line: String = printable(&words.join(" ")).chars().take(200).collect();
         if line.is_empty() {
             format!("status {}", self.status)
         } else {
             format!("status {}: {line}", self.status)
         }
     }
+}
+
+/// What another process sent, without what a terminal or a log would obey.
+pub(super) fn printable(text: &str) -> String {
+    let shown = |character: char| {
+        if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 /// How to reach a server.
@@ -71,11 +100,11 @@ pub(super) struct Server<'a> {
 pub(super) enum Security<'a> {
     /// Plain http.
     Plain,
-    /// TLS without verifying the server.
-    Unverified(Option<&'a Identity>),
-    /// TLS with a server verified against authorities, for a name.
+    /// TLS with whoever answers: nothing is shown to it, and nothing that it says proves anything.
+    Unverified,
+    /// TLS with a server that is verified before anything is shown to it.
     Verified {
-        authorities: &'a [tokio_rustls::rustls::pki_types::CertificateDer<'static>],
+        anchors: Anchors<'a>,
         server_name: &'a str,
         identity: Option<&'a Identity>,
     },
@@ -109,20 +138,20 @@ async fn send(
         .map_err(|error| no_response(address, &error))?;
     match server.security {
         Security::Plain => exchange(address, tls::connect_tcp(address).await?, request).await,
-        Security::Unverified(identity) => {
-            let seen = std::sync::Arc::default();
-            let trust = Trust::Anybody(&seen);
-            let stream = tls::connect(address, &address.host, trust, identity).await?;
+        Security::Unverified => {
+            let stream = tls::connect(address, &address.host, Trust::KeyHolder, None).await?;
             exchange(address, stream, request).await
         }
         Security::Verified {
-            authorities,
+            anchors,
             server_name,
             identity,
         } => {
-            let trust = Trust::Authorities(authorities);
+            let trust = Trust::Anchors(anchors);
             let stream = tls::connect(address, server_name, trust, identity).await?;
-            exchange(address, stream, request).await
+            exchange(address, stream, request)
+                .await
+                .map_err(|error| error.of_verified(identity.is_some()))
         }
     }
 }
@@ -184,7 +213,7 @@ async fn read_body(mut body: Incoming) -> Result<String, hyper::Error> {
 }
 
 /// hyper's own message says little; the reason (an alert, say) is in its sources.
-fn no_response(address: &Address, error: &dyn std::error::Error) -> HttpError {
+fn no_response(address: &Address, error: &(dyn std::error::Error + 'static)) -> HttpError {
     let mut reason = error.to_string();
     let mut source = error.source();
     while let Some(deeper) = source {
@@ -194,5 +223,6 @@ fn no_response(address: &Address, error: &dyn std::error::Error) -> HttpError {
     HttpError::NoResponse {
         address: address.clone(),
         reason,
+        alert: tls_error(error).and_then(refusal),
     }
 }

@@ -42,8 +42,8 @@ pub async fn picked_up(inventory: &Inventory, settings: &Restart, pod: &Affected
     loop {
         let mut missing = None;
         for endpoint in &wanted {
-            if let Err(seen) = serves_file(endpoint).await {
-                missing = Some(seen);
+            if let Err(seen) = serves_file(endpoint, inventory).await {
+                missing = Some(seen.into_words());
                 break;
             }
         }
