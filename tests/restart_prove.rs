@@ -579,3 +579,118 @@ async fn a_health_check_shows_no_certificate_and_believes_no_impostor() {
         }
     }
 }
+
+/// Of a length other than it says, or longer than any: not cut, not taken for whole.
+#[tokio::test]
+async fn an_answer_of_a_wrong_length_is_none() {
+    let tree = Tree::new();
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
+    let long = |length: usize| {
+        let body = "a".repeat(length);
+        format!("{head}Content-Length: {length}\r\n\r\n{body}")
+    };
+    for (what, answer, answers) in [
+        ("right", format!("{head}Content-Length: 2\r\n\r\nok"), true),
+        (
+            "chunked",
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            true,
+        ),
+        ("as long as may be", long(64 << 10), true),
+        ("too long", long((64 << 10) + 1), false),
+        ("cut", format!("{head}Content-Length: 9\r\n\r\nok"), false),
+        (
+            "longer",
+            format!("{head}Content-Length: 2\r\n\r\nok, and more"),
+            false,
+        ),
+        (
+            "no body, but more",
+            format!("{head}Content-Length: 0\r\n\r\nok"),
+            false,
+        ),
+        (
+            "two lengths",
+            format!("{head}Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
+            false,
+        ),
+        (
+            "cut between chunks",
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"),
+            false,
+        ),
+        (
+            "after the chunks",
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nmore"),
+            false,
+        ),
+        (
+            "kept open",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more".to_owned(),
+            false,
+        ),
+    ] {
+        let port = answering(answer).await;
+        let mut inventory = tree.observe();
+        inventory.kubelet.healthz = Some(("127.0.0.1".to_owned(), port));
+        assert_eq!(reachability(&inventory).await.kubelet, answers, "{what}");
+    }
+}
+
+/// A plain listener that answers one request so, whatever it was, and hangs up.
+async fn answering(answer: String) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.shutdown().await;
+    });
+    port
+}
+
+/// The caller says so, as an event of its operation, which is logged.
+#[tokio::test]
+async fn what_was_picked_up_is_not_logged_beside_its_event() {
+    let plane = ControlPlane::start().await;
+    let inventory = plane.tree.observe();
+    let pod = AffectedPod {
+        component: "etcd".to_owned(),
+        manifest: inventory.static_pod("etcd").unwrap().path.clone(),
+        certificates: words(&["etcd-server"]),
+    };
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::info!("listening");
+    assert!(picked_up(&inventory, &Restart::default(), &pod).await);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        text.contains("listening") && !text.contains("serves"),
+        "{text}"
+    );
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

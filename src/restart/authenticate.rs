@@ -8,9 +8,10 @@ use zeroize::Zeroizing;
 
 use super::endpoint::{Address, parse_url};
 use super::http::{self, Answer, HttpError, Security, Server};
+use super::read_bounded;
 use super::tls::{Identity, TlsError, authorities_from_pem};
 use super::witness::Anchors;
-use crate::node::{Credential, Kubeconfig, read_bounded};
+use crate::node::{Credential, Kubeconfig};
 
 /// What the API server made of a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +104,7 @@ pub(super) async fn as_holder(
     let security = holder.security();
     let request = format!("{}{request}", holder.prefix);
     let ask = async |address: &Address| {
-        http::get(Server { address, security }, &request)
+        http::get_object(Server { address, security }, &request)
             .await
             .map_err(Attempt::from)
     };

@@ -1,12 +1,15 @@
 //! One HTTP/1.1 request over a fresh connection.
 
-use http_body_util::{BodyExt, Full};
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use std::pin::pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
@@ -14,8 +17,10 @@ use super::endpoint::Address;
 use super::tls::{self, Identity, STEP_BOUND, TlsError};
 use super::witness::{Anchors, Trust, refusal, tls_error};
 
-/// As much of a body as is read; health reports and status objects are shorter.
-const BODY_LIMIT: usize = 64 * 1024;
+/// Health reports and reviews are shorter; bytes.
+const ANSWER_LIMIT: usize = 64 * 1024;
+/// An object of the API: etcd takes no more than 1.5 MiB, and JSON is longer than what it keeps; bytes.
+const OBJECT_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -112,12 +117,17 @@ pub(super) enum Security<'a> {
 
 /// GET.
 pub(super) async fn get(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
-    send(server, Method::GET, path, "").await
+    send(server, Method::GET, path, "", ANSWER_LIMIT).await
+}
+
+/// GET of an object of the API, which may be long.
+pub(super) async fn get_object(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
+    send(server, Method::GET, path, "", OBJECT_LIMIT).await
 }
 
 /// POST with a JSON body.
 pub(super) async fn post(server: Server<'_>, path: &str, json: &str) -> Result<Answer, HttpError> {
-    send(server, Method::POST, path, json).await
+    send(server, Method::POST, path, json, ANSWER_LIMIT).await
 }
 
 async fn send(
@@ -125,6 +135,7 @@ async fn send(
     method: Method,
     path: &str,
     json: &str,
+    limit: usize,
 ) -> Result<Answer, HttpError> {
     let address = server.address;
     let request = Request::builder()
@@ -137,10 +148,12 @@ async fn send(
         .body(Full::new(Bytes::copy_from_slice(json.as_bytes())))
         .map_err(|error| no_response(address, &error))?;
     match server.security {
-        Security::Plain => exchange(address, tls::connect_tcp(address).await?, request).await,
+        Security::Plain => {
+            exchange(address, tls::connect_tcp(address).await?, request, limit).await
+        }
         Security::Unverified => {
             let stream = tls::connect(address, &address.host, Trust::KeyHolder, None).await?;
-            exchange(address, stream, request).await
+            exchange(address, stream, request, limit).await
         }
         Security::Verified {
             anchors,
@@ -149,43 +162,55 @@ async fn send(
         } => {
             let trust = Trust::Anchors(anchors);
             let stream = tls::connect(address, server_name, trust, identity).await?;
-            exchange(address, stream, request)
+            exchange(address, stream, request, limit)
                 .await
                 .map_err(|error| error.of_verified(identity.is_some()))
         }
     }
 }
 
-/// Sends and receives while driving the connection, in one task, so that nothing outlives the call.
+/// Sends and receives while driving the connection, in one task, so that nothing outlives the call. An answer that is longer than
+/// `limit` bytes, or not as long as it says, is none.
 async fn exchange<S>(
     address: &Address,
     stream: S,
     request: Request<Full<Bytes>>,
+    limit: usize,
 ) -> Result<Answer, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let conversation = async {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, mut connection) = http1::handshake(TokioIo::new(stream)).await?;
         let answer = async {
             let response = sender.send_request(request).await?;
             let status = response.status().as_u16();
-            let body = read_body(response.into_body()).await?;
-            Ok::<_, hyper::Error>(Answer { status, body })
+            let body = read_body(response.into_body(), limit).await?;
+            Ok::<_, Failure>(Answer { status, body })
         };
         let mut answer = pin!(answer);
-        let mut connection = pin!(connection);
         let mut open = true;
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut answer => return result,
-                result = &mut connection, if open => {
-                    result?;
-                    open = false;
+        let answer = poll_fn(|context| {
+            loop {
+                if let Poll::Ready(result) = answer.as_mut().poll(context) {
+                    return Poll::Ready(result);
+                }
+                if !open {
+                    return Poll::Pending;
+                }
+                match connection.poll_without_shutdown(context) {
+                    Poll::Ready(Ok(())) => open = false,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                    Poll::Pending => return Poll::Pending,
                 }
             }
+        })
+        .await?;
+        let rest = connection.into_parts().read_buf.len();
+        if rest > 0 {
+            return Err(format!("the answer is at least {rest} bytes longer than it says").into());
         }
+        Ok::<_, Failure>(answer)
     };
     timeout(STEP_BOUND, conversation)
         .await
@@ -195,21 +220,21 @@ where
                 bound: STEP_BOUND,
             })
         })?
-        .map_err(|error| no_response(address, &error))
+        .map_err(|error| no_response(address, error.as_ref()))
 }
 
-async fn read_body(mut body: Incoming) -> Result<String, hyper::Error> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            bytes.extend_from_slice(&data);
+/// hyper's errors, and those of this module.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn read_body(body: Incoming, limit: usize) -> Result<String, Failure> {
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            format!("the answer is longer than {limit} bytes").into()
+        } else {
+            error
         }
-        if bytes.len() >= BODY_LIMIT {
-            bytes.truncate(BODY_LIMIT);
-            break;
-        }
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    })?;
+    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 
 /// hyper's own message says little; the reason (an alert, say) is in its sources.

@@ -29,6 +29,11 @@ mod wait;
 mod watch;
 mod witness;
 
+use std::io;
+use std::path::Path;
+
+use crate::root::Root;
+
 pub use authenticate::{Authenticated, AuthenticationError, authenticate};
 pub use endpoint::Address;
 pub use error::RestartError;
@@ -45,3 +50,8 @@ pub use sequence::Restarter;
 pub use service::{KubeletService, ServiceError};
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
 pub(crate) use wait::stopped;
+
+/// Reads a file of the node that runs on this machine, whose root is the node's own; links are followed below it.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    Root::default().read(path)
+}

@@ -6,9 +6,10 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::endpoint::{API_SERVER, ETCD, file_of_flag, runs};
 use super::http::Security;
+use super::read_bounded;
 use super::tls::Identity;
 use super::witness::Anchors;
-use crate::node::{Entry, EntryKind, Inventory, StaticPod, read_bounded};
+use crate::node::{Entry, EntryKind, Inventory, StaticPod};
 use crate::pki::{AuthorityName, Certificate, SubjectAltName, certificates_from_pem};
 
 /// Names that kubeadm gives every API server's certificate and no other.

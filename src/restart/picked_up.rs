@@ -49,13 +49,8 @@ pub async fn picked_up(inventory: &Inventory, settings: &Restart, pod: &Affected
         }
         let component = pod.component.as_str();
         match missing {
-            None => {
-                tracing::info!(
-                    component,
-                    "{component}: serves its new certificates without a restart"
-                );
-                return true;
-            }
+            // The caller says so, as an event of the operation.
+            None => return true,
             Some(seen) if wait.is_over() => {
                 tracing::info!(
                     component,

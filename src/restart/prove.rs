@@ -14,11 +14,10 @@ use super::endpoint::{
     API_SERVER, ETCD, api_server_address, file_of_flag, runs, serving_endpoints,
 };
 use super::peer::signers;
+use super::read_bounded;
 use super::ready::{NotServed, serves};
 use crate::config::{Restart, RestartMode};
-use crate::node::{
-    CertificateState, Entry, EntryKind, Inventory, KeyState, Present, StaticPod, read_bounded,
-};
+use crate::node::{CertificateState, Entry, EntryKind, Inventory, KeyState, Present, StaticPod};
 use crate::pki::{Catalogued, Certificate, KubeconfigName, LeafName, certificates_from_pem};
 
 /// Pause between two rounds.
@@ -44,6 +43,8 @@ pub struct ProofError {
     /// Whether a server that was verified refused it or serves another one of its CA; otherwise it could not be asked, or
     /// not verified, which says nothing about the certificate.
     pub refused: bool,
+    /// Whether what uses it answers, but nothing on this node vouches for who that is, so that nobody can prove it.
+    pub unverified: bool,
 }
 
 /// Proves each named certificate of `inventory` (observed after the installation), trying again until `bound` has passed.

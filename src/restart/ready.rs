@@ -6,8 +6,9 @@ use super::endpoint::{
 use super::health::healthy;
 use super::http::printable;
 use super::peer::{signers, vouch_for};
+use super::read_bounded;
 use super::tls::handshake;
-use crate::node::{Inventory, StaticPod, read_bounded};
+use crate::node::{Inventory, StaticPod};
 use crate::pki::{Certificate, certificates_from_pem};
 
 /// What has to hold before a pod counts as restarted.

@@ -18,8 +18,8 @@ use tokio_rustls::rustls::{ClientConfig, Error};
 use zeroize::Zeroizing;
 
 use super::endpoint::Address;
+use super::read_bounded;
 use super::witness::{Shown, Trust, Witness, refusal, tls_error};
-use crate::node::read_bounded;
 use crate::pki::{Certificate, private_key_der};
 
 /// The bound of each step towards an answer: connecting, the handshake, a response.

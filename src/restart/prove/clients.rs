@@ -71,7 +71,7 @@ impl Node<'_> {
             let address = Address { host, port };
             let Some(peer) = Peer::kubelet(self.inventory, &address.host) else {
                 match self.of_unverified_kubelet(&address, &identity).await {
-                    Ok(said) => return Err(Doubt::Lasting(format!("unverified: {said}"))),
+                    Ok(said) => return Err(Doubt::Unverified(format!("unverified: {said}"))),
                     Err(reason) => seen.push(reason),
                 }
                 continue;

@@ -12,6 +12,8 @@ pub(super) enum Doubt {
     Refused(String),
     /// There is nothing to ask, or nothing to verify it by, and asking again does not help.
     Lasting(String),
+    /// What answers cannot be verified by anything on this node; what it says, in words that begin with `unverified`.
+    Unverified(String),
     /// Its users would refuse it, now and later.
     Wrong(String),
 }
@@ -29,14 +31,17 @@ impl Doubt {
 
     pub(super) fn of(self, name: &str) -> ProofError {
         let refused = matches!(self, Self::Refused(_) | Self::Wrong(_));
+        let unverified = matches!(self, Self::Unverified(_));
         let (Self::Passing(reason)
         | Self::Refused(reason)
         | Self::Lasting(reason)
+        | Self::Unverified(reason)
         | Self::Wrong(reason)) = self;
         ProofError {
             name: name.to_owned(),
             reason,
             refused,
+            unverified,
         }
     }
 }
