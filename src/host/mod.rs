@@ -1,4 +1,4 @@
-//! This machine at its lowest: files and directories by handles.
+//! This machine at its lowest: files and directories by handles, and its processes.
 //!
 //! Every file of the node is reached through here. A path that comes in is one without links ([`crate::root::Root::resolve`]
 //! gives it); the way to it is gone by handles, and a symbolic link that turns up on the way is refused. So what is opened,
@@ -6,6 +6,7 @@
 
 mod directory;
 mod place;
+pub mod process;
 mod read;
 mod way;
 

@@ -154,6 +154,12 @@ impl Restored {
             .is_none_or(|certificate| certificate.is_valid_at(now))
     }
 
+    /// When its certificate begins and ends, if the backup holds one.
+    pub(super) fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        let certificate = self.certificate.as_ref()?;
+        Some((certificate.not_before, certificate.not_after))
+    }
+
     /// Whether what is there now is of use, if anything is.
     pub(super) fn replaces_valid_at(&self, now: Timestamp) -> bool {
         self.present
