@@ -11,7 +11,7 @@ mod read;
 mod way;
 
 pub use directory::{is_directory, make_directories, names, some_names};
-pub use place::{Found, Place};
+pub use place::{Found, LinkOnTheWay, Place};
 pub use read::{
     FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within,
 };
