@@ -1,4 +1,4 @@
-//! This machine at its lowest: files and directories by handles.
+//! This machine at its lowest: files and directories by handles, and its processes.
 //!
 //! Every file of the node is reached through here. A path that comes in is one without links ([`crate::root::Root::resolve`]
 //! gives it); the way to it is gone by handles, and a symbolic link that turns up on the way is refused. So what is opened,
@@ -6,12 +6,13 @@
 
 mod directory;
 mod place;
+pub mod process;
 mod read;
 mod way;
 
-pub use directory::{is_directory, make_directories, names};
+pub use directory::{is_directory, make_directories, names, some_names};
 pub use place::{Found, LinkOnTheWay, Place};
-pub use read::{FILE_LIMIT, open_regular, read_at_most, read_bounded};
+pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
 pub use way::{Step, Way};
 
 /// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.

@@ -227,9 +227,7 @@ pub(super) fn mark(root: &Root, inventory: &mut Inventory) {
         let problem = entry
             .files()
             .find_map(|file| problem(root, &replaceable, entry, file));
-        if let (Some(problem), CertificateState::Present(present)) = (problem, &mut entry.state)
-            && !matches!(present.key, KeyState::OutOfReach(_))
-        {
+        if let (Some(problem), CertificateState::Present(present)) = (problem, &mut entry.state) {
             present.key = KeyState::NotOwn(problem);
         }
     }
@@ -240,6 +238,9 @@ fn problem(root: &Root, replaceable: &Replaceable, entry: &Entry, file: &Path) -
     // What cannot be reached is said by whoever reads it.
     let way = root.way(file).ok()?;
     let found = root.look(&way.real).ok()?;
+    if found.is_none() && way.ends_in_link {
+        return None;
+    }
     let reason = match replaceable.check(&entry.name, &way, found.as_ref()) {
         Err(reason) => reason,
         Ok(()) if entry.key_path.as_deref() == Some(file) && has_unusable_key(entry) => {

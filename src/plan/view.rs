@@ -33,6 +33,8 @@ struct CertificateView {
     reason: Option<&'static str>,
     /// Why, in a sentence for people.
     message: Option<String>,
+    /// What is to be known of its renewal.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -91,6 +93,7 @@ impl From<&PlanItem> for CertificateView {
             action: item.action.code(),
             reason,
             message,
+            notes: item.notes.clone(),
         }
     }
 }
@@ -140,10 +143,30 @@ impl PlanView {
         format!(
             "{}{}{}{}",
             aligned(&rows),
+            self.notes_in_words(),
             self.restarts_in_words(),
-            self.next_in_words(),
-            self.notes_in_words()
+            self.next_in_words()
         )
+    }
+
+    fn notes_in_words(&self) -> String {
+        let notes: String = self
+            .certificates
+            .iter()
+            .flat_map(|certificate| {
+                let name = &certificate.name;
+                certificate
+                    .notes
+                    .iter()
+                    .map(move |note| format!("Note: {name}: {note}\n"))
+            })
+            .chain(self.notes.iter().map(|note| format!("Note: {note}\n")))
+            .collect();
+        if notes.is_empty() {
+            notes
+        } else {
+            format!("\n{notes}")
+        }
     }
 
     fn restarts_in_words(&self) -> String {
@@ -175,13 +198,6 @@ impl PlanView {
             text.push('\n');
         }
         text
-    }
-
-    fn notes_in_words(&self) -> String {
-        self.notes
-            .iter()
-            .map(|note| format!("\nNote: {note}\n"))
-            .collect()
     }
 
     fn next_in_words(&self) -> String {

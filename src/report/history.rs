@@ -5,7 +5,7 @@ mod end;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -13,7 +13,7 @@ use rustix::fs::OFlags;
 
 use self::chain::{check, line, lines, sha256, without_torn_end};
 use self::end::End;
-use crate::host::{Place, read_at_most};
+use crate::host::{Place, read_at_most, read_within};
 use crate::restart::Rung;
 use crate::transaction::{Outcome, Store, TransactionError, Trigger};
 
@@ -142,8 +142,7 @@ impl History {
             return Err(failed(io::Error::other(reason)));
         }
         file.lock().map_err(failed)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(failed)?;
+        let text = read_within(&file, LIMIT, Vec::new()).map_err(failed)?;
         let whole = without_torn_end(&text);
         if whole.len() < text.len() {
             tracing::warn!(
