@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::arguments::Renew;
+use super::hints::are_for_another_root;
 use super::output::{Narrator, error, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
@@ -104,7 +105,12 @@ pub(super) fn summarize(
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");
     }
-    if !report.not_restarted.is_empty() {
+    if !report.not_restarted.is_empty() && are_for_another_root() {
+        text.push_str(&format!(
+            "\nThe {which} certificates are used once these are started anew, on the node itself: {}\n",
+            report.not_restarted.join(", ")
+        ));
+    } else if !report.not_restarted.is_empty() {
         text.push_str(&format!(
             "\nRestart {} so that the {which} certificates are used: kubecertd restart {}\n",
             if report.not_restarted.len() == 1 {

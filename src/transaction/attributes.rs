@@ -20,6 +20,9 @@ use crate::host::Place;
 /// The access control list, if a file has one beyond its mode.
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
+/// The most that all extended attributes of a file may take, in bytes: whoever may write the file may give it thousands.
+const LIMIT: usize = 256 << 10;
+
 /// What a new file gets none of. Digests and signatures of the contents: the kernel makes them anew, and the old ones would
 /// be wrong. And capabilities, which no certificate needs: whoever writes these directories could set them, and a process
 /// that may not fails.
@@ -47,8 +50,16 @@ impl Attributes {
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let mut xattrs = BTreeMap::new();
+        let mut size = 0;
         for name in names(file)? {
             if let Some(value) = value(file, &name)? {
+                size += name.len() + value.len();
+                if size > LIMIT {
+                    return Err(io::Error::other(format!(
+                        "has more than {} KiB of extended attributes; remove those that are not needed",
+                        LIMIT >> 10
+                    )));
+                }
                 xattrs.insert(name, BASE64.encode(value));
             }
         }

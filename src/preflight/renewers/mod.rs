@@ -8,7 +8,7 @@ mod systemd;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::node::read_bounded;
+use crate::host::{self, read_bounded};
 use crate::root::Root;
 
 /// Scripts and units longer than this are none.
@@ -46,22 +46,17 @@ struct Scan<'a> {
 impl Scan<'_> {
     /// The files and directories in a directory of the node, sorted.
     fn list(&mut self, directory: &Path) -> Vec<PathBuf> {
-        let mut found = Vec::new();
         let listed = self
             .root
             .resolve(directory)
-            .and_then(std::fs::read_dir)
-            .and_then(|entries| {
-                for entry in entries {
-                    found.push(directory.join(entry?.file_name()));
-                }
-                Ok(())
-            });
-        if let Err(error) = listed {
-            self.note(directory, error);
+            .and_then(|real| host::names(&real));
+        match listed {
+            Ok(names) => names.iter().map(|name| directory.join(name)).collect(),
+            Err(error) => {
+                self.note(directory, error);
+                Vec::new()
+            }
         }
-        found.sort();
-        found
     }
 
     /// A text file of the node; `None` for anything else. Of a program's file only the beginning is looked at.
@@ -73,8 +68,8 @@ impl Scan<'_> {
                 return None;
             }
         };
-        let metadata = std::fs::metadata(&real).ok()?;
-        if !metadata.is_file() || metadata.len() > LONGEST {
+        let found = self.root.look(&real).ok()??;
+        if !found.is_file() || found.size > LONGEST {
             return None;
         }
         match read_bounded(&real) {
