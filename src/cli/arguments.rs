@@ -113,6 +113,25 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// Whether it does something to the node, so that the journal has to have it.
+    pub(super) fn changes_something(&self) -> bool {
+        match self {
+            Self::Run { .. } | Self::Restart { .. } | Self::Recover { .. } => true,
+            Self::Renew(options) => !options.dry_run,
+            Self::Rollback(options) => !options.dry_run,
+            Self::CheckExpiration(_)
+            | Self::Plan { .. }
+            | Self::Preflight { .. }
+            | Self::Status { .. }
+            | Self::History { .. }
+            | Self::Config { .. }
+            | Self::Rehearse { .. }
+            | Self::Generate { .. } => false,
+        }
+    }
+}
+
 /// `check-expiration`
 #[derive(Debug, Args)]
 pub(super) struct CheckExpiration {

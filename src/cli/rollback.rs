@@ -10,7 +10,7 @@ use super::output::{Narrator, columns, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
-use crate::operation::{Context, RollBack, roll_back};
+use crate::operation::{Context, RollBack, log_summary, roll_back};
 use crate::plan::Request;
 
 pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitCode> {
@@ -29,7 +29,10 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
         anyhow::Ok(roll_back(context, id, force, restart, &stop, &mut events).await?)
     })?;
     match report {
-        Some(report) => summarize(&report, &Request::All { force: false }, Words::PutBack),
+        Some(report) => {
+            log_summary(context, report.operation.as_deref());
+            summarize(&report, &Request::All { force: false }, Words::PutBack)
+        }
         None => {
             print("Everything is in place already; nothing was changed.\n")?;
             Ok(ExitCode::SUCCESS)

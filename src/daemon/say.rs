@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::held;
 use super::pass::{Daemon, Pass, signed};
-use crate::operation::{Context, RenewalReport};
+use crate::operation::Context;
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
 use crate::report::{
     CertificateStatus, Failure, History, LastOperation, Next, State, Status, count, in_words,
@@ -149,16 +149,6 @@ fn last_operation(context: &Context) -> Option<LastOperation> {
     receipts.last().map(LastOperation::of)
 }
 
-/// What an operation came to, in one line.
-pub(super) fn log_summary(context: &Context, report: &RenewalReport) {
-    let Some(id) = &report.operation else {
-        return;
-    };
-    if let Some(last) = last_operation(context).filter(|last| last.id == *id) {
-        tracing::info!(operation_id = id.as_str(), "{}", last.summary);
-    }
-}
-
 fn certificate_status(item: &PlanItem) -> CertificateStatus {
     let (action, reason) = match &item.action {
         Action::Renew(reason) => ("renew", reason.to_string()),
@@ -188,6 +178,12 @@ fn sentences(pass: &Pass) -> Vec<String> {
         .iter()
         .filter_map(|item| match &item.action {
             Action::Leave(Obstacle::NotManaged | Obstacle::Skipped) => None,
+            // Said once, below.
+            Action::Leave(Obstacle::NeedsRecovery(_))
+                if matches!(pass.kubelet, KubeletNeed::Impossible(_)) =>
+            {
+                None
+            }
             Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
             Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
             Action::Renew(_) | Action::Wait => None,

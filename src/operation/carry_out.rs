@@ -78,6 +78,7 @@ pub(super) async fn carry_out(
         lock,
         options.trigger.clone(),
         &inherited.ids(),
+        context.history_head(),
     )?;
     let id = operation.id().to_owned();
     report.operation = Some(id.clone());
@@ -287,6 +288,8 @@ pub(super) fn receipt(
         started: operation.started(),
         finished: Timestamp::now(),
         trigger: operation.trigger().clone(),
+        by: operation.by().cloned(),
+        history_before: operation.history().cloned(),
         outcome,
         certificates: report.renewed.clone(),
         restarts: healthy(&report.restarts),

@@ -282,7 +282,10 @@ fn replaced(context: &Context, id: &str, now: Timestamp) -> Option<Replaced> {
             new_serial: back.old_serial,
             old_not_after: back.new_not_after,
             new_not_after: back.old_not_after,
-            ..back
+            old: back.new,
+            new: back.old,
+            name: back.name,
+            path: back.path,
         });
     Some(Replaced {
         certificates: certificates.collect(),

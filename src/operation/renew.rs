@@ -15,7 +15,7 @@ use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
 use crate::preflight::Asked;
-use crate::report::RenewedCertificate;
+use crate::report::{Described, RenewedCertificate};
 use crate::restart::{Proof, RestartReport};
 use crate::transaction::{Trigger, check_targets};
 
@@ -293,6 +293,8 @@ fn receipt_lines(inventory: &Inventory, issued: &Issued) -> Vec<RenewedCertifica
             new_serial: issued.certificate.serial.clone(),
             old_not_after: issued.old.not_after,
             new_not_after: issued.certificate.not_after,
+            old: Some(Described::of(&issued.old)),
+            new: Some(Described::of(&issued.certificate)),
         })
         .collect()
 }

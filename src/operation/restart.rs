@@ -66,7 +66,8 @@ pub async fn restart(
         preflight_for(context, &inventory, &intent, asked, started),
         events,
     )?;
-    let mut operation = Operation::begin(&context.store(), &lock, trigger)?;
+    let head = context.history_head();
+    let mut operation = Operation::begin_after(&context.store(), &lock, trigger, &[], head)?;
     events(Event::Begun {
         operation: operation.id().to_owned(),
     });

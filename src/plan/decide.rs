@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
 use super::{
     Action, Obstacle, Plan, PlanItem, Request, UnknownName, affected_pods, restart_groups,
@@ -127,6 +128,13 @@ fn item(
 ) -> PlanItem {
     let (due_at, action) = match Candidate::new(inventory, entry, renewal, wish) {
         Ok(candidate) => (Some(candidate.due_at()), candidate.action(wish, now)),
+        Err(Obstacle::NotManaged) => {
+            let kubelets = kubelet_obstacle(inventory, entry, now);
+            (
+                None,
+                Action::Leave(kubelets.unwrap_or(Obstacle::NotManaged)),
+            )
+        }
         Err(obstacle) => (None, Action::Leave(obstacle)),
     };
     PlanItem {

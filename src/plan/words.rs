@@ -60,6 +60,7 @@ impl Obstacle {
             Self::RolledBack(_) => "rolled-back",
             Self::Skipped => "skipped",
             Self::Disabled => "disabled",
+            Self::NeedsRecovery(_) => "needs-recovery",
             Self::NotManaged => "not-managed",
         }
     }
@@ -72,7 +73,9 @@ impl fmt::Display for Obstacle {
                 "there is no such file; normal for super-admin.conf on a joined node, \
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
-            Self::Unreadable(what) | Self::AuthorityUnusable(what) => formatter.write_str(what),
+            Self::Unreadable(what) | Self::AuthorityUnusable(what) | Self::NeedsRecovery(what) => {
+                formatter.write_str(what)
+            }
             Self::ExternalAuthority(authority) => write!(
                 formatter,
                 "the key of {authority} is not on this node; have it signed where that key is and put it in place"
