@@ -7,8 +7,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::host::read_bounded;
 use crate::issuer::Replacement;
-use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer, read_bounded};
+use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::date;
 use crate::report::{Described, RenewedCertificate, in_words};
@@ -88,7 +89,7 @@ pub(super) fn restored(
         };
         let index = index_of(&mut all, &name, inventory);
         let one = &mut all[index];
-        let now = read_bounded(&path).map(Zeroizing::new);
+        let now = root.read(&path).map(Zeroizing::new);
         one.in_place &= now.is_ok_and(|now| now == contents);
         one.take_from(&contents);
         one.files.push(Replacement {
@@ -151,6 +152,12 @@ impl Restored {
         self.certificate
             .as_ref()
             .is_none_or(|certificate| certificate.is_valid_at(now))
+    }
+
+    /// When its certificate begins and ends, if the backup holds one.
+    pub(super) fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        let certificate = self.certificate.as_ref()?;
+        Some((certificate.not_before, certificate.not_after))
     }
 
     /// Whether what is there now is of use, if anything is.
@@ -335,7 +342,7 @@ impl Restored {
             .and_then(|entry| entry.key_path.as_ref());
         if self.key.is_none()
             && let Some(path) = key_path
-            && let Ok(pem) = read_bounded(path).map(Zeroizing::new)
+            && let Ok(pem) = read_bounded(inventory.real(path)).map(Zeroizing::new)
         {
             self.key = PrivateKey::from_pem(&pem).ok();
         }

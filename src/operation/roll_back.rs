@@ -208,6 +208,7 @@ impl RollBack {
                 .map(|(_, manifest)| manifest.clone())
                 .collect(),
             deadline: None,
+            first_end: None,
             separable: false,
         }
     }
