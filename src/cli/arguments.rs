@@ -265,7 +265,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     let from_now = duration(text.trim_start_matches('+')).map_err(|_| {
         format!("{text:?} is no moment; write 2027-05-20T09:00:00Z, 2027-05-20 or 30d from now")
     })?;
-    Timestamp::now()
+    crate::host::now()
         .checked_add(from_now)
         .map_err(|_| format!("{text:?} is too far away"))
 }

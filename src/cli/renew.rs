@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::arguments::Renew;
 use super::output::{Narrator, error, print};
 use super::runtime;
@@ -17,7 +15,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     let request = request(options)?;
     if options.dry_run {
         let inventory = context.observe();
-        let plan = context.plan(&inventory, &request, Timestamp::now())?;
+        let plan = context.plan(&inventory, &request, crate::host::now())?;
         print(&PlanView::from(&plan).to_table())?;
         let restart = !options.no_restart && context.is_live();
         let asked = Asked::ByHand {

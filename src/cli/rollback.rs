@@ -11,12 +11,13 @@ use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, RollBack, log_summary, roll_back};
+use crate::pki::civil;
 use crate::plan::Request;
 
 pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitCode> {
     if options.dry_run {
         let inventory = context.observe();
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let prepared = RollBack::prepare(context, &inventory, &options.id, options.force, now)?;
         print(&preview(&prepared))?;
         return Ok(exit_code(prepared.obstacles.is_empty()));
@@ -66,7 +67,7 @@ fn preview(prepared: &RollBack) -> String {
 
 /// Two lines for each: several may end in the same minute.
 fn certificates(prepared: &RollBack) -> String {
-    let moment = |moment: Timestamp| moment.strftime("%b %d, %Y %H:%M:%S UTC").to_string();
+    let moment = |moment: Timestamp| civil(moment).strftime("%b %d, %Y %H:%M:%S UTC").to_string();
     let titles = ["CERTIFICATE", "", "VALID UNTIL", "SERIAL"].map(str::to_owned);
     let rows = prepared.certificates.iter().flat_map(|one| {
         let now = [

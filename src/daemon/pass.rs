@@ -99,7 +99,7 @@ impl Daemon {
             retry: Retry::default(),
             others: Others::default(),
             was_stopped: false,
-            started: Timestamp::now(),
+            started: crate::host::now(),
             announced: false,
             last_failure: None,
             complaints: Vec::new(),
@@ -112,7 +112,7 @@ impl Daemon {
     /// Observes and plans.
     pub(super) fn look(&self) -> Pass {
         let inventory = self.context.observe();
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let plan = self.context.plan_due(&inventory, now);
         let live = self.context.is_live();
         Pass {
@@ -240,5 +240,5 @@ pub(super) fn signed(duration: Duration) -> SignedDuration {
 
 /// A number from 0 to 1 that differs between nodes and attempts; randomness is not needed for that.
 fn jitter() -> f64 {
-    f64::from(Timestamp::now().subsec_nanosecond().unsigned_abs() % 1_000_000) / 1e6
+    f64::from(crate::host::now().subsec_nanosecond().unsigned_abs() % 1_000_000) / 1e6
 }

@@ -2,13 +2,23 @@
 
 use std::time::SystemTime;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// The moment it is, by this machine's clock. One that lies beyond what a [`Timestamp`] can say, which ends with the year 9999,
 /// is the last or the first that it can.
 #[must_use]
 pub fn now() -> Timestamp {
     clamped(SystemTime::now())
+}
+
+/// The moment so much later, or earlier where that is negative; the last or the first there is where it lies beyond.
+#[must_use]
+pub fn shifted(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    moment.checked_add(by).unwrap_or(if by.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
 }
 
 fn clamped(time: SystemTime) -> Timestamp {
@@ -35,5 +45,9 @@ mod tests {
         assert_eq!(clamped(later), Timestamp::MAX);
         assert_eq!(clamped(earlier), Timestamp::MIN);
         assert_eq!(clamped(SystemTime::UNIX_EPOCH), Timestamp::UNIX_EPOCH);
+        let hour = SignedDuration::from_hours(1);
+        assert_eq!(shifted(Timestamp::MAX, hour), Timestamp::MAX);
+        assert_eq!(shifted(Timestamp::MIN, -hour), Timestamp::MIN);
+        assert_eq!(shifted(Timestamp::UNIX_EPOCH, hour).as_second(), 3600);
     }
 }

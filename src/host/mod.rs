@@ -15,7 +15,7 @@ mod read;
 mod way;
 
 pub use actor::Actor;
-pub use clock::now;
+pub use clock::{now, shifted};
 pub use directory::{is_directory, make_directories, names};
 pub use journald::{Entry, Journald, JournaldError};
 pub use place::{Found, Place};

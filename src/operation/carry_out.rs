@@ -3,7 +3,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::ending::{Ending, end};
@@ -286,7 +285,7 @@ pub(super) fn receipt(
     Receipt {
         id: operation.id().to_owned(),
         started: operation.started(),
-        finished: Timestamp::now(),
+        finished: crate::host::now(),
         trigger: operation.trigger().clone(),
         by: operation.by().cloned(),
         history_before: operation.history().cloned(),

@@ -37,7 +37,7 @@ pub async fn recover_expired(
     for recovery in recover(&context.store(), &lock)? {
         tell(&recovery, events);
     }
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let need = kubelet_need(&inventory, now);
     let names = expired(&inventory, now);

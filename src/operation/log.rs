@@ -2,6 +2,7 @@
 //! the daemon or a command does it.
 
 use super::{Context, Event};
+use crate::pki::rfc3339;
 use crate::report::{History, LastOperation};
 use crate::restart::Progress;
 
@@ -38,7 +39,7 @@ impl EventLog {
                 certificate = certificate.as_str(),
                 path = %path.display(),
                 serial = serial.as_str(),
-                not_after = %not_after,
+                not_after = rfc3339(*not_after),
                 "{text}"
             ),
             Event::IssueFailed { certificate, .. } => {

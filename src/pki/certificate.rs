@@ -17,7 +17,7 @@ use x509_parser::prelude::FromDer;
 use x509_parser::time::ASN1Time;
 
 use super::extension::{self, Extension};
-use super::{armour, name};
+use super::{armour, moment, name};
 
 /// Why bytes are not a usable certificate.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -302,9 +302,8 @@ fn serial(bytes: &[u8]) -> String {
     }
 }
 
-/// X.509 goes up to the last second of 9999, a day beyond what a [`Timestamp`] can say.
 fn timestamp(time: ASN1Time) -> Timestamp {
-    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
+    moment::from_second(time.timestamp())
 }
 
 #[cfg(test)]

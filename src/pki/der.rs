@@ -1,8 +1,8 @@
 //! The little DER that X.509 needs beyond reading: taking sequences apart without touching their elements, and putting
 //! them together again.
 
+use super::moment;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use yasna::models::ObjectIdentifier;
 use yasna::tags::{TAG_GENERALIZEDTIME, TAG_UTCTIME};
 
@@ -36,7 +36,7 @@ pub(super) fn bit_string(bytes: &[u8]) -> Vec<u8> {
 
 /// A Time as RFC 5280 §4.1.2.5 wants it: UTCTime up to 2049, GeneralizedTime from 2050, whole seconds.
 pub(super) fn time(timestamp: Timestamp) -> Vec<u8> {
-    let utc = timestamp.to_zoned(TimeZone::UTC);
+    let utc = moment::civil(timestamp);
     let (tag, format) = if (1950..2050).contains(&utc.year()) {
         (TAG_UTCTIME, "%y%m%d%H%M%SZ")
     } else {

@@ -10,6 +10,7 @@ mod certificate;
 mod der;
 mod extension;
 mod key_usage;
+mod moment;
 mod name;
 mod private_key;
 mod reissue;
@@ -21,6 +22,7 @@ pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{
     Certificate, CertificateError, SubjectAltName, certificates_from_pem, certificates_to_pem,
 };
+pub use moment::{civil, rfc3339, serde_end};
 pub use private_key::{KeyAlgorithm, KeyError, PrivateKey, private_key_der};
 pub use reissue::{IssueError, NewLeaf, Validity, reissue};
 pub use verify::{SuccessorError, check_stand_in, check_successor};

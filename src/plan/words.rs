@@ -5,11 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::types::{Action, Obstacle, Reason};
+use crate::pki::civil;
 
 /// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
 #[must_use]
 pub fn date(moment: Timestamp) -> String {
-    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
+    civil(moment).strftime("%b %d, %Y %H:%M UTC").to_string()
 }
 
 impl Reason {

@@ -20,6 +20,7 @@ use self::compare::{compare, found_before};
 pub use self::described::Described;
 use crate::host::Actor;
 use crate::node::read_at_most;
+use crate::pki::serde_end;
 use crate::restart::Rung;
 use crate::transaction::{Head, Outcome, Store, TransactionError, Trigger};
 
@@ -71,8 +72,10 @@ pub struct RenewedCertificate {
     /// Serial after.
     pub new_serial: String,
     /// End before.
+    #[serde(with = "serde_end")]
     pub old_not_after: Timestamp,
     /// End after.
+    #[serde(with = "serde_end")]
     pub new_not_after: Timestamp,
     /// What it was before, where that could be read; missing in receipts of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -64,7 +64,7 @@ impl<'lock> Operation<'lock> {
         if let Some(id) = in_flight.find(|id| !recovered.contains(&id.as_str())) {
             return Err(TransactionError::Unfinished { id });
         }
-        let started = Timestamp::now();
+        let started = crate::host::now();
         let id = free_id(store, started)?;
         let beginning = Beginning {
             version: env!("CARGO_PKG_VERSION").to_owned(),
