@@ -45,7 +45,7 @@ impl EventLog {
             Event::IssueFailed { certificate, .. } => {
                 tracing::error!(target: EVENTS, operation_id, certificate = certificate.as_str(), "{text}");
             }
-            Event::Proved { certificate, .. } => {
+            Event::Proved { certificate, .. } | Event::Unverified { certificate, .. } => {
                 tracing::info!(target: EVENTS, operation_id, certificate = certificate.as_str(), "{text}");
             }
             Event::PickedUp { component } => {

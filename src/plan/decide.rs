@@ -126,16 +126,18 @@ fn item(
     wish: Wish,
     now: Timestamp,
 ) -> PlanItem {
-    let (due_at, action) = match Candidate::new(inventory, entry, renewal, wish) {
-        Ok(candidate) => (Some(candidate.due_at()), candidate.action(wish, now)),
+    let (due_at, action, notes) = match Candidate::new(inventory, entry, renewal, wish) {
+        Ok(candidate) => (
+            Some(candidate.due_at()),
+            candidate.action(wish, now),
+            candidate.notes(),
+        ),
         Err(Obstacle::NotManaged) => {
             let kubelets = kubelet_obstacle(inventory, entry, now);
-            (
-                None,
-                Action::Leave(kubelets.unwrap_or(Obstacle::NotManaged)),
-            )
+            let obstacle = kubelets.unwrap_or(Obstacle::NotManaged);
+            (None, Action::Leave(obstacle), Vec::new())
         }
-        Err(obstacle) => (None, Action::Leave(obstacle)),
+        Err(obstacle) => (None, Action::Leave(obstacle), Vec::new()),
     };
     PlanItem {
         name: entry.name.clone(),
@@ -143,6 +145,7 @@ fn item(
         not_after: entry.present().map(|present| present.leaf.not_after),
         due_at,
         action,
+        notes,
     }
 }
 

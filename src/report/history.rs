@@ -8,7 +8,7 @@ mod end;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -19,6 +19,7 @@ pub use self::compare::{Comparison, Witness};
 use self::compare::{compare, found_before};
 pub use self::described::Described;
 use crate::host::Actor;
+use crate::host::read_within;
 use crate::node::read_at_most;
 use crate::pki::serde_end;
 use crate::restart::Rung;
@@ -170,8 +171,7 @@ impl History {
             return Err(failed(io::Error::other(reason)));
         }
         file.lock().map_err(failed)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(failed)?;
+        let text = read_within(&file, LIMIT, Vec::new()).map_err(failed)?;
         let whole = without_torn_end(&text);
         if whole.len() < text.len() {
             tracing::warn!(
