@@ -171,7 +171,7 @@ impl Case<'_> {
             (Some(_), None) => Finding::new(
                 Check::Clock,
                 Severity::Warn,
-                "nothing synchronises the clock, so the new certificates are as right as it is".to_owned(),
+                "nothing synchronises the clock, so the dates of certificates are as right as it is".to_owned(),
             ),
         })
     }
