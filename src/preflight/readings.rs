@@ -38,6 +38,8 @@ pub struct Readings {
     pub history: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
+    /// The directory that the kubelet watches, where it is another one than the manifests'.
+    pub elsewhere: Option<Elsewhere>,
     /// The disk with the images of the pods that will be out, where it is known.
     pub images: Option<ImageDisk>,
     /// What is known of the clock.
@@ -61,6 +63,15 @@ pub struct Doubled {
     pub manifests: Vec<PathBuf>,
 }
 
+/// Two directories where one is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Where the manifests are looked for.
+    pub manifests: PathBuf,
+    /// Where the kubelet looks for them.
+    pub watched: PathBuf,
+}
+
 /// Something that could not be found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
@@ -82,6 +93,7 @@ pub fn read(
 ) -> Readings {
     let mut readings = Readings {
         doubled: doubled(inventory),
+        elsewhere: elsewhere(store.root(), inventory),
         clock: clock(store, inventory, last_receipt, Path::new(PROCESSES)),
         ..read_places(store, intent)
     };
@@ -272,6 +284,21 @@ fn existing(directory: &Path) -> Option<PathBuf> {
 /// What is missing is made anew and small.
 fn size(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+/// Nothing where the kubelet does not say where it looks.
+fn elsewhere(root: &Root, inventory: &Inventory) -> Option<Elsewhere> {
+    let manifests = &inventory.directories.manifests;
+    let watched = inventory
+        .kubelet
+        .static_pod_path
+        .as_ref()
+        .filter(|_| inventory.kubelet.present)?;
+    let real = |path: &PathBuf| root.resolve(path).unwrap_or_else(|_| path.clone());
+    (real(watched) != real(manifests)).then(|| Elsewhere {
+        manifests: manifests.clone(),
+        watched: watched.clone(),
+    })
 }
 
 fn doubled(inventory: &Inventory) -> Vec<Doubled> {

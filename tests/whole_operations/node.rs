@@ -35,7 +35,7 @@ pub(crate) struct Node {
     well: Well,
     pub(crate) kubelet: Kubelet,
     told: Vec<Event>,
-    _listener: Listener,
+    listener: Listener,
 }
 
 impl Node {
@@ -117,7 +117,7 @@ impl Node {
             well,
             kubelet,
             told: Vec::new(),
-            _listener: listener,
+            listener,
         }
     }
 
@@ -144,6 +144,10 @@ impl Node {
 
     pub(crate) fn receipts(&self) -> Vec<Receipt> {
         History::new(&self.context.store()).receipts().unwrap()
+    }
+
+    pub(crate) fn api_port(&self) -> u16 {
+        self.listener.port
     }
 
     pub(crate) fn in_flight(&self) -> usize {
