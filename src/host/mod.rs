@@ -8,11 +8,13 @@ mod directory;
 mod place;
 pub mod process;
 mod read;
+mod synchronised;
 mod way;
 
 pub use directory::{is_directory, make_directories, names};
 pub use place::{Found, Place};
 pub use read::{FILE_LIMIT, open_regular, read_at_most, read_bounded};
+pub use synchronised::{by_kernel_or_mark, by_timedated};
 pub use way::{Step, Way};
 
 /// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.

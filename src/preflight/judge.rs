@@ -164,7 +164,7 @@ impl Case<'_> {
                 ..Finding::new(
                     Check::Clock,
                     Severity::Warn,
-                    "the kernel does not say whether the clock is synchronised (adjtimex)".to_owned(),
+                    "the kernel does not say whether the clock is synchronised, nor does systemd (adjtimex, timedatectl)".to_owned(),
                 )
             },
             (Some(_), Some(service)) => self.doubt(

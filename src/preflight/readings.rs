@@ -91,10 +91,12 @@ pub fn read(
     intent: &Intent,
     last_receipt: Option<Timestamp>,
 ) -> Readings {
+    let mut clock = clock(store, inventory, last_receipt, Path::new(PROCESSES));
+    clock.ask_further(!intent.targets.is_empty(), Timestamp::now());
     let mut readings = Readings {
         doubled: doubled(inventory),
         elsewhere: elsewhere(store.root(), inventory),
-        clock: clock(store, inventory, last_receipt, Path::new(PROCESSES)),
+        clock,
         ..read_places(store, intent)
     };
     if !intent.manifests.is_empty() {
