@@ -11,9 +11,9 @@ mod read;
 mod synchronised;
 mod way;
 
-pub use directory::{is_directory, make_directories, names};
-pub use place::{Found, Place};
-pub use read::{FILE_LIMIT, open_regular, read_at_most, read_bounded};
+pub use directory::{is_directory, make_directories, names, some_names};
+pub use place::{Found, LinkOnTheWay, Place};
+pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
 pub use synchronised::{by_kernel_or_mark, by_timedated};
 pub use way::{Step, Way};
 

@@ -14,6 +14,7 @@ mod member;
 mod nodes;
 mod outlook;
 mod parked;
+mod peer;
 mod peers;
 mod picked_up;
 mod process;
@@ -29,6 +30,7 @@ mod tls;
 mod together;
 mod wait;
 mod watch;
+mod witness;
 
 use std::io;
 use std::path::Path;

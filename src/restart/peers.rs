@@ -7,20 +7,17 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::timeout;
-use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::authenticate::as_holder;
 use super::endpoint::{
-    API_SERVER, Address, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, file_of_flag,
-    parse_url, runs,
+    API_SERVER, Address, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, parse_url, runs,
 };
 use super::health::etcd_identity;
-use super::http::{self, Security, Server};
-use super::read_bounded;
-use super::tls::{Identity, authorities_from_pem};
+use super::http::{self, Server, printable};
+use super::peer::Peer;
+use super::tls::Identity;
 use super::together::together;
 use crate::node::{Inventory, StaticPod};
-use crate::pki::AuthorityName;
 use crate::plan::Share;
 use crate::preflight::ControlPlanes;
 
@@ -56,23 +53,22 @@ pub(super) async fn control_planes(inventory: &Inventory) -> Option<ControlPlane
         || Share::of_name(inventory.node_name.as_deref().unwrap_or_default()),
         |place| Share::ranked(place, members.len()),
     );
-    let trust = Trust::of(inventory);
+    let questions = Questions::of(inventory);
     let others = members.iter().filter(|member| !member.is_own);
-    let questions = others
+    let asked = others
         .take(MOST_PEERS)
-        .map(|member| trust.silent(member))
+        .map(|member| questions.silent(member))
         .collect();
     Some(ControlPlanes {
         count: members.len(),
         share,
-        silent: together(questions).await.into_iter().flatten().collect(),
+        silent: together(asked).await.into_iter().flatten().collect(),
     })
 }
 
 async fn members(inventory: &Inventory) -> Vec<Member> {
-    let pod = |program| inventory.static_pods.iter().find(|pod| runs(pod, program));
-    let local = pod(API_SERVER).and_then(api_server_address);
-    match pod(ETCD) {
+    let local = pod(inventory, API_SERVER).and_then(api_server_address);
+    match pod(inventory, ETCD) {
         Some(etcd) => {
             let port = local.map_or(6443, |address| address.port);
             match timeout(LIST_BOUND, member_list(etcd, inventory)).await {
@@ -94,15 +90,11 @@ async fn members(inventory: &Inventory) -> Vec<Member> {
 /// etcd's own list, from the member of this node.
 async fn member_list(pod: &StaticPod, inventory: &Inventory) -> Option<String> {
     let address = etcd_http_address(pod)?;
-    let authorities = etcd_authorities(pod, inventory)?;
+    let peer = Peer::etcd(inventory, &address.host).ok()?;
     let identity = etcd_identity(pod, inventory)?;
     let server = Server {
         address: &address,
-        security: Security::Verified {
-            authorities: &authorities,
-            server_name: &address.host,
-            identity: Some(&identity),
-        },
+        security: peer.security(Some(&identity)),
     };
     let answer = http::post(server, MEMBER_LIST, "{}").await.ok()?;
     (answer.status == 200).then_some(answer.body)
@@ -206,21 +198,22 @@ fn addresses_of_flag(pod: &StaticPod, flag: &str) -> Vec<Address> {
         .collect()
 }
 
-/// By what the others are known.
-struct Trust {
-    authorities: Vec<CertificateDer<'static>>,
-    etcd_authorities: Vec<CertificateDer<'static>>,
+/// By what the others are asked.
+struct Questions<'a> {
+    inventory: &'a Inventory,
+    api_server: Option<&'a StaticPod>,
+    /// Whether etcd runs on the control planes.
+    has_etcd: bool,
     etcd_identity: Option<Identity>,
 }
 
-impl Trust {
-    fn of(inventory: &Inventory) -> Self {
-        let etcd = inventory.static_pods.iter().find(|pod| runs(pod, ETCD));
+impl<'a> Questions<'a> {
+    fn of(inventory: &'a Inventory) -> Self {
+        let etcd = pod(inventory, ETCD);
         Self {
-            authorities: authority(inventory, AuthorityName::Kubernetes).unwrap_or_default(),
-            etcd_authorities: etcd
-                .and_then(|pod| etcd_authorities(pod, inventory))
-                .unwrap_or_default(),
+            inventory,
+            api_server: pod(inventory, API_SERVER),
+            has_etcd: etcd.is_some(),
             etcd_identity: etcd.and_then(|pod| etcd_identity(pod, inventory)),
         }
     }
@@ -230,20 +223,20 @@ impl Trust {
         let name = printable(&member.name);
         let etcd = async {
             let Some(address) = &member.etcd else {
-                let has_etcd = !self.etcd_authorities.is_empty();
-                return has_etcd.then(|| {
+                return self.has_etcd.then(|| {
                     let seen = "it was added and has not started yet".to_owned();
                     (format!("etcd of {name}"), seen)
                 });
             };
-            let identity = self.etcd_identity.as_ref();
-            let seen = answers(address, ETCD_HEALTH, &self.etcd_authorities, identity).await;
+            let peer = Peer::etcd(self.inventory, &address.host);
+            let seen = answers(address, ETCD_HEALTH, peer, self.etcd_identity.as_ref()).await;
             seen.err()
                 .map(|seen| (format!("etcd of {name} ({address})"), seen))
         };
         let api_server = async {
             let address = member.api_server.as_ref()?;
-            let seen = answers(address, "/readyz", &self.authorities, None).await;
+            let peer = Peer::api_server(self.api_server?, self.inventory, &address.host);
+            let seen = answers(address, "/readyz", peer, None).await;
             seen.err()
                 .map(|seen| (format!("the API server of {name} ({address})"), seen))
         };
@@ -256,44 +249,19 @@ impl Trust {
 async fn answers(
     address: &Address,
     path: &str,
-    authorities: &[CertificateDer<'static>],
+    own: Result<Peer, String>,
     identity: Option<&Identity>,
 ) -> Result<(), String> {
-    let server = Server {
-        address,
-        security: Security::Verified {
-            authorities,
-            server_name: &address.host,
-            identity,
-        },
-    };
-    match timeout(PEER_BOUND, http::get(server, path)).await {
+    let peer = own?.on_another_node(&address.host)?;
+    let security = peer.security(identity);
+    match timeout(PEER_BOUND, http::get(Server { address, security }, path)).await {
         Ok(Ok(answer)) if answer.status < 500 => Ok(()),
-        Ok(Ok(answer)) => Err(printable(&answer.describe())),
-        Ok(Err(error)) => Err(printable(&error.to_string())),
+        Ok(Ok(answer)) => Err(answer.describe()),
+        Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err(format!("no answer within {} s", PEER_BOUND.as_secs())),
     }
 }
 
-/// The CA's file by which this node's etcd knows others.
-fn etcd_authorities(
-    pod: &StaticPod,
-    inventory: &Inventory,
-) -> Option<Vec<CertificateDer<'static>>> {
-    let own = file_of_flag(pod, "trusted-ca-file")
-        .and_then(|path| authorities_from_pem(&read_bounded(&path).ok()?).ok());
-    own.or_else(|| authority(inventory, AuthorityName::Etcd))
-}
-
-fn authority(inventory: &Inventory, name: AuthorityName) -> Option<Vec<CertificateDer<'static>>> {
-    let path = &inventory.authority(name)?.certificate_path;
-    authorities_from_pem(&read_bounded(path).ok()?).ok()
-}
-
-/// Names and bodies are others'.
-fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|letter| !letter.is_control())
-        .take(200)
-        .collect()
+fn pod<'a>(inventory: &'a Inventory, program: &str) -> Option<&'a StaticPod> {
+    inventory.static_pods.iter().find(|pod| runs(pod, program))
 }
