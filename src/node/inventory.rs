@@ -37,6 +37,8 @@ pub struct Inventory {
     pub static_pods: Vec<StaticPod>,
     /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory.
     pub problems: Vec<Problem>,
+    /// Those of the problems that are something that was to be looked at and was not: nobody knows what is in it.
+    pub unseen: Vec<Problem>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
     /// Where those files of entries, authorities, the service account and static pods really lie whose paths lead through
@@ -83,7 +85,8 @@ pub enum AuthorityState {
         certificates: Vec<Certificate>,
         /// Its key; [`KeyState::Missing`] is kubeadm's external-CA mode.
         key: KeyState,
-        /// Those of the certificates that the key belongs to: only they can sign.
+        /// Those of the certificates that the key belongs to, as far as that is known: only they can sign. All of them while the
+        /// key is [`KeyState::Unread`].
         signing: Vec<Certificate>,
     },
 }
@@ -150,6 +153,8 @@ pub enum KeyState {
     /// Something is there that cannot be read at all: the key may well be sound, and a new one could not be written there
     /// either.
     OutOfReach(Problem),
+    /// There, and not read: the key of an authority is opened only to sign, that of the service account never.
+    Unread,
     /// It was read and is no key that can be used, with the reason.
     Damaged(Problem),
     /// It was read, and its kind is not supported here: it may be the certificate's and sound, which cannot be checked.
@@ -246,7 +251,7 @@ pub struct ServiceAccountKeys {
     pub key_path: PathBuf,
     /// `sa.pub`
     pub public_key_path: PathBuf,
-    /// The private key; [`KeyState::Mismatched`] when `sa.pub` is not its public half.
+    /// The private key, which is never read: [`KeyState::Unread`] where it is there.
     pub key: KeyState,
     /// Whether `sa.pub` is there.
     pub public_key_present: bool,

@@ -103,7 +103,8 @@ impl<'node> Candidate<'node> {
                 signing,
             } => {
                 match key {
-                    KeyState::Matching(_) => {}
+                    // Whether the key is the authority's is found out when it signs.
+                    KeyState::Matching(_) | KeyState::Unread => {}
                     KeyState::Missing => return Err(Obstacle::ExternalAuthority(authority.name)),
                     KeyState::Mismatched => {
                         return unusable(format!(
@@ -284,7 +285,10 @@ impl<'node> Candidate<'node> {
     /// new key, so that heals it.
     fn key_is_unusable(&self) -> bool {
         match &self.present.key {
-            KeyState::Matching(_) | KeyState::OutOfReach(_) | KeyState::Unsupported(_) => false,
+            KeyState::Matching(_)
+            | KeyState::Unread
+            | KeyState::OutOfReach(_)
+            | KeyState::Unsupported(_) => false,
             KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_) => true,
         }
     }
