@@ -21,6 +21,7 @@ mod restarts;
 mod restored;
 mod roll_back;
 mod shared;
+mod trusted;
 
 pub use context::{Context, Machine};
 pub use error::OperationError;
