@@ -2,8 +2,6 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::arguments::Format;
 use super::output::print;
 use crate::operation::{Context, preflight};
@@ -15,7 +13,7 @@ const EXIT_UNREAD: u8 = 2;
 
 /// As the daemon sees it, were everything due now.
 pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let plan = context.plan(&inventory, &Request::All { force: false }, now)?;
     let findings = preflight(context, &inventory, &plan, true, Asked::BySchedule);

@@ -48,6 +48,11 @@ pub enum Event {
         /// How many.
         count: usize,
     },
+    /// What the kubelet needs to start is being made.
+    IssuingForKubelet {
+        /// Whether that is a certificate, and not only a reference to one.
+        certificate: bool,
+    },
     /// One could not be made; the others go on.
     IssueFailed {
         /// Its name.
@@ -109,6 +114,13 @@ pub enum Event {
         /// How that is known.
         evidence: String,
     },
+    /// What uses a certificate answers, but cannot be verified by anything on this node.
+    Unverified {
+        /// The certificate's name.
+        certificate: String,
+        /// What it said, in words that begin with `unverified`.
+        said: String,
+    },
     /// Something failed and the old files go back.
     RollingBack {
         /// What failed.
@@ -152,6 +164,15 @@ impl fmt::Display for Event {
             Self::NodeReady { seen } => out.write_str(seen),
             Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
             Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
+            Self::IssuingForKubelet { certificate: true } => {
+                write!(out, "making one key and certificate for the kubelet")
+            }
+            Self::IssuingForKubelet { certificate: false } => {
+                write!(
+                    out,
+                    "making kubelet.conf refer to the kubelet's own certificate"
+                )
+            }
             Self::IssueFailed { reason, .. } => write!(out, "not renewed: {reason}"),
             Self::Renewed {
                 certificate,
@@ -194,6 +215,7 @@ impl fmt::Display for Event {
                 certificate,
                 evidence,
             } => write!(out, "{certificate}: {evidence}"),
+            Self::Unverified { certificate, said } => write!(out, "{certificate}: {said}"),
             Self::RollingBack { reason } => {
                 write!(out, "putting the old certificates back: {reason}")
             }

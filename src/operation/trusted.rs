@@ -70,9 +70,7 @@ fn sentences(inventory: &Inventory, plan: &Plan, ready: &[Ready]) -> Vec<String>
                 &doubter.trust.holder,
                 learns_of_it(inventory, &doubter, ready),
             ) {
-                (TrustHolder::Kubeconfig { name, .. }, true) => {
-                    named(name, learns(&issued.signer.subject))
-                }
+                (TrustHolder::Kubeconfig { name, .. }, true) => named(name, learns(&issued.signer)),
                 _ => match refusal(plan, inventory, &doubter, issued) {
                     Some(refusal) => named(&issued.name, refusal.fact()),
                     None => continue,
@@ -99,7 +97,7 @@ fn sentences(inventory: &Inventory, plan: &Plan, ready: &[Ready]) -> Vec<String>
     sentences
 }
 
-fn doubters_of<'node>(inventory: &'node Inventory, issued: &Issued) -> Vec<Doubter<'node>> {
+fn doubters_of<'node>(inventory: &'node Inventory, issued: &'node Issued) -> Vec<Doubter<'node>> {
     doubters(inventory, &issued.name, &[&issued.signer], issued.made)
 }
 
@@ -130,12 +128,7 @@ fn refusal(
         &doubter.trust.holder,
         TrustHolder::Kubeconfig { name, embedded: true } if waits(name)
     );
-    Some(Refusal::by(
-        doubter,
-        &issued.signer,
-        present,
-        can_be_renewed,
-    ))
+    Some(Refusal::by(doubter, present, can_be_renewed))
 }
 
 /// Why it is renewed; what the plan does not have, is the kubelet's and has expired.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
 use super::settle::{Decided, settle};
 use super::{
@@ -142,6 +143,11 @@ fn item<'node>(
             candidate.action(wish, now),
             candidate.notes(),
         ),
+        Err(Obstacle::NotManaged) => {
+            let kubelets = kubelet_obstacle(inventory, entry, now);
+            let obstacle = kubelets.unwrap_or(Obstacle::NotManaged);
+            (None, Action::Leave(obstacle), Vec::new())
+        }
         Err(obstacle) => (None, Action::Leave(obstacle.clone()), Vec::new()),
     };
     let item = PlanItem {

@@ -30,27 +30,25 @@ pub(super) fn settle(
     let notes: Vec<(usize, String)> = notes(inventory, &decided, now);
     let mut items: Vec<PlanItem> = decided.into_iter().map(|one| one.item).collect();
     for (index, note) in notes {
-        if let Some(item) = items.get_mut(index) {
-            if !item.trust_notes.contains(&note) {
-                item.trust_notes.push(note);
-            }
+        if let Some(item) = items.get_mut(index)
+            && !item.trust_notes.contains(&note)
+        {
+            item.trust_notes.push(note);
         }
     }
     items
 }
 
-/// What becomes of a renewal that somebody doubts.
+/// What becomes of a renewal when one that checks the certificate does not trust the CA.
 enum Answer {
-    /// That kubeconfig is renewed as well and learns of the CA: of which, if that is certain.
-    Learns(usize, Option<String>),
+    /// That kubeconfig is renewed as well and learns of the CA.
+    Learns(usize, String),
     /// That kubeconfig is to be renewed as well, not being due yet.
     JoinsIn(usize),
-    /// It goes on, and is said.
-    GoesOn(Refusal),
-    /// It does not go on.
+    /// The renewal goes on, with a note.
+    GoesOn(String),
+    /// It does not.
     Refused(Refusal),
-    /// What signs in the end may be trusted.
-    Open,
 }
 
 fn next_change(
@@ -64,18 +62,16 @@ fn next_change(
             index,
             Action::Leave(Obstacle::NotTrusted(Box::new(refusal))),
         )),
-        Answer::Learns(..) | Answer::GoesOn(_) | Answer::Open => None,
+        Answer::Learns(..) | Answer::GoesOn(_) => None,
     })
 }
 
 fn notes(inventory: &Inventory, decided: &[Decided<'_>], now: Timestamp) -> Vec<(usize, String)> {
     answers(inventory, decided, now)
         .filter_map(|(index, answer)| match answer {
-            Answer::GoesOn(refusal) => Some((index, refusal.fact())),
-            Answer::Learns(kubeconfig, Some(signer)) => Some((kubeconfig, learns(&signer))),
-            Answer::Learns(_, None) | Answer::JoinsIn(_) | Answer::Refused(_) | Answer::Open => {
-                None
-            }
+            Answer::Learns(kubeconfig, note) => Some((kubeconfig, note)),
+            Answer::GoesOn(note) => Some((index, note)),
+            Answer::JoinsIn(_) | Answer::Refused(_) => None,
         })
         .collect()
 }
@@ -93,50 +89,57 @@ fn answers<'a>(
         let signers = candidate.signers(now);
         doubters(inventory, &one.item.name, &signers, now)
             .iter()
-            .filter_map(|doubter| {
-                let signer = signers.first()?;
-                let certain = doubter.of_all.then(|| signer.subject.clone());
-                let answer = match learner(decided, one, doubter, certain) {
-                    Some(answer) => answer,
-                    None if !doubter.of_all => Answer::Open,
-                    None => {
-                        let can_be_renewed = kubeconfig(decided, doubter)
-                            .is_some_and(|(_, one)| matches!(one.item.action, Action::Wait));
-                        let refusal =
-                            Refusal::by(doubter, signer, candidate.present, can_be_renewed);
-                        let goes_on = !doubter.accepts_present
-                            || is_renewed_nevertheless(
-                                candidate.present,
-                                *reason,
-                                one.wish.is_forced(),
-                                now,
-                            );
-                        if goes_on {
-                            Answer::GoesOn(refusal)
-                        } else {
-                            Answer::Refused(refusal)
-                        }
-                    }
-                };
-                Some((index, answer))
+            .map(|doubter| {
+                let answer = answer(decided, one, candidate, *reason, doubter, now);
+                (index, answer)
             })
             .collect()
     })
 }
 
-/// How a doubting kubeconfig comes to know the CA in the same operation, if it can.
-fn learner(
+fn answer(
     decided: &[Decided<'_>],
     one: &Decided<'_>,
+    candidate: &Candidate<'_>,
+    reason: Reason,
     doubter: &Doubter<'_>,
-    signer: Option<String>,
-) -> Option<Answer> {
-    let (index, kubeconfig) = kubeconfig(decided, doubter)?;
-    match kubeconfig.item.action {
-        Action::Renew(_) => Some(Answer::Learns(index, signer)),
+    now: Timestamp,
+) -> Answer {
+    let kubeconfig = kubeconfig(decided, doubter);
+    let waits = match kubeconfig.map(|(index, kubeconfig)| (index, &kubeconfig.item.action)) {
+        Some((index, Action::Renew(_))) => {
+            let note = learns(doubter.signer);
+            return Answer::Learns(index, if_it_signs(doubter, note));
+        }
         // Whoever names certificates gets those and no others.
-        Action::Wait if one.wish.is_whatever_is_due() => Some(Answer::JoinsIn(index)),
-        Action::Wait | Action::Leave(_) => None,
+        Some((index, Action::Wait)) if one.wish.is_whatever_is_due() => {
+            return Answer::JoinsIn(index);
+        }
+        Some((_, Action::Wait)) => true,
+        Some((_, Action::Leave(_))) | None => false,
+    };
+    let refusal = Refusal::by(doubter, candidate.present, waits);
+    let goes_on = !doubter.accepts_present
+        || is_renewed_nevertheless(candidate.present, reason, one.wish.is_forced(), now);
+    if goes_on {
+        Answer::GoesOn(if_it_signs(doubter, refusal.fact()))
+    } else if doubter.of_all {
+        Answer::Refused(refusal)
+    } else {
+        // The key tells when it signs.
+        Answer::GoesOn(if_it_signs(
+            doubter,
+            format!("it is not renewed, as {refusal}"),
+        ))
+    }
+}
+
+/// A note about one of several CA certificates of which only the key knows whether it signs.
+fn if_it_signs(doubter: &Doubter<'_>, note: String) -> String {
+    if doubter.of_all {
+        note
+    } else {
+        format!("should that be the CA certificate whose key is here: {note}")
     }
 }
 

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::schedule::{LAST_MOMENT, later};
 use super::types::Reason;
+use super::words::date;
 use crate::node::{Entry, Inventory, Present, Trust, TrustHolder};
 use crate::pki::Certificate;
 
@@ -18,6 +19,8 @@ use crate::pki::Certificate;
 pub struct Doubter<'node> {
     /// Who, and what it trusts.
     pub trust: &'node Trust,
+    /// The first of those that may sign and that it does not trust.
+    pub signer: &'node Certificate,
     /// Whether it trusts none of those that may sign; else only some of them.
     pub of_all: bool,
     /// Whether it accepts the present certificate, so that it would lose something.
@@ -30,7 +33,7 @@ pub struct Doubter<'node> {
 pub fn doubters<'node>(
     inventory: &'node Inventory,
     name: &str,
-    signers: &[&Certificate],
+    signers: &[&'node Certificate],
     now: Timestamp,
 ) -> Vec<Doubter<'node>> {
     let Some(present) = inventory.entry(name).and_then(Entry::present) else {
@@ -40,13 +43,15 @@ pub fn doubters<'node>(
     concerned
         .filter_map(|trust| {
             let authorities = trust.authorities.as_deref()?;
-            let refused = signers
+            let refused: Vec<&Certificate> = signers
                 .iter()
+                .copied()
                 .filter(|signer| !is_trusted(authorities, signer, &present.chain, now))
-                .count();
-            (refused > 0).then(|| Doubter {
+                .collect();
+            Some(Doubter {
                 trust,
-                of_all: refused == signers.len(),
+                signer: refused.first()?,
+                of_all: refused.len() == signers.len(),
                 accepts_present: accepts(authorities, present, now),
             })
         })
@@ -119,10 +124,16 @@ pub fn is_renewed_nevertheless(
 
 /// What is said of a kubeconfig that learns of a CA.
 #[must_use]
-pub fn learns(signer: &str) -> String {
+pub fn learns(signer: &Certificate) -> String {
     format!(
-        "the CA that signs now ({signer}) is added to those it trusts; copies of it elsewhere, such as ~/.kube/config, need that too"
+        "the CA that signs now ({}) is added to those it trusts; copies of it elsewhere, such as ~/.kube/config, need that too",
+        described(signer)
     )
+}
+
+/// Old and new CA often have one name: then the end tells them apart.
+fn described(signer: &Certificate) -> String {
+    format!("{}, until {}", signer.subject, date(signer.not_after))
 }
 
 /// Who would refuse a new certificate, with what to do about it.
@@ -140,16 +151,11 @@ pub struct Refusal {
 impl Refusal {
     /// By a doubter. `can_be_renewed`: the doubter is a kubeconfig that could be renewed with it.
     #[must_use]
-    pub fn by(
-        doubter: &Doubter<'_>,
-        signer: &Certificate,
-        present: &Present,
-        can_be_renewed: bool,
-    ) -> Self {
+    pub fn by(doubter: &Doubter<'_>, present: &Present, can_be_renewed: bool) -> Self {
         Self {
             holder: doubter.trust.holder.clone(),
             path: doubter.trust.path.clone(),
-            signer: signer.subject.clone(),
+            signer: described(doubter.signer),
             by_renewal: can_be_renewed,
             until: super::schedule::earlier(present.leaf.not_after, LAST_MOMENT),
         }

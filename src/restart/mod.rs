@@ -13,6 +13,7 @@ mod ladder;
 mod member;
 mod nodes;
 mod parked;
+mod peer;
 mod picked_up;
 mod process;
 mod progress;
@@ -24,8 +25,10 @@ mod runtime;
 mod sequence;
 mod service;
 mod tls;
+mod tls_words;
 mod wait;
 mod watch;
+mod witness;
 
 use std::io;
 use std::path::Path;
