@@ -22,6 +22,7 @@ mod restarts;
 mod restored;
 mod roll_back;
 mod shared;
+mod trusted;
 mod witness;
 
 pub use context::{Context, Machine};

@@ -9,6 +9,7 @@ use super::expired::make_for_kubelet;
 use super::hand_over::Inherited;
 use super::preflight::{look_ahead, permit, preflight, take_lock};
 use super::shared::{conflict, twins, without_twins};
+use super::trusted::keep_trusted;
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
@@ -229,19 +230,14 @@ fn issue_planned(
         count: wanted.len(),
     });
     let results = issue(inventory, &context.config.renewal, &wanted, plan.at);
-    let mut issued = Vec::new();
-    let mut files = Vec::new();
+    let mut ready = Vec::new();
     for (want, result) in wanted.iter().zip(results) {
         let made = result
             .and_then(|one| replacements(inventory, &one).map(|files| (one, files)))
             .map_err(|error| error.to_string())
             .and_then(|made| may_be_replaced(context, inventory, made));
         match made {
-            Ok((one, new_files)) => {
-                tell_notes(plan, &want.name, events, report);
-                files.extend(new_files);
-                issued.push(one);
-            }
+            Ok(one) => ready.push(one),
             Err(reason) => {
                 let reason = named(&want.name, reason);
                 events(Event::IssueFailed {
@@ -252,11 +248,22 @@ fn issue_planned(
             }
         }
     }
-    if issued.is_empty() {
+    let forced = is_forced(request);
+    let ready = keep_trusted(inventory, plan, forced, ready, events, report);
+    if ready.is_empty() {
         let reasons: Vec<&str> = report.failed.iter().map(|(_, why)| why.as_str()).collect();
         return Err(OperationError::NothingIssued(reasons.join("; ")));
     }
-    Ok(Some(Made { issued, files }))
+    let mut made = Made {
+        issued: Vec::new(),
+        files: Vec::new(),
+    };
+    for (one, files) in ready {
+        tell_notes(plan, &one.name, events, report);
+        made.issued.push(one);
+        made.files.extend(files);
+    }
+    Ok(Some(made))
 }
 
 /// What is to be known of a renewal goes to the log and into the receipt.
@@ -279,7 +286,7 @@ fn tell_notes(
 }
 
 /// One file may be the reason for several certificates.
-fn named(name: &str, reason: String) -> String {
+pub(super) fn named(name: &str, reason: String) -> String {
     if reason.starts_with(&format!("{name}: ")) {
         reason
     } else {
@@ -300,11 +307,15 @@ fn may_be_replaced(
     }
 }
 
-fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
-    let forced = matches!(
+fn is_forced(request: &Request) -> bool {
+    matches!(
         request,
         Request::All { force: true } | Request::Named { force: true, .. }
-    );
+    )
+}
+
+fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
+    let forced = is_forced(request);
     plan.items
         .iter()
         .filter_map(|item| match item.action {

@@ -27,6 +27,7 @@ mod runtime;
 mod sequence;
 mod service;
 mod tls;
+mod tls_words;
 mod together;
 mod wait;
 mod watch;
