@@ -11,6 +11,7 @@ mod manifest;
 mod observe;
 mod read;
 mod replaceable;
+mod trust;
 mod yaml;
 
 pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
@@ -26,3 +27,4 @@ pub use manifest::{
 };
 pub use observe::observe;
 pub use replaceable::{Replaceable, trusted};
+pub use trust::{Trust, TrustHolder};

@@ -39,6 +39,8 @@ pub struct Readings {
     pub history: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
+    /// The directory that the kubelet watches, where it is another one than the manifests'.
+    pub elsewhere: Option<Elsewhere>,
     /// The disk with the images of the pods that will be out, where it is known.
     pub images: Option<ImageDisk>,
     /// What is known of the clock.
@@ -62,6 +64,15 @@ pub struct Doubled {
     pub manifests: Vec<PathBuf>,
 }
 
+/// Two directories where one is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Where the manifests are looked for.
+    pub manifests: PathBuf,
+    /// Where the kubelet looks for them.
+    pub watched: PathBuf,
+}
+
 /// Something that could not be found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
@@ -81,9 +92,12 @@ pub fn read(
     intent: &Intent,
     last_receipt: Option<Timestamp>,
 ) -> Readings {
+    let mut clock = clock(store, inventory, last_receipt, Path::new(PROCESSES));
+    clock.ask_further(!intent.targets.is_empty(), Timestamp::now());
     let mut readings = Readings {
         doubled: doubled(inventory),
-        clock: clock(store, inventory, last_receipt, Path::new(PROCESSES)),
+        elsewhere: elsewhere(store.root(), inventory),
+        clock,
         ..read_places(store, intent)
     };
     if !intent.manifests.is_empty() {
@@ -278,6 +292,21 @@ fn existing(directory: &Path) -> Option<PathBuf> {
 fn size(file: &Path) -> u64 {
     let found = Place::at(file).and_then(|place| place.look());
     found.ok().flatten().map_or(0, |found| found.size)
+}
+
+/// Nothing where the kubelet does not say where it looks.
+fn elsewhere(root: &Root, inventory: &Inventory) -> Option<Elsewhere> {
+    let manifests = &inventory.directories.manifests;
+    let watched = inventory
+        .kubelet
+        .static_pod_path
+        .as_ref()
+        .filter(|_| inventory.kubelet.present)?;
+    let real = |path: &PathBuf| root.resolve(path).unwrap_or_else(|_| path.clone());
+    (real(watched) != real(manifests)).then(|| Elsewhere {
+        manifests: manifests.clone(),
+        watched: watched.clone(),
+    })
 }
 
 fn doubled(inventory: &Inventory) -> Vec<Doubled> {
