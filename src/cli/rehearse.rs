@@ -65,7 +65,7 @@ fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
         text.push_str(&format!("{verdict}  {name:<26} {line}\n"));
     }
     for (name, obstacle) in &rehearsal.renewal.left {
-        text.push_str(&format!("left  {name:<26} {obstacle}\n"));
+        text.push_str(&format!("left  {name:<26} {}\n", obstacle.said_of(name)));
     }
     for (name, reason) in &rehearsal.renewal.failed {
         text.push_str(&format!("FAIL  {name:<26} {reason}\n"));

@@ -97,7 +97,7 @@ pub(super) fn summarize(
     };
     let mut text = String::new();
     for (name, obstacle) in &report.left {
-        text.push_str(&format!("{name} not renewed: {obstacle}\n"));
+        text.push_str(&format!("{name} not renewed: {}\n", obstacle.said_of(name)));
     }
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");

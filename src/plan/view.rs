@@ -78,7 +78,7 @@ impl From<&PlanItem> for CertificateView {
         let (reason, message) = match &item.action {
             Action::Renew(reason) => (Some(reason.code()), Some(reason.to_string())),
             Action::Wait => (None, None),
-            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.to_string())),
+            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.said_of(&item.name))),
         };
         Self {
             name: item.name.clone(),
