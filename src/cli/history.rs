@@ -4,7 +4,7 @@ use std::iter;
 use std::process::ExitCode;
 
 use super::arguments::{Format, HistoryAction};
-use super::output::{columns, error, print};
+use super::output::{columns, error, line, print};
 use crate::config::nearest;
 use crate::plan::date;
 use crate::report::{History, HistoryError, Receipt};
@@ -56,11 +56,11 @@ fn list(store: &Store, output: Format) -> anyhow::Result<ExitCode> {
 fn verify(store: &Store) -> anyhow::Result<ExitCode> {
     match History::new(store).verify() {
         Ok(count) => {
-            print(&format!(
-                "{}: {count} receipt{}, none changed, missing or moved.\n",
+            print(&line(format_args!(
+                "{}: {count} receipt{}, none changed, missing or moved.",
                 store.history().display(),
                 if count == 1 { "" } else { "s" }
-            ))?;
+            )))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(HistoryError::Broken { path, line, reason }) => {
@@ -164,23 +164,24 @@ fn did(receipt: &Receipt) -> String {
 }
 
 fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
-    let mut text = format!(
-        "Operation {}\n  Asked by: {}\n   Started: {}\n  Finished: {}\n",
-        receipt.id,
-        asked_by(&receipt.trigger),
-        date(receipt.started),
-        date(receipt.finished)
-    );
+    let mut text = [
+        line(format_args!("Operation {}", receipt.id)),
+        line(format_args!("  Asked by: {}", asked_by(&receipt.trigger))),
+        line(format_args!("   Started: {}", date(receipt.started))),
+        line(format_args!("  Finished: {}", date(receipt.finished))),
+    ]
+    .concat();
     text.push_str(&match &receipt.outcome {
-        Outcome::Done => "   Outcome: done\n".to_owned(),
-        Outcome::RolledBack(reason) => format!("   Outcome: rolled back: {reason}\n"),
-        Outcome::Failed(reason) => format!("   Outcome: failed: {reason}\n"),
+        Outcome::Done => line(format_args!("   Outcome: done")),
+        Outcome::RolledBack(reason) => line(format_args!("   Outcome: rolled back: {reason}")),
+        Outcome::Failed(reason) => line(format_args!("   Outcome: failed: {reason}")),
     });
     let mut section = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
-            text.push_str(&format!("\n{title}:\n"));
-            for line in lines {
-                text.push_str(&format!("  {line}\n"));
+            text.push('\n');
+            text.push_str(&line(format_args!("{title}:")));
+            for one in lines {
+                text.push_str(&line(format_args!("  {one}")));
             }
         }
     };

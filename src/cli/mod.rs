@@ -48,8 +48,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in told_once(&error).lines() {
-                output::error(line);
+            match error.downcast_ref::<WrongConfig>() {
+                Some(WrongConfig(errors)) => {
+                    for error in errors {
+                        output::error(&error.to_string());
+                    }
+                }
+                None => output::error(&told_once(&error)),
             }
             match failure {
                 None if error.is::<WrongConfig>() => ExitCode::from(EXIT_CONFIG),

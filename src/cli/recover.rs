@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::output::{self, Narrator, print, tell};
+use super::output::{self, Narrator, line, print, tell};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::config::{Config, LogFormat, load};
@@ -65,22 +65,22 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
     }
     for one in all {
         let files = if one.forward { "new" } else { "old" };
-        print(&format!(
-            "{}: given up, with its {files} files in place.\n",
+        print(&line(format_args!(
+            "{}: given up, with its {files} files in place.",
             one.operation
-        ))?;
+        )))?;
         if !one.not_restarted.is_empty() {
-            print(&format!(
-                "Not restarted, and perhaps with other files than these: {}. `kubecertd restart {}` restarts them.\n",
+            print(&line(format_args!(
+                "Not restarted, and perhaps with other files than these: {}. `kubecertd restart {}` restarts them.",
                 one.not_restarted.join(", "),
                 one.not_restarted.join(" ")
-            ))?;
+            )))?;
         }
         if !one.not_proved.is_empty() {
-            print(&format!(
-                "Not proved to be in use: {}.\n",
+            print(&line(format_args!(
+                "Not proved to be in use: {}.",
                 one.not_proved.join(", ")
-            ))?;
+            )))?;
         }
     }
     Ok(exit_code(manifests.returned.is_some()))
@@ -135,7 +135,7 @@ fn manifests_first(
         }
     };
     for manifest in returned.iter().flatten() {
-        tell(&format!("{} returned\n", manifest.display()));
+        tell(&line(format_args!("{} returned", manifest.display())));
     }
     Ok(ManifestsFirst {
         lock,

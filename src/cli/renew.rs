@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::arguments::Renew;
-use super::output::{Narrator, error, print};
+use super::output::{Narrator, error, line, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, Options, RenewalReport, preflight, renew};
@@ -25,8 +25,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         };
         let findings = preflight(context, &inventory, &plan, restart, asked);
         for finding in &findings {
-            print(&format!(
-                "\n{}: {finding}\n",
+            let said = line(format_args!(
+                "{}: {finding}",
                 if finding.blocks() {
                     "It would be refused"
                 } else if finding.keeps_something_from_being_done() {
@@ -34,7 +34,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
                 } else {
                     "Note"
                 }
-            ))?;
+            ));
+            print(&format!("\n{said}"))?;
         }
         print("\nNothing was changed, because of --dry-run.\n")?;
         let left = plan.items.iter().any(|item| match &item.action {
@@ -97,21 +98,25 @@ pub(super) fn summarize(
     };
     let mut text = String::new();
     for (name, obstacle) in &report.left {
-        text.push_str(&format!("{name} not renewed: {}\n", obstacle.said_of(name)));
+        text.push_str(&line(format_args!(
+            "{name} not renewed: {}",
+            obstacle.said_of(name)
+        )));
     }
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");
     }
     if !report.not_restarted.is_empty() {
-        text.push_str(&format!(
-            "\nRestart {} so that the {which} certificates are used: kubecertd restart {}\n",
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "Restart {} so that the {which} certificates are used: kubecertd restart {}",
             if report.not_restarted.len() == 1 {
                 "it"
             } else {
                 "them"
             },
             report.not_restarted.join(" ")
-        ));
+        )));
     }
     if report.operation.is_some() {
         text.push_str(&format!(

@@ -1,10 +1,13 @@
 //! A plan as people and scripts see it: a table, and a document whose shape does not change.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::types::{Action, Plan, PlanItem};
 use super::words::date;
 use super::{AffectedPod, RestartGroup};
+use crate::host::printable;
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -140,17 +143,16 @@ impl PlanView {
     }
 
     fn notes_in_words(&self) -> String {
-        let notes: String = self
-            .certificates
-            .iter()
-            .flat_map(|certificate| {
-                let name = &certificate.name;
-                certificate
-                    .notes
-                    .iter()
-                    .map(move |note| format!("Note: {name}: {note}\n"))
-            })
-            .collect();
+        let notes: String =
+            self.certificates
+                .iter()
+                .flat_map(|certificate| {
+                    let name = &certificate.name;
+                    certificate.notes.iter().map(move |note| {
+                        format!("{}\n", printable(&format!("Note: {name}: {note}")))
+                    })
+                })
+                .collect();
         if notes.is_empty() {
             notes
         } else {
@@ -175,13 +177,13 @@ impl PlanView {
         for group in &self.restarts {
             text.push_str(&format!(
                 "\nRestart: out {}; back {}",
-                in_turn(&group.out),
-                in_turn(&group.back)
+                printable(&in_turn(&group.out)),
+                printable(&in_turn(&group.back))
             ));
             if !group.held_out.is_empty() {
                 text.push_str(&format!(
                     "\n         ({} only because the API is away meanwhile)",
-                    group.held_out.join(", ")
+                    printable(&group.held_out.join(", "))
                 ));
             }
             text.push('\n');
@@ -191,7 +193,7 @@ impl PlanView {
 
     fn next_in_words(&self) -> String {
         match &self.next_due {
-            Some(next) => format!("\nNext: {}, {}\n", date(next.at), next.name),
+            Some(next) => format!("\nNext: {}, {}\n", date(next.at), printable(&next.name)),
             None => String::new(),
         }
     }
@@ -208,8 +210,12 @@ fn in_turn(waves: &[Vec<String>]) -> String {
 
 /// Columns as kubectl prints them: three spaces between, none at the end of a line.
 fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[Cow<'_, str>; COLUMNS]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)))
+        .collect();
     let mut widths = [0; COLUMNS];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::{CertificateRow, ExpirationInfo, Found};
+use crate::host::printable;
 use crate::report::human_duration;
 
 /// kubeadm's `tabwriter.NewWriter(out, 10, 4, 3, ' ', 0)`.
@@ -43,7 +44,9 @@ pub(super) fn render(info: &ExpirationInfo) -> String {
     if !info.problems.is_empty() {
         text.push_str("\nPROBLEMS\n");
         for problem in &info.problems {
-            text.push_str(&format!("{}: {}\n", problem.path.display(), problem.reason));
+            let said = format!("{}: {}", problem.path.display(), problem.reason);
+            text.push_str(&printable(&said));
+            text.push('\n');
         }
     }
     text
@@ -144,7 +147,11 @@ fn tabulate(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String 
             .map(|cell| (*cell).to_owned())
             .collect::<Vec<_>>(),
     ];
-    lines.extend(rows);
+    lines.extend(rows.map(|row| {
+        row.into_iter()
+            .map(|cell| printable(&cell).into_owned())
+            .collect()
+    }));
     let width = |column: usize| {
         lines
             .iter()
