@@ -40,6 +40,8 @@ pub struct Found {
     pub links: u64,
     /// Device and number: the same for every name of one file.
     pub identity: (u64, u64),
+    /// Seconds and nanoseconds of the last change of whatever kind (ctime).
+    pub changed: (i64, i64),
 }
 
 impl Found {
@@ -78,6 +80,7 @@ impl From<Stat> for Found {
             size: u64::try_from(stat.st_size).unwrap_or(0),
             links: stat.st_nlink as u64,
             identity: (stat.st_dev as u64, stat.st_ino as u64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
 mod inventory;
+mod known_keys;
 mod kubeconfig;
 mod kubelet;
 mod manifest;
@@ -16,6 +17,7 @@ pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
 };
+pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 pub use kubelet::KubeletConfiguration;
 pub use manifest::{
