@@ -1,20 +1,24 @@
 //! Where log events go: to journald with their fields under systemd, as plain lines to stderr otherwise.
 
-use std::borrow::Cow;
+mod printable;
+
 use std::io::IsTerminal;
 
 use nix::sys::stat::fstat;
-use tracing::field::{DisplayValue, Field, Value, Visit, display};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::Subscriber;
 use tracing_journald::{Priority, PriorityMappings};
-use tracing_subscriber::layer::{Context as LayerContext, Layer, SubscriberExt};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::LogFormat;
-use crate::host::{is_printable, printable};
+use crate::operation::EVENTS;
+use printable::Printable;
+
+/// The journal's layer.
+type ToJournal = Printable<tracing_journald::Layer>;
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -50,125 +54,96 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(level).map_err(|_| LogError::Level(level.to_owned()))
 }
 
-/// Sends all log events to where `format` says. Colours only on a terminal, and not with `NO_COLOR`.
+/// Sends all log events to where `format` says. Colours only on a terminal, and not with `NO_COLOR`. `journal`: to the
+/// journal as well, where that does not get them already.
 ///
 /// # Errors
 /// [`LogError`].
-pub fn start(level: &str, format: LogFormat) -> Result<Level, LogError> {
+pub fn start(level: &str, format: LogFormat, journal: bool) -> Result<Level, LogError> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
     let registry = tracing_subscriber::registry().with(filter);
-    send(registry, format).map(|()| Level(handle))
+    let started = match layer_to_journal(format)? {
+        Some(layer) => registry.with(layer).try_init(),
+        None => registry
+            .with(lines())
+            .with(second_journal(journal))
+            .try_init(),
+    };
+    started.map(|()| Level(handle)).map_err(|_| LogError::Twice)
 }
 
-fn send<S>(registry: S, format: LogFormat) -> Result<(), LogError>
-where
-    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
-{
+/// The same for a command, which shows the events of operations itself: they are not logged where it does. `journal`: how
+/// much goes to the journal, events included; `None` for a command that changes nothing.
+///
+/// # Errors
+/// [`LogError`].
+pub fn start_for_command(
+    level: &str,
+    format: LogFormat,
+    journal: Option<&str>,
+) -> Result<(), LogError> {
+    let no_events = || filter_fn(|line| line.target() != EVENTS);
+    let registry = tracing_subscriber::registry();
+    let started = match (layer_to_journal(format)?, journal) {
+        (Some(layer), Some(more)) => registry.with(layer.with_filter(filter(more)?)).try_init(),
+        (Some(layer), None) => registry
+            .with(layer.with_filter(filter(level)?.and(no_events())))
+            .try_init(),
+        (None, journal) => {
+            let lines = lines().with_filter(filter(level)?.and(no_events()));
+            let more = filter(journal.unwrap_or("off"))?;
+            let second = second_journal(journal.is_some()).map(|layer| layer.with_filter(more));
+            registry.with(lines).with(second).try_init()
+        }
+    };
+    started.map_err(|_| LogError::Twice)
+}
+
+/// The journal's layer, if that is what `format` means here.
+fn layer_to_journal(format: LogFormat) -> Result<Option<ToJournal>, LogError> {
     match format {
-        LogFormat::Journald => {
-            let layer = journald().map_err(LogError::Journald)?;
-            let layer = Printable(layer);
-            return registry.with(layer).try_init().map_err(|_| LogError::Twice);
-        }
-        LogFormat::Auto if stderr_is_the_journal() => {
-            if let Ok(layer) = journald() {
-                let layer = Printable(layer);
-                return registry.with(layer).try_init().map_err(|_| LogError::Twice);
-            }
-        }
-        LogFormat::Auto | LogFormat::Text => {}
+        LogFormat::Journald => journald().map(Some).map_err(LogError::Journald),
+        LogFormat::Auto if stderr_is_the_journal() => Ok(journald().ok()),
+        LogFormat::Auto | LogFormat::Text => Ok(None),
     }
+}
+
+/// The journal's layer beside lines on standard error, unless those are read by the journal anyway.
+fn second_journal(wanted: bool) -> Option<ToJournal> {
+    if !wanted || stderr_is_the_journal() {
+        return None;
+    }
+    journald().ok()
+}
+
+/// Plain lines on standard error.
+fn lines<S>() -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(colours)
         .with_target(false);
-    let lines = Printable(lines);
-    registry.with(lines).try_init().map_err(|_| LogError::Twice)
-}
-
-/// Passes events on with what is in them of others made printable: names of files, say, must neither steer a terminal nor
-/// look like a line of their own.
-struct Printable<L>(L);
-
-impl<S, L> Layer<S> for Printable<L>
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-    L: Layer<S>,
-{
-    fn on_event(&self, event: &Event<'_>, context: LayerContext<'_, S>) {
-        let mut texts = Texts::default();
-        event.record(&mut texts);
-        if texts.0.iter().all(|(_, text)| is_printable(text)) {
-            self.0.on_event(event, context);
-            return;
-        }
-        let shown: Vec<(Field, DisplayValue<Cow<'_, str>>)> = texts
-            .0
-            .iter()
-            .map(|(field, text)| (field.clone(), display(printable(text))))
-            .collect();
-        let Some((first, _)) = shown.first() else {
-            return;
-        };
-        // tracing's macros have no more fields, and a field without a value is none.
-        let mut values: [(&Field, Option<&dyn Value>); 32] = [(first, None); 32];
-        for (value, (field, text)) in values.iter_mut().zip(&shown) {
-            *value = (field, Some(text));
-        }
-        let metadata = event.metadata();
-        let values = metadata.fields().value_set(&values);
-        self.0.on_event(&Event::new(metadata, &values), context);
-    }
-
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: LayerContext<'_, S>) {
-        self.0.on_new_span(attributes, id, context);
-    }
-
-    fn on_record(&self, span: &Id, values: &Record<'_>, context: LayerContext<'_, S>) {
-        self.0.on_record(span, values, context);
-    }
-
-    fn on_enter(&self, id: &Id, context: LayerContext<'_, S>) {
-        self.0.on_enter(id, context);
-    }
-
-    fn on_exit(&self, id: &Id, context: LayerContext<'_, S>) {
-        self.0.on_exit(id, context);
-    }
-
-    fn on_close(&self, id: Id, context: LayerContext<'_, S>) {
-        self.0.on_close(id, context);
-    }
-}
-
-/// The fields of an event as text.
-#[derive(Default)]
-struct Texts(Vec<(Field, String)>);
-
-impl Visit for Texts {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.push((field.clone(), value.to_owned()));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        self.0.push((field.clone(), format!("{value:?}")));
-    }
+    Printable(lines)
 }
 
 /// Fields are written under their own names, so that `journalctl CERTIFICATE=apiserver` works, and levels are mapped
 /// to the priorities that administrators filter by.
-fn journald() -> std::io::Result<tracing_journald::Layer> {
-    Ok(tracing_journald::layer()?
+fn journald() -> std::io::Result<ToJournal> {
+    let layer = tracing_journald::layer()?
         .with_field_prefix(None)
+        .with_syslog_identifier("kubecertd".to_owned())
         .with_priority_mappings(PriorityMappings {
             error: Priority::Error,
             warn: Priority::Warning,
             info: Priority::Informational,
             debug: Priority::Debug,
             trace: Priority::Debug,
-        }))
+        });
+    Ok(Printable(layer))
 }
 
 /// systemd names device and inode of the journal's stream in `JOURNAL_STREAM` (systemd.exec(5)); only when stderr is
