@@ -13,6 +13,7 @@ mod run;
 mod say;
 mod systemd;
 mod tidy;
+mod uses;
 mod watch;
 
 pub use events::EventLog;

@@ -3,11 +3,13 @@
 mod duration;
 mod expiration;
 mod history;
+mod in_use;
 mod status;
 
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use history::{History, HistoryError, Receipt, RenewedCertificate};
+pub use in_use::{InUse, UseState, in_use};
 pub(crate) use status::count;
 pub use status::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,
