@@ -18,5 +18,7 @@ pub use inventory::{
 };
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 pub use kubelet::KubeletConfiguration;
-pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
+pub use manifest::{
+    Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
+};
 pub use observe::observe;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::manifests;
+use super::{Findings, manifests};
 use crate::config::Locations;
 use crate::node::{Directories, KubeletConfiguration, StaticPod};
 use crate::pki::{AuthorityName, LeafName};
@@ -146,7 +146,7 @@ fn is_parked(root: &Root, directories: &Directories, component: &str) -> bool {
         .ok()
         .and_then(|manifests| Some(manifests.parent()?.join(PARKED)));
     parked.is_some_and(|parked| {
-        manifests::read(root, &parked, &mut Vec::new())
+        manifests::read(root, &parked, &mut Findings::default())
             .iter()
             .any(|pod| pod.component() == component)
     })
