@@ -5,16 +5,16 @@
 //! made or renamed lies where it was decided to be, below the root, whatever others do with links meanwhile.
 
 mod directory;
+mod listener;
 mod place;
 pub mod process;
 mod read;
 mod way;
 
 pub use directory::{is_directory, make_directories, names, some_names};
+pub use listener::listeners;
 pub use place::{Found, Place};
-pub use read::{
-    FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within,
-};
+pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
 pub use way::{Step, Way};
 
 /// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.
