@@ -3,7 +3,6 @@
 mod alive;
 mod clock;
 mod configuration;
-mod events;
 mod expired;
 mod held;
 mod others;
@@ -16,5 +15,4 @@ mod tidy;
 mod uses;
 mod watch;
 
-pub use events::EventLog;
 pub use run::{DaemonError, StopSignals, run, stop_on_signal};

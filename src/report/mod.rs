@@ -8,7 +8,9 @@ mod status;
 
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
-pub use history::{History, HistoryError, Receipt, RenewedCertificate};
+pub use history::{
+    Comparison, Described, History, HistoryError, Receipt, RenewedCertificate, Witness,
+};
 pub use in_use::{InUse, UseState, in_use};
 pub(crate) use status::count;
 pub use status::{

@@ -83,11 +83,15 @@ fn renewal(entry: &Entry, begun: i64, old: i64) -> Receipt {
             new_serial: entry.present().unwrap().leaf.serial.clone(),
             old_not_after: at(old),
             new_not_after: at(5000),
+            old: None,
+            new: None,
         }],
         restarts: Vec::new(),
         rungs: Vec::new(),
         proofs: Vec::new(),
         warnings: Vec::new(),
+        by: None,
+        history_before: None,
     }
 }
 
