@@ -7,17 +7,17 @@ use tokio::sync::watch;
 use super::carry_out::{Change, carry_out, unwanted};
 use super::expired::make_for_kubelet;
 use super::hand_over::Inherited;
-use super::preflight::{permit, preflight, take_lock};
+use super::preflight::{look_ahead, permit, preflight, take_lock};
 use super::shared::{conflict, twins, without_twins};
 use super::trusted::keep_trusted;
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
-use crate::preflight::Asked;
+use crate::preflight::{Asked, Intent};
 use crate::report::{Described, RenewedCertificate};
 use crate::restart::{Proof, RestartReport};
-use crate::transaction::{Trigger, check_targets};
+use crate::transaction::{Lock, Trigger, check_targets};
 
 /// What the caller wants besides the certificates.
 #[derive(Debug, Clone)]
@@ -68,9 +68,24 @@ pub async fn renew(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<RenewalReport, OperationError> {
     let lock = take_lock(context)?;
+    renew_holding(context, &lock, request, options, stop, events).await
+}
+
+/// The same with the lock that is held already.
+///
+/// # Errors
+/// As [`renew`].
+pub(super) async fn renew_holding(
+    context: &Context,
+    lock: &Lock,
+    request: &Request,
+    options: &Options,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<RenewalReport, OperationError> {
     let has_work = || has_work(context, request, options.stopped);
     let inherited =
-        Inherited::settle(context, &lock, options.stopped, &has_work, stop, events).await?;
+        Inherited::settle(context, lock, options.stopped, &has_work, stop, events).await?;
     let begun = Instant::now();
     let started = crate::host::now();
     let inventory = context.observe();
@@ -83,13 +98,15 @@ pub async fn renew(
         ..RenewalReport::default()
     };
     let wants_restart = options.restart && context.is_live();
-    let found = preflight(
-        context,
-        &inventory,
-        &plan,
-        wants_restart,
-        asked(request, options),
-    );
+    let asked = asked(request, options);
+    let mut found = preflight(context, &inventory, &plan, wants_restart, asked);
+    if wants_restart && !options.stopped {
+        let before = context.config.renewal.before;
+        let mut intent = Intent::of(&inventory, &plan, before, wants_restart);
+        // What an earlier operation left undone may be what they lack.
+        intent.broken |= !inherited.is_none();
+        found.extend(look_ahead(context, &inventory, &intent, asked).await);
+    }
     let prepared = permit(found, events).and_then(|may_restart| {
         let made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
         Ok((unwanted(options, may_restart), made))
@@ -128,7 +145,7 @@ pub async fn renew(
         begun,
     };
     drop(issued);
-    carry_out(context, &lock, change, options, stop, events, report).await
+    carry_out(context, lock, change, options, stop, events, report).await
 }
 
 /// Whether there is something to renew, apart from what earlier operations owe.
