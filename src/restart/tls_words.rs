@@ -46,7 +46,10 @@ fn of_certificate(error: &CertificateError) -> String {
             "a signature is wrong, its certificate's or that of the handshake"
         }
         CertificateError::NotValidForNameContext { expected, .. } => {
-            return format!("its certificate is not valid for name {}", expected.to_str());
+            return format!(
+                "its certificate is not valid for name {}",
+                expected.to_str()
+            );
         }
         CertificateError::NotValidForName => "its certificate is not valid for name or address",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
