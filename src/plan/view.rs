@@ -33,7 +33,8 @@ struct CertificateView {
     reason: Option<&'static str>,
     /// Why, in a sentence for people.
     message: Option<String>,
-    /// What is to be known of its renewal.
+    /// What is to be known of its renewal; absent where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
 
