@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::arguments::Format;
 use super::output::{columns, error, print};
 use crate::plan::date;
-use crate::report::{CertificateStatus, State, Status, UseState, in_words, read_status};
+use crate::report::{
+    CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
+};
 use crate::root::Root;
 
 /// As `systemctl status` of a unit that is not running.
@@ -16,6 +18,13 @@ const EXIT_NOT_RUNNING: u8 = 3;
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
     let status = match read_status(root) {
         Ok(status) => status,
+        Err(StatusError::NeverWritten) if !root.is_system() => {
+            error(&format!(
+                "no kubecertd has run on the node below {} since it was started",
+                root.directory().display()
+            ));
+            return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+        }
         Err(reason) => {
             error(&reason.to_string());
             return Ok(ExitCode::from(EXIT_NOT_RUNNING));
