@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kubecertd::transaction::{
     Lock, Operation, Outcome, TransactionError, Trigger, generations, recover,
 };
-use transaction_node::{FILES, MANIFESTS, Node};
+use transaction_node::{FILES, MANIFESTS, Node, SMALL};
 
 fn finish(operation: Operation<'_>) {
     operation.finish(Outcome::Done, 3, u64::MAX).unwrap();
