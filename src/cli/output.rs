@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use super::hints::adapted;
 use crate::host::{printable, printable_lines};
 use crate::operation::{Event, EventLog};
 use crate::restart::Progress;
 
 /// One line on standard error, as kubectl's errors. Where that is closed, nobody reads it.
 pub(super) fn error(text: &str) {
-    let _ = writeln!(io::stderr(), "error: {}", printable(text));
+    let _ = writeln!(io::stderr(), "error: {}", printable(&adapted(text)));
 }
 
 /// A line of what goes on, which must go on whether anybody reads it or not.
@@ -29,7 +30,7 @@ pub(super) fn line(text: std::fmt::Arguments<'_>) -> String {
 /// is of use: a closed pipe ends the program quietly.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(printable_lines(text).as_bytes())?;
+    out.write_all(printable_lines(&adapted(text)).as_bytes())?;
     out.flush()
 }
 
@@ -98,7 +99,7 @@ impl Narrator {
         let written = if waiting {
             write!(out, "{clear}{}", printable(&event.to_string()))
         } else {
-            writeln!(out, "{clear}{}", self.coloured(event))
+            writeln!(out, "{clear}{}", adapted(&self.coloured(event)))
         };
         self.transient = waiting;
         // Whoever closed the pipe does not want to know; the operation goes on all the same.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::hints::are_for_another_root;
 use super::output::{self, Narrator, line, print, tell};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
@@ -88,10 +89,15 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
         print(&line(format_args!("{said}")))?;
         log_line(false, &said);
         if !one.not_restarted.is_empty() {
+            let pods = one.not_restarted.join(", ");
+            let how = if are_for_another_root() {
+                "They have to be started anew on the node itself.".to_owned()
+            } else {
+                let names = one.not_restarted.join(" ");
+                format!("`kubecertd restart {names}` restarts them.")
+            };
             print(&line(format_args!(
-                "Not restarted, and perhaps with other files than these: {}. `kubecertd restart {}` restarts them.",
-                one.not_restarted.join(", "),
-                one.not_restarted.join(" ")
+                "Not restarted, and perhaps with other files than these: {pods}. {how}"
             )))?;
         }
         if !one.not_proved.is_empty() {

@@ -21,6 +21,8 @@ pub struct PlanView {
     affected_pods: Vec<PodView>,
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
+    /// What else is to be known, one sentence each.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -36,7 +38,8 @@ struct CertificateView {
     reason: Option<&'static str>,
     /// Why, in a sentence for people.
     message: Option<String>,
-    /// What is to be known of its renewal.
+    /// What is to be known of its renewal; absent where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
 
@@ -76,6 +79,7 @@ impl From<&Plan> for PlanView {
                 at: *at,
                 name: name.clone(),
             }),
+            notes: Vec::new(),
         }
     }
 }
@@ -126,6 +130,13 @@ impl From<&RestartGroup> for GroupView {
 }
 
 impl PlanView {
+    /// The same with what else is to be known.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
     /// What `kubecertd plan` prints: the certificates, the restarts in their order, and what comes next.
     #[must_use]
     pub fn to_table(&self) -> String {
@@ -150,16 +161,17 @@ impl PlanView {
     }
 
     fn notes_in_words(&self) -> String {
-        let notes: String =
-            self.certificates
-                .iter()
-                .flat_map(|certificate| {
-                    let name = &certificate.name;
-                    certificate.notes.iter().map(move |note| {
-                        format!("{}\n", printable(&format!("Note: {name}: {note}")))
-                    })
-                })
-                .collect();
+        let notes: String = self
+            .certificates
+            .iter()
+            .flat_map(|certificate| {
+                let name = &certificate.name;
+                let notes = certificate.notes.iter();
+                notes.map(move |note| format!("Note: {name}: {note}"))
+            })
+            .chain(self.notes.iter().map(|note| format!("Note: {note}")))
+            .map(|note| format!("{}\n", printable(&note)))
+            .collect();
         if notes.is_empty() {
             notes
         } else {
