@@ -7,20 +7,17 @@ mod end;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 
 use self::chain::{check, line, lines, sha256, without_torn_end};
 pub use self::compare::{Comparison, Witness};
 use self::compare::{compare, found_before};
 pub use self::described::Described;
-use crate::host::Actor;
-use crate::host::read_within;
-use crate::node::read_at_most;
+use crate::host::{Actor, Place, read_at_most, read_within};
 use crate::pki::serde_end;
 use crate::restart::Rung;
 use crate::transaction::{Head, Outcome, Store, TransactionError, Trigger};
@@ -157,13 +154,8 @@ impl History {
             path: path.clone(),
             source,
         };
-        let mut file = File::options()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NONBLOCK)
-            .open(&path)
+        let mut file = Place::at(&path)
+            .and_then(|place| place.open_or_create(OFlags::RDWR | OFlags::APPEND, 0o600))
             .map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() || metadata.len() > LIMIT {
@@ -188,8 +180,8 @@ impl History {
             .map_err(failed)?;
         if text.is_empty() {
             // The file may be new: its name is to be as durable as its contents.
-            File::open(self.store.directory())
-                .and_then(|directory| directory.sync_all())
+            Place::at(self.store.directory())
+                .and_then(|place| place.open(OFlags::RDONLY)?.sync_all())
                 .map_err(failed)?;
         }
         let before: Vec<&[u8]> = lines(whole).collect();

@@ -11,8 +11,7 @@ use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
 use super::{Store, TransactionError, durable, link, secrets, write};
-use crate::host::{FILE_LIMIT, read_within};
-use crate::node::read_at_most;
+use crate::host::{FILE_LIMIT, read_at_most, read_within};
 use crate::pki::serde_end;
 
 /// The file in each generation that says what is in it.
