@@ -717,7 +717,7 @@ fn a_rollback_says_which_other_changes_go_with_it() {
 #[test]
 fn what_happens_is_said_once_on_the_terminal_and_who_asked_stands_in_the_receipt() {
     let node = Node::fresh();
-    let output = node.run(&["renew", "apiserver"]);
+    let output = node.run(&["renew", "apiserver", "--log-level", "debug"]);
     assert!(output.status.success());
     let (said, log) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(said.matches("apiserver renewed").count(), 1, "{said}");
@@ -730,7 +730,7 @@ fn what_happens_is_said_once_on_the_terminal_and_who_asked_stands_in_the_receipt
         "{shown}"
     );
     assert!(shown.contains("issued by CN=kubernetes"), "{shown}");
-    assert!(shown.contains("renew apiserver\n"), "{shown}");
+    assert!(shown.contains("renew apiserver --log-level debug\n"), "{shown}");
     let uid = nix::unistd::getuid().as_raw();
     let process = shown
         .lines()
