@@ -129,3 +129,37 @@ impl Narrator {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+    use super::*;
+    use crate::operation::EVENTS;
+
+    struct Count(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Count {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            assert_eq!(event.metadata().target(), EVENTS);
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_is_said_on_the_terminal_is_logged() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let subscriber = tracing_subscriber::registry().with(Count(Arc::clone(&count)));
+        tracing::subscriber::with_default(subscriber, || {
+            let mut narrator = Narrator::new();
+            narrator.tell(&Event::Begun {
+                operation: "x".to_owned(),
+            });
+            narrator.tell(&Event::Warning("y".to_owned()));
+        });
+        assert_eq!(count.load(Ordering::Relaxed), 2);
+    }
+}
