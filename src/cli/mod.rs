@@ -4,6 +4,7 @@ mod arguments;
 mod check_expiration;
 mod config;
 mod generate;
+mod hints;
 mod history;
 mod output;
 mod plan;
@@ -48,9 +49,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in told_once(&error).lines() {
-                output::error(line);
-                log_line(true, line);
+            let lines = match error.downcast_ref::<WrongConfig>() {
+                Some(WrongConfig(errors)) => errors.iter().map(ToString::to_string).collect(),
+                None => vec![told_once(&error)],
+            };
+            for line in lines {
+                output::error(&line);
+                log_line(true, &line);
             }
             match failure {
                 None if error.is::<WrongConfig>() => ExitCode::from(EXIT_CONFIG),
@@ -113,6 +118,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Err(errors) => return Err(refuse(&arguments, &root, errors)),
     };
     let context = Context::new(root, loaded.config, arguments.config.clone());
+    hints::are_for(&context.root);
     if let Command::Run { once } = arguments.command {
         let level = arguments.log_level.as_ref();
         let level = level.unwrap_or(&context.config.log.level);

@@ -3,24 +3,30 @@
 //! [`observe`] reads the disk and never fails as a whole; a file that cannot be read is an entry with a
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
+mod hard_links;
 mod inventory;
+mod known_keys;
 mod kubeconfig;
 mod kubelet;
 mod manifest;
 mod observe;
 mod read;
+mod replaceable;
 mod trust;
 mod yaml;
 
 pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
+pub use hard_links::hard_links;
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
 };
+pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 pub use kubelet::KubeletConfiguration;
 pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
 pub use observe::observe;
+pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};

@@ -11,6 +11,7 @@ mod event;
 mod expired;
 mod give_up;
 mod hand_over;
+mod known_keys;
 mod log;
 mod old_keys;
 mod past;

@@ -1,10 +1,13 @@
 //! A plan as people and scripts see it: a table, and a document whose shape does not change.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::types::{Action, Plan, PlanItem};
 use super::words::date;
 use super::{AffectedPod, RestartGroup};
+use crate::host::printable;
 use crate::pki::serde_end;
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
@@ -18,6 +21,8 @@ pub struct PlanView {
     affected_pods: Vec<PodView>,
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
+    /// What else is to be known, one sentence each.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -74,6 +79,7 @@ impl From<&Plan> for PlanView {
                 at: *at,
                 name: name.clone(),
             }),
+            notes: Vec::new(),
         }
     }
 }
@@ -83,7 +89,7 @@ impl From<&PlanItem> for CertificateView {
         let (reason, message) = match &item.action {
             Action::Renew(reason) => (Some(reason.code()), Some(reason.to_string())),
             Action::Wait => (None, None),
-            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.to_string())),
+            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.said_of(&item.name))),
         };
         Self {
             name: item.name.clone(),
@@ -124,6 +130,13 @@ impl From<&RestartGroup> for GroupView {
 }
 
 impl PlanView {
+    /// The same with what else is to be known.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
     /// What `kubecertd plan` prints: the certificates, the restarts in their order, and what comes next.
     #[must_use]
     pub fn to_table(&self) -> String {
@@ -153,11 +166,11 @@ impl PlanView {
             .iter()
             .flat_map(|certificate| {
                 let name = &certificate.name;
-                certificate
-                    .notes
-                    .iter()
-                    .map(move |note| format!("Note: {name}: {note}\n"))
+                let notes = certificate.notes.iter();
+                notes.map(move |note| format!("Note: {name}: {note}"))
             })
+            .chain(self.notes.iter().map(|note| format!("Note: {note}")))
+            .map(|note| format!("{}\n", printable(&note)))
             .collect();
         if notes.is_empty() {
             notes
@@ -183,13 +196,13 @@ impl PlanView {
         for group in &self.restarts {
             text.push_str(&format!(
                 "\nRestart: out {}; back {}",
-                in_turn(&group.out),
-                in_turn(&group.back)
+                printable(&in_turn(&group.out)),
+                printable(&in_turn(&group.back))
             ));
             if !group.held_out.is_empty() {
                 text.push_str(&format!(
                     "\n         ({} only because the API is away meanwhile)",
-                    group.held_out.join(", ")
+                    printable(&group.held_out.join(", "))
                 ));
             }
             text.push('\n');
@@ -199,7 +212,7 @@ impl PlanView {
 
     fn next_in_words(&self) -> String {
         match &self.next_due {
-            Some(next) => format!("\nNext: {}, {}\n", date(next.at), next.name),
+            Some(next) => format!("\nNext: {}, {}\n", date(next.at), printable(&next.name)),
             None => String::new(),
         }
     }
@@ -216,8 +229,12 @@ fn in_turn(waves: &[Vec<String>]) -> String {
 
 /// Columns as kubectl prints them: three spaces between, none at the end of a line.
 fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[Cow<'_, str>; COLUMNS]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)))
+        .collect();
     let mut widths = [0; COLUMNS];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }
