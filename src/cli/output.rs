@@ -11,6 +11,11 @@ pub(super) fn error(text: &str) {
     let _ = writeln!(io::stderr(), "error: {text}");
 }
 
+/// The same of what is wrong and stops nothing.
+pub(super) fn warning(text: &str) {
+    let _ = writeln!(io::stderr(), "warning: {text}");
+}
+
 /// A line of what goes on, which must go on whether anybody reads it or not.
 pub(super) fn tell(text: &str) {
     if let Err(error) = print(text) {
@@ -40,6 +45,32 @@ pub(super) fn columns<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Strin
             format!("{}\n", cells.join("   ").trim_end())
         })
         .collect()
+}
+
+/// The names that share a reason, each reason once, in the order in which they came.
+pub(super) fn grouped(
+    reasons: impl IntoIterator<Item = (String, String)>,
+) -> Vec<(Vec<String>, String)> {
+    let mut groups: Vec<(Vec<String>, String)> = Vec::new();
+    for (name, reason) in reasons {
+        match groups.iter_mut().find(|(_, known)| *known == reason) {
+            Some((names, _)) => names.push(name),
+            None => groups.push((vec![name], reason)),
+        }
+    }
+    groups
+}
+
+/// Certificates that one reason keeps from being renewed.
+pub(super) fn not_renewed(names: &[String], reason: &str) -> String {
+    match names {
+        [one] => format!("{one} not renewed: {reason}"),
+        more => format!(
+            "{} certificates not renewed: {reason} ({})",
+            more.len(),
+            more.join(", ")
+        ),
+    }
 }
 
 /// Tells a person what happens.

@@ -8,6 +8,7 @@ mod authority;
 mod catalogue;
 mod certificate;
 mod der;
+mod double;
 mod extension;
 mod key_usage;
 mod name;
@@ -21,6 +22,7 @@ pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{
     Certificate, CertificateError, SubjectAltName, certificates_from_pem, certificates_to_pem,
 };
+pub use double::double;
 pub use private_key::{KeyAlgorithm, KeyError, PrivateKey, private_key_der};
 pub use reissue::{IssueError, NewLeaf, Validity, reissue};
 pub use verify::{SuccessorError, check_stand_in, check_successor};
