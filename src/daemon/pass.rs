@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::configuration::odd;
 use super::events::EventLog;
 use super::held;
 use super::others::Others;
@@ -54,6 +55,8 @@ pub(super) struct Daemon {
     pub(super) complaints: Vec<String>,
     /// What is wrong with the configuration on disk, which is therefore not in force.
     pub(super) wrong_configuration: Option<String>,
+    /// What is valid in the configuration and probably not meant.
+    pub(super) odd_configuration: Vec<String>,
     /// Why the status file is not as it should be.
     pub(super) unwritten_status: Option<String>,
 }
@@ -91,6 +94,7 @@ impl Pass {
 impl Daemon {
     pub(super) fn new(context: Context, log: Option<Level>) -> Self {
         Self {
+            odd_configuration: odd(&context),
             context,
             log,
             systemd: Systemd::default(),

@@ -55,7 +55,8 @@ impl Daemon {
 
     /// Logs what is wrong on the node, each thing once until it changes.
     pub(super) fn complain(&mut self, pass: &Pass) {
-        let now = sentences(pass);
+        let mut now = self.odd_configuration.clone();
+        now.extend(sentences(pass));
         for sentence in &now {
             if !self.complaints.contains(sentence) {
                 tracing::warn!("{sentence}");
@@ -128,7 +129,12 @@ impl Daemon {
                 attempts: self.retry.attempts(),
                 retry_at: Timestamp::now() + signed(self.retry.remaining(Instant::now())),
             }),
-            problems: self.standing().into_iter().chain(sentences(pass)).collect(),
+            problems: self
+                .standing()
+                .into_iter()
+                .chain(self.odd_configuration.iter().cloned())
+                .chain(sentences(pass))
+                .collect(),
         };
         let unwritten = write_status(&self.context.root, &status)
             .err()
