@@ -3,6 +3,7 @@
 mod arguments;
 mod check_expiration;
 mod config;
+mod exit_codes;
 mod generate;
 mod history;
 mod output;
@@ -11,6 +12,7 @@ mod preflight;
 mod recover;
 mod rehearse;
 mod renew;
+mod requirements;
 mod restart;
 mod rollback;
 mod run;
@@ -24,15 +26,9 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use arguments::{Arguments, Command};
 
-use crate::config::{ConfigError, LogFormat, load};
+use crate::config::{ConfigError, Loaded, LogFormat, load, load_what_is_right};
 use crate::operation::Context;
 use crate::root::Root;
-
-/// sysexits(3) EX_CONFIG: systemd does not restart the daemon for it (`RestartPreventExitStatus=`).
-const EXIT_CONFIG: u8 = 78;
-
-/// Nobody knows: 1 would say that something ends.
-const EXIT_UNANSWERED: u8 = 2;
 
 /// A configuration that was refused, with everything that is wrong in it.
 #[derive(Debug, thiserror::Error)]
@@ -52,8 +48,8 @@ pub fn main() -> ExitCode {
                 output::error(line);
             }
             match failure {
-                None if error.is::<WrongConfig>() => ExitCode::from(EXIT_CONFIG),
-                None => ExitCode::FAILURE,
+                None if error.is::<WrongConfig>() => ExitCode::from(exit_codes::CONFIG),
+                None => ExitCode::from(exit_codes::NO),
                 Some(code) => ExitCode::from(code),
             }
         }
@@ -77,7 +73,9 @@ fn told_once(error: &anyhow::Error) -> String {
 /// The exit code of any failure, for a command that answers a question with 0 and 1.
 fn failure(command: &Command) -> Option<u8> {
     match command {
-        Command::CheckExpiration(options) if options.within.is_some() => Some(EXIT_UNANSWERED),
+        Command::CheckExpiration(options) if options.within.is_some() => {
+            Some(exit_codes::UNANSWERED)
+        }
         _ => None,
     }
 }
@@ -107,11 +105,14 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         _ => {}
     }
-    let loaded = match load(&root, arguments.config.as_deref()) {
-        Ok(loaded) => loaded,
-        Err(errors) => return Err(refuse(&arguments, &root, errors)),
-    };
+    let (loaded, mistakes) = configured(&arguments, &root)?;
+    let is_daemon = matches!(arguments.command, Command::Run { .. });
+    // The daemon has them in its log and its status.
+    for odd in loaded.warnings.iter().filter(|_| !is_daemon) {
+        output::warning(&odd.to_string());
+    }
     let context = Context::new(root, loaded.config, arguments.config.clone());
+    requirements::check(&context, &arguments.command)?;
     let level = arguments
         .log_level
         .clone()
@@ -127,7 +128,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             let log = arguments.log_level.is_none().then_some(log);
             run::run(context, once, log)
         }
-        Command::CheckExpiration(options) => check_expiration::run(&context, &options),
+        Command::CheckExpiration(options) => {
+            check_expiration::run(&context, &options, mistakes.is_empty())
+        }
         Command::Renew(options) => renew::run(&context, &options),
         Command::Rollback(options) => rollback::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
@@ -145,6 +148,51 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::Generate { .. }
         | Command::History { .. }
         | Command::Status { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The configuration. What only reads, or goes back to what was, works without the files that are wrong.
+fn configured(arguments: &Arguments, root: &Root) -> anyhow::Result<(Loaded, Vec<ConfigError>)> {
+    let file = arguments.config.as_deref();
+    if !can_do_without(&arguments.command) {
+        return match load(root, file) {
+            Ok(loaded) => Ok((loaded, Vec::new())),
+            Err(errors) => Err(refuse(arguments, root, errors)),
+        };
+    }
+    let (loaded, mistakes) = load_what_is_right(root, file);
+    for mistake in &mistakes {
+        output::warning(&mistake.to_string());
+    }
+    let mut left_out: Vec<String> = mistakes
+        .iter()
+        .map(|mistake| mistake.path().display().to_string())
+        .collect();
+    left_out.dedup();
+    if !left_out.is_empty() {
+        output::warning(&format!(
+            "going on without {}; the defaults hold for what only that says",
+            left_out.join(", ")
+        ));
+    }
+    Ok((loaded, mistakes))
+}
+
+fn can_do_without(command: &Command) -> bool {
+    match command {
+        Command::CheckExpiration(_)
+        | Command::Plan { .. }
+        | Command::Preflight { .. }
+        | Command::Rehearse { .. }
+        | Command::Rollback(_)
+        | Command::Status { .. }
+        | Command::History { .. } => true,
+        Command::Renew(options) => options.dry_run,
+        Command::Run { .. }
+        | Command::Restart { .. }
+        | Command::Recover { .. }
+        | Command::Config { .. }
+        | Command::Generate { .. } => false,
     }
 }
 

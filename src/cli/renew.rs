@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::arguments::Renew;
-use super::output::{Narrator, error, print};
+use super::exit_codes;
+use super::output::{Narrator, error, grouped, not_renewed, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, Options, RenewalReport, preflight, renew};
@@ -37,12 +38,16 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             ))?;
         }
         print("\nNothing was changed, because of --dry-run.\n")?;
+        for problem in &inventory.problems {
+            error(&format!("{}: {}", problem.path.display(), problem.reason));
+        }
         let left = plan.items.iter().any(|item| match &item.action {
             Action::Leave(obstacle) => is_failure(obstacle, &item.name, &request),
             Action::Renew(_) | Action::Wait => false,
         });
         return Ok(exit_code(
             !left
+                && inventory.problems.is_empty()
                 && !findings
                     .iter()
                     .any(Finding::keeps_something_from_being_done),
@@ -79,8 +84,9 @@ fn request(options: &Renew) -> anyhow::Result<Request> {
 
 pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
-    for (name, obstacle) in &report.left {
-        text.push_str(&format!("{name} not renewed: {obstacle}\n"));
+    let left = report.left.iter();
+    for (names, reason) in grouped(left.map(|(name, why)| (name.clone(), why.to_string()))) {
+        text.push_str(&format!("{}\n", not_renewed(&names, &reason)));
     }
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");
@@ -109,7 +115,11 @@ pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Re
     for reason in &report.unproved {
         error(&format!("renewed, but not proved to be in use: {reason}"));
     }
-    let complete = report.failed.is_empty() && report.unproved.is_empty();
+    for problem in &report.unread {
+        error(&format!("{}: {}", problem.path.display(), problem.reason));
+    }
+    let complete =
+        report.failed.is_empty() && report.unproved.is_empty() && report.unread.is_empty();
     let left = report
         .left
         .iter()
@@ -121,7 +131,7 @@ pub(super) fn exit_code(good: bool) -> ExitCode {
     if good {
         ExitCode::SUCCESS
     } else {
-        ExitCode::FAILURE
+        ExitCode::from(exit_codes::NO)
     }
 }
 

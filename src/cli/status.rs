@@ -5,20 +5,18 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 
 use super::arguments::Format;
+use super::exit_codes;
 use super::output::{columns, error, print};
 use crate::plan::date;
 use crate::report::{CertificateStatus, State, Status, in_words, read_status};
 use crate::root::Root;
-
-/// As `systemctl status` of a unit that is not running.
-const EXIT_NOT_RUNNING: u8 = 3;
 
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
     let status = match read_status(root) {
         Ok(status) => status,
         Err(reason) => {
             error(&reason.to_string());
-            return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+            return Ok(ExitCode::from(exit_codes::NOT_RUNNING));
         }
     };
     let running = status.is_running();
@@ -27,7 +25,7 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&status)?),
     })?;
     Ok(if !running {
-        ExitCode::from(EXIT_NOT_RUNNING)
+        ExitCode::from(exit_codes::NOT_RUNNING)
     } else if status.state == State::Failing {
         ExitCode::FAILURE
     } else {

@@ -12,7 +12,7 @@ use super::preflight::{permit, preflight, take_lock};
 use super::shared::{conflict, twins, without_twins};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
-use crate::node::Inventory;
+use crate::node::{Inventory, Problem};
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
 use crate::preflight::Asked;
 use crate::report::RenewedCertificate;
@@ -52,6 +52,8 @@ pub struct RenewalReport {
     pub not_restarted: Vec<String>,
     /// What else is to be known, one sentence each.
     pub warnings: Vec<String>,
+    /// What was to be looked at on the node and could not be.
+    pub unread: Vec<Problem>,
     /// From begin to end.
     pub duration: Duration,
 }
@@ -80,6 +82,7 @@ pub async fn renew(
     }
     let mut report = RenewalReport {
         left: left_alone(&plan, request),
+        unread: inventory.problems.clone(),
         ..RenewalReport::default()
     };
     let wants_restart = options.restart && context.is_live();
