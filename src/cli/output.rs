@@ -1,5 +1,6 @@
 //! Printing: plain lines, and one line that is overwritten while a long step goes on at a terminal.
 
+use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -61,6 +62,14 @@ pub(super) fn grouped(
     groups
 }
 
+/// A reason without the name of the certificate that it begins with: several may share it.
+pub(super) fn alone(name: &str, reason: &str) -> String {
+    let rest = reason.strip_prefix(name);
+    rest.and_then(|rest| rest.strip_prefix(": "))
+        .unwrap_or(reason)
+        .to_owned()
+}
+
 /// Certificates that one reason keeps from being renewed.
 pub(super) fn not_renewed(names: &[String], reason: &str) -> String {
     match names {
@@ -81,6 +90,8 @@ pub(super) struct Narrator {
     transient: bool,
     /// When something was said last.
     told: Instant,
+    /// Reasons for which something was not renewed: one of many certificates is told with the first, and the rest at the end.
+    reasons: BTreeSet<String>,
 }
 
 /// Without a terminal, how long nothing may be said while a wait goes on.
@@ -97,6 +108,7 @@ impl Narrator {
             colours: terminal && !no_colour,
             transient: false,
             told: Instant::now(),
+            reasons: BTreeSet::new(),
         }
     }
 
@@ -104,6 +116,14 @@ impl Narrator {
     pub(super) fn tell(&mut self, event: &Event) {
         let waiting = matches!(event, Event::Restart(Progress::Waiting { .. }));
         if waiting && !self.terminal && self.told.elapsed() < SILENCE {
+            return;
+        }
+        if let Event::IssueFailed {
+            certificate,
+            reason,
+        } = event
+            && !self.reasons.insert(alone(certificate, reason))
+        {
             return;
         }
         self.told = Instant::now();

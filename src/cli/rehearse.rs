@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::output::{Narrator, error, grouped, print};
+use super::output::{Narrator, alone, error, grouped, print};
 use super::renew::{exit_code, is_failure};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
@@ -144,10 +144,7 @@ fn lines(rehearsal: &Rehearsal) -> Vec<(&'static str, String, String)> {
     let left = rehearsal.left.iter();
     let left = left.map(|(name, obstacle)| (name.clone(), obstacle.to_string()));
     let failed = rehearsal.renewal.failed.iter();
-    let failed = failed.map(|(name, reason)| {
-        let reason = reason.strip_prefix(&format!("{name}: ")).unwrap_or(reason);
-        (name.clone(), reason.to_owned())
-    });
+    let failed = failed.map(|(name, why)| (name.clone(), alone(name, why)));
     for (verdict, group) in [("left", grouped(left)), ("FAIL", grouped(failed))] {
         lines.extend(
             group

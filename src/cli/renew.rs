@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::arguments::Renew;
 use super::exit_codes;
-use super::output::{Narrator, error, grouped, not_renewed, print};
+use super::output::{Narrator, alone, error, grouped, not_renewed, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, Options, RenewalReport, preflight, renew};
@@ -64,7 +64,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
-    summarize(&report, &request)
+    summarize(&report, &request, Words::Renewed)
 }
 
 fn request(options: &Renew) -> anyhow::Result<Request> {
@@ -82,7 +82,24 @@ fn request(options: &Renew) -> anyhow::Result<Request> {
     })
 }
 
-pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Result<ExitCode> {
+/// What was done with the certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// New ones were made.
+    Renewed,
+    /// Earlier ones are in place again.
+    PutBack,
+}
+
+pub(super) fn summarize(
+    report: &RenewalReport,
+    request: &Request,
+    words: Words,
+) -> anyhow::Result<ExitCode> {
+    let (which, done) = match words {
+        Words::Renewed => ("new", "renewed"),
+        Words::PutBack => ("earlier", "put back"),
+    };
     let mut text = String::new();
     let left = report.left.iter();
     for (names, reason) in grouped(left.map(|(name, why)| (name.clone(), why.to_string()))) {
@@ -93,7 +110,7 @@ pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Re
     }
     if !report.not_restarted.is_empty() {
         text.push_str(&format!(
-            "\nRestart {} so that the new certificates are used: kubecertd restart {}\n",
+            "\nRestart {} so that the {which} certificates are used: kubecertd restart {}\n",
             if report.not_restarted.len() == 1 {
                 "it"
             } else {
@@ -109,11 +126,15 @@ pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Re
         ));
     }
     print(&text)?;
-    for (_, reason) in &report.failed {
-        error(reason);
+    let failed = report.failed.iter();
+    for (names, reason) in grouped(failed.map(|(name, why)| (name.clone(), alone(name, why)))) {
+        match names.as_slice() {
+            [one] => error(&format!("{one}: {reason}")),
+            _ => error(&not_renewed(&names, &reason)),
+        }
     }
     for reason in &report.unproved {
-        error(&format!("renewed, but not proved to be in use: {reason}"));
+        error(&format!("{done}, but not proved to be in use: {reason}"));
     }
     for problem in &report.unread {
         error(&format!("{}: {}", problem.path.display(), problem.reason));

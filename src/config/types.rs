@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::pki::KeyAlgorithm;
+use crate::pki::{KeyAlgorithm, KeyKind};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -100,6 +100,17 @@ pub enum KeyPolicy {
     Always(KeyAlgorithm),
 }
 
+impl KeyPolicy {
+    /// The algorithm of the key that follows one of that kind.
+    #[must_use]
+    pub fn after(self, old: &KeyKind) -> KeyAlgorithm {
+        match self {
+            Self::Always(algorithm) => algorithm,
+            Self::Keep => old.successor(),
+        }
+    }
+}
+
 /// `[restart]`
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restart {
@@ -156,6 +167,8 @@ pub struct Backup {
     pub keep: usize,
     /// `max-size`: bytes kept in all generations together, 64 MiB; the newest is always kept.
     pub max_bytes: u64,
+    /// `max-age`: how long the private keys in them are kept, 90 d, and never beyond the end of their certificates.
+    pub max_age: Duration,
 }
 
 impl Default for Backup {
@@ -163,6 +176,7 @@ impl Default for Backup {
         Self {
             keep: 10,
             max_bytes: 64 * 1024 * 1024,
+            max_age: Duration::from_secs(90 * 86_400),
         }
     }
 }

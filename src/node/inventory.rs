@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{KubeletConfiguration, StaticPod};
-use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm};
+use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm, SignedBy};
 
 /// Something that could not be read or makes no sense, with the file and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,9 +37,12 @@ pub struct Inventory {
     pub static_pods: Vec<StaticPod>,
     /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory.
     pub problems: Vec<Problem>,
+    /// Those of the problems that are something that was to be looked at and was not: nobody knows what is in it.
+    pub unseen: Vec<Problem>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
-    /// Where those files of entries and static pods really lie whose paths lead through links.
+    /// Where those files of entries, authorities, the service account and static pods really lie whose paths lead through
+    /// links. Only what lies there is opened.
     pub links: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -82,12 +85,20 @@ pub enum AuthorityState {
         certificates: Vec<Certificate>,
         /// Its key; [`KeyState::Missing`] is kubeadm's external-CA mode.
         key: KeyState,
-        /// Those of the certificates that the key belongs to: only they can sign.
+        /// Those of the certificates that the key belongs to, as far as that is known: only they can sign. All of them while the
+        /// key is [`KeyState::Unread`].
         signing: Vec<Certificate>,
     },
 }
 
 impl Authority {
+    /// Its certificate and its key.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.certificate_path, &self.key_path]
+            .into_iter()
+            .map(PathBuf::as_path)
+    }
+
     /// The first certificate of the file.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
@@ -106,13 +117,19 @@ impl Authority {
         }
     }
 
-    /// The certificate of the file that signed a leaf; of several for one key the one that lasts longest.
+    /// The certificate of the file that signed a leaf, as far as that can be told; of several for one key the one that
+    /// lasts longest.
     #[must_use]
     pub fn signer_of(&self, leaf: &Certificate) -> Option<&Certificate> {
         self.certificates()?
             .iter()
-            .filter(|certificate| leaf.is_signed_by(certificate))
-            .max_by_key(|certificate| certificate.not_after)
+            .filter_map(|certificate| match leaf.signed_by(certificate) {
+                SignedBy::Yes => Some((true, certificate)),
+                SignedBy::Unchecked(_) => Some((false, certificate)),
+                SignedBy::No => None,
+            })
+            .max_by_key(|(is_checked, certificate)| (*is_checked, certificate.not_after))
+            .map(|(_, certificate)| certificate)
     }
 
     /// Whether the certificate is here and its key is not: an external CA.
@@ -136,11 +153,15 @@ pub enum KeyState {
     /// Something is there that cannot be read at all: the key may well be sound, and a new one could not be written there
     /// either.
     OutOfReach(Problem),
+    /// There, and not read: the key of an authority is opened only to sign, that of the service account never.
+    Unread,
     /// It was read and is no key that can be used, with the reason.
     Damaged(Problem),
+    /// It was read, and its kind is not supported here: it may be the certificate's and sound, which cannot be checked.
+    Unsupported(Problem),
     /// There, but another certificate's.
     Mismatched,
-    /// The certificate's own key; `None` for an algorithm that kubeadm does not make.
+    /// The certificate's own key; `None` for an algorithm that is not made here.
     Matching(Option<KeyAlgorithm>),
 }
 
@@ -212,6 +233,9 @@ pub struct Present {
 pub enum Signer {
     /// The authority that is to sign it.
     Expected,
+    /// The authority that is to sign it, by issuer and key identifier; but nothing here can check such a signature: what
+    /// of it.
+    Unchecked(String),
     /// Another certificate: its issuer's name. Such a file is never overwritten.
     Foreign(String),
     /// Itself.
@@ -227,7 +251,7 @@ pub struct ServiceAccountKeys {
     pub key_path: PathBuf,
     /// `sa.pub`
     pub public_key_path: PathBuf,
-    /// The private key; [`KeyState::Mismatched`] when `sa.pub` is not its public half.
+    /// The private key, which is never read: [`KeyState::Unread`] where it is there.
     pub key: KeyState,
     /// Whether `sa.pub` is there.
     pub public_key_present: bool,
@@ -248,7 +272,7 @@ impl Inventory {
             .find(|authority| authority.name == name)
     }
 
-    /// Where a file of an entry or a static pod really lies.
+    /// Where a file of an entry, an authority, the service account or a static pod really lies.
     #[must_use]
     pub fn real<'path>(&'path self, path: &'path Path) -> &'path Path {
         self.links.get(path).map_or(path, PathBuf::as_path)

@@ -11,12 +11,14 @@ mod observe;
 mod read;
 mod yaml;
 
+pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
 };
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 pub use kubelet::KubeletConfiguration;
-pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
+pub use manifest::{
+    Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
+};
 pub use observe::observe;
-pub use read::{FILE_LIMIT, read_at_most, read_bounded};

@@ -1,6 +1,8 @@
 //! Reading the disk into an [`Inventory`].
 
 mod authorities;
+mod budget;
+mod closed;
 mod directories;
 mod extras;
 mod kubeconfigs;
@@ -8,6 +10,7 @@ mod kubelets;
 mod leaves;
 mod manifests;
 mod name;
+mod named;
 mod pem_files;
 
 use std::collections::BTreeMap;
@@ -18,26 +21,31 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{
     Authority, CertificateState, Directories, Entry, EntryKind, Inventory, KubeletConfiguration,
-    Present, Signer, StaticPod,
+    Present, Problem, Signer, StaticPod,
 };
 use crate::config::Locations;
-use crate::pki::{AuthorityName, Catalogued, Certificate};
+use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
 use crate::root::Root;
-use pem_files::CertificateFile;
+use closed::Reader;
+use pem_files::{CertificateFile, Unusable};
 
 /// Reads the node. Never fails as a whole.
 #[must_use]
 pub fn observe(root: &Root, locations: &Locations) -> Inventory {
-    let mut problems = Vec::new();
+    let mut findings = Findings::default();
     let kubelet = KubeletConfiguration::read(root, &locations.kubelet_configuration);
-    problems.extend(kubelet.problems.iter().cloned());
+    for problem in &kubelet.problems {
+        findings.unseen(problem.clone());
+    }
     let manifests = directories::manifests(root, locations, &kubelet);
-    let static_pods = manifests::read(root, &manifests, &mut problems);
+    let static_pods = manifests::read(root, &manifests, &mut findings);
     let directories = directories::find(root, locations, manifests, &kubelet, &static_pods);
     let external_etcd = directories::is_etcd_external(root, &directories, &static_pods);
-    let authorities = authorities::read(root, &directories, external_etcd);
+    let reader = Reader::new(root, &directories, &static_pods);
+    let authorities = authorities::read(&reader, &directories, external_etcd);
     let node = Node {
         root,
+        reader: &reader,
         locations,
         directories: &directories,
         kubelet: &kubelet,
@@ -55,33 +63,61 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         }
     }) {
         entries.extend(entry);
-        problems.extend(problem);
+        findings.problems.extend(problem);
     }
-    entries.extend(kubelets::entries(&node, &mut problems));
-    let extras = extras::entries(&node, &entries, &mut problems);
+    entries.extend(kubelets::entries(&node, &mut findings.problems));
+    let extras = extras::entries(&node, &entries, &mut findings);
     entries.extend(extras);
-    let links = links(root, &entries, &static_pods);
+    let service_account = authorities::service_account(&reader, &directories);
+    let known = entries
+        .iter()
+        .flat_map(|entry| entry.files().chain([entry.path.as_path()]))
+        .chain(authorities.iter().flat_map(Authority::files))
+        .chain([
+            service_account.key_path.as_path(),
+            service_account.public_key_path.as_path(),
+        ])
+        .chain(static_pods.iter().map(|pod| pod.path.as_path()));
+    let links = links(root, known, &static_pods);
     Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
-        service_account: authorities::service_account(root, &directories),
+        service_account,
         directories,
         kubelet,
         authorities,
         entries,
         static_pods,
-        problems,
+        problems: findings.problems,
+        unseen: findings.unseen,
         external_etcd,
         links,
     }
 }
 
+/// What is wrong besides entries and authorities.
+#[derive(Default)]
+struct Findings {
+    problems: Vec<Problem>,
+    unseen: Vec<Problem>,
+}
+
+impl Findings {
+    /// Something that was to be looked at and was not.
+    fn unseen(&mut self, problem: Problem) {
+        self.unseen.push(problem.clone());
+        self.problems.push(problem);
+    }
+}
+
 /// Where the files of these really lie, as far as that is elsewhere than their paths say.
-fn links(root: &Root, entries: &[Entry], static_pods: &[StaticPod]) -> BTreeMap<PathBuf, PathBuf> {
-    let own = entries
-        .iter()
-        .flat_map(|entry| entry.files().chain([entry.path.as_path()]))
-        .map(Path::to_path_buf);
-    own.chain(static_pods.iter().flat_map(StaticPod::used_paths))
+fn links<'path>(
+    root: &Root,
+    known: impl Iterator<Item = &'path Path>,
+    static_pods: &[StaticPod],
+) -> BTreeMap<PathBuf, PathBuf> {
+    known
+        .map(Path::to_path_buf)
+        .chain(static_pods.iter().flat_map(StaticPod::used_paths))
         .filter_map(|path| {
             let real = root.resolve(&path).ok()?;
             (real != path).then_some((path, real))
@@ -92,6 +128,7 @@ fn links(root: &Root, entries: &[Entry], static_pods: &[StaticPod]) -> BTreeMap<
 /// What is known of the node while its certificates are read.
 struct Node<'a> {
     root: &'a Root,
+    reader: &'a Reader<'a>,
     locations: &'a Locations,
     directories: &'a Directories,
     kubelet: &'a KubeletConfiguration,
@@ -118,11 +155,21 @@ impl Node<'_> {
 
     /// The entry of a certificate file with its key in another file or the same.
     fn entry(&self, wanted: Wanted<'_>) -> Entry {
+        let found = pem_files::certificates(self.reader, wanted.certificate);
+        self.entry_of(wanted, found.map_err(Unusable::into_problem))
+    }
+
+    /// The same of what was found in it.
+    fn entry_of(
+        &self,
+        wanted: Wanted<'_>,
+        found: Result<Option<CertificateFile>, Problem>,
+    ) -> Entry {
         let mut authority = wanted.authority;
-        let state = match pem_files::certificates(self.root, wanted.certificate) {
+        let state = match found {
             Ok(None) => CertificateState::Missing,
             Ok(Some(file)) => {
-                let key = pem_files::key(self.root, wanted.key, &file);
+                let key = pem_files::key(self.reader, wanted.key, &file);
                 let present;
                 (present, authority) = self.present(file, key, authority);
                 CertificateState::Present(Box::new(present))
@@ -166,7 +213,8 @@ impl Node<'_> {
     }
 
     fn signer(&self, leaf: &Certificate, authority: Option<AuthorityName>) -> Signer {
-        if leaf.is_self_signed() {
+        // Where it cannot be checked, it is left alone rather than replaced.
+        if leaf.signed_by(leaf) != SignedBy::No {
             return Signer::SelfSigned;
         }
         let Some(authority) = authority else {
@@ -174,19 +222,24 @@ impl Node<'_> {
         };
         match self.certificates_of(authority) {
             None => Signer::Unknown,
-            Some(certificates) if is_signed_by_any(leaf, certificates) => Signer::Expected,
-            Some(_) => Signer::Foreign(leaf.issuer.clone()),
+            Some(certificates) => match signed_by_any(leaf, certificates) {
+                SignedBy::Yes => Signer::Expected,
+                SignedBy::Unchecked(what) => Signer::Unchecked(what),
+                SignedBy::No => Signer::Foreign(leaf.issuer.clone()),
+            },
         }
     }
 
     fn signing_authority(&self, leaf: &Certificate) -> Option<AuthorityName> {
-        self.authorities
-            .iter()
-            .map(|authority| authority.name)
-            .find(|name| {
-                self.certificates_of(*name)
-                    .is_some_and(|certificates| is_signed_by_any(leaf, certificates))
-            })
+        let mut likely = None;
+        for authority in self.authorities {
+            match signed_by_any(leaf, authority.certificates().unwrap_or_default()) {
+                SignedBy::Yes => return Some(authority.name),
+                SignedBy::Unchecked(_) => likely = likely.or(Some(authority.name)),
+                SignedBy::No => {}
+            }
+        }
+        likely
     }
 
     fn certificates_of(&self, name: AuthorityName) -> Option<&[Certificate]> {
@@ -226,8 +279,15 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn is_signed_by_any(leaf: &Certificate, authorities: &[Certificate]) -> bool {
-    authorities
-        .iter()
-        .any(|authority| leaf.is_signed_by(authority))
+/// What can be told of a signature by any of them, the surest first.
+fn signed_by_any(leaf: &Certificate, authorities: &[Certificate]) -> SignedBy {
+    let mut answer = SignedBy::No;
+    for authority in authorities {
+        match leaf.signed_by(authority) {
+            SignedBy::Yes => return SignedBy::Yes,
+            SignedBy::No => {}
+            unchecked @ SignedBy::Unchecked(_) => answer = unchecked,
+        }
+    }
+    answer
 }

@@ -17,6 +17,13 @@ pub enum Event {
         /// Its id.
         operation: String,
     },
+    /// What an earlier operation replaced is put back.
+    PuttingBack {
+        /// That operation's id.
+        operation: String,
+        /// When it was and what asked for it, in words; may be empty.
+        was: String,
+    },
     /// An operation that was cut off is finished or undone.
     Recovered {
         /// Its id.
@@ -83,7 +90,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A component proved that it uses the new certificate without a restart.
+    /// A component proved that it uses the certificate that is in place without a restart.
     PickedUp {
         /// Which.
         component: String,
@@ -102,6 +109,13 @@ pub enum Event {
         /// How that is known.
         evidence: String,
     },
+    /// What uses a certificate answers, but cannot be verified by anything on this node.
+    Unverified {
+        /// The certificate's name.
+        certificate: String,
+        /// What it said, in words that begin with `unverified`.
+        said: String,
+    },
     /// Something failed and the old files go back.
     RollingBack {
         /// What failed.
@@ -115,6 +129,15 @@ impl fmt::Display for Event {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Begun { operation } => write!(out, "operation {operation}"),
+            Self::PuttingBack { operation, was } if was.is_empty() => {
+                write!(out, "putting back what operation {operation} replaced")
+            }
+            Self::PuttingBack { operation, was } => {
+                write!(
+                    out,
+                    "putting back what operation {operation} ({was}) replaced"
+                )
+            }
             Self::Recovered {
                 operation,
                 forward,
@@ -169,7 +192,7 @@ impl fmt::Display for Event {
             }
             Self::PickedUp { component } => write!(
                 out,
-                "{component}: serves the new certificate without a restart"
+                "{component}: serves the certificate that is in place without a restart"
             ),
             Self::Restart(progress) => restart(out, progress),
             Self::Proving { count: 1 } => write!(out, "proving that the certificate is in use"),
@@ -178,6 +201,7 @@ impl fmt::Display for Event {
                 certificate,
                 evidence,
             } => write!(out, "{certificate}: {evidence}"),
+            Self::Unverified { certificate, said } => write!(out, "{certificate}: {said}"),
             Self::RollingBack { reason } => {
                 write!(out, "putting the old certificates back: {reason}")
             }

@@ -2,6 +2,8 @@
 //!
 //! What is tried with doubles shows what would happen with the originals, and nobody who trusts these trusts a double.
 
+use std::borrow::Cow;
+
 use super::{Certificate, IssueError, PrivateKey, der};
 
 /// Tag of the optional version, `[0] EXPLICIT`.
@@ -21,12 +23,16 @@ pub fn double(
     let damaged = || signing(&"the original certificate has too few parts");
     let parts = der::elements(&original.der).map_err(|error| signing(&error))?;
     let tbs = parts.first().ok_or_else(damaged)?;
-    let mut fields = der::elements(tbs).map_err(|error| signing(&error))?;
+    let fields = der::elements(tbs.whole).map_err(|error| signing(&error))?;
+    let mut fields: Vec<Cow<'_, [u8]>> = fields
+        .iter()
+        .map(|field| Cow::Borrowed(field.whole))
+        .collect();
     // RFC 5280 §4.1: version, serialNumber, signature, issuer, validity, subject, subjectPublicKeyInfo.
     let first = usize::from(fields.first().and_then(|field| field.first()) == Some(&VERSION));
     let algorithm = signer.signature_algorithm();
     for (place, new) in [(1, algorithm.clone()), (5, key.public_key_der())] {
-        *fields.get_mut(first + place).ok_or_else(damaged)? = new;
+        *fields.get_mut(first + place).ok_or_else(damaged)? = Cow::Owned(new);
     }
     let tbs = der::sequence(&fields);
     let signature = signer.sign(&tbs).map_err(|error| signing(&error))?;

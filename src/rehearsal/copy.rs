@@ -13,11 +13,12 @@ use zeroize::Zeroizing;
 use super::doubles::Doubles;
 use super::kubeconfig::{parts, text};
 use crate::node::{
-    AuthorityState, CertificateState, Entry, Inventory, KeyState, Kubeconfig, Present, read_bounded,
+    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Kubeconfig, Present,
 };
 use crate::operation::Context;
 use crate::pki::{
-    Certificate, IssueError, KeyAlgorithm, PrivateKey, certificates_from_pem, certificates_to_pem,
+    AuthorityName, Certificate, IssueError, KeyAlgorithm, PrivateKey, certificates_from_pem,
+    certificates_to_pem,
 };
 use crate::root::Root;
 
@@ -49,7 +50,7 @@ const TRUST_FLAGS: [&str; 8] = [
     "peer-trusted-ca-file",
 ];
 
-/// Makes the copy of the node in `from` below `to`, private to the owner.
+/// Makes the copy of the node below `to`, private to the owner. Returns the authorities whose keys cannot sign.
 ///
 /// # Errors
 /// [`CopyError`].
@@ -57,7 +58,8 @@ pub(super) fn copy_node(
     context: &Context,
     inventory: &Inventory,
     to: &Root,
-) -> Result<(), CopyError> {
+) -> Result<Broken, CopyError> {
+    let mut broken = Broken::new();
     let sources = Sources::of(&context.root, inventory);
     let copy = Copy {
         from: &context.root,
@@ -65,7 +67,7 @@ pub(super) fn copy_node(
         inventory,
         doubles: Doubles::of(&sources.certificates())?,
     };
-    copy.authorities()?;
+    copy.authorities(&mut broken)?;
     copy.service_account()?;
     for entry in &inventory.entries {
         if let Some(kubeconfig) = sources.kubeconfigs.get(&entry.path) {
@@ -76,7 +78,8 @@ pub(super) fn copy_node(
     for (path, certificates) in &sources.bundles {
         copy.put(path, Content::Text(copy.pem(certificates)), None)?;
     }
-    copy.as_they_are(context)
+    copy.as_they_are(context)?;
+    Ok(broken)
 }
 
 /// What can be told apart of every file whose change would be a change of the node: nothing of a file is read for it.
@@ -188,9 +191,14 @@ fn parsed(pem: &[u8]) -> Vec<Certificate> {
 }
 
 fn read(root: &Root, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
-    let target = root.resolve(path).ok()?;
-    read_bounded(&target).ok().map(Zeroizing::new)
+    root.read(path).ok().map(Zeroizing::new)
 }
+
+/// Authorities whose keys cannot sign, and why: what stands for such a key would be told of in other words.
+pub(super) type Broken = Vec<(AuthorityName, String)>;
+
+/// What stands in the place of a key that is none.
+const DAMAGED: &str = "damaged as the original\n";
 
 /// What is put in the place of a file.
 enum Content {
@@ -214,7 +222,7 @@ struct Copy<'a> {
 }
 
 impl Copy<'_> {
-    fn authorities(&self) -> Result<(), CopyError> {
+    fn authorities(&self, broken: &mut Broken) -> Result<(), CopyError> {
         for authority in &self.inventory.authorities {
             match &authority.state {
                 AuthorityState::Missing => {}
@@ -228,7 +236,11 @@ impl Copy<'_> {
                 } => {
                     let bundle = Content::Text(self.pem(certificates));
                     self.put(&authority.certificate_path, bundle, None)?;
-                    if let Some(key) = self.key(key, signing.first())? {
+                    let key = match key {
+                        KeyState::Unread => self.signing_key(authority, certificates, broken)?,
+                        other => self.key(other, signing.first())?,
+                    };
+                    if let Some(key) = key {
                         self.put(&authority.key_path, key, None)?;
                     }
                 }
@@ -237,14 +249,44 @@ impl Copy<'_> {
         Ok(())
     }
 
+    /// What stands for an authority's key, which is looked at here as a renewal would, and not kept.
+    fn signing_key(
+        &self,
+        authority: &Authority,
+        certificates: &[Certificate],
+        broken: &mut Broken,
+    ) -> Result<Option<Content>, CopyError> {
+        let mut is_broken = |reason: &dyn std::fmt::Display| {
+            let reason = format!("{}: {reason}", authority.key_path.display());
+            broken.push((authority.name, reason));
+        };
+        let text = match self.from.read(&authority.key_path).map(Zeroizing::new) {
+            Ok(text) => text,
+            Err(error) => {
+                is_broken(&error);
+                return Ok(Some(Content::Unreadable));
+            }
+        };
+        let state = match PrivateKey::from_pem(&text) {
+            Err(error) => {
+                is_broken(&error);
+                return Ok(Some(Content::text(DAMAGED)));
+            }
+            Ok(key) => certificates.iter().find(|one| key.matches(one)),
+        };
+        match state {
+            Some(certificate) => self.key(&KeyState::Unread, Some(certificate)),
+            None => self.key(&KeyState::Mismatched, None),
+        }
+    }
+
     /// A pair that has nothing to do with the node's.
     fn service_account(&self) -> Result<(), CopyError> {
-        let KeyState::Matching(algorithm) = &self.inventory.service_account.key else {
-            return Ok(());
-        };
         let paths = &self.inventory.service_account;
-        let key = PrivateKey::generate(algorithm.unwrap_or(KeyAlgorithm::Rsa2048))
-            .map_err(IssueError::from)?;
+        if matches!(paths.key, KeyState::Missing | KeyState::OutOfReach(_)) {
+            return Ok(());
+        }
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).map_err(IssueError::from)?;
         self.put(&paths.key_path, Content::Text(pem_of(&key)?), None)?;
         if !paths.public_key_present {
             return Ok(());
@@ -384,13 +426,13 @@ impl Copy<'_> {
         Ok(match found {
             KeyState::Missing => None,
             KeyState::OutOfReach(_) => Some(Content::Unreadable),
-            KeyState::Damaged(_) => Some(Content::text("damaged as the original\n")),
+            KeyState::Damaged(_) => Some(Content::text(DAMAGED)),
             KeyState::Mismatched => {
                 let other =
                     PrivateKey::generate(KeyAlgorithm::EcdsaP256).map_err(IssueError::from)?;
                 Some(Content::Text(pem_of(&other)?))
             }
-            KeyState::Matching(_) => {
+            KeyState::Matching(_) | KeyState::Unread | KeyState::Unsupported(_) => {
                 let key = certificate.and_then(|certificate| self.doubles.key(certificate));
                 key.map(|key| pem_of(key).map(Content::Text)).transpose()?
             }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use crate::pki::{Certificate, IssueError, KeyAlgorithm, PrivateKey, double};
+use crate::pki::{Certificate, IssueError, KeyAlgorithm, KeyKind, PrivateKey, SignedBy, double};
 
 /// A double of each certificate, signed by the double of what signed it, each with a key of its own. Certificates that
 /// share a key have doubles that share one, and who trusts a certificate's double trusts what that signed, as with the
@@ -61,14 +61,19 @@ fn signer<'all>(
     certificate: &Certificate,
     originals: &'all [Certificate],
 ) -> Option<&'all Certificate> {
-    originals
-        .iter()
-        .find(|candidate| certificate.is_signed_by(candidate))
+    let found = |wanted: fn(&SignedBy) -> bool| {
+        originals
+            .iter()
+            .find(|candidate| wanted(&certificate.signed_by(candidate)))
+    };
+    // A signature that cannot be checked here may well be the one it names.
+    found(|signed| matches!(signed, SignedBy::Yes))
+        .or_else(|| found(|signed| matches!(signed, SignedBy::Unchecked(_))))
 }
 
-/// kubeadm's default where the kind is none that can be made.
+/// The same, or what is at least as strong where it cannot be made.
 fn kind(certificate: &Certificate) -> KeyAlgorithm {
-    KeyAlgorithm::of_certificate(certificate).unwrap_or(KeyAlgorithm::Rsa2048)
+    KeyKind::of_certificate(certificate).successor()
 }
 
 /// A new key of each kind, made on all cores.

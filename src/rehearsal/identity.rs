@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use crate::node::{Credential, Entry, Kubeconfig, Present, read_bounded};
+use crate::node::{Credential, Entry, Kubeconfig, Present};
 use crate::pki::certificates_to_pem;
 use crate::restart::Identity;
 use crate::root::Root;
@@ -17,8 +17,7 @@ pub(super) fn identity(root: &Root, entry: &Entry, present: &Present) -> Result<
 fn key_pem(root: &Root, entry: &Entry) -> Result<Zeroizing<Vec<u8>>, String> {
     let path = entry.key_path.as_ref().unwrap_or(&entry.path);
     let bytes = root
-        .resolve(path)
-        .and_then(|real| read_bounded(&real))
+        .read(path)
         .map(Zeroizing::new)
         .map_err(|error| format!("{}: {error}", path.display()))?;
     if path != &entry.path || !entry.name.ends_with(".conf") {

@@ -27,7 +27,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::config::{Config, Locations};
-use crate::node::{Inventory, Kubeconfig, read_bounded};
+use crate::node::{Inventory, Kubeconfig};
 use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
 use crate::plan::{Action, Obstacle, Request, plan};
 use crate::root::Root;
@@ -91,7 +91,7 @@ pub async fn rehearse(
         path: directory.to_path_buf(),
         source,
     })?;
-    copy::copy_node(context, &inventory, &copy)?;
+    let broken = copy::copy_node(context, &inventory, &copy)?;
     let there = Context::new(copy, located(context, &inventory), None);
     let present = handshakes::handshakes(&there.root, &there.observe()).await;
     let options = Options {
@@ -107,8 +107,12 @@ pub async fn rehearse(
     let mut renewal = renew(&there, &EVERYTHING, &options, stop, &mut at_home)
         .await
         .map_err(|error: OperationError| RehearsalError::Renewal(home.paths(&error.to_string())))?;
-    for (_, reason) in &mut renewal.failed {
-        *reason = home.paths(reason);
+    for (name, reason) in &mut renewal.failed {
+        let authority = inventory.entry(name).and_then(|entry| entry.authority);
+        *reason = match broken.iter().find(|(broken, _)| Some(*broken) == authority) {
+            Some((_, on_the_node)) => on_the_node.clone(),
+            None => home.paths(reason),
+        };
     }
     renewal
         .failed
@@ -181,8 +185,7 @@ fn unedited(root: &Root, inventory: &Inventory, renewal: &RenewalReport) -> Vec<
         .filter(|entry| entry.certificate_path == entry.path)
         .filter_map(|entry| {
             let edited = root
-                .resolve(&entry.path)
-                .and_then(|real| read_bounded(&real))
+                .read(&entry.path)
                 .map(zeroize::Zeroizing::new)
                 .map_err(|error| error.to_string())
                 .and_then(|bytes| {

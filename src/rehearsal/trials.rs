@@ -8,7 +8,7 @@ use hyper::Uri;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::kubeconfig::{beside, is_kubeconfig};
-use crate::node::{Entry, Inventory, Kubeconfig, Present, read_bounded};
+use crate::node::{Entry, Inventory, Kubeconfig, Present};
 use crate::pki::{
     AuthorityName, Catalogued, Certificate, KubeconfigName, LeafName, SubjectAltName,
     certificates_from_pem,
@@ -277,11 +277,7 @@ impl<'node> Node<'_, 'node> {
 
     fn bundle(&self, file: &Path) -> Bundle {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", file.display());
-        let bytes = self
-            .root
-            .resolve(file)
-            .and_then(|real| read_bounded(&real))
-            .map_err(|error| failed(&error))?;
+        let bytes = self.root.read(file).map_err(|error| failed(&error))?;
         certificates_from_pem(&bytes).map_err(|error| failed(&error))
     }
 
@@ -289,8 +285,7 @@ impl<'node> Node<'_, 'node> {
         let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
         let bytes = self
             .root
-            .resolve(path)
-            .and_then(|real| read_bounded(&real))
+            .read(path)
             .map(zeroize::Zeroizing::new)
             .map_err(|error| failed(&error))?;
         let text = std::str::from_utf8(&bytes).map_err(|error| failed(&error))?;

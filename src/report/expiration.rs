@@ -307,17 +307,17 @@ fn signing_certificate<'a>(
     present: &Present,
     authority: Option<&'a Authority>,
 ) -> Option<&'a Certificate> {
-    if present.signer != Signer::Expected {
+    if !matches!(present.signer, Signer::Expected | Signer::Unchecked(_)) {
         return None;
     }
     authority?.signer_of(&present.leaf)
 }
 
 fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {
+    let own = authority.map(AuthorityName::name).unwrap_or_default();
     match signer {
-        Signer::Expected => authority
-            .map(|name| name.name().to_owned())
-            .unwrap_or_default(),
+        Signer::Expected => own.to_owned(),
+        Signer::Unchecked(_) => format!("{own} (unchecked)"),
         Signer::Foreign(issuer) => issuer.clone(),
         Signer::SelfSigned => "itself".to_owned(),
         Signer::Unknown => "unknown".to_owned(),
@@ -354,16 +354,11 @@ fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
         }
     }
     let service_account = &inventory.service_account;
-    problems.extend(match &service_account.key {
-        KeyState::Mismatched => Some(Problem {
-            path: service_account.public_key_path.clone(),
-            reason: format!(
-                "is not the public half of {}; restore both from one backup",
-                service_account.key_path.display()
-            ),
-        }),
-        key => key_problem(&service_account.key_path, key, true),
-    });
+    problems.extend(key_problem(
+        &service_account.key_path,
+        &service_account.key,
+        true,
+    ));
     problems.extend(inventory.problems.iter().cloned());
     let mut seen = std::collections::HashSet::new();
     problems.retain(|problem| seen.insert((problem.path.clone(), problem.reason.clone())));
@@ -372,7 +367,7 @@ fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
 
 fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> Option<Problem> {
     let reason = match key {
-        KeyState::Matching(_) => return None,
+        KeyState::Matching(_) | KeyState::Unread => return None,
         KeyState::Missing if may_be_missing => return None,
         KeyState::Missing => {
             "the key is missing, so nothing can use the certificate; renewing makes both anew"
@@ -380,7 +375,11 @@ fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> 
         KeyState::Mismatched => {
             "the key does not belong to the certificate; restore both from one backup, or renew"
         }
-        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => return Some(problem.clone()),
+        KeyState::OutOfReach(problem)
+        | KeyState::Damaged(problem)
+        | KeyState::Unsupported(problem) => {
+            return Some(problem.clone());
+        }
     };
     Some(Problem {
         path: path.to_path_buf(),

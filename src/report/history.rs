@@ -6,7 +6,7 @@ mod end;
 mod tests;
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 
 use self::chain::{check, line, lines, sha256, without_torn_end};
 use self::end::End;
+use crate::host::read_within;
 use crate::node::read_at_most;
 use crate::restart::Rung;
 use crate::transaction::{Outcome, Store, TransactionError, Trigger};
@@ -148,8 +149,7 @@ impl History {
             return Err(failed(io::Error::other(reason)));
         }
         file.lock().map_err(failed)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(failed)?;
+        let text = read_within(&file, LIMIT, Vec::new()).map_err(failed)?;
         let whole = without_torn_end(&text);
         if whole.len() < text.len() {
             tracing::warn!(

@@ -13,6 +13,7 @@ mod ladder;
 mod member;
 mod nodes;
 mod parked;
+mod peer;
 mod picked_up;
 mod process;
 mod progress;
@@ -26,6 +27,12 @@ mod service;
 mod tls;
 mod wait;
 mod watch;
+mod witness;
+
+use std::io;
+use std::path::Path;
+
+use crate::root::Root;
 
 pub use authenticate::{Authenticated, AuthenticationError, authenticate};
 pub use endpoint::Address;
@@ -43,3 +50,8 @@ pub use sequence::Restarter;
 pub use service::{KubeletService, ServiceError};
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
 pub(crate) use wait::stopped;
+
+/// Reads a file of the node that runs on this machine, whose root is the node's own; links are followed below it.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    Root::default().read(path)
+}

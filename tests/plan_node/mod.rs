@@ -126,6 +126,7 @@ pub(crate) fn node() -> Inventory {
         },
         static_pods: Vec::new(),
         problems: Vec::new(),
+        unseen: Vec::new(),
         external_etcd: false,
         links: BTreeMap::new(),
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::paths::{looks_like_a_file, normalized};
+use super::paths::{LONGEST, extent, looks_like_a_file, normalized};
 use super::{Container, HttpProbe, ManifestError, StaticPod};
 use crate::node::yaml::{self, RepeatedKeys};
 use crate::root::Root;
@@ -143,7 +143,7 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
             .map(|written| written.into_container(&volumes.paths))
             .collect()
     };
-    Ok(StaticPod {
+    let pod = StaticPod {
         path: path.to_path_buf(),
         name,
         namespace: metadata
@@ -164,7 +164,30 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
         init_containers: containers(spec.init_containers),
         single_files: volumes.single_files,
         host_paths: volumes.paths,
-    })
+    };
+    check_extent(&pod)?;
+    Ok(pod)
+}
+
+/// Files and mounts that a pod may have, and the bytes of their paths: thousands of times what any pod needs.
+const MOST_FILES: usize = 50_000;
+const MOST_BYTES: usize = 8 << 20;
+
+/// Few lines can name many long paths: each flag stands for a file below a volume.
+fn check_extent(pod: &StaticPod) -> Result<(), ManifestError> {
+    let (mut files, mut bytes) = (0, 0);
+    for container in pod.init_containers.iter().chain(&pod.containers) {
+        let (own_files, own_bytes) = extent(container);
+        files += own_files;
+        bytes += own_bytes;
+    }
+    if files > MOST_FILES || bytes > MOST_BYTES {
+        return Err(ManifestError::NotAPod(format!(
+            "its flags and mounts name more than {MOST_FILES} files, or {} MiB of paths",
+            MOST_BYTES >> 20
+        )));
+    }
+    Ok(())
 }
 
 struct Volumes {
@@ -182,7 +205,12 @@ impl Volumes {
             let Some(host_path) = volume.host_path else {
                 continue;
             };
-            let real = root.join(host_path.path.unwrap_or_default());
+            let path = host_path.path.unwrap_or_default();
+            // Nothing can be there.
+            if path.len() > LONGEST {
+                continue;
+            }
+            let real = root.join(path);
             let is_file = match host_path.kind.as_deref().unwrap_or_default() {
                 "File" | "FileOrCreate" => true,
                 "" => looks_like_a_file(&real),
@@ -245,6 +273,11 @@ impl Mount {
         let seen = normalized(Path::new(&self.mount_path?));
         // An expression of variables could be any path below the volume, so the volume itself stands for it.
         let sub_path = self.sub_path.filter(|_| self.sub_path_expr.is_none());
+        if seen.as_os_str().len() > LONGEST
+            || sub_path.as_ref().is_some_and(|below| below.len() > LONGEST)
+        {
+            return None;
+        }
         let real = match sub_path.as_deref().map(Path::new) {
             Some(below)
                 if below

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::manifests;
+use super::{Findings, manifests};
 use crate::config::Locations;
 use crate::node::{Directories, KubeletConfiguration, StaticPod};
 use crate::pki::{AuthorityName, LeafName};
@@ -146,7 +146,7 @@ fn is_parked(root: &Root, directories: &Directories, component: &str) -> bool {
         .ok()
         .and_then(|manifests| Some(manifests.parent()?.join(PARKED)));
     parked.is_some_and(|parked| {
-        manifests::read(root, &parked, &mut Vec::new())
+        manifests::read(root, &parked, &mut Findings::default())
             .iter()
             .any(|pod| pod.component() == component)
     })
@@ -155,13 +155,7 @@ fn is_parked(root: &Root, directories: &Directories, component: &str) -> bool {
 /// Whether there is a certificate of that name, a link that leads nowhere included.
 fn exists(root: &Root, directories: &Directories, base: &str) -> bool {
     let path = certificate(directories, base);
-    let directory = path.parent().unwrap_or(&path);
-    root.resolve(directory).is_ok_and(|directory| {
-        directory
-            .join(path.file_name().unwrap_or_default())
-            .symlink_metadata()
-            .is_ok()
-    })
+    root.look(&path).is_ok_and(|found| found.is_some())
 }
 
 /// Whether an etcd URL points to this node.

@@ -1,43 +1,80 @@
 //! The manifest directory, as the kubelet reads it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::node::read;
+use super::Findings;
+use crate::host::FILE_LIMIT;
+use crate::node::read::{self, Size};
 use crate::node::{Problem, StaticPod};
 use crate::root::Root;
 
+/// Bytes of manifests that are read: many times what any node has.
+const BYTES: u64 = 32 << 20;
+
+/// kubeadm's own, which are read however much lies beside them.
+const KUBEADM: [&str; 4] = [
+    "etcd.yaml",
+    "kube-apiserver.yaml",
+    "kube-controller-manager.yaml",
+    "kube-scheduler.yaml",
+];
+
 /// Every pod of the directory, by file name.
-pub(super) fn read(root: &Root, directory: &Path, problems: &mut Vec<Problem>) -> Vec<StaticPod> {
-    let names = root
+pub(super) fn read(root: &Root, directory: &Path, findings: &mut Findings) -> Vec<StaticPod> {
+    let listing = root
         .resolve(directory)
         .and_then(|resolved| read::names(&resolved));
-    let names = match names {
-        Ok(names) => names,
+    let mut listing = match listing {
+        Ok(listing) => listing,
         Err(error) => {
-            problems.push(Problem {
+            findings.unseen(Problem {
                 path: directory.to_path_buf(),
                 reason: directory_reason(&error),
             });
             return Vec::new();
         }
     };
+    if listing.is_cut {
+        findings.unseen(read::cut(directory));
+        listing.names.extend(KUBEADM.map(OsString::from));
+        listing.names.sort();
+        listing.names.dedup();
+    }
     let mut pods = Vec::new();
-    for path in names.into_iter().map(|name| directory.join(name)) {
+    let mut bytes = 0;
+    for name in listing.names {
+        let path = directory.join(&name);
+        if !KUBEADM.iter().any(|own| name == *own) {
+            if let Size::Of(size) = read::size(root, &path) {
+                bytes += size.min(FILE_LIMIT);
+            }
+            if bytes > BYTES {
+                findings.unseen(Problem {
+                    path,
+                    reason: format!(
+                        "was not read, as the manifests before it already hold {} MiB; move what is no pod elsewhere",
+                        BYTES >> 20
+                    ),
+                });
+                continue;
+            }
+        }
         match read_one(root, &path) {
             Ok(Some(pod)) => pods.push(pod),
             Ok(None) => {}
-            Err(reason) => problems.push(Problem { path, reason }),
+            Err(reason) => findings.unseen(Problem { path, reason }),
         }
     }
-    problems.extend(doubled(root, &pods));
+    findings.problems.extend(doubled(root, &pods));
     pods
 }
 
 /// The pod in a file; `None` for a directory, which the kubelet does not enter, and for a file that is gone again.
 fn read_one(root: &Root, path: &Path) -> Result<Option<StaticPod>, String> {
-    if root.resolve(path).is_ok_and(|resolved| resolved.is_dir()) {
+    if root.is_directory(path) {
         return Ok(None);
     }
     let Some(text) = read::find_text(root, path)? else {
