@@ -3,8 +3,6 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::arguments::{CheckExpiration, StructuredFormat};
 use super::exit_codes;
 use super::output::{error, grouped, print};
@@ -19,7 +17,7 @@ pub(super) fn run(
     options: &CheckExpiration,
     is_configured: bool,
 ) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let info = ExpirationInfo::new(&context.observe(), now, options.all);
     let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::operation::Event;
+use crate::operation::{Event, EventLog};
 use crate::restart::Progress;
 
 /// One line on standard error, as kubectl's errors. Where that is closed, nobody reads it.
@@ -82,7 +82,7 @@ pub(super) fn not_renewed(names: &[String], reason: &str) -> String {
     }
 }
 
-/// Tells a person what happens.
+/// Says what happens, on the terminal and in the log.
 #[derive(Debug)]
 pub(super) struct Narrator {
     terminal: bool,
@@ -92,6 +92,8 @@ pub(super) struct Narrator {
     told: Instant,
     /// Reasons for which something was not renewed: one of many certificates is told with the first, and the rest at the end.
     reasons: BTreeSet<String>,
+    /// The journal hears of it as well.
+    log: EventLog,
 }
 
 /// Without a terminal, how long nothing may be said while a wait goes on.
@@ -109,11 +111,13 @@ impl Narrator {
             transient: false,
             told: Instant::now(),
             reasons: BTreeSet::new(),
+            log: EventLog::default(),
         }
     }
 
     /// Prints one event: a wait is a line that the next one overwrites, or nothing where there is no terminal.
     pub(super) fn tell(&mut self, event: &Event) {
+        self.log.tell(event);
         let waiting = matches!(event, Event::Restart(Progress::Waiting { .. }));
         if waiting && !self.terminal && self.told.elapsed() < SILENCE {
             return;

@@ -16,7 +16,7 @@ use crate::preflight::{Asked, Finding, PreflightView};
 
 /// As the daemon sees it, were everything due now.
 pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let plan = context.plan(&inventory, &Request::All { force: false }, now)?;
     let findings = preflight(context, &inventory, &plan, true, Asked::BySchedule);

@@ -2,14 +2,12 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::arguments::Renew;
 use super::exit_codes;
 use super::output::{Narrator, alone, error, grouped, not_renewed, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
-use crate::operation::{Context, Options, RenewalReport, preflight, renew};
+use crate::operation::{Context, Options, RenewalReport, log_summary, preflight, renew};
 use crate::plan::{Action, Obstacle, PlanView, Request};
 use crate::preflight::{Asked, Finding};
 use crate::transaction::Trigger;
@@ -18,7 +16,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     let request = request(options)?;
     if options.dry_run {
         let inventory = context.observe();
-        let plan = context.plan(&inventory, &request, Timestamp::now())?;
+        let plan = context.plan(&inventory, &request, crate::host::now())?;
         print(&PlanView::from(&plan).to_table())?;
         let restart = !options.no_restart && context.is_live();
         let asked = Asked::ByHand {
@@ -64,6 +62,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
+    log_summary(context, report.operation.as_deref());
     summarize(&report, &request, Words::Renewed)
 }
 
@@ -101,8 +100,14 @@ pub(super) fn summarize(
         Words::PutBack => ("earlier", "put back"),
     };
     let mut text = String::new();
-    let left = report.left.iter();
-    for (names, reason) in grouped(left.map(|(name, why)| (name.clone(), why.to_string()))) {
+    let (kubelets, left): (Vec<_>, Vec<_>) = report
+        .left
+        .iter()
+        .partition(|(_, obstacle)| matches!(obstacle, Obstacle::NeedsRecovery(_)));
+    for (names, reason) in grouped(
+        left.into_iter()
+            .map(|(name, why)| (name.clone(), why.to_string())),
+    ) {
         text.push_str(&format!("{}\n", not_renewed(&names, &reason)));
     }
     if report.operation.is_none() && report.left.is_empty() {
@@ -123,6 +128,13 @@ pub(super) fn summarize(
         text.push_str(&format!(
             "Done in {:.1} s.\n",
             report.duration.as_secs_f64()
+        ));
+    }
+    if let Some((_, obstacle)) = kubelets.first() {
+        let names: Vec<&str> = kubelets.iter().map(|(name, _)| name.as_str()).collect();
+        text.push_str(&format!(
+            "\n{} not renewed: {obstacle}.\n",
+            names.join(", ")
         ));
     }
     print(&text)?;
@@ -167,6 +179,8 @@ pub(super) fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> 
                 | Obstacle::ExternalAuthority(_)
                 | Obstacle::Skipped
                 | Obstacle::NotManaged
+                // Of the kubelet's, which kubeadm does not renew either; what does is said.
+                | Obstacle::NeedsRecovery(_)
         ),
     }
 }

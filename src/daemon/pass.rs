@@ -6,16 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::configuration::odd;
-use super::events::EventLog;
 use super::held;
 use super::others::Others;
 use super::retry::Retry;
-use super::say::log_summary;
 use super::systemd::Systemd;
 use super::tidy::Tidying;
 use crate::log::Level;
 use crate::node::Inventory;
-use crate::operation::{Context, OperationError, Options, RenewalReport, preflight, renew};
+use crate::operation::{
+    Context, EventLog, OperationError, Options, RenewalReport, log_summary, preflight, renew,
+};
 use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
 use crate::preflight::{Asked, Finding};
 use crate::report::{State, in_words};
@@ -103,7 +103,7 @@ impl Daemon {
             retry: Retry::default(),
             others: Others::default(),
             was_stopped: false,
-            started: Timestamp::now(),
+            started: crate::host::now(),
             announced: false,
             last_failure: None,
             complaints: Vec::new(),
@@ -116,7 +116,7 @@ impl Daemon {
     /// Observes and plans.
     pub(super) fn look(&self) -> Pass {
         let inventory = self.context.observe();
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let plan = self.context.plan_due(&inventory, now);
         let live = self.context.is_live();
         Pass {
@@ -163,14 +163,14 @@ impl Daemon {
             Ok(report) if report.failed.is_empty() => {
                 self.retry.succeeded(now);
                 self.last_failure = None;
-                log_summary(&self.context, &report);
+                log_summary(&self.context, report.operation.as_deref());
             }
             Ok(report) => {
                 let reasons: Vec<&str> =
                     report.failed.iter().map(|(_, why)| why.as_str()).collect();
                 self.last_failure = Some(reasons.join("; "));
                 self.retry.failed(now, false, jitter);
-                log_summary(&self.context, &report);
+                log_summary(&self.context, report.operation.as_deref());
             }
             Err(OperationError::Stopped) => {
                 tracing::info!("{}", OperationError::Stopped);
@@ -244,5 +244,5 @@ pub(super) fn signed(duration: Duration) -> SignedDuration {
 
 /// A number from 0 to 1 that differs between nodes and attempts; randomness is not needed for that.
 fn jitter() -> f64 {
-    f64::from(Timestamp::now().subsec_nanosecond().unsigned_abs() % 1_000_000) / 1e6
+    f64::from(crate::host::now().subsec_nanosecond().unsigned_abs() % 1_000_000) / 1e6
 }

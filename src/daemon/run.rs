@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -11,6 +11,7 @@ use super::clock::{Alarm, Wake};
 use super::pass::{Daemon, Pass};
 use super::systemd::Systemd;
 use super::watch::{Watches, directories};
+use crate::host::{now, shifted};
 use crate::log::Level;
 use crate::operation::{Context, OperationError};
 use crate::report::status_file;
@@ -156,7 +157,7 @@ async fn wait(
     reloads: &mut Signal,
     stopping: &mut watch::Receiver<bool>,
 ) -> Result<Woken, DaemonError> {
-    let scan = Timestamp::now() + SCAN_INTERVAL;
+    let scan = shifted(now(), SCAN_INTERVAL);
     let due = pass.plan.next_due.as_ref().map(|(moment, _)| *moment);
     let system = |source| DaemonError::System {
         what: "the clock cannot be waited for",

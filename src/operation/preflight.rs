@@ -82,7 +82,7 @@ pub(super) fn kubeadm_at_work(context: &Context, inventory: &Inventory) -> Vec<F
             .collect(),
         ..Intent::default()
     };
-    let findings = judge(&readings, &intent, Asked::BySchedule, Timestamp::now());
+    let findings = judge(&readings, &intent, Asked::BySchedule, crate::host::now());
     blocking(&findings)
         .into_iter()
         .filter(|finding| finding.check == Check::Kubeadm)
@@ -147,7 +147,7 @@ fn state_directory(context: &Context) -> Vec<Finding> {
         &readings,
         &intent,
         Asked::ByHand { force: false },
-        Timestamp::now(),
+        crate::host::now(),
     );
     blocking(&found)
         .into_iter()

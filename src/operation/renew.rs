@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::carry_out::{Change, carry_out, unwanted};
@@ -15,7 +14,7 @@ use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::{Inventory, Problem};
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
 use crate::preflight::Asked;
-use crate::report::RenewedCertificate;
+use crate::report::{Described, RenewedCertificate};
 use crate::restart::{Proof, RestartReport};
 use crate::transaction::{Trigger, check_targets};
 
@@ -74,7 +73,7 @@ pub async fn renew(
     let inherited =
         Inherited::settle(context, &lock, options.stopped, &has_work, stop, events).await?;
     let begun = Instant::now();
-    let started = Timestamp::now();
+    let started = crate::host::now();
     let inventory = context.observe();
     let mut plan = context.plan(&inventory, request, started)?;
     if !inherited.is_none() {
@@ -136,7 +135,7 @@ pub async fn renew(
 
 /// Whether there is something to renew, apart from what earlier operations owe.
 fn has_work(context: &Context, request: &Request, stopped: bool) -> bool {
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let is_renewed = |plan: Plan| {
         plan.items
@@ -316,6 +315,8 @@ fn receipt_lines(inventory: &Inventory, issued: &Issued) -> Vec<RenewedCertifica
             new_serial: issued.certificate.serial.clone(),
             old_not_after: issued.old.not_after,
             new_not_after: issued.certificate.not_after,
+            old: Some(Described::of(&issued.old)),
+            new: Some(Described::of(&issued.certificate)),
         })
         .collect()
 }

@@ -229,7 +229,7 @@ pub async fn roll_back(
 ) -> Result<Option<RenewalReport>, OperationError> {
     let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let prepared = RollBack::prepare(context, &inventory, id, force, now)?;
     if !prepared.obstacles.is_empty() {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
 use super::{
     Action, Obstacle, Plan, PlanItem, Request, UnknownName, affected_pods, restart_groups,
@@ -131,6 +132,11 @@ fn item(
             candidate.action(wish, now),
             candidate.notes(),
         ),
+        Err(Obstacle::NotManaged) => {
+            let kubelets = kubelet_obstacle(inventory, entry, now);
+            let obstacle = kubelets.unwrap_or(Obstacle::NotManaged);
+            (None, Action::Leave(obstacle), Vec::new())
+        }
         Err(obstacle) => (None, Action::Leave(obstacle), Vec::new()),
     };
     PlanItem {

@@ -131,6 +131,8 @@ pub enum Obstacle {
     Skipped,
     /// It is due, but the configuration says `renewal.enabled = false`.
     Disabled,
+    /// It is the kubelet's own and has ended, so that the kubelet can neither start nor renew it: why, and what does.
+    NeedsRecovery(String),
     /// The kubelet renews it itself, or nobody told kubecertd how.
     NotManaged,
 }

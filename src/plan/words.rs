@@ -5,11 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::types::{Action, Obstacle, Reason};
+use crate::pki::civil;
 
 /// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
 #[must_use]
 pub fn date(moment: Timestamp) -> String {
-    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
+    civil(moment).strftime("%b %d, %Y %H:%M UTC").to_string()
 }
 
 impl Reason {
@@ -61,6 +62,7 @@ impl Obstacle {
             Self::RolledBack(_) => "rolled-back",
             Self::Skipped => "skipped",
             Self::Disabled => "disabled",
+            Self::NeedsRecovery(_) => "needs-recovery",
             Self::NotManaged => "not-managed",
         }
     }
@@ -73,7 +75,9 @@ impl fmt::Display for Obstacle {
                 "there is no such file; normal for super-admin.conf on a joined node, \
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
-            Self::Unreadable(what) | Self::AuthorityUnusable(what) => formatter.write_str(what),
+            Self::Unreadable(what) | Self::AuthorityUnusable(what) | Self::NeedsRecovery(what) => {
+                formatter.write_str(what)
+            }
             Self::NotSupported(what) if what.starts_with("not supported") => {
                 formatter.write_str(what)
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::host::shifted;
 use crate::node::{Entry, Inventory};
 use crate::plan::{Action, Plan, due_at};
 
@@ -133,6 +134,6 @@ fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<De
     Some(Deadline {
         certificate: entry.name.clone(),
         ends,
-        patience_ends: ends - margin / 3,
+        patience_ends: shifted(ends, -(margin / 3)),
     })
 }

@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance, ImageDisk};
 use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
+use crate::host::shifted;
 use crate::plan::date;
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
@@ -125,7 +126,7 @@ impl Case<'_> {
             return None;
         }
         if let Some(mark) = &clock.latest {
-            if self.now < mark.moment - SKEW {
+            if self.now < shifted(mark.moment, -SKEW) {
                 let severity = self.unless_forced();
                 return Some(self.doubt(Check::Clock, severity, set_back(mark)));
             }
@@ -200,7 +201,10 @@ impl Case<'_> {
                 .kubeadm
                 .iter()
                 .map(|one| {
-                    if one.since.is_none_or(|since| since + HANGING <= self.now) {
+                    if one
+                        .since
+                        .is_none_or(|since| shifted(since, HANGING) <= self.now)
+                    {
                         self.doubt(Check::Kubeadm, severity, running(one))
                     } else {
                         self.until_the_last_day(Check::Kubeadm, severity, running(one))
@@ -211,7 +215,7 @@ impl Case<'_> {
         let Some(changed) = readings.scratch_changed else {
             return Vec::new();
         };
-        let quiet = changed + SCRATCH_QUIET;
+        let quiet = shifted(changed, SCRATCH_QUIET);
         if changed > self.now || quiet <= self.now {
             return Vec::new();
         }

@@ -137,7 +137,7 @@ fn identity(directory: &Path) -> io::Result<(u64, u64)> {
 fn started_at(ticks: u64) -> Option<Timestamp> {
     let up = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
     let ago = up.tv_sec() - i64::try_from(ticks / TICKS).ok()?;
-    Timestamp::from_second(Timestamp::now().as_second() - ago).ok()
+    Timestamp::from_second(crate::host::now().as_second() - ago).ok()
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -120,7 +120,7 @@ impl Occasion {
     }
 
     fn try_make() -> Result<(Certificate, Identity), IssueError> {
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let day = SignedDuration::from_hours(24);
         let validity = Validity {
             not_before: now - day,

@@ -23,7 +23,6 @@ pub use sample::{Sample, SampleError};
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::config::{Config, Locations};
@@ -158,7 +157,7 @@ fn left(
     config: &Config,
     renewal: &RenewalReport,
 ) -> Vec<(String, Obstacle)> {
-    let own = plan(inventory, config, &EVERYTHING, Timestamp::now()).map(|plan| plan.items);
+    let own = plan(inventory, config, &EVERYTHING, crate::host::now()).map(|plan| plan.items);
     let own_reason = |name: &str| {
         own.iter().flatten().find_map(|item| match &item.action {
             Action::Leave(obstacle) if item.name == name => Some(obstacle.clone()),

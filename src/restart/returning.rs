@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::RestartError;
@@ -166,7 +165,7 @@ impl<'node> Restarter<'node> {
         });
         let done = match (rung, &member.watch) {
             (Rung::Annotation, _) => {
-                parked.annotate(&member.manifest, &Timestamp::now().to_string())
+                parked.annotate(&member.manifest, &crate::host::now().to_string())
             }
             (Rung::Containers, Some(watch)) => watch.remove(grace(member)).await,
             (Rung::Kubelet, _) => self

@@ -9,7 +9,7 @@ use super::manifest::{self, Return, Route};
 use super::state::OutManifest;
 use super::step::{ParkedManifest, Step};
 use super::{Operation, Store, TransactionError, durable, write};
-use crate::host::{FILE_LIMIT, read_within};
+use crate::host::{self, FILE_LIMIT, read_within};
 
 impl Operation<'_> {
     /// Moves a manifest out of the manifest directory, journalled before.
@@ -197,7 +197,9 @@ impl ParkedManifest {
         let directory = store.resolve(manifest::directory_of(&named));
         Route {
             place: match (directory, named.file_name()) {
-                (Ok(directory), Some(name)) if directory.is_dir() => directory.join(name),
+                (Ok(directory), Some(name)) if host::is_directory(&directory) => {
+                    directory.join(name)
+                }
                 _ => place,
             },
             parked: store.root().join(&self.parked),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::host::Actor;
+
 /// What set an operation off.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -97,6 +99,21 @@ pub(super) struct Beginning {
     pub(super) version: String,
     pub(super) trigger: Trigger,
     pub(super) started: Timestamp,
+    /// What started the process; missing in those of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<Actor>,
+    /// The history as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) history: Option<Head>,
+}
+
+/// Where a history ends.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Head {
+    /// How many receipts it has.
+    pub receipts: usize,
+    /// SHA-256 of the last one's line, hexadecimal; empty where there is none.
+    pub last: String,
 }
 
 /// One file that is to be replaced.
@@ -146,6 +163,11 @@ mod tests {
                 version: "0.1.0".into(),
                 trigger: Trigger::Command("renew all".into()),
                 started: Timestamp::UNIX_EPOCH,
+                by: Some(Actor::of_this_process()),
+                history: Some(Head {
+                    receipts: 1,
+                    last: "x".into(),
+                }),
             }),
             Step::Staging { files: Vec::new() },
             Step::Unstaged,
