@@ -212,6 +212,9 @@ fn one_pass_does_what_is_due_and_ends() {
     assert_ne!(new, old);
     assert!(node.run(&["run", "--once"]).status.success());
     assert_eq!(node.serial("admin.conf"), new, "renewed twice");
+    let status = read_status(&node.root).unwrap();
+    assert_eq!(status.state, State::Stopped, "{}", status.message);
+    assert_eq!(status.message, "Stopped after one pass");
 }
 
 /// After a renewal the daemon rests for half a minute; after a failure, for hours.

@@ -337,11 +337,17 @@ fn a_client_that_does_not_trust_the_new_signer_fails_the_rehearsal() {
 
 /// An API server's certificate that is marked as a CA's, as some scripts around openssl make them.
 fn marked_as_ca(node: &Node) {
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use rcgen::{
+        BasicConstraints, CertificateParams, DistinguishedName, DnType, DnValue, IsCa, Issuer,
+        KeyPair,
+    };
     let read = |path: &str| std::fs::read_to_string(node.path(path)).unwrap();
     let key = KeyPair::from_pem(&read("/etc/kubernetes/pki/ca.key")).unwrap();
-    let certificate = read("/etc/kubernetes/pki/ca.crt");
-    let issuer = Issuer::from_ca_cert_pem(&certificate, key).unwrap();
+    let mut authority = CertificateParams::default();
+    let name = DnValue::PrintableString("kubernetes".try_into().unwrap());
+    authority.distinguished_name = DistinguishedName::new();
+    authority.distinguished_name.push(DnType::CommonName, name);
+    let issuer = Issuer::new(authority, key);
     let names = ["kubernetes.default".to_owned(), "192.0.2.11".to_owned()];
     let mut params = CertificateParams::new(names).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -155,7 +155,8 @@ pub(super) struct Renew {
     /// Only say what would be done
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Also where the new certificate would not end later than the old one, or the clock looks wrong
+    /// Also where the new certificate would not end later than the old one, the clock looks wrong, or what restarts need does
+    /// not answer
     #[arg(long)]
     pub(super) force: bool,
     /// Leave the restart of the static pods to somebody else

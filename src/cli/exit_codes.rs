@@ -13,7 +13,7 @@ pub(super) const NOT_RUNNING: u8 = 3;
 pub(super) const CONFIG: u8 = 78;
 
 /// Code, command, and what it means there. Clap ends with 2 as well.
-pub(super) const TABLE: [(u8, &str, &str); 14] = [
+pub(super) const TABLE: [(u8, &str, &str); 16] = [
     (
         0,
         "all commands",
@@ -47,13 +47,23 @@ pub(super) const TABLE: [(u8, &str, &str); 14] = [
     ),
     (
         NO,
+        "rollback",
+        "it is refused, which a --dry-run says beforehand, or what was put back is not proved to be in use",
+    ),
+    (
+        NO,
+        "recover",
+        "what was cut off, or was to be tried again, could not be done or proved",
+    ),
+    (
+        NO,
         "preflight",
-        "something keeps a certificate from being renewed now",
+        "something keeps a certificate from being renewed now, or a file that counts could not be read",
     ),
     (
         NO,
         "rehearse",
-        "something failed that the renewal changes or needs, or nothing was renewed",
+        "something failed that the renewal changes or needs, something could not be read, or nothing was renewed",
     ),
     (NO, "status", "the daemon runs, and fails"),
     (
@@ -64,7 +74,7 @@ pub(super) const TABLE: [(u8, &str, &str); 14] = [
     (
         UNANSWERED,
         "check-expiration --within, preflight",
-        "it cannot be told, as something cannot be read; counts before 1 for check-expiration and after it for preflight",
+        "it cannot be told, as something cannot be read or asked; counts before 1 for check-expiration and after it for preflight",
     ),
     (UNANSWERED, "all commands", "the command line is wrong"),
     (NOT_RUNNING, "status", "the daemon does not run"),

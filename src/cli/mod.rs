@@ -44,7 +44,8 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in told_once(&error).lines() {
+            let told = format!("{}{}", told_once(&error), hint(&error));
+            for line in told.lines() {
                 output::error(line);
                 log_line(true, line);
             }
@@ -69,6 +70,20 @@ fn told_once(error: &anyhow::Error) -> String {
         }
     }
     told
+}
+
+/// What to do about it where only root may.
+fn hint(error: &anyhow::Error) -> &'static str {
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+    };
+    if !nix::unistd::geteuid().is_root() && error.chain().any(is_denied) {
+        "; run it as root"
+    } else {
+        ""
+    }
 }
 
 /// The exit code of any failure, for a command that answers a question with 0 and 1.

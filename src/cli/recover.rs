@@ -12,6 +12,7 @@ use crate::daemon::{StopSignals, stop_on_signal};
 use crate::node::KubeletConfiguration;
 use crate::operation::{
     Context, Event, finish_recovery, give_up, log_line, log_summary, recover_expired,
+    recover_expired_holding,
 };
 use crate::plan::Request;
 use crate::root::Root;
@@ -40,13 +41,16 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
 pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    let are_back = manifests_first(&context.store(), manifests)?
-        .returned
-        .is_some();
+    let manifests = manifests_first(&context.store(), manifests)?;
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
-        anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
+        let recovered = match &manifests.lock {
+            Ok(lock) => recover_expired_holding(context, lock, force, &stop, &mut events).await,
+            // It says what is wrong with the state directory.
+            Err(_) => recover_expired(context, force, &stop, &mut events).await,
+        };
+        anyhow::Ok(recovered?)
     })?;
     let code = match report {
         Some(report) => {
@@ -58,7 +62,11 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
             ExitCode::SUCCESS
         }
     };
-    Ok(if are_back { code } else { ExitCode::FAILURE })
+    Ok(if manifests.returned.is_some() {
+        code
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// For whoever knows that what is owed cannot work until something else is done.

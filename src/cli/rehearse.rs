@@ -91,6 +91,9 @@ fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
             path.display()
         ));
     }
+    for problem in &rehearsal.unread {
+        error(&format!("{}: {}", problem.path.display(), problem.reason));
+    }
     let nothing = rehearsal.renewal.renewed.is_empty();
     if nothing {
         error("no certificate was renewed, so nothing is shown");
@@ -101,7 +104,11 @@ fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
         .iter()
         .any(|(name, obstacle)| is_failure(obstacle, name, &all));
     Ok(exit_code(
-        failed == 0 && !left && !nothing && rehearsal.changed_outside.is_empty(),
+        failed == 0
+            && !left
+            && !nothing
+            && rehearsal.unread.is_empty()
+            && rehearsal.changed_outside.is_empty(),
     ))
 }
 
@@ -141,6 +148,8 @@ fn lines(rehearsal: &Rehearsal) -> Vec<(&'static str, String, String)> {
             ));
         }
     }
+    let notes = rehearsal.notes.iter().cloned();
+    lines.extend(notes.map(|(name, note)| ("note", name, note)));
     let left = rehearsal.left.iter();
     let left = left.map(|(name, obstacle)| (name.clone(), obstacle.to_string()));
     let failed = rehearsal.renewal.failed.iter();

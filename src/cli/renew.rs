@@ -7,9 +7,11 @@ use super::exit_codes;
 use super::output::{Narrator, alone, error, grouped, not_renewed, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
-use crate::operation::{Context, Options, RenewalReport, log_summary, preflight, renew};
+use crate::operation::{
+    Context, Options, RenewalReport, log_summary, look_ahead, preflight, renew,
+};
 use crate::plan::{Action, Obstacle, PlanView, Request};
-use crate::preflight::{Asked, Finding};
+use crate::preflight::{Asked, Finding, Intent};
 use crate::transaction::Trigger;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
@@ -22,7 +24,9 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let asked = Asked::ByHand {
             force: options.force,
         };
-        let findings = preflight(context, &inventory, &plan, restart, asked);
+        let mut findings = preflight(context, &inventory, &plan, restart, asked);
+        let intent = Intent::of(&inventory, &plan, context.config.renewal.before, restart);
+        findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
         for finding in &findings {
             print(&format!(
                 "\n{}: {finding}\n",

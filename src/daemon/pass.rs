@@ -14,10 +14,11 @@ use super::tidy::Tidying;
 use crate::log::Level;
 use crate::node::Inventory;
 use crate::operation::{
-    Context, EventLog, OperationError, Options, RenewalReport, log_summary, preflight, renew,
+    Context, EventLog, OperationError, Options, RenewalReport, log_summary, look_ahead, preflight,
+    renew,
 };
 use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
-use crate::preflight::{Asked, Finding};
+use crate::preflight::{Asked, Finding, Intent};
 use crate::report::{State, in_words};
 use crate::transaction::{TransactionError, Trigger};
 
@@ -80,8 +81,21 @@ impl Pass {
     }
 
     /// When to look again at that.
-    pub(super) fn held_for(&self) -> Option<Duration> {
-        held::look_again_after(&self.held())
+    pub(super) fn held_for(&self, now: Timestamp) -> Option<Duration> {
+        held::look_again_after(&self.held(), now)
+    }
+
+    /// What an operation that begins now is about; `None` where there is nothing to do.
+    fn doing(&self) -> Option<String> {
+        match (self.due(), self.stopped) {
+            (0, false) if self.unfinished.is_empty() => None,
+            (0, false) => Some(format!(
+                "Finishing operation {}",
+                self.unfinished.join(", ")
+            )),
+            (0, true) => Some("Renewing: the kubelet's own certificate".to_owned()),
+            (due, _) => Some(format!("Renewing: {due} due")),
+        }
     }
 
     pub(super) fn due(&self) -> usize {
@@ -127,6 +141,18 @@ impl Daemon {
             plan,
             unfinished: self.in_flight(),
         }
+    }
+
+    /// Asks the node for what restarts need, where something is due; an operation asks again just before it begins.
+    pub(super) async fn look_ahead(&self, pass: &mut Pass) {
+        if pass.due() == 0 || pass.stopped || !pass.unfinished.is_empty() {
+            return;
+        }
+        let before = self.context.config.renewal.before;
+        let intent = Intent::of(&pass.inventory, &pass.plan, before, self.context.is_live());
+        let asked = Asked::BySchedule;
+        let found = look_ahead(&self.context, &pass.inventory, &intent, asked).await;
+        pass.findings.extend(found);
     }
 
     /// What cannot be listed is tried as well, so that the attempt says why.
@@ -222,17 +248,21 @@ impl Daemon {
             restart: true,
             stopped: pass.stopped,
         };
-        self.publish(
-            &pass,
-            State::Renewing,
-            &format!("Renewing: {} due", pass.due()),
-        );
+        let doing = pass.doing();
+        if let Some(doing) = &doing {
+            self.publish(&pass, State::Renewing, doing);
+        }
         let context = self.context.clone();
         let systemd = &mut self.systemd;
         let mut log = EventLog::default();
+        let doing = if pass.due() == 0 && !pass.stopped {
+            "Finishing"
+        } else {
+            "Renewing"
+        };
         let mut events = |event| {
             log.tell(&event);
-            systemd.status(&format!("Renewing: {event}"));
+            systemd.status(&format!("{doing}: {event}"));
         };
         renew(&context, &Request::Due, &options, stop, &mut events).await
     }

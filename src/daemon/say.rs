@@ -45,6 +45,12 @@ impl Daemon {
         }
     }
 
+    /// The last words of a single pass: nobody is left to correct what was said while it went on.
+    pub(super) fn passed(&mut self) {
+        let pass = self.look();
+        self.publish(&pass, State::Stopped, "Stopped after one pass");
+    }
+
     /// Last words.
     pub(super) fn stopped(&mut self) {
         self.systemd.stopping();

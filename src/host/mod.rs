@@ -12,6 +12,7 @@ mod journald;
 mod place;
 pub mod process;
 mod read;
+mod synchronised;
 mod way;
 
 pub use actor::Actor;
@@ -20,6 +21,7 @@ pub use directory::{is_directory, make_directories, names, some_names};
 pub use journald::{Entry, Journald, JournaldError};
 pub use place::{Found, LinkOnTheWay, Place};
 pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
+pub use synchronised::{by_kernel_or_mark, by_timedated};
 pub use way::{Step, Way};
 
 /// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.

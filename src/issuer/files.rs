@@ -104,6 +104,10 @@ pub fn replacements(
                     Kubeconfig::replace_credentials(&text, &certificate_pem, &key_pem)
                         .map_err(|error| error.to_string())
                 })
+                .and_then(|text| match kubeconfig::trust_to_add(inventory, entry, issued) {
+                    Some(signer) => kubeconfig::with_trust(&text, signer),
+                    None => Ok(text),
+                })
                 .map_err(edit)?;
             Ok(vec![replacement(
                 entry,
@@ -112,7 +116,16 @@ pub fn replacements(
                 SECRET,
             )])
         }
-        (false, false) => Ok(in_files(entry, key_path, issued, &certificate_pem, &key_pem)),
+        (false, false) => {
+            let mut files = in_files(entry, key_path, issued, &certificate_pem, &key_pem);
+            if let Some(signer) = kubeconfig::trust_to_add(inventory, entry, issued) {
+                let contents = kubeconfig::read(inventory.real(&entry.path))
+                    .and_then(|text| kubeconfig::with_trust(&text, signer))
+                    .map_err(edit)?;
+                files.push(replacement(entry, &entry.path, &[contents.as_str()], SECRET));
+            }
+            Ok(files)
+        }
         _ => Err(edit(
             "of certificate and key one is embedded and the other in a file; put both in the same way"
                 .to_owned(),

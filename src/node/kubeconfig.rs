@@ -4,6 +4,7 @@ mod edit;
 mod refer;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod written;
 
 use std::path::PathBuf;
@@ -160,6 +161,15 @@ impl Kubeconfig {
         key_pem: &str,
     ) -> Result<Zeroizing<String>, KubeconfigError> {
         edit::replace_credentials(text, certificate_pem, key_pem)
+    }
+
+    /// The text with more certificates (PEM) behind those that the current cluster's `certificate-authority-data` has, and not
+    /// one other byte changed. The result is read back and compared.
+    ///
+    /// # Errors
+    /// [`KubeconfigError::Edit`] when the field is not a plain embedded value, or the comparison fails.
+    pub fn trust(text: &str, certificates_pem: &str) -> Result<Zeroizing<String>, KubeconfigError> {
+        trust::add(text, certificates_pem)
     }
 
     /// The text with the current user's embedded client certificate and key replaced by references to a file that holds

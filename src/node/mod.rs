@@ -9,6 +9,7 @@ mod kubelet;
 mod manifest;
 mod observe;
 mod read;
+mod trust;
 mod yaml;
 
 pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
@@ -22,3 +23,4 @@ pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
 pub use observe::observe;
+pub use trust::{Trust, TrustHolder};

@@ -12,6 +12,7 @@ mod manifests;
 mod name;
 mod named;
 mod pem_files;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -21,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{
     Authority, CertificateState, Directories, Entry, EntryKind, Inventory, KubeletConfiguration,
-    Present, Problem, Signer, StaticPod,
+    Present, Problem, Signer, StaticPod, Trust,
 };
 use crate::config::Locations;
 use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
@@ -55,17 +56,17 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     };
     // Checking an RSA key takes longer than all else together.
     let mut entries = Vec::new();
-    for (entry, problem) in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
+    for (entry, trust) in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
         Catalogued::Leaf(leaf) => (leaves::entry(&node, leaf), None),
         Catalogued::Kubeconfig(name) => {
-            let (entry, problem) = kubeconfigs::catalogued(&node, name);
-            (Some(entry), problem)
+            let (entry, trust) = kubeconfigs::catalogued(&node, name);
+            (Some(entry), trust)
         }
     }) {
         entries.extend(entry);
-        findings.problems.extend(problem);
+        findings.trust(trust);
     }
-    entries.extend(kubelets::entries(&node, &mut findings.problems));
+    entries.extend(kubelets::entries(&node, &mut findings));
     let extras = extras::entries(&node, &entries, &mut findings);
     entries.extend(extras);
     let service_account = authorities::service_account(&reader, &directories);
@@ -79,6 +80,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         ])
         .chain(static_pods.iter().map(|pod| pod.path.as_path()));
     let links = links(root, known, &static_pods);
+    findings.trusts.extend(trust::by_flags(&node));
     Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
         service_account,
@@ -89,6 +91,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         static_pods,
         problems: findings.problems,
         unseen: findings.unseen,
+        trusts: findings.trusts,
         external_etcd,
         links,
     }
@@ -99,9 +102,17 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
 struct Findings {
     problems: Vec<Problem>,
     unseen: Vec<Problem>,
+    trusts: Vec<Trust>,
 }
 
 impl Findings {
+    /// Whom a kubeconfig trusts, and what is wrong with that.
+    fn trust(&mut self, trust: Option<Trust>) {
+        let problem = trust.as_ref().and_then(|trust| trust.problem.clone());
+        self.problems.extend(problem);
+        self.trusts.extend(trust);
+    }
+
     /// Something that was to be looked at and was not.
     fn unseen(&mut self, problem: Problem) {
         self.unseen.push(problem.clone());

@@ -5,13 +5,13 @@ use tokio::sync::watch;
 
 use super::preflight::take_lock;
 use super::recover::{finish_recovery, tell};
-use super::renew::{Made, Options, RenewalReport, renew};
+use super::renew::{Made, Options, RenewalReport, renew_holding};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Replacement, kubelet_client};
 use crate::node::Inventory;
 use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
 use crate::restart::{node_is_ready, reachability};
-use crate::transaction::{Trigger, check_targets, make_directory, recover};
+use crate::transaction::{Lock, Trigger, check_targets, make_directory, recover};
 
 /// What this command is called in journals and receipts.
 const COMMAND: &str = "recover --expired";
@@ -32,8 +32,22 @@ pub async fn recover_expired(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Option<RenewalReport>, OperationError> {
     let lock = take_lock(context)?;
+    recover_expired_holding(context, &lock, force, stop, events).await
+}
+
+/// The same with the lock that is held already. It is held to the end: what was looked at must not be changed meanwhile.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn recover_expired_holding(
+    context: &Context,
+    lock: &Lock,
+    force: bool,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<Option<RenewalReport>, OperationError> {
     // Files and manifests first; what is owed besides may need what is made here.
-    for recovery in recover(&context.store(), &lock)? {
+    for recovery in recover(&context.store(), lock)? {
         tell(&recovery, events);
     }
     let now = crate::host::now();
@@ -41,10 +55,9 @@ pub async fn recover_expired(
     let need = kubelet_need(&inventory, now);
     let names = expired(&inventory, now);
     if names.is_empty() && need == KubeletNeed::Nothing {
-        finish_recovery(context, &lock, stop, events).await?;
+        finish_recovery(context, lock, stop, events).await?;
         return Ok(None);
     }
-    drop(lock);
     if let KubeletNeed::Impossible(reason) = &need
         && names.is_empty()
     {
@@ -60,8 +73,9 @@ pub async fn recover_expired(
         restart: true,
         stopped,
     };
-    renew(
+    renew_holding(
         context,
+        lock,
         &Request::DueByHand { force },
         &options,
         stop,

@@ -92,7 +92,12 @@ impl From<&PlanItem> for CertificateView {
             action: item.action.code(),
             reason,
             message,
-            notes: item.notes.clone(),
+            notes: item
+                .notes
+                .iter()
+                .chain(&item.trust_notes)
+                .cloned()
+                .collect(),
         }
     }
 }

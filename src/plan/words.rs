@@ -28,6 +28,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::KeyUnusable => "key-unusable",
+            Self::SignerChanges => "signer-changes",
             Self::Requested => "requested",
         }
     }
@@ -40,6 +41,9 @@ impl fmt::Display for Reason {
             Self::Expired => "it has expired",
             Self::NotYetValid => "it is not valid yet",
             Self::KeyUnusable => "its private key is missing, damaged or another certificate's",
+            Self::SignerChanges => {
+                "the CA that signs the API server's certificate changes, and renewing adds it here"
+            }
             Self::Requested => "asked for",
         })
     }
@@ -56,6 +60,7 @@ impl Obstacle {
             Self::ForeignIssuer(_) => "foreign-issuer",
             Self::AuthorityUnusable(_) => "authority-unusable",
             Self::NotSupported(_) => "not-supported",
+            Self::NotTrusted(_) => "not-trusted",
             Self::AuthorityEndsTooSoon(_) => "authority-ends-too-soon",
             Self::WouldNotEndLater(_) => "would-not-end-later",
             Self::RenewedJustNow(_) => "renewed-just-now",
@@ -82,6 +87,7 @@ impl fmt::Display for Obstacle {
                 formatter.write_str(what)
             }
             Self::NotSupported(what) => write!(formatter, "not supported: {what}"),
+            Self::NotTrusted(refusal) => refusal.fmt(formatter),
             Self::ExternalAuthority(authority) => write!(
                 formatter,
                 "the key of {authority} is not on this node; have it signed where that key is and put it in place"

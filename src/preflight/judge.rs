@@ -2,7 +2,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance, ImageDisk};
+use super::{
+    Asked, Check, Clock, Doubled, Elsewhere, FileSystem, Finding, Hindered, Hindrance, ImageDisk,
+};
 use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
 use crate::host::shifted;
 use crate::plan::date;
@@ -49,6 +51,12 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .iter()
             .filter_map(|doubled| case.doubled(doubled)),
     );
+    findings.extend(
+        readings
+            .elsewhere
+            .as_ref()
+            .and_then(|one| case.elsewhere(one)),
+    );
     findings.extend(readings.images.as_ref().and_then(images));
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
@@ -59,10 +67,10 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
 }
 
 /// What the decisions depend on besides the readings.
-struct Case<'a> {
-    intent: &'a Intent,
-    asked: Asked,
-    now: Timestamp,
+pub(super) struct Case<'a> {
+    pub(super) intent: &'a Intent,
+    pub(super) asked: Asked,
+    pub(super) now: Timestamp,
 }
 
 impl Case<'_> {
@@ -76,7 +84,7 @@ impl Case<'_> {
     }
 
     /// A doubt: it has its severity only while there is time.
-    fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+    pub(super) fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
         let near = self
             .intent
             .deadline
@@ -98,7 +106,7 @@ impl Case<'_> {
     }
 
     /// Only a warning where a certificate ends too soon to wait.
-    fn unless(
+    pub(super) fn unless(
         &self,
         ending: Option<(&String, Timestamp)>,
         check: Check,
@@ -157,7 +165,7 @@ impl Case<'_> {
                 ..Finding::new(
                     Check::Clock,
                     Severity::Warn,
-                    "the kernel does not say whether the clock is synchronised (adjtimex)".to_owned(),
+                    "the kernel does not say whether the clock is synchronised, nor does systemd (adjtimex, timedatectl)".to_owned(),
                 )
             },
             (Some(_), Some(service)) => self.doubt(
@@ -177,8 +185,8 @@ impl Case<'_> {
         })
     }
 
-    /// The daemon waits for the clock to be set; by hand it is taken for right with --force.
-    fn unless_forced(&self) -> Severity {
+    /// The daemon waits for what can pass; by hand --force overrules it.
+    pub(super) fn unless_forced(&self) -> Severity {
         match self.asked {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { force: false } => Severity::Refuse,
@@ -253,6 +261,22 @@ impl Case<'_> {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { .. } => Severity::Warn,
         }
+    }
+
+    /// A manifest that is moved where the kubelet does not look moves no pod.
+    fn elsewhere(&self, one: &Elsewhere) -> Option<Finding> {
+        if self.intent.manifests.is_empty() {
+            return None;
+        }
+        let sentence = format!(
+            "the manifests are looked for in {}, but the kubelet watches {}: moving them there restarts no pod; put paths.manifests \
+             right",
+            one.manifests.display(),
+            one.watched.display()
+        );
+        let mut finding = self.doubt(Check::Manifests, Severity::Refuse, sentence);
+        finding.forbids_restart = true;
+        Some(finding)
     }
 
     fn doubled(&self, doubled: &Doubled) -> Option<Finding> {
@@ -423,4 +447,4 @@ fn in_units(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -222,7 +222,7 @@ mod tests {
             (12, &[UPGRADE, ROOT, SESSION]),
             (13, &[("cmdline", "kubeadm\0version\0"), ROOT, SESSION]),
         ]);
-        let found = running_kubeadm(processes.path(), Path::new("/etc/kubernetes")).unwrap();
+        let found = running_kubeadm(processes.path(), Path::new("/none")).unwrap();
         let pids: Vec<u32> = found.running.iter().map(|one| one.pid).collect();
         assert_eq!((pids, found.incomplete), (vec![12], false));
     }

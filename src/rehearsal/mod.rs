@@ -26,9 +26,9 @@ use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
 use crate::config::{Config, Locations};
-use crate::node::{Inventory, Kubeconfig};
+use crate::node::{Inventory, Kubeconfig, Problem};
 use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
-use crate::plan::{Action, Obstacle, Request, plan};
+use crate::plan::{Action, Obstacle, PlanItem, Request, plan};
 use crate::root::Root;
 use crate::transaction::Trigger;
 
@@ -39,6 +39,10 @@ pub struct Rehearsal {
     pub renewal: RenewalReport,
     /// What is left alone, and why, as the node itself is.
     pub left: Vec<(String, Obstacle)>,
+    /// What is to be known of a renewal on the node itself, by certificate.
+    pub notes: Vec<(String, String)>,
+    /// What was to be looked at on the node and could not be.
+    pub unread: Vec<Problem>,
     /// Every handshake, passed or not.
     pub checks: Vec<Check>,
     /// Files of the node that are different afterwards; there must be none.
@@ -129,8 +133,14 @@ pub async fn rehearse(
         .filter(|(path, state)| after.get(path) != Some(state))
         .map(|(path, _)| path)
         .collect();
+    // What is asked for has no name that could be unknown.
+    let own = plan(&inventory, &context.config, &EVERYTHING, crate::host::now())
+        .map(|plan| plan.items)
+        .unwrap_or_default();
     Ok(Rehearsal {
-        left: left(&inventory, &context.config, &renewal),
+        left: left(&own, &renewal),
+        notes: notes(&own, &renewal),
+        unread: inventory.problems,
         renewal,
         checks,
         changed_outside,
@@ -152,14 +162,9 @@ fn located(context: &Context, inventory: &Inventory) -> Config {
 }
 
 /// What is left alone on the node, for the reasons that it has there.
-fn left(
-    inventory: &Inventory,
-    config: &Config,
-    renewal: &RenewalReport,
-) -> Vec<(String, Obstacle)> {
-    let own = plan(inventory, config, &EVERYTHING, crate::host::now()).map(|plan| plan.items);
+fn left(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, Obstacle)> {
     let own_reason = |name: &str| {
-        own.iter().flatten().find_map(|item| match &item.action {
+        own.iter().find_map(|item| match &item.action {
             Action::Leave(obstacle) if item.name == name => Some(obstacle.clone()),
             Action::Leave(_) | Action::Renew(_) | Action::Wait => None,
         })
@@ -171,6 +176,23 @@ fn left(
             let reason = own_reason(name).unwrap_or_else(|| obstacle.clone());
             (name.clone(), reason)
         })
+        .collect()
+}
+
+/// Of a kind of key that cannot be made, say, in whose place the copy has another.
+fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, String)> {
+    let is_said = |name: &str, note: &str| {
+        let sentence = format!("{name}: {note}");
+        renewal.warnings.contains(&sentence)
+    };
+    own.iter()
+        .filter(|item| matches!(item.action, Action::Renew(_)))
+        .flat_map(|item| {
+            item.notes
+                .iter()
+                .map(|note| (item.name.clone(), note.clone()))
+        })
+        .filter(|(name, note)| !is_said(name, note))
         .collect()
 }
 

@@ -187,6 +187,7 @@ impl<'node> Restarter<'node> {
     pub(super) async fn restart_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
         progress(Progress::KubeletRestarting);
         let begun = Instant::now();
+        let mut wait = Wait::begin(KUBELET_START);
         self.kubelet.restart().await?;
         let mut pace = Pace::new();
         while let Err((address, reason)) = kubelet_answers(self.inventory).await {
@@ -197,6 +198,7 @@ impl<'node> Restarter<'node> {
                     reason,
                 });
             }
+            wait.tell("kubelet", &format!("its answer at {address}"), progress);
             pace.pause().await;
         }
         progress(Progress::KubeletAnswers {

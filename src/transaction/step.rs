@@ -91,6 +91,27 @@ pub(super) enum Step {
     Noted(Record),
 }
 
+impl Step {
+    /// Its name, as in the journal.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Begun(_) => "begun",
+            Self::Staging { .. } => "staging",
+            Self::Unstaged => "unstaged",
+            Self::Committing => "committing",
+            Self::Committed => "committed",
+            Self::Parking(_) => "parking",
+            Self::Rewriting { .. } => "rewriting",
+            Self::Returning { .. } => "returning",
+            Self::Returned { .. } => "returned",
+            Self::RollingBack { .. } => "rolling-back",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Finished { .. } => "finished",
+            Self::Noted(_) => "a note",
+        }
+    }
+}
+
 /// How an operation began.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Beginning {

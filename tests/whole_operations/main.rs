@@ -7,6 +7,7 @@
 )]
 
 mod node;
+mod outlook;
 mod owed;
 mod recovery;
 #[path = "../restart_support/mod.rs"]
