@@ -422,3 +422,18 @@ fn what_is_wrong_is_said_with_the_nodes_paths() {
     assert!(told.contains("FAIL  admin.conf"), "{told}");
     assert_eq!(output.status.code(), Some(1), "{told}");
 }
+
+#[test]
+fn what_the_node_would_refuse_is_not_rehearsed_as_if_it_would_not() {
+    // As root in the etcd pod could make it.
+    let node = Node::fresh();
+    let key = node.path("/etc/kubernetes/pki/etcd/server.key");
+    std::fs::remove_file(&key).unwrap();
+    std::os::unix::fs::symlink("../ca.key", &key).unwrap();
+    let before = contents(node.directory.path());
+    let (told, output) = rehearsed(&node);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(!told.contains("etcd-server renewed"), "{told}");
+    assert!(told.contains("pki/etcd/server.key"), "{told}");
+    assert_eq!(contents(node.directory.path()), before);
+}

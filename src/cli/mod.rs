@@ -5,6 +5,7 @@ mod check_expiration;
 mod config;
 mod exit_codes;
 mod generate;
+mod hints;
 mod history;
 mod output;
 mod plan;
@@ -128,6 +129,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         output::warning(&odd.to_string());
     }
     let context = Context::new(root, loaded.config, arguments.config.clone());
+    hints::are_for(&context.root);
     requirements::check(&context, &arguments.command)?;
     if let Command::Run { once } = arguments.command {
         let level = arguments.log_level.as_ref();

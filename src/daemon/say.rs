@@ -63,6 +63,7 @@ impl Daemon {
     pub(super) fn complain(&mut self, pass: &Pass) {
         let mut now = self.odd_configuration.clone();
         now.extend(sentences(pass));
+        now.extend(self.uses.notes(&pass.inventory));
         for sentence in &now {
             if !self.complaints.contains(sentence) {
                 tracing::warn!("{sentence}");
@@ -129,7 +130,15 @@ impl Daemon {
                 at: *at,
                 certificate: name.clone(),
             }),
-            certificates: pass.plan.items.iter().map(certificate_status).collect(),
+            certificates: pass
+                .plan
+                .items
+                .iter()
+                .map(|item| CertificateStatus {
+                    in_use: self.uses.of(&pass.inventory, &item.name),
+                    ..certificate_status(item)
+                })
+                .collect(),
             last_operation: last_operation(&self.context),
             failure: self.last_failure.as_ref().map(|reason| Failure {
                 reason: reason.clone(),
@@ -141,6 +150,7 @@ impl Daemon {
                 .into_iter()
                 .chain(self.odd_configuration.iter().cloned())
                 .chain(sentences(pass))
+                .chain(self.uses.notes(&pass.inventory))
                 .collect(),
         };
         let unwritten = write_status(&self.context.root, &status)
@@ -174,6 +184,7 @@ fn certificate_status(item: &PlanItem) -> CertificateStatus {
         due_at: item.due_at,
         action: action.to_owned(),
         reason,
+        in_use: None,
     }
 }
 

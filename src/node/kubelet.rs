@@ -95,7 +95,7 @@ impl KubeletConfiguration {
 
         let mut files = vec![configuration, directory.join("instance-config.yaml")];
         if let Some(directory) = flags.value("config-dir") {
-            files.extend(result.drop_ins(&root.join(directory)));
+            files.extend(result.drop_ins(root, &root.join(directory)));
         }
         for (index, path) in files.iter().enumerate() {
             let Some(text) = result.text(root, path) else {
@@ -209,8 +209,9 @@ impl KubeletConfiguration {
     }
 
     /// The `*.conf` of `--config-dir`, sorted as the kubelet reads them.
-    fn drop_ins(&mut self, directory: &Path) -> Vec<PathBuf> {
-        match read::names(directory) {
+    fn drop_ins(&mut self, root: &Root, directory: &Path) -> Vec<PathBuf> {
+        let listed = root.resolve(directory).and_then(|real| read::names(&real));
+        match listed {
             Ok(listing) => {
                 if listing.is_cut {
                     self.problems.push(read::cut(directory));

@@ -3,16 +3,19 @@
 //! [`observe`] reads the disk and never fails as a whole; a file that cannot be read is an entry with a
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
+mod hard_links;
 mod inventory;
 mod kubeconfig;
 mod kubelet;
 mod manifest;
 mod observe;
 mod read;
+mod replaceable;
 mod trust;
 mod yaml;
 
 pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
+pub use hard_links::hard_links;
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
@@ -23,4 +26,5 @@ pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
 pub use observe::observe;
+pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};

@@ -57,6 +57,18 @@ pub struct Plan {
     pub next_due: Option<(Timestamp, String)>,
 }
 
+impl Plan {
+    /// The certificates that are renewed, by name.
+    #[must_use]
+    pub fn renewed(&self) -> Vec<&str> {
+        self.items
+            .iter()
+            .filter(|item| matches!(item.action, Action::Renew(_)))
+            .map(|item| item.name.as_str())
+            .collect()
+    }
+}
+
 /// What is to happen to one certificate.
 #[derive(Debug, Clone)]
 pub struct PlanItem {
@@ -113,6 +125,8 @@ pub enum Obstacle {
     Missing,
     /// It cannot be read: path and reason.
     Unreadable(String),
+    /// One of its files must not be replaced: path and reason.
+    NotReplaceable(String),
     /// The authority's key is not on this node.
     ExternalAuthority(AuthorityName),
     /// The local authority did not sign it: the issuer's name.

@@ -18,6 +18,8 @@ pub struct PlanView {
     affected_pods: Vec<PodView>,
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
+    /// What else is to be known, one sentence each.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -33,7 +35,8 @@ struct CertificateView {
     reason: Option<&'static str>,
     /// Why, in a sentence for people.
     message: Option<String>,
-    /// What is to be known of its renewal.
+    /// What is to be known of its renewal; absent where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
 
@@ -73,6 +76,7 @@ impl From<&Plan> for PlanView {
                 at: *at,
                 name: name.clone(),
             }),
+            notes: Vec::new(),
         }
     }
 }
@@ -123,6 +127,13 @@ impl From<&RestartGroup> for GroupView {
 }
 
 impl PlanView {
+    /// The same with what else is to be known.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
     /// What `kubecertd plan` prints: the certificates, the restarts in their order, and what comes next.
     #[must_use]
     pub fn to_table(&self) -> String {
@@ -157,6 +168,7 @@ impl PlanView {
                     .iter()
                     .map(move |note| format!("Note: {name}: {note}\n"))
             })
+            .chain(self.notes.iter().map(|note| format!("Note: {note}\n")))
             .collect();
         if notes.is_empty() {
             notes

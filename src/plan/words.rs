@@ -56,6 +56,7 @@ impl Obstacle {
         match self {
             Self::Missing => "missing",
             Self::Unreadable(_) => "unreadable",
+            Self::NotReplaceable(_) => "not-replaceable",
             Self::ExternalAuthority(_) => "external-authority",
             Self::ForeignIssuer(_) => "foreign-issuer",
             Self::AuthorityUnusable(_) => "authority-unusable",
@@ -80,9 +81,10 @@ impl fmt::Display for Obstacle {
                 "there is no such file; normal for super-admin.conf on a joined node, \
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
-            Self::Unreadable(what) | Self::AuthorityUnusable(what) | Self::NeedsRecovery(what) => {
-                formatter.write_str(what)
-            }
+            Self::Unreadable(what)
+            | Self::NotReplaceable(what)
+            | Self::AuthorityUnusable(what)
+            | Self::NeedsRecovery(what) => formatter.write_str(what),
             Self::NotSupported(what) if what.starts_with("not supported") => {
                 formatter.write_str(what)
             }

@@ -1,10 +1,9 @@
 //! The private copy: every file that matters, at the same place below another root, with doubles of all certificates and
 //! new keys. No private key of the node is in it, nor anything else of a kubeconfig that opens a door.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -12,13 +11,13 @@ use zeroize::Zeroizing;
 
 use super::doubles::Doubles;
 use super::kubeconfig::{parts, text};
+use super::sources::{Sources, is_copied, parsed, read};
 use crate::node::{
     Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Kubeconfig, Present,
 };
 use crate::operation::Context;
 use crate::pki::{
-    AuthorityName, Certificate, IssueError, KeyAlgorithm, PrivateKey, certificates_from_pem,
-    certificates_to_pem,
+    AuthorityName, Certificate, IssueError, KeyAlgorithm, PrivateKey, certificates_to_pem,
 };
 use crate::root::Root;
 
@@ -37,18 +36,6 @@ pub enum CopyError {
     #[error("the copy has no certificates: {0}")]
     Double(#[from] IssueError),
 }
-
-/// The flags of static pods that name files of trusted authorities.
-const TRUST_FLAGS: [&str; 8] = [
-    "client-ca-file",
-    "requestheader-client-ca-file",
-    "etcd-cafile",
-    "kubelet-certificate-authority",
-    "root-ca-file",
-    "cluster-signing-cert-file",
-    "trusted-ca-file",
-    "peer-trusted-ca-file",
-];
 
 /// Makes the copy of the node below `to`, private to the owner. Returns the authorities whose keys cannot sign.
 ///
@@ -80,118 +67,6 @@ pub(super) fn copy_node(
     }
     copy.as_they_are(context)?;
     Ok(broken)
-}
-
-/// What can be told apart of every file whose change would be a change of the node: nothing of a file is read for it.
-#[must_use]
-pub(super) fn states(root: &Root, inventory: &Inventory) -> BTreeMap<PathBuf, [i64; 6]> {
-    let mut paths: Vec<&Path> = Vec::new();
-    for entry in &inventory.entries {
-        paths.extend([entry.path.as_path(), entry.certificate_path.as_path()]);
-        paths.extend(entry.key_path.as_deref());
-    }
-    for authority in &inventory.authorities {
-        paths.extend([
-            authority.certificate_path.as_path(),
-            authority.key_path.as_path(),
-        ]);
-    }
-    let service_account = &inventory.service_account;
-    paths.extend([
-        service_account.key_path.as_path(),
-        service_account.public_key_path.as_path(),
-    ]);
-    paths.extend(inventory.static_pods.iter().map(|pod| pod.path.as_path()));
-    paths
-        .into_iter()
-        .filter_map(|path| {
-            let file = fs::symlink_metadata(root.resolve(path).ok()?).ok()?;
-            let state = [
-                i64::try_from(file.ino()).unwrap_or_default(),
-                i64::try_from(file.size()).unwrap_or_default(),
-                file.mtime(),
-                file.mtime_nsec(),
-                file.ctime(),
-                file.ctime_nsec(),
-            ];
-            Some((path.to_path_buf(), state))
-        })
-        .collect()
-}
-
-/// What is read of the node besides its inventory.
-struct Sources {
-    /// By path: those of entries; `None` where one cannot be read.
-    kubeconfigs: BTreeMap<PathBuf, Option<Kubeconfig>>,
-    /// Files of trusted authorities, by path.
-    bundles: BTreeMap<PathBuf, Vec<Certificate>>,
-    entries: Vec<Certificate>,
-}
-
-impl Sources {
-    fn of(root: &Root, inventory: &Inventory) -> Self {
-        let mut kubeconfigs = BTreeMap::new();
-        let mut trusted: Vec<PathBuf> = inventory.kubelet.client_ca_file.iter().cloned().collect();
-        let mut certificates = Vec::new();
-        for entry in inventory.entries.iter().filter(|entry| is_copied(entry)) {
-            if let Some(present) = entry.present() {
-                certificates.extend(
-                    std::iter::once(&present.leaf)
-                        .chain(&present.chain)
-                        .cloned(),
-                );
-            }
-            if !super::kubeconfig::is_kubeconfig(entry) {
-                continue;
-            }
-            let kubeconfig = read(root, &entry.path)
-                .and_then(|bytes| Kubeconfig::parse(std::str::from_utf8(&bytes).ok()?).ok());
-            if let Some(kubeconfig) = &kubeconfig {
-                if let Some(file) = &kubeconfig.certificate_authority_file {
-                    trusted.push(super::kubeconfig::beside(root, &entry.path, file));
-                }
-                let embedded = kubeconfig.certificate_authority.as_deref();
-                certificates.extend(embedded.map(parsed).unwrap_or_default());
-            }
-            kubeconfigs.insert(entry.path.clone(), kubeconfig);
-        }
-        for authority in &inventory.authorities {
-            certificates.extend(authority.certificates().unwrap_or_default().iter().cloned());
-        }
-        for pod in &inventory.static_pods {
-            trusted.extend(TRUST_FLAGS.iter().filter_map(|flag| pod.file_flag(flag)));
-        }
-        let bundles = trusted
-            .into_iter()
-            .filter_map(|path| {
-                let found = parsed(&read(root, &path)?);
-                (!found.is_empty()).then_some((path, found))
-            })
-            .collect();
-        Self {
-            kubeconfigs,
-            bundles,
-            entries: certificates,
-        }
-    }
-
-    fn certificates(&self) -> Vec<Certificate> {
-        let bundled = self.bundles.values().flatten();
-        self.entries.iter().chain(bundled).cloned().collect()
-    }
-}
-
-/// What nobody renews and nobody asks is not needed.
-fn is_copied(entry: &Entry) -> bool {
-    entry.is_catalogued() || super::kubeconfig::is_kubelets(entry)
-}
-
-fn parsed(pem: &[u8]) -> Vec<Certificate> {
-    certificates_from_pem(pem).unwrap_or_default()
-}
-
-fn read(root: &Root, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
-    root.read(path).ok().map(Zeroizing::new)
 }
 
 /// Authorities whose keys cannot sign, and why: what stands for such a key would be told of in other words.
@@ -425,7 +300,7 @@ impl Copy<'_> {
     ) -> Result<Option<Content>, CopyError> {
         Ok(match found {
             KeyState::Missing => None,
-            KeyState::OutOfReach(_) => Some(Content::Unreadable),
+            KeyState::OutOfReach(_) | KeyState::NotOwn(_) => Some(Content::Unreadable),
             KeyState::Damaged(_) => Some(Content::text(DAMAGED)),
             KeyState::Mismatched => {
                 let other =
@@ -456,10 +331,12 @@ impl Copy<'_> {
         content: Content,
         modified: Option<Timestamp>,
     ) -> Result<(), CopyError> {
-        let real = self
-            .from
-            .resolve(path)
-            .unwrap_or_else(|_| path.to_path_buf());
+        let real = match content {
+            Content::Text(_) => self.from.resolve(path),
+            // What it leads to may well be another's.
+            Content::Unreadable => Ok(path.to_path_buf()),
+        };
+        let real = real.unwrap_or_else(|_| path.to_path_buf());
         let target = self.to.join(self.from.node_path(&real));
         let link = self.to.join(self.from.node_path(path));
         let written = || -> io::Result<()> {

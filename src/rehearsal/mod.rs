@@ -14,6 +14,7 @@ mod kubeconfig;
 mod private;
 mod sample;
 mod sample_manifests;
+mod sources;
 mod trials;
 
 pub use copy::CopyError;
@@ -21,16 +22,20 @@ pub use handshakes::{Check, Verdict};
 pub use private::{PrivateDirectory, sweep};
 pub use sample::{Sample, SampleError};
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
 use crate::config::{Config, Locations};
-use crate::node::{Inventory, Kubeconfig, Problem};
+use crate::issuer::Replacement;
+use crate::node::{Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
 use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
+use crate::pki::certificates_to_pem;
 use crate::plan::{Action, Obstacle, PlanItem, Request, plan};
 use crate::root::Root;
-use crate::transaction::Trigger;
+use crate::transaction::{Trigger, check_targets};
 
 /// What a rehearsal showed.
 #[derive(Debug)]
@@ -89,14 +94,15 @@ pub async fn rehearse(
             context.root.directory().to_path_buf(),
         ));
     }
-    let before = copy::states(&context.root, &inventory);
+    let before = sources::states(&context.root, &inventory);
     let copy = Root::new(directory).map_err(|source| CopyError::File {
         path: directory.to_path_buf(),
         source,
     })?;
     let broken = copy::copy_node(context, &inventory, &copy)?;
     let there = Context::new(copy, located(context, &inventory), None);
-    let present = handshakes::handshakes(&there.root, &there.observe()).await;
+    let copied = there.observe();
+    let present = handshakes::handshakes(&there.root, &copied).await;
     let options = Options {
         trigger: Trigger::Command("rehearse".to_owned()),
         restart: false,
@@ -117,17 +123,18 @@ pub async fn rehearse(
             None => home.paths(reason),
         };
     }
-    renewal
-        .failed
-        .extend(unedited(&context.root, &inventory, &renewal));
-    let renewed = handshakes::handshakes(&there.root, &there.observe()).await;
+    let changed = there.observe();
+    let trusting = trusting(&copied, &changed);
+    let refused = refused(context, &inventory, &renewal, &trusting);
+    renewal.failed.extend(refused);
+    let renewed = handshakes::handshakes(&there.root, &changed).await;
     let mut checks = handshakes::compared(&present, renewed);
     for check in &mut checks {
         if let Verdict::Noted(reason) | Verdict::Failed(reason) = &mut check.verdict {
             *reason = home.paths(reason);
         }
     }
-    let after = copy::states(&context.root, &inventory);
+    let after = sources::states(&context.root, &inventory);
     let changed_outside = before
         .into_iter()
         .filter(|(path, state)| after.get(path) != Some(state))
@@ -196,29 +203,79 @@ fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Kubeconfigs of the node whose text could not be edited: the copy has only what matters of it.
-fn unedited(root: &Root, inventory: &Inventory, renewal: &RenewalReport) -> Vec<(String, String)> {
+/// What would be refused on the node although it was done on the copy: files that must not be replaced there, and texts of
+/// kubeconfigs, of which the copy has only what matters, that cannot be edited. `trusting`: those to which a CA is added.
+fn refused(
+    context: &Context,
+    inventory: &Inventory,
+    renewal: &RenewalReport,
+    trusting: &BTreeSet<&str>,
+) -> Vec<(String, String)> {
+    let replaceable = Replaceable::of(&context.root, inventory);
     let renewed = |name: &str| renewal.renewed.iter().any(|one| one.name == name);
-    inventory
-        .entries
-        .iter()
-        .filter(|entry| kubeconfig::is_kubeconfig(entry) && renewed(&entry.name))
-        .filter(|entry| entry.certificate_path == entry.path)
+    let entries = inventory.entries.iter();
+    entries
+        .filter(|entry| renewed(&entry.name))
         .filter_map(|entry| {
-            let edited = root
-                .read(&entry.path)
-                .map(zeroize::Zeroizing::new)
+            let files: BTreeSet<&Path> = entry.files().collect();
+            let files: Vec<Replacement> = files
+                .into_iter()
+                .map(|path| Replacement {
+                    name: entry.name.clone(),
+                    path: path.to_path_buf(),
+                    contents: Zeroizing::default(),
+                    mode_if_new: 0o600,
+                })
+                .collect();
+            let reason = check_targets(&context.store(), &files, &replaceable)
                 .map_err(|error| error.to_string())
-                .and_then(|bytes| {
-                    let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
-                    Kubeconfig::replace_credentials(text, "certificate\n", "key\n")
-                        .map_err(|error| error.to_string())
-                });
-            let reason = edited.err()?;
-            Some((
-                entry.name.clone(),
-                format!("{}: {}: {reason}", entry.name, entry.path.display()),
-            ))
+                .and_then(|()| edited(context, inventory, entry, trusting.contains(&*entry.name)))
+                .err()?;
+            Some((entry.name.clone(), format!("{}: {reason}", entry.name)))
+        })
+        .collect()
+}
+
+/// Edits the text of a kubeconfig as a renewal would.
+fn edited(
+    context: &Context,
+    inventory: &Inventory,
+    entry: &Entry,
+    is_trusting: bool,
+) -> Result<(), String> {
+    if !kubeconfig::is_kubeconfig(entry) || entry.certificate_path != entry.path {
+        return Ok(());
+    }
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", entry.path.display());
+    let bytes = context.root.read(&entry.path).map(Zeroizing::new);
+    let bytes = bytes.map_err(|error| failed(&error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| failed(&error))?;
+    let text = Kubeconfig::replace_credentials(text, "certificate\n", "key\n")
+        .map_err(|error| failed(&error))?;
+    let signer = entry
+        .authority
+        .and_then(|name| inventory.authority(name)?.certificate());
+    if let Some(signer) = signer.filter(|_| is_trusting) {
+        Kubeconfig::trust(&text, &certificates_to_pem([signer])).map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+/// The kubeconfigs that trust something else than before.
+fn trusting<'node>(before: &'node Inventory, after: &Inventory) -> BTreeSet<&'node str> {
+    let trusts = before.trusts.iter();
+    trusts
+        .filter_map(|trust| match &trust.holder {
+            TrustHolder::Kubeconfig {
+                name,
+                embedded: true,
+            } => after
+                .trusts
+                .iter()
+                .find(|other| other.holder == trust.holder)
+                .filter(|other| other.authorities != trust.authorities)
+                .map(|_| name.as_str()),
+            _ => None,
         })
         .collect()
 }
