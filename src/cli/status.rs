@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 
 use super::arguments::Format;
-use super::output::{columns, error, print};
+use super::exit_codes;
+use super::output::{columns, error, line, print};
 use crate::plan::date;
-use crate::report::{CertificateStatus, State, Status, StatusError, in_words, read_status};
+use crate::report::{
+    CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
+};
 use crate::root::Root;
-
-/// As `systemctl status` of a unit that is not running.
-const EXIT_NOT_RUNNING: u8 = 3;
 
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
     let status = match read_status(root) {
@@ -21,11 +21,11 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
                 "no kubecertd has run on the node below {} since it was started",
                 root.directory().display()
             ));
-            return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+            return Ok(ExitCode::from(exit_codes::NOT_RUNNING));
         }
         Err(reason) => {
             error(&reason.to_string());
-            return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+            return Ok(ExitCode::from(exit_codes::NOT_RUNNING));
         }
     };
     let running = status.is_running();
@@ -34,7 +34,7 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&status)?),
     })?;
     Ok(if !running {
-        ExitCode::from(EXIT_NOT_RUNNING)
+        ExitCode::from(exit_codes::NOT_RUNNING)
     } else if status.state == State::Failing {
         ExitCode::FAILURE
     } else {
@@ -44,8 +44,8 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
 
 fn text(status: &Status, running: bool, now: Timestamp) -> String {
     let ago = |moment: Timestamp| in_words(now.duration_since(moment) * -1);
-    let mut text = format!(
-        "kubecertd {}: {}\n",
+    let mut text = line(format_args!(
+        "kubecertd {}: {}",
         status.version,
         if running {
             format!(
@@ -57,23 +57,23 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
         } else {
             format!("not running; this is what it knew {}", ago(status.updated))
         }
-    );
-    text.push_str(&format!(
-        "  Now: {}{}\n",
+    ));
+    text.push_str(&line(format_args!(
+        "  Now: {}{}",
         status.message,
         countdown(status, now)
-    ));
+    )));
     if let Some(last) = &status.last_operation {
-        text.push_str(&format!(
-            " Last: {} {} (operation {})\n",
+        text.push_str(&line(format_args!(
+            " Last: {} {} (operation {})",
             last.summary,
             ago(last.finished),
             last.id
-        ));
+        )));
     }
     if let Some(failure) = &status.failure {
-        text.push_str(&format!(
-            " Fail: {} (attempt {}, next {})\n",
+        text.push_str(&line(format_args!(
+            " Fail: {} (attempt {}, next {})",
             failure.reason,
             failure.attempts,
             in_words(
@@ -82,10 +82,10 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
                     .duration_since(now)
                     .max(SignedDuration::ZERO)
             )
-        ));
+        )));
     }
     for problem in &status.problems {
-        text.push_str(&format!(" Note: {problem}\n"));
+        text.push_str(&line(format_args!(" Note: {problem}")));
     }
     text.push('\n');
     text.push_str(&table(&status.certificates, now));
@@ -105,11 +105,18 @@ fn countdown(status: &Status, now: Timestamp) -> String {
 }
 
 fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
-    let mut rows = vec![["CERTIFICATE", "EXPIRES", "RENEWAL", "STATE"].map(str::to_owned)];
+    let titles = ["CERTIFICATE", "EXPIRES", "RENEWAL", "IN USE", "STATE"];
+    let mut rows = vec![titles.map(str::to_owned)];
     for certificate in certificates {
+        let in_use = certificate.in_use.as_ref().map(|known| known.state);
         let state = match (certificate.action.as_str(), certificate.reason.as_str()) {
             (_, reason) if !reason.is_empty() => reason.to_owned(),
-            ("wait", _) => "fine".to_owned(),
+            ("wait", _) => match in_use {
+                Some(UseState::NotYet) => "not in use yet".to_owned(),
+                // Whether it is fine depends on what its users go on with.
+                Some(UseState::Unknown) => "valid".to_owned(),
+                Some(UseState::Proved) | None => "fine".to_owned(),
+            },
             (action, _) => action.to_owned(),
         };
         rows.push([
@@ -119,6 +126,7 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
                 || "-".to_owned(),
                 |due| in_words(due.duration_since(now).max(SignedDuration::ZERO)),
             ),
+            in_use.map_or("-", UseState::words).to_owned(),
             state,
         ]);
     }
@@ -128,7 +136,39 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Failure, Next};
+    use crate::report::{Failure, InUse, Next};
+
+    #[test]
+    fn only_what_is_in_use_is_fine() {
+        let row = |state: Option<UseState>| {
+            let certificate = CertificateStatus {
+                name: "scheduler.conf".to_owned(),
+                not_after: None,
+                due_at: None,
+                action: "wait".to_owned(),
+                reason: String::new(),
+                in_use: state.map(|state| InUse {
+                    state,
+                    evidence: String::new(),
+                    at: None,
+                    component: None,
+                    used_until: None,
+                }),
+            };
+            table(&[certificate], Timestamp::UNIX_EPOCH)
+                .lines()
+                .nth(1)
+                .unwrap()
+                .split_whitespace()
+                .skip(3)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(row(Some(UseState::Proved)), "proved fine");
+        assert_eq!(row(Some(UseState::NotYet)), "not yet not in use yet");
+        assert_eq!(row(Some(UseState::Unknown)), "unknown valid");
+        assert_eq!(row(None), "- fine");
+    }
 
     #[test]
     fn what_the_file_says_is_counted_from_when_it_is_read() {

@@ -61,7 +61,9 @@ impl Daemon {
 
     /// Logs what is wrong on the node, each thing once until it changes.
     pub(super) fn complain(&mut self, pass: &Pass) {
-        let now = sentences(pass);
+        let mut now = self.odd_configuration.clone();
+        now.extend(sentences(pass));
+        now.extend(self.uses.notes(&pass.inventory));
         for sentence in &now {
             if !self.complaints.contains(sentence) {
                 tracing::warn!("{sentence}");
@@ -128,14 +130,28 @@ impl Daemon {
                 at: *at,
                 certificate: name.clone(),
             }),
-            certificates: pass.plan.items.iter().map(certificate_status).collect(),
+            certificates: pass
+                .plan
+                .items
+                .iter()
+                .map(|item| CertificateStatus {
+                    in_use: self.uses.of(&pass.inventory, &item.name),
+                    ..certificate_status(item)
+                })
+                .collect(),
             last_operation: last_operation(&self.context),
             failure: self.last_failure.as_ref().map(|reason| Failure {
                 reason: reason.clone(),
                 attempts: self.retry.attempts(),
                 retry_at: self.retry_at(),
             }),
-            problems: self.standing().into_iter().chain(sentences(pass)).collect(),
+            problems: self
+                .standing()
+                .into_iter()
+                .chain(self.odd_configuration.iter().cloned())
+                .chain(sentences(pass))
+                .chain(self.uses.notes(&pass.inventory))
+                .collect(),
         };
         let unwritten = write_status(&self.context.root, &status)
             .err()
@@ -160,7 +176,7 @@ fn certificate_status(item: &PlanItem) -> CertificateStatus {
     let (action, reason) = match &item.action {
         Action::Renew(reason) => ("renew", reason.to_string()),
         Action::Wait => ("wait", String::new()),
-        Action::Leave(obstacle) => ("leave", obstacle.to_string()),
+        Action::Leave(obstacle) => ("leave", obstacle.said_of(&item.name)),
     };
     CertificateStatus {
         name: item.name.clone(),
@@ -168,6 +184,7 @@ fn certificate_status(item: &PlanItem) -> CertificateStatus {
         due_at: item.due_at,
         action: action.to_owned(),
         reason,
+        in_use: None,
     }
 }
 
@@ -192,7 +209,11 @@ fn sentences(pass: &Pass) -> Vec<String> {
                 None
             }
             Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
-            Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
+            Action::Leave(obstacle) => Some(format!(
+                "{} is not renewed: {}",
+                item.name,
+                obstacle.said_of(&item.name)
+            )),
             Action::Renew(_) | Action::Wait => None,
         });
     let kubelet = match &pass.kubelet {

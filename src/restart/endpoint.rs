@@ -70,6 +70,9 @@ pub(super) struct ServingEndpoint {
     pub(super) certificate: PathBuf,
 }
 
+/// The kubelet's own port; kubeadm does not change it.
+pub(super) const KUBELET_PORT: u16 = 10250;
+
 pub(super) const API_SERVER: &str = "kube-apiserver";
 pub(super) const ETCD: &str = "etcd";
 /// `NOSPACE` is left out: a restart neither causes nor cures a full database.

@@ -1,7 +1,8 @@
 //! Whether etcd and the kubelet accept a client certificate.
 
 use super::super::endpoint::{
-    API_SERVER, Address, ETCD, ETCD_HEALTH, etcd_http_address, file_of_flag, parse_url, runs,
+    API_SERVER, Address, ETCD, ETCD_HEALTH, KUBELET_PORT, etcd_http_address, file_of_flag,
+    parse_url, runs,
 };
 use super::super::http::{self, Answer, Server};
 use super::super::peer::Peer;
@@ -9,9 +10,6 @@ use super::super::tls::{Identity, handshake};
 use super::Node;
 use super::doubt::Doubt;
 use crate::node::Entry;
-
-/// The kubelet's own port; kubeadm does not change it.
-const KUBELET_PORT: u16 = 10250;
 
 impl Node<'_> {
     /// etcd demands a certificate of every client; with TLS 1.3 a refusal shows only when something is read.
