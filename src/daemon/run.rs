@@ -96,6 +96,10 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         if *stop.borrow() {
             break;
         }
+        if !daemon.announced {
+            // systemd need not wait for what others answer.
+            daemon.report(&pass);
+        }
         daemon.look_closer(&mut pass).await;
         daemon.look_ahead(&mut pass).await;
         daemon.report(&pass);
