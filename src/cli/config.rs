@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::WrongConfig;
 use super::arguments::ConfigAction;
-use super::output::{line, print};
+use super::output::{line, print, warning};
 use crate::config::load;
 use crate::root::Root;
 
@@ -27,5 +27,8 @@ pub(super) fn run(
         ConfigAction::Show => loaded.to_toml(),
     };
     print(&text)?;
+    for odd in &loaded.warnings {
+        warning(&odd.to_string());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use super::arguments::Renew;
+use super::exit_codes;
 use super::hints::are_for_another_root;
-use super::output::{Narrator, error, line, print};
+use super::output::{Narrator, alone, error, grouped, line, not_renewed, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::node::hard_links;
@@ -43,12 +44,16 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             print(&format!("\n{said}"))?;
         }
         print("\nNothing was changed, because of --dry-run.\n")?;
+        for problem in &inventory.problems {
+            error(&format!("{}: {}", problem.path.display(), problem.reason));
+        }
         let left = plan.items.iter().any(|item| match &item.action {
             Action::Leave(obstacle) => is_failure(obstacle, &item.name, &request),
             Action::Renew(_) | Action::Wait => false,
         });
         return Ok(exit_code(
             !left
+                && inventory.problems.is_empty()
                 && !findings
                     .iter()
                     .any(Finding::keeps_something_from_being_done),
@@ -107,11 +112,11 @@ pub(super) fn summarize(
         .left
         .iter()
         .partition(|(_, obstacle)| matches!(obstacle, Obstacle::NeedsRecovery(_)));
-    for (name, obstacle) in left {
-        text.push_str(&line(format_args!(
-            "{name} not renewed: {}",
-            obstacle.said_of(name)
-        )));
+    for (names, reason) in grouped(
+        left.into_iter()
+            .map(|(name, why)| (name.clone(), why.said_of(name))),
+    ) {
+        text.push_str(&line(format_args!("{}", not_renewed(&names, &reason))));
     }
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");
@@ -149,13 +154,21 @@ pub(super) fn summarize(
         )));
     }
     print(&text)?;
-    for (_, reason) in &report.failed {
-        error(reason);
+    let failed = report.failed.iter();
+    for (names, reason) in grouped(failed.map(|(name, why)| (name.clone(), alone(name, why)))) {
+        match names.as_slice() {
+            [one] => error(&format!("{one}: {reason}")),
+            _ => error(&not_renewed(&names, &reason)),
+        }
     }
     for reason in &report.unproved {
         error(&format!("{done}, but not proved to be in use: {reason}"));
     }
-    let complete = report.failed.is_empty() && report.unproved.is_empty();
+    for problem in &report.unread {
+        error(&format!("{}: {}", problem.path.display(), problem.reason));
+    }
+    let complete =
+        report.failed.is_empty() && report.unproved.is_empty() && report.unread.is_empty();
     let left = report
         .left
         .iter()
@@ -167,7 +180,7 @@ pub(super) fn exit_code(good: bool) -> ExitCode {
     if good {
         ExitCode::SUCCESS
     } else {
-        ExitCode::FAILURE
+        ExitCode::from(exit_codes::NO)
     }
 }
 

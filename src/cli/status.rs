@@ -5,15 +5,13 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 
 use super::arguments::Format;
+use super::exit_codes;
 use super::output::{columns, error, line, print};
 use crate::plan::date;
 use crate::report::{
     CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
 };
 use crate::root::Root;
-
-/// As `systemctl status` of a unit that is not running.
-const EXIT_NOT_RUNNING: u8 = 3;
 
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
     let status = match read_status(root) {
@@ -23,11 +21,11 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
                 "no kubecertd has run on the node below {} since it was started",
                 root.directory().display()
             ));
-            return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+            return Ok(ExitCode::from(exit_codes::NOT_RUNNING));
         }
         Err(reason) => {
             error(&reason.to_string());
-            return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+            return Ok(ExitCode::from(exit_codes::NOT_RUNNING));
         }
     };
     let running = status.is_running();
@@ -36,7 +34,7 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&status)?),
     })?;
     Ok(if !running {
-        ExitCode::from(EXIT_NOT_RUNNING)
+        ExitCode::from(exit_codes::NOT_RUNNING)
     } else if status.state == State::Failing {
         ExitCode::FAILURE
     } else {

@@ -61,7 +61,8 @@ impl Daemon {
 
     /// Logs what is wrong on the node, each thing once until it changes.
     pub(super) fn complain(&mut self, pass: &Pass) {
-        let mut now = sentences(pass);
+        let mut now = self.odd_configuration.clone();
+        now.extend(sentences(pass));
         now.extend(self.uses.notes(&pass.inventory));
         for sentence in &now {
             if !self.complaints.contains(sentence) {
@@ -147,6 +148,7 @@ impl Daemon {
             problems: self
                 .standing()
                 .into_iter()
+                .chain(self.odd_configuration.iter().cloned())
                 .chain(sentences(pass))
                 .chain(self.uses.notes(&pass.inventory))
                 .collect(),

@@ -24,6 +24,7 @@ mod restored;
 mod roll_back;
 mod shared;
 mod trusted;
+mod waiting;
 mod witness;
 
 pub use context::{Context, Machine};
