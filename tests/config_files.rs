@@ -5,7 +5,9 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use kubecertd::config::{Config, ConfigError, Loaded, RestartMode, load, parse};
+use kubecertd::config::{
+    Config, ConfigError, Loaded, RestartMode, load, load_what_is_right, parse,
+};
 use kubecertd::root::Root;
 
 struct Node {
@@ -325,4 +327,110 @@ fn the_shipped_file_has_every_key_with_its_default_and_an_explanation() {
             "{line} has {explained} lines of explanation"
         );
     }
+}
+
+#[test]
+fn what_is_valid_and_probably_not_meant_is_said() {
+    let warnings = |text: &str| -> Vec<String> {
+        let node = Node::new();
+        node.write(MAIN, text);
+        fs::create_dir_all(node.root.join("/srv/pki")).unwrap();
+        fs::write(node.root.join("/srv/file"), "").unwrap();
+        let loaded = node.load().unwrap();
+        let directory = node.root.directory().display().to_string();
+        loaded
+            .warnings
+            .iter()
+            .map(|warning| warning.to_string().replace(&directory, ""))
+            .collect()
+    };
+    for text in [
+        "",
+        "renewal.before = \"121d\"\n",
+        // Nobody wrote that thirty days are too long for these.
+        "renewal.validity = \"20m\"\n",
+        "paths.certificates = \"/srv/pki\"\n",
+        "paths.certificates = \"\"\n",
+        "log.level = \"info,kubecertd::restart=debug\"\n",
+    ] {
+        assert!(warnings(text).is_empty(), "{text}: {:?}", warnings(text));
+    }
+    for (text, warning) in [
+        (
+            "[renewal]\nbefore = \"300d\"\n",
+            "kubecertd.toml:2:10: renewal.before = \"300d\" is more than a third of renewal.validity = \"365d\": \
+             certificates of that lifetime are renewed \"121d16h\" before their end and not earlier; write that or less",
+        ),
+        (
+            "[paths]\ncertificates = \"/srv/pik\"\n",
+            "kubecertd.toml:2:16: paths.certificates = \"/srv/pik\": this does not exist on this node; write where it lies, \
+             or leave the key out",
+        ),
+        (
+            "[paths]\nmanifests = \"/srv/file\"\n",
+            "kubecertd.toml:2:13: paths.manifests = \"/srv/file\": this is no directory; write where it lies, or leave the \
+             key out",
+        ),
+        (
+            "[paths]\nkubelet-configuration = \"/srv/pki\"\n",
+            "paths.kubelet-configuration = \"/srv/pki\": this is no file",
+        ),
+        (
+            "[restart]\ncontainer-runtime = \"/run/none.sock\"\n",
+            "kubecertd.toml:2:21: restart.container-runtime = \"/run/none.sock\": this does not exist",
+        ),
+        (
+            "[log]\nlevel = \"warn,kubecertdd=debug\"\n",
+            "kubecertd.toml:2:9: log.level = \"warn,kubecertdd=debug\": nothing of kubecertd logs under \"kubecertdd\", so \
+             this part has no effect; did you mean \"kubecertd\"?",
+        ),
+    ] {
+        let all = warnings(text);
+        assert_eq!(all.len(), 1, "{text}: {all:?}");
+        assert!(all[0].contains(warning), "{}", all[0]);
+    }
+}
+
+#[test]
+fn what_is_right_is_had_without_the_files_that_are_wrong() {
+    let node = Node::new();
+    node.write(
+        MAIN,
+        "backup.keep = 3\n[paths]\ncertificates = \"/srv/pki\"\nmanifest = 1\n",
+    );
+    node.write(
+        "/etc/kubecertd/kubecertd.d/10-a.toml",
+        "renewal.validity = \"100d\"\n",
+    );
+    node.write("/etc/kubecertd/kubecertd.d/20-b.toml", "backup.keep = \n");
+    let kept = node.write("/etc/kubecertd/kubecertd.d/30-c.toml", "backup.keep = 5\n");
+    let (loaded, mistakes) = load_what_is_right(&node.root, None);
+    assert_eq!(mistakes.len(), 2, "{mistakes:#?}");
+    // Nothing of a file counts that could not be understood as a whole.
+    assert_eq!(loaded.config.locations, Config::default().locations);
+    assert_eq!(loaded.config.backup.keep, 5);
+    assert_eq!(loaded.config.renewal.validity.as_secs(), 100 * 86_400);
+    assert_eq!(loaded.files.last(), Some(&kept));
+    // Two that are wrong only together.
+    let wrong = node.write(
+        "/etc/kubecertd/kubecertd.d/40-d.toml",
+        "renewal.before = \"100d\"\n",
+    );
+    let (loaded, mistakes) = load_what_is_right(&node.root, None);
+    assert!(
+        mistakes.iter().any(|mistake| mistake.path() == wrong),
+        "{mistakes:#?}"
+    );
+    assert_eq!(
+        loaded.config.renewal.before,
+        Config::default().renewal.before
+    );
+    assert_eq!(loaded.config.renewal.validity.as_secs(), 100 * 86_400);
+    // Files that are right lose nothing, and a named one that is not there is said.
+    let node = Node::new();
+    node.write(MAIN, "backup.keep = 3\n");
+    let (loaded, mistakes) = load_what_is_right(&node.root, None);
+    assert_eq!((loaded.config.backup.keep, mistakes.len()), (3, 0));
+    let (loaded, mistakes) = load_what_is_right(&node.root, Some(Path::new("/nowhere/k.toml")));
+    assert_eq!((loaded.config, mistakes.len()), (Config::default(), 1));
 }

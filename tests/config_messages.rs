@@ -62,6 +62,27 @@ fn each_mistake_names_place_key_and_remedy() {
             "k.toml:1:18: renewal.before = \"30\": the unit is missing; write \"30\" with one, as in \"30d\" or \"30h\"",
         ),
         (
+            "[restart]\ntimeout = \"5\"\n",
+            "k.toml:2:11: restart.timeout = \"5\": the unit is missing; write \"5\" with one, as in \"5m\"",
+        ),
+        (
+            "[restart]\ntimeout = \"20\"\n",
+            "k.toml:2:11: restart.timeout = \"20\": the unit is missing; write \"20\" with one, as in \"20m\" or \"20s\"",
+        ),
+        (
+            "[restart]\nreload-timeout = \"90\"\n",
+            "k.toml:2:18: restart.reload-timeout = \"90\": the unit is missing; write \"90\" with one, as in \"90s\"",
+        ),
+        (
+            "[renewal]\nvalidity = \"8760\"\n",
+            "k.toml:2:12: renewal.validity = \"8760\": the unit is missing; write \"8760\" with one, as in \"8760h\" or \
+             \"8760d\"",
+        ),
+        (
+            "[restart]\ntimeout = \"5000\"\n",
+            "k.toml:2:11: restart.timeout = \"5000\": the unit is missing; write \"5000\" with one, as in \"5m\"",
+        ),
+        (
             "[renewal]\nbefore = \"1s\"\n",
             "k.toml:2:10: renewal.before = \"1s\": too short; at least \"60s\"",
         ),

@@ -156,3 +156,23 @@ fn the_last_operation_outlives_the_daemon() {
     );
     daemon.stop();
 }
+
+#[test]
+fn what_is_odd_in_the_configuration_is_in_log_and_status_until_it_is_gone() {
+    let node = Node::fresh();
+    node.configure("[renewal]\nbefore = \"300d\"\n[log]\nformat = \"text\"\n");
+    let noted = |node: &Node| {
+        let problems = status(node).problems;
+        let odd = |problem: &&String| problem.contains("kubecertd.toml:2:");
+        problems.iter().find(odd).cloned().unwrap_or_default()
+    };
+    let mut daemon = Daemon::start_with(&node, LONG);
+    daemon.expect("STATUS=Next: ");
+    assert!(noted(&node).contains("renewed \"121d16h\" before their end"));
+    node.configure("[paths]\nkubelet-certificates = \"/srv/none\"\n[log]\nformat = \"text\"\n");
+    wait_until("the other warning", || noted(&node).contains("/srv/none"));
+    node.configure("[renewal]\nbefore = \"20d\"\n");
+    wait_until("the end of it", || noted(&node).is_empty());
+    let log = daemon.stop();
+    assert_eq!(log.matches("more than a third of").count(), 1, "{log}");
+}

@@ -4,11 +4,19 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use super::arguments::{CheckExpiration, StructuredFormat};
-use super::output::{error, print};
+use super::exit_codes;
+use super::output::{error, grouped, print};
+use super::renew::exit_code;
 use crate::operation::Context;
+use crate::plan::date;
 use crate::report::ExpirationInfo;
 
-pub(super) fn run(context: &Context, options: &CheckExpiration) -> anyhow::Result<ExitCode> {
+/// `is_configured`: whether every file of the configuration was understood, so that it is known where to look.
+pub(super) fn run(
+    context: &Context,
+    options: &CheckExpiration,
+    is_configured: bool,
+) -> anyhow::Result<ExitCode> {
     let now = crate::host::now();
     let info = ExpirationInfo::new(&context.observe(), now, options.all);
     let printed = print(&match options.output {
@@ -18,7 +26,11 @@ pub(super) fn run(context: &Context, options: &CheckExpiration) -> anyhow::Resul
     });
     let Some(within) = options.within else {
         printed?;
-        return Ok(ExitCode::SUCCESS);
+        let unread = info.unread();
+        for (names, reason) in grouped(unread.iter().cloned()) {
+            error(&format!("{}: {reason}", names.join(", ")));
+        }
+        return Ok(exit_code(unread.is_empty()));
     };
     // Whoever asks with --within may want the exit code alone.
     if let Err(error) = printed
@@ -27,8 +39,16 @@ pub(super) fn run(context: &Context, options: &CheckExpiration) -> anyhow::Resul
         return Err(error.into());
     }
     let found = info.due_within(within, now);
+    for (name, end) in &found.due {
+        if let Some(because) = info.unseen_end(name) {
+            error(&format!("{name} ends on {}, {because}", date(*end)));
+        }
+    }
     for (name, reason) in &found.unreadable {
         error(&format!("{name}: {reason}"));
+    }
+    if !is_configured {
+        return Ok(ExitCode::from(exit_codes::UNANSWERED));
     }
     Ok(ExitCode::from(found.exit_code()))
 }

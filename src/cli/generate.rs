@@ -1,5 +1,6 @@
 //! `kubecertd generate`: man pages and completions from the one definition of the command line.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,6 +9,7 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 
 use super::arguments::{Arguments, Generated};
+use super::exit_codes;
 
 pub(super) fn run(kind: Generated, directory: &Path) -> anyhow::Result<ExitCode> {
     std::fs::create_dir_all(directory)
@@ -17,6 +19,12 @@ pub(super) fn run(kind: Generated, directory: &Path) -> anyhow::Result<ExitCode>
         Generated::Man => {
             let command = Arguments::command().disable_help_subcommand(true);
             clap_mangen::generate_to(command, directory).with_context(wrong)?;
+            let mut page = std::fs::File::options()
+                .append(true)
+                .open(directory.join("kubecertd.1"))
+                .with_context(wrong)?;
+            page.write_all(exit_codes::section().as_bytes())
+                .with_context(wrong)?;
         }
         Generated::Completions => {
             for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {

@@ -61,12 +61,14 @@ fn with_root(text: &str, root: &Path) -> String {
         let (before, behind) = rest.split_at(at + PROGRAM.len());
         adapted.push_str(before);
         let is_path = before[..at].ends_with('/');
+        // What was done by a command is no hint.
+        let is_told = before[..at].ends_with("by `");
         let names_command = COMMANDS.iter().any(|command| {
             behind.strip_prefix(command).is_some_and(|rest| {
                 !rest.starts_with(|letter: char| letter.is_alphanumeric() || letter == '-')
             })
         });
-        if names_command && !is_path {
+        if names_command && !is_path && !is_told {
             adapted.push_str(&format!("--root {root} "));
         }
         rest = behind;
@@ -91,6 +93,10 @@ mod tests {
                 "kubecertd --root /mnt renew does; kubecertd renews it; see `kubecertd --root /mnt history`",
             ),
             ("kubecertd", "kubecertd"),
+            (
+                "done by `kubecertd renew all`",
+                "done by `kubecertd renew all`",
+            ),
             ("nothing", "nothing"),
         ] {
             assert_eq!(with_root(text, Path::new("/mnt")), adapted);

@@ -3,6 +3,7 @@
 mod arguments;
 mod check_expiration;
 mod config;
+mod exit_codes;
 mod generate;
 mod hints;
 mod history;
@@ -12,6 +13,7 @@ mod preflight;
 mod recover;
 mod rehearse;
 mod renew;
+mod requirements;
 mod restart;
 mod rollback;
 mod run;
@@ -25,15 +27,9 @@ use nix::sys::resource::{Resource, setrlimit};
 
 use arguments::{Arguments, Command};
 
-use crate::config::{ConfigError, LogFormat, load};
+use crate::config::{ConfigError, Loaded, LogFormat, load, load_what_is_right};
 use crate::operation::{Context, log_line};
 use crate::root::Root;
-
-/// sysexits(3) EX_CONFIG: systemd does not restart the daemon for it (`RestartPreventExitStatus=`).
-const EXIT_CONFIG: u8 = 78;
-
-/// Nobody knows: 1 would say that something ends.
-const EXIT_UNANSWERED: u8 = 2;
 
 /// A configuration that was refused, with everything that is wrong in it.
 #[derive(Debug, thiserror::Error)]
@@ -49,13 +45,17 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in told_once(&error).lines() {
-                output::error(line);
-                log_line(true, line);
+            let lines = match error.downcast_ref::<WrongConfig>() {
+                Some(WrongConfig(errors)) => errors.iter().map(ToString::to_string).collect(),
+                None => vec![format!("{}{}", told_once(&error), hint(&error))],
+            };
+            for line in lines {
+                output::error(&line);
+                log_line(true, &line);
             }
             match failure {
-                None if error.is::<WrongConfig>() => ExitCode::from(EXIT_CONFIG),
-                None => ExitCode::FAILURE,
+                None if error.is::<WrongConfig>() => ExitCode::from(exit_codes::CONFIG),
+                None => ExitCode::from(exit_codes::NO),
                 Some(code) => ExitCode::from(code),
             }
         }
@@ -76,10 +76,26 @@ fn told_once(error: &anyhow::Error) -> String {
     told
 }
 
+/// What to do about it where only root may.
+fn hint(error: &anyhow::Error) -> &'static str {
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
+    };
+    if !nix::unistd::geteuid().is_root() && error.chain().any(is_denied) {
+        "; run it as root"
+    } else {
+        ""
+    }
+}
+
 /// The exit code of any failure, for a command that answers a question with 0 and 1.
 fn failure(command: &Command) -> Option<u8> {
     match command {
-        Command::CheckExpiration(options) if options.within.is_some() => Some(EXIT_UNANSWERED),
+        Command::CheckExpiration(options) if options.within.is_some() => {
+            Some(exit_codes::UNANSWERED)
+        }
         _ => None,
     }
 }
@@ -109,12 +125,15 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         }
         _ => {}
     }
-    let loaded = match load(&root, arguments.config.as_deref()) {
-        Ok(loaded) => loaded,
-        Err(errors) => return Err(refuse(&arguments, &root, errors)),
-    };
+    let (loaded, mistakes) = configured(&arguments, &root)?;
+    let is_daemon = matches!(arguments.command, Command::Run { .. });
+    // The daemon has them in its log and its status.
+    for odd in loaded.warnings.iter().filter(|_| !is_daemon) {
+        output::warning(&odd.to_string());
+    }
     let context = Context::new(root, loaded.config, arguments.config.clone());
     hints::are_for(&context.root);
+    requirements::check(&context, &arguments.command)?;
     if let Command::Run { once } = arguments.command {
         let level = arguments.log_level.as_ref();
         let level = level.unwrap_or(&context.config.log.level);
@@ -130,7 +149,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let journal = changes.then_some(context.config.log.level.as_str());
     crate::log::start_for_command(level, context.config.log.format, journal)?;
     match arguments.command {
-        Command::CheckExpiration(options) => check_expiration::run(&context, &options),
+        Command::CheckExpiration(options) => {
+            check_expiration::run(&context, &options, mistakes.is_empty())
+        }
         Command::Renew(options) => renew::run(&context, &options),
         Command::Rollback(options) => rollback::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
@@ -149,6 +170,51 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         | Command::History { .. }
         | Command::Run { .. }
         | Command::Status { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The configuration. What only reads, or goes back to what was, works without the files that are wrong.
+fn configured(arguments: &Arguments, root: &Root) -> anyhow::Result<(Loaded, Vec<ConfigError>)> {
+    let file = arguments.config.as_deref();
+    if !can_do_without(&arguments.command) {
+        return match load(root, file) {
+            Ok(loaded) => Ok((loaded, Vec::new())),
+            Err(errors) => Err(refuse(arguments, root, errors)),
+        };
+    }
+    let (loaded, mistakes) = load_what_is_right(root, file);
+    for mistake in &mistakes {
+        output::warning(&mistake.to_string());
+    }
+    let mut left_out: Vec<String> = mistakes
+        .iter()
+        .map(|mistake| mistake.path().display().to_string())
+        .collect();
+    left_out.dedup();
+    if !left_out.is_empty() {
+        output::warning(&format!(
+            "going on without {}; the defaults hold for what only that says",
+            left_out.join(", ")
+        ));
+    }
+    Ok((loaded, mistakes))
+}
+
+fn can_do_without(command: &Command) -> bool {
+    match command {
+        Command::CheckExpiration(_)
+        | Command::Plan { .. }
+        | Command::Preflight { .. }
+        | Command::Rehearse { .. }
+        | Command::Rollback(_)
+        | Command::Status { .. }
+        | Command::History { .. } => true,
+        Command::Renew(options) => options.dry_run,
+        Command::Run { .. }
+        | Command::Restart { .. }
+        | Command::Recover { .. }
+        | Command::Config { .. }
+        | Command::Generate { .. } => false,
     }
 }
 

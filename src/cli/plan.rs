@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::arguments::Format;
-use super::output::print;
+use super::output::{error, print};
+use super::renew::exit_code;
 use crate::node::hard_links;
 use crate::operation::Context;
 use crate::plan::{Action, PlanView, Request};
@@ -33,5 +34,8 @@ pub(super) fn run(
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
     })?;
-    Ok(ExitCode::SUCCESS)
+    for problem in &inventory.problems {
+        error(&format!("{}: {}", problem.path.display(), problem.reason));
+    }
+    Ok(exit_code(inventory.problems.is_empty()))
 }

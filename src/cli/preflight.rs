@@ -3,14 +3,11 @@
 use std::process::ExitCode;
 
 use super::arguments::Format;
-use super::output::print;
-use super::runtime;
+use super::output::{error, print};
+use super::{exit_codes, runtime};
 use crate::operation::{Context, look_ahead, preflight};
 use crate::plan::Request;
 use crate::preflight::{Asked, Finding, Intent, PreflightView, unrenewable};
-
-/// Something could not be found out.
-const EXIT_UNREAD: u8 = 2;
 
 /// As the daemon sees it, were everything due now.
 pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode> {
@@ -27,16 +24,16 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
     })?;
-    Ok(
-        if findings
-            .iter()
-            .any(Finding::keeps_something_from_being_done)
-        {
-            ExitCode::FAILURE
-        } else if findings.iter().any(|finding| finding.unread) {
-            ExitCode::from(EXIT_UNREAD)
-        } else {
-            ExitCode::SUCCESS
-        },
-    )
+    for problem in &inventory.problems {
+        error(&format!("{}: {}", problem.path.display(), problem.reason));
+    }
+    let keeps = |finding: &Finding| finding.keeps_something_from_being_done();
+    let code = if findings.iter().any(keeps) || !inventory.problems.is_empty() {
+        exit_codes::NO
+    } else if findings.iter().any(|finding| finding.unread) {
+        exit_codes::UNANSWERED
+    } else {
+        0
+    };
+    Ok(ExitCode::from(code))
 }

@@ -1,79 +1,78 @@
 //! `kubecertd rehearse`
 
-use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::output::{Narrator, error, print};
-use super::renew::is_failure;
+use super::output::{Narrator, alone, error, grouped, line, print};
+use super::renew::{exit_code, is_failure};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::Context;
 use crate::plan::Request;
-use crate::rehearsal::{Check, Rehearsal, Sample, rehearse};
+use crate::rehearsal::{Check, PrivateDirectory, Rehearsal, Sample, Verdict, rehearse, sweep};
 use crate::root::Root;
 
 pub(super) fn run(context: &Context, sample: bool) -> anyhow::Result<ExitCode> {
-    let private = private_directory()?;
-    let context = if sample {
-        let node = private.path().join("node");
-        print("Making the files of a node that does not exist …\n")?;
-        let root = Root::new(&node)?;
-        Sample::default().write(&root)?;
-        Context::new(root, context.config.clone(), None)
-    } else {
-        context.clone()
-    };
-    print(&format!(
-        "Rehearsing the renewal of {} on a private copy …\n",
-        if sample {
-            "the sample node".to_owned()
-        } else {
-            format!("the node below {}", context.root.directory().display())
+    for (path, failed) in sweep() {
+        match failed {
+            None => print(&format!(
+                "Removed {}, which a rehearsal that was killed left behind.\n",
+                path.display()
+            ))?,
+            Some(reason) => error(&format!(
+                "{}: left behind by a rehearsal that was killed, and could not be removed: {reason}",
+                path.display()
+            )),
         }
-    ))?;
-    let copy = private.path().join("copy");
-    let mut narrator = Narrator::new();
-    let rehearsal = runtime()?.block_on(async {
+    }
+    runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
+        let private = PrivateDirectory::make().context(
+            "no private directory could be made, neither in /run nor in the directory for temporary files",
+        )?;
+        let context = if sample {
+            made_up(context, &private)?
+        } else {
+            context.clone()
+        };
+        print(&line(format_args!(
+            "Rehearsing the renewal of {} on a private copy …",
+            if sample {
+                "the sample node".to_owned()
+            } else {
+                format!("the node below {}", context.root.directory().display())
+            }
+        )))?;
+        let copy = private.path().join("copy");
+        let mut narrator = Narrator::new();
         let mut events = |event| narrator.tell(&event);
-        anyhow::Ok(rehearse(&context, &copy, &stop, &mut events).await?)
-    })?;
-    report(&rehearsal)
+        let rehearsal = rehearse(&context, &copy, &stop, &mut events).await;
+        let path = private.path().to_path_buf();
+        private
+            .remove()
+            .with_context(|| format!("{} could not be removed", path.display()))?;
+        report(&rehearsal?)
+    })
 }
 
-/// In memory where possible: the copy holds private keys.
-fn private_directory() -> anyhow::Result<tempfile::TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder
-        .prefix("kubecertd-rehearsal-")
-        .permissions(std::fs::Permissions::from_mode(0o700));
-    let candidates: [PathBuf; 2] = ["/run".into(), std::env::temp_dir()];
-    candidates
-        .iter()
-        .find_map(|parent: &PathBuf| builder.tempdir_in(parent as &Path).ok())
-        .context("no private directory could be made, neither in /run nor in the directory for temporary files")
+fn made_up(context: &Context, private: &PrivateDirectory) -> anyhow::Result<Context> {
+    print("Making the files of a node that does not exist …\n")?;
+    let root = Root::new(&private.path().join("node"))?;
+    Sample::default().write(&root)?;
+    Ok(Context::new(root, context.config.clone(), None))
 }
 
 fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
     let mut text = String::from("\n");
-    for (name, line, failed) in lines(&rehearsal.checks) {
-        let verdict = if failed { "FAIL" } else { "pass" };
-        text.push_str(&format!("{verdict}  {name:<26} {line}\n"));
-    }
-    for (name, obstacle) in &rehearsal.renewal.left {
-        text.push_str(&format!("left  {name:<26} {obstacle}\n"));
-    }
-    for (name, reason) in &rehearsal.renewal.failed {
-        text.push_str(&format!("FAIL  {name:<26} {reason}\n"));
+    for (verdict, name, said) in lines(rehearsal) {
+        text.push_str(&line(format_args!("{verdict}  {name:<26} {said}")));
     }
     let failed = rehearsal
         .checks
         .iter()
-        .filter(|check| check.error.is_some())
+        .filter(|check| matches!(check.verdict, Verdict::Failed(_)))
         .count()
         + rehearsal.renewal.failed.len();
     text.push_str(&format!(
@@ -88,44 +87,81 @@ fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
     print(&text)?;
     for path in &rehearsal.changed_outside {
         error(&format!(
-            "{} changed during the rehearsal; somebody else is at work",
+            "{} changed during the rehearsal; another process is at work",
             path.display()
         ));
     }
+    for problem in &rehearsal.unread {
+        error(&format!("{}: {}", problem.path.display(), problem.reason));
+    }
+    let nothing = rehearsal.renewal.renewed.is_empty();
+    if nothing {
+        error("no certificate was renewed, so nothing is shown");
+    }
     let all = Request::All { force: false };
     let left = rehearsal
-        .renewal
         .left
         .iter()
         .any(|(name, obstacle)| is_failure(obstacle, name, &all));
-    let good = failed == 0 && !left && rehearsal.changed_outside.is_empty();
-    Ok(if good {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(exit_code(
+        failed == 0
+            && !left
+            && !nothing
+            && rehearsal.unread.is_empty()
+            && rehearsal.changed_outside.is_empty(),
+    ))
 }
 
-/// One line per certificate: what passed together, each failure alone.
-fn lines(checks: &[Check]) -> Vec<(String, String, bool)> {
-    let mut passed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+/// At least one line per certificate: what passed together, what did not alone, one reason of several once.
+fn lines(rehearsal: &Rehearsal) -> Vec<(&'static str, String, String)> {
     let mut lines = Vec::new();
-    for check in checks {
-        match &check.error {
-            None => passed.entry(&check.name).or_default().push(&check.what),
-            Some(reason) => {
-                lines.push((
-                    check.name.clone(),
-                    format!("{}: {reason}", check.what),
-                    true,
-                ));
-            }
+    let checks = &rehearsal.checks;
+    let renewed = &rehearsal.renewal.renewed;
+    let names: BTreeSet<&str> = checks
+        .iter()
+        .map(|check| check.name.as_str())
+        .chain(renewed.iter().map(|one| one.name.as_str()))
+        .collect();
+    for name in names {
+        let own: Vec<&Check> = checks.iter().filter(|check| check.name == name).collect();
+        let passed: Vec<&str> = own
+            .iter()
+            .filter(|check| check.verdict == Verdict::Passed)
+            .map(|check| check.what.as_str())
+            .collect();
+        if !passed.is_empty() {
+            lines.push(("pass", name.to_owned(), shorten(&passed)));
+        } else if own.is_empty() {
+            let line = "renewed; there is no handshake to try with it".to_owned();
+            lines.push(("pass", name.to_owned(), line));
+        }
+        for check in own {
+            let (verdict, reason) = match &check.verdict {
+                Verdict::Passed => continue,
+                Verdict::Noted(reason) => ("note", reason),
+                Verdict::Failed(reason) => ("FAIL", reason),
+            };
+            lines.push((
+                verdict,
+                name.to_owned(),
+                format!("{}: {reason}", check.what),
+            ));
         }
     }
-    let passed = passed
-        .into_iter()
-        .map(|(name, what)| (name.to_owned(), shorten(&what), false));
-    passed.chain(lines).collect()
+    let notes = rehearsal.notes.iter().cloned();
+    lines.extend(notes.map(|(name, note)| ("note", name, note)));
+    let left = rehearsal.left.iter();
+    let left = left.map(|(name, obstacle)| (name.clone(), obstacle.said_of(name)));
+    let failed = rehearsal.renewal.failed.iter();
+    let failed = failed.map(|(name, why)| (name.clone(), alone(name, why)));
+    for (verdict, group) in [("left", grouped(left)), ("FAIL", grouped(failed))] {
+        lines.extend(
+            group
+                .into_iter()
+                .map(|(names, reason)| (verdict, names.join(", "), reason)),
+        );
+    }
+    lines
 }
 
 fn shorten(what: &[&str]) -> String {

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use super::arguments::Renew;
+use super::exit_codes;
 use super::hints::are_for_another_root;
-use super::output::{Narrator, error, print};
+use super::output::{Narrator, alone, error, grouped, line, not_renewed, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::node::hard_links;
@@ -30,8 +31,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let intent = Intent::of(&inventory, &plan, context.config.renewal.before, restart);
         findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
         for finding in &findings {
-            print(&format!(
-                "\n{}: {finding}\n",
+            let said = line(format_args!(
+                "{}: {finding}",
                 if finding.blocks() {
                     "It would be refused"
                 } else if finding.keeps_something_from_being_done() {
@@ -39,15 +40,20 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
                 } else {
                     "Note"
                 }
-            ))?;
+            ));
+            print(&format!("\n{said}"))?;
         }
         print("\nNothing was changed, because of --dry-run.\n")?;
+        for problem in &inventory.problems {
+            error(&format!("{}: {}", problem.path.display(), problem.reason));
+        }
         let left = plan.items.iter().any(|item| match &item.action {
             Action::Leave(obstacle) => is_failure(obstacle, &item.name, &request),
             Action::Renew(_) | Action::Wait => false,
         });
         return Ok(exit_code(
             !left
+                && inventory.problems.is_empty()
                 && !findings
                     .iter()
                     .any(Finding::keeps_something_from_being_done),
@@ -106,27 +112,32 @@ pub(super) fn summarize(
         .left
         .iter()
         .partition(|(_, obstacle)| matches!(obstacle, Obstacle::NeedsRecovery(_)));
-    for (name, obstacle) in left {
-        text.push_str(&format!("{name} not renewed: {obstacle}\n"));
+    for (names, reason) in grouped(
+        left.into_iter()
+            .map(|(name, why)| (name.clone(), why.said_of(name))),
+    ) {
+        text.push_str(&line(format_args!("{}", not_renewed(&names, &reason))));
     }
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");
     }
     if !report.not_restarted.is_empty() && are_for_another_root() {
-        text.push_str(&format!(
-            "\nThe {which} certificates are used once these are started anew, on the node itself: {}\n",
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "The {which} certificates are used once these are started anew, on the node itself: {}",
             report.not_restarted.join(", ")
-        ));
+        )));
     } else if !report.not_restarted.is_empty() {
-        text.push_str(&format!(
-            "\nRestart {} so that the {which} certificates are used: kubecertd restart {}\n",
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "Restart {} so that the {which} certificates are used: kubecertd restart {}",
             if report.not_restarted.len() == 1 {
                 "it"
             } else {
                 "them"
             },
             report.not_restarted.join(" ")
-        ));
+        )));
     }
     if report.operation.is_some() {
         text.push_str(&format!(
@@ -136,19 +147,28 @@ pub(super) fn summarize(
     }
     if let Some((_, obstacle)) = kubelets.first() {
         let names: Vec<&str> = kubelets.iter().map(|(name, _)| name.as_str()).collect();
-        text.push_str(&format!(
-            "\n{} not renewed: {obstacle}.\n",
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "{} not renewed: {obstacle}.",
             names.join(", ")
-        ));
+        )));
     }
     print(&text)?;
-    for (_, reason) in &report.failed {
-        error(reason);
+    let failed = report.failed.iter();
+    for (names, reason) in grouped(failed.map(|(name, why)| (name.clone(), alone(name, why)))) {
+        match names.as_slice() {
+            [one] => error(&format!("{one}: {reason}")),
+            _ => error(&not_renewed(&names, &reason)),
+        }
     }
     for reason in &report.unproved {
         error(&format!("{done}, but not proved to be in use: {reason}"));
     }
-    let complete = report.failed.is_empty() && report.unproved.is_empty();
+    for problem in &report.unread {
+        error(&format!("{}: {}", problem.path.display(), problem.reason));
+    }
+    let complete =
+        report.failed.is_empty() && report.unproved.is_empty() && report.unread.is_empty();
     let left = report
         .left
         .iter()
@@ -160,7 +180,7 @@ pub(super) fn exit_code(good: bool) -> ExitCode {
     if good {
         ExitCode::SUCCESS
     } else {
-        ExitCode::FAILURE
+        ExitCode::from(exit_codes::NO)
     }
 }
 

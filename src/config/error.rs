@@ -45,3 +45,17 @@ impl ConfigError {
         }
     }
 }
+
+/// Something in a file that is valid and probably not meant.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("{}:{line}:{column}: {message}", path.display())]
+pub struct ConfigWarning {
+    /// Which file.
+    pub path: PathBuf,
+    /// 1-based.
+    pub line: usize,
+    /// 1-based.
+    pub column: usize,
+    /// The key, what it leads to, and what would be right.
+    pub message: String,
+}

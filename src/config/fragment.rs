@@ -8,10 +8,10 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::ConfigError;
 use super::keys::{KEYS, Key, SECTIONS};
 use super::nearest::nearest;
 use super::value::describe;
+use super::{ConfigError, ConfigWarning};
 
 /// One file's text, taken apart.
 pub(super) struct Fragment<'text> {
@@ -73,6 +73,17 @@ impl<'text> Fragment<'text> {
     pub(super) fn wrong(&self, span: Range<usize>, message: String) -> ConfigError {
         let (line, column) = self.position(&span);
         ConfigError::Wrong {
+            path: self.path.to_path_buf(),
+            line,
+            column,
+            message,
+        }
+    }
+
+    /// What is valid and probably not meant, at a place of this file.
+    pub(super) fn odd(&self, span: &Range<usize>, message: String) -> ConfigWarning {
+        let (line, column) = self.position(span);
+        ConfigWarning {
             path: self.path.to_path_buf(),
             line,
             column,

@@ -7,7 +7,7 @@ use super::fragment::Fragment;
 use super::keys::{KEYS, SECTIONS};
 use super::merge::{Merged, merge};
 use super::source::{self, Source};
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, ConfigWarning};
 use crate::root::Root;
 
 /// A configuration with where it came from.
@@ -19,6 +19,8 @@ pub struct Loaded {
     pub files: Vec<PathBuf>,
     /// Every key there is (`renewal.before`), and which file had the last word about it.
     pub origins: Vec<Origin>,
+    /// What is valid and probably not meant.
+    pub warnings: Vec<ConfigWarning>,
 }
 
 /// Which file set a key.
@@ -44,24 +46,47 @@ pub fn load(root: &Root, file: Option<&Path>) -> Result<Loaded, Vec<ConfigError>
         Some(file) => (source::named(file)?, Vec::new()),
         None => source::standard(root),
     };
-    let merged = understand(&sources, unreadable)?;
-    let origins = KEYS
-        .iter()
-        .map(|key| Origin {
-            key: key.full_name(),
-            value: (key.show)(&merged.config).to_string(),
-            path: merged
-                .set_by
-                .get(&key.full_name())
-                .map(|path| path.to_path_buf()),
-        })
-        .collect();
-    let config = merged.config;
-    Ok(Loaded {
-        config,
-        files: sources.into_iter().map(|source| source.path).collect(),
-        origins,
-    })
+    let merged = understand(&sources, unreadable, Some(root))?;
+    Ok(Loaded::of(merged, &sources))
+}
+
+/// [`load`] for commands that only read, or go back to what was: a file with a mistake is left out as a whole, so that
+/// nothing of it leads anywhere, and every mistake is returned beside what the other files say.
+#[must_use]
+pub fn load_what_is_right(root: &Root, file: Option<&Path>) -> (Loaded, Vec<ConfigError>) {
+    let (mut sources, unreadable) = match file {
+        Some(file) => match source::named(file) {
+            Ok(sources) => (sources, Vec::new()),
+            Err(errors) => (Vec::new(), errors),
+        },
+        None => source::standard(root),
+    };
+    let mut mistakes = match understand(&sources, unreadable, Some(root)) {
+        Ok(merged) => return (Loaded::of(merged, &sources), Vec::new()),
+        Err(mistakes) => mistakes,
+    };
+    let mut wrong = mistakes.clone();
+    loop {
+        let before = sources.len();
+        sources.retain(|source| !wrong.iter().any(|mistake| mistake.path() == source.path));
+        if sources.len() == before {
+            // Mistakes of files that are not among the others.
+            wrong.clear();
+        }
+        match understand(&sources, Vec::new(), Some(root)) {
+            Ok(merged) => return (Loaded::of(merged, &sources), mistakes),
+            // Two files that are right alone may be wrong together.
+            Err(more) => {
+                mistakes.extend(
+                    more.iter()
+                        .filter(|one| !mistakes.contains(one))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
+                wrong = more;
+            }
+        }
+    }
 }
 
 /// The directories in which a change can be one of what [`load`] gives; some may not be there.
@@ -79,10 +104,30 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, Vec<ConfigError>> {
         path: path.to_path_buf(),
         text: text.to_owned(),
     };
-    understand(&[source], Vec::new()).map(|merged| merged.config)
+    understand(&[source], Vec::new(), None).map(|merged| merged.config)
 }
 
 impl Loaded {
+    fn of(merged: Merged<'_>, sources: &[Source]) -> Self {
+        let origins = KEYS
+            .iter()
+            .map(|key| Origin {
+                key: key.full_name(),
+                value: (key.show)(&merged.config).to_string(),
+                path: merged
+                    .set_by
+                    .get(&key.full_name())
+                    .map(|path| path.to_path_buf()),
+            })
+            .collect();
+        Self {
+            config: merged.config,
+            files: sources.iter().map(|source| source.path.clone()).collect(),
+            origins,
+            warnings: merged.warnings,
+        }
+    }
+
     /// The effective configuration as TOML, section by section. A key that a file set names the file in a comment; the
     /// result can be read back.
     #[must_use]
@@ -116,17 +161,18 @@ impl Origin {
     }
 }
 
-fn understand(
-    sources: &[Source],
+fn understand<'text>(
+    sources: &'text [Source],
     mut errors: Vec<ConfigError>,
-) -> Result<Merged<'_>, Vec<ConfigError>> {
+    root: Option<&Root>,
+) -> Result<Merged<'text>, Vec<ConfigError>> {
     let mut fragments = Vec::new();
     for source in sources {
         let (fragment, mistakes) = Fragment::parse(&source.path, &source.text);
         fragments.push(fragment);
         errors.extend(mistakes);
     }
-    merge(&fragments, errors).map_err(|errors| sorted(errors, sources))
+    merge(&fragments, errors, root).map_err(|errors| sorted(errors, sources))
 }
 
 /// File by file in the order of reading, and from top to bottom.

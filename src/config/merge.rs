@@ -4,23 +4,29 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::fragment::{Fragment, Setting};
+use super::odd::odd;
 use super::quantity::show_duration;
-use super::{Config, ConfigError};
+use super::{Config, ConfigError, ConfigWarning};
+use crate::root::Root;
 
 /// All files merged.
 pub(super) struct Merged<'text> {
     pub(super) config: Config,
     /// Who had the last word about each key that is set: `renewal.before` and the file.
     pub(super) set_by: BTreeMap<String, &'text Path>,
+    /// What is valid and probably not meant.
+    pub(super) warnings: Vec<ConfigWarning>,
 }
 
-/// Puts one fragment over the other, later ones winning, and checks the whole.
+/// Puts one fragment over the other, later ones winning, and checks the whole; paths are looked at below `root`, if there
+/// is one.
 ///
 /// # Errors
 /// `errors`, those found before, with every further mistake, those in values that a later file overrides too.
 pub(super) fn merge<'text>(
     fragments: &[Fragment<'text>],
     mut errors: Vec<ConfigError>,
+    root: Option<&Root>,
 ) -> Result<Merged<'text>, Vec<ConfigError>> {
     let mut config = Config::default();
     let mut last: BTreeMap<String, (&Fragment<'text>, &Setting<'text>)> = BTreeMap::new();
@@ -48,11 +54,22 @@ pub(super) fn merge<'text>(
         errors.push(fragment.wrong(setting.value.span(), before_too_long(&config)));
     }
     if errors.is_empty() {
+        let warnings = last
+            .iter()
+            .filter_map(|(name, (fragment, setting))| {
+                let message = odd(&config, name, root)?;
+                Some(fragment.odd(&setting.value.span(), message))
+            })
+            .collect();
         let set_by = last
             .into_iter()
             .map(|(name, (fragment, _))| (name, fragment.path()))
             .collect();
-        Ok(Merged { config, set_by })
+        Ok(Merged {
+            config,
+            set_by,
+            warnings,
+        })
     } else {
         Err(errors)
     }

@@ -7,13 +7,14 @@ mod keys;
 mod load;
 mod merge;
 mod nearest;
+mod odd;
 mod quantity;
 mod source;
 mod types;
 mod value;
 
-pub use error::ConfigError;
-pub use load::{Loaded, Origin, directories, load, parse};
+pub use error::{ConfigError, ConfigWarning};
+pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};
 pub(crate) use nearest::nearest;
 pub use types::{
     Backup, Config, KeyPolicy, Locations, Log, LogFormat, OtherRenewer, Renewal, Restart,

@@ -106,6 +106,10 @@ pub(super) fn duration(
     bounds: Bounds,
 ) -> Result<Duration, Vec<Wrong>> {
     let text = string(written, format!("a duration such as {example:?}"))?;
+    if let Some(meant) = without_unit(text, example, bounds) {
+        let reason = format!("the unit is missing; write {text:?} with one, as in {meant}");
+        return Err(refuse(written, reason));
+    }
     let duration = parse_duration(text).map_err(|reason| refuse(written, reason))?;
     if duration.as_secs() < bounds.least {
         let least = show_duration(Duration::from_secs(bounds.least));
@@ -116,6 +120,34 @@ pub(super) fn duration(
         return Err(refuse(written, format!("too long; at most {most:?}")));
     }
     Ok(duration)
+}
+
+/// For a bare number, what may be meant by it: with the units that suit the key and lead to something it may be.
+fn without_unit(text: &str, example: &str, bounds: Bounds) -> Option<String> {
+    let text = text.trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let units = match example.chars().last() {
+        Some('d') => ["d", "h"],
+        Some('h') => ["h", "d"],
+        Some('m') => ["m", "s"],
+        _ => ["s", "m"],
+    };
+    let meant: Vec<String> = units
+        .iter()
+        .map(|unit| format!("{text}{unit}"))
+        .filter(|meant| {
+            parse_duration(meant)
+                .is_ok_and(|meant| (bounds.least..=bounds.most).contains(&meant.as_secs()))
+        })
+        .map(|meant| format!("{meant:?}"))
+        .collect();
+    Some(if meant.is_empty() {
+        format!("{example:?}")
+    } else {
+        meant.join(" or ")
+    })
 }
 
 pub(super) fn size(

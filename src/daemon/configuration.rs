@@ -1,7 +1,7 @@
 //! Reading the configuration again while the daemon runs.
 
 use super::pass::Daemon;
-use crate::config::{Config, load};
+use crate::config::{Config, Loaded, load};
 use crate::operation::Context;
 
 impl Daemon {
@@ -9,7 +9,7 @@ impl Daemon {
     pub(super) fn reload(&mut self) {
         self.systemd.reloading();
         self.wrong_configuration = None;
-        match read_again(&self.context) {
+        match self.read_again() {
             Ok(config) => {
                 self.put_in_force(config);
                 tracing::info!("configuration read again");
@@ -21,7 +21,7 @@ impl Daemon {
 
     /// Reads the configuration again because something may have changed.
     pub(super) fn reload_if_changed(&mut self) {
-        match read_again(&self.context) {
+        match self.read_again() {
             Ok(config) if config == self.context.config => {
                 if self.wrong_configuration.take().is_some() {
                     tracing::info!("configuration is right again, and as before");
@@ -57,15 +57,29 @@ impl Daemon {
         }
         self.wrong_configuration = Some(reason);
     }
-}
 
-/// The configuration as it is on disk now.
-fn read_again(context: &Context) -> Result<Config, String> {
-    match load(&context.root, context.config_file.as_deref()) {
-        Ok(loaded) => Ok(loaded.config),
-        Err(errors) => {
-            let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            Err(lines.join("; "))
+    /// The configuration as it is on disk now, and what is odd about it.
+    fn read_again(&mut self) -> Result<Config, String> {
+        match load(&self.context.root, self.context.config_file.as_deref()) {
+            Ok(loaded) => {
+                self.odd_configuration = sentences(&loaded);
+                Ok(loaded.config)
+            }
+            Err(errors) => {
+                let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                Err(lines.join("; "))
+            }
         }
     }
+}
+
+/// What is valid in the configuration on disk and probably not meant.
+pub(super) fn odd(context: &Context) -> Vec<String> {
+    load(&context.root, context.config_file.as_deref())
+        .map(|loaded| sentences(&loaded))
+        .unwrap_or_default()
+}
+
+fn sentences(loaded: &Loaded) -> Vec<String> {
+    loaded.warnings.iter().map(ToString::to_string).collect()
 }

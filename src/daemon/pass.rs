@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
+use super::configuration::odd;
 use super::held;
 use super::others::Others;
 use super::retry::Retry;
@@ -59,6 +60,8 @@ pub(super) struct Daemon {
     pub(super) complaints: Vec<String>,
     /// What is wrong with the configuration on disk, which is therefore not in force.
     pub(super) wrong_configuration: Option<String>,
+    /// What is valid in the configuration and probably not meant.
+    pub(super) odd_configuration: Vec<String>,
     /// Whether the certificates in the files are the ones in use.
     pub(super) uses: Uses,
     /// Why the status file is not as it should be.
@@ -112,6 +115,7 @@ impl Pass {
 impl Daemon {
     pub(super) fn new(context: Context, log: Option<Level>) -> Self {
         Self {
+            odd_configuration: odd(&context),
             context,
             log,
             systemd: Systemd::default(),

@@ -61,7 +61,8 @@ impl Daemon {
 
     /// Logs what is wrong on the node, each thing once until it changes.
     pub(super) fn complain(&mut self, pass: &Pass) {
-        let mut now = sentences(pass);
+        let mut now = self.odd_configuration.clone();
+        now.extend(sentences(pass));
         now.extend(self.uses.notes(&pass.inventory));
         for sentence in &now {
             if !self.complaints.contains(sentence) {
@@ -147,6 +148,7 @@ impl Daemon {
             problems: self
                 .standing()
                 .into_iter()
+                .chain(self.odd_configuration.iter().cloned())
                 .chain(sentences(pass))
                 .chain(self.uses.notes(&pass.inventory))
                 .collect(),
@@ -174,7 +176,7 @@ fn certificate_status(item: &PlanItem) -> CertificateStatus {
     let (action, reason) = match &item.action {
         Action::Renew(reason) => ("renew", reason.to_string()),
         Action::Wait => ("wait", String::new()),
-        Action::Leave(obstacle) => ("leave", obstacle.to_string()),
+        Action::Leave(obstacle) => ("leave", obstacle.said_of(&item.name)),
     };
     CertificateStatus {
         name: item.name.clone(),
@@ -207,7 +209,11 @@ fn sentences(pass: &Pass) -> Vec<String> {
                 None
             }
             Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
-            Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
+            Action::Leave(obstacle) => Some(format!(
+                "{} is not renewed: {}",
+                item.name,
+                obstacle.said_of(&item.name)
+            )),
             Action::Renew(_) | Action::Wait => None,
         });
     let kubelet = match &pass.kubelet {

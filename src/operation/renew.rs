@@ -10,9 +10,9 @@ use super::hand_over::Inherited;
 use super::preflight::{look_ahead, permit, preflight, take_lock};
 use super::shared::{conflict, twins, without_twins};
 use super::trusted::keep_trusted;
-use super::{Context, Event, OperationError};
-use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
-use crate::node::{Inventory, Replaceable, hard_links};
+use super::{Context, Event, OperationError, known_keys};
+use crate::issuer::{Issued, Replacement, Wanted, issue_and_tell, replacements};
+use crate::node::{Inventory, Problem, Replaceable, hard_links};
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
 use crate::preflight::{Asked, Intent};
 use crate::report::{Described, RenewedCertificate};
@@ -52,6 +52,8 @@ pub struct RenewalReport {
     pub not_restarted: Vec<String>,
     /// What else is to be known, one sentence each.
     pub warnings: Vec<String>,
+    /// What was to be looked at on the node and could not be.
+    pub unread: Vec<Problem>,
     /// From begin to end.
     pub duration: Duration,
 }
@@ -95,6 +97,7 @@ pub(super) async fn renew_holding(
     }
     let mut report = RenewalReport {
         left: left_alone(&plan, request),
+        unread: inventory.problems.clone(),
         ..RenewalReport::default()
     };
     let wants_restart = options.restart && context.is_live();
@@ -238,7 +241,8 @@ fn issue_planned(
     events(Event::Issuing {
         count: wanted.len(),
     });
-    let results = issue(inventory, &context.config.renewal, &wanted, plan.at);
+    let (results, read) = issue_and_tell(inventory, &context.config.renewal, &wanted, plan.at);
+    known_keys::keep(context, &read);
     let mut ready = Vec::new();
     for (want, result) in wanted.iter().zip(results) {
         let made = result

@@ -8,6 +8,7 @@ mod authority;
 mod catalogue;
 mod certificate;
 mod der;
+mod double;
 mod extension;
 mod foreign_key;
 mod key_kind;
@@ -26,6 +27,7 @@ pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{
     Certificate, CertificateError, SubjectAltName, certificates_from_pem, certificates_to_pem,
 };
+pub use double::double;
 pub use foreign_key::ForeignKey;
 pub use key_kind::{KeyAlgorithm, KeyKind};
 pub use moment::{civil, rfc3339, serde_end};

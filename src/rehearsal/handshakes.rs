@@ -1,19 +1,27 @@
-//! Serving each new server certificate and connecting with each new client certificate, on loopback.
+//! Trying handshakes, on loopback.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tokio_rustls::rustls::{CertificateError, ClientConfig, Error, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::identity::identity;
-use crate::node::{AuthorityState, Entry, Inventory};
-use crate::pki::{AuthorityName, SubjectAltName};
+use super::trials::{Bundle, Client, Kind, Server, Trial, trials};
+use crate::node::Inventory;
+use crate::pki::{
+    Certificate, CertificateAuthority, IssueError, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey,
+    SubjectAltName, Validity, certificates_to_pem,
+};
+use crate::restart::Identity;
+use crate::root::Root;
 
 /// More than a handshake on loopback ever takes.
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
@@ -25,159 +33,186 @@ pub struct Check {
     pub name: String,
     /// What was tried: `as server under kubernetes.default`, `as client of apiserver`.
     pub what: String,
-    /// Why it failed, if it did.
-    pub error: Option<String>,
+    /// How it ended.
+    pub verdict: Verdict,
 }
 
-/// Serves and connects for each of `names`.
-pub async fn handshakes(inventory: &Inventory, names: &[&str]) -> Vec<Check> {
-    let mut checks = Vec::new();
-    for entry in names.iter().filter_map(|name| inventory.entry(name)) {
-        let Some(present) = entry.present() else {
-            checks.push(Check {
-                name: entry.name.clone(),
-                what: "reading it again".to_owned(),
-                error: Some("the new certificate cannot be read".to_owned()),
-            });
-            continue;
-        };
-        let usage = &present.leaf.extended_key_usage;
-        if usage.iter().any(|oid| oid == SERVER_AUTH) {
-            for name in &present.leaf.subject_alt_names {
-                if let Some((shown, server_name)) = server_name(name) {
-                    checks.push(Check {
-                        name: entry.name.clone(),
-                        what: format!("as server under {shown}"),
-                        error: serve(inventory, entry, server_name).await.err(),
-                    });
-                }
-            }
-        }
-        if usage.iter().any(|oid| oid == CLIENT_AUTH) {
-            checks.push(connect(inventory, entry).await);
-        }
+/// How a handshake ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It was completed.
+    Passed,
+    /// It was not, or not tried, which has nothing to do with the renewal and breaks nothing on this node: why.
+    Noted(String),
+    /// It was not: why.
+    Failed(String),
+}
+
+/// How a handshake ended at one time.
+pub(super) struct Tried {
+    name: String,
+    what: String,
+    kind: Kind,
+    error: Option<String>,
+}
+
+/// Tries every handshake of the node below `root`.
+pub(super) async fn handshakes(root: &Root, inventory: &Inventory) -> Vec<Tried> {
+    let occasion = Occasion::make();
+    let (trials, untried) = trials(root, inventory);
+    let mut all: Vec<Tried> = untried
+        .into_iter()
+        .map(|(name, reason)| Tried {
+            name: name.to_owned(),
+            what: "no handshake".to_owned(),
+            kind: Kind::Aside,
+            error: Some(reason),
+        })
+        .collect();
+    for trial in trials {
+        let error = attempt(root, &trial, &occasion).await.err();
+        all.push(Tried {
+            name: trial.name.to_owned(),
+            what: trial.what,
+            kind: trial.kind,
+            error,
+        });
     }
-    checks
+    all
 }
 
-/// id-kp-serverAuth (RFC 5280 §4.2.1.12)
-const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
-/// id-kp-clientAuth
-const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
-
-fn server_name(name: &SubjectAltName) -> Option<(String, ServerName<'static>)> {
-    match name {
-        SubjectAltName::Dns(dns) => {
-            // A wildcard stands for any one label.
-            let concrete = dns.replacen('*', "any", 1);
-            Some((dns.clone(), ServerName::try_from(concrete).ok()?))
-        }
-        SubjectAltName::Ip(address) => Some((address.to_string(), ServerName::from(*address))),
-        SubjectAltName::Email(_) | SubjectAltName::Uri(_) | SubjectAltName::Other(_) => None,
-    }
-}
-
-/// A client that trusts the entry's authority connects under one of its names.
-async fn serve(
-    inventory: &Inventory,
-    entry: &Entry,
-    name: ServerName<'static>,
-) -> Result<(), String> {
-    let server = server_config(inventory, entry, None)?;
-    let client = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(trust(inventory, entry.authority)?)
-        .with_no_client_auth();
-    exchange(server, client, name).await
-}
-
-/// The entry's client certificate is shown to a server that trusts its authority; the server is the API server's
-/// certificate for Kubernetes' and the front proxy's clients, etcd's for etcd's.
-async fn connect(inventory: &Inventory, entry: &Entry) -> Check {
-    let server = match entry.authority {
-        Some(AuthorityName::Etcd) => "etcd-server",
-        Some(AuthorityName::Kubernetes | AuthorityName::FrontProxy) | None => "apiserver",
+/// What the handshakes after a renewal say, seen beside those before it.
+pub(super) fn compared(before: &[Tried], after: Vec<Tried>) -> Vec<Check> {
+    let failed_before = |one: &Tried| {
+        before.iter().any(|other| {
+            (&other.name, &other.what) == (&one.name, &one.what) && other.error.is_some()
+        })
     };
-    let error = try_connect(inventory, entry, server).await.err();
-    Check {
-        name: entry.name.clone(),
-        what: format!("as client of {server}"),
-        error,
+    after
+        .into_iter()
+        .map(|one| {
+            let verdict = match &one.error {
+                None => Verdict::Passed,
+                Some(reason) if !failed_before(&one) => Verdict::Failed(reason.clone()),
+                Some(reason) => {
+                    let reason = format!("{reason}; it was so before the renewal");
+                    match one.kind {
+                        Kind::Aside => Verdict::Noted(reason),
+                        Kind::Pair => Verdict::Failed(reason),
+                    }
+                }
+            };
+            Check {
+                name: one.name,
+                what: one.what,
+                verdict,
+            }
+        })
+        .collect()
+}
+
+/// A server's certificate for where the real one is not on this node.
+struct Occasion(Result<(Certificate, Identity), String>);
+
+impl Occasion {
+    fn make() -> Self {
+        Self(Self::try_make().map_err(|error| error.to_string()))
+    }
+
+    fn try_make() -> Result<(Certificate, Identity), IssueError> {
+        let now = crate::host::now();
+        let day = SignedDuration::from_hours(24);
+        let validity = Validity {
+            not_before: now - day,
+            not_after: now + day,
+        };
+        let authority = CertificateAuthority::generate(&NewAuthority {
+            common_name: "kubecertd-rehearsal".to_owned(),
+            algorithm: KeyAlgorithm::EcdsaP256,
+            not_before: validity.not_before,
+            not_after: validity.not_after,
+        })?;
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256)?;
+        let leaf = NewLeaf {
+            common_name: "kubecertd-rehearsal".to_owned(),
+            organizations: Vec::new(),
+            subject_alt_names: vec![SubjectAltName::Ip([127, 0, 0, 1].into())],
+            server_auth: true,
+            client_auth: false,
+        }
+        .sign(&key, &authority, validity)?;
+        let pem = certificates_to_pem([&leaf]);
+        let identity = Identity::from_pem(pem.as_bytes(), key.to_pem()?.as_bytes())
+            .map_err(|error| IssueError::Signing(error.to_string()))?;
+        Ok((authority.certificate().clone(), identity))
     }
 }
 
-async fn try_connect(inventory: &Inventory, entry: &Entry, server: &str) -> Result<(), String> {
-    let server = inventory
-        .entry(server)
-        .ok_or_else(|| format!("there is no {server} certificate to connect to"))?;
-    let present = server
-        .present()
-        .ok_or_else(|| format!("the {} certificate cannot be read", server.name))?;
-    let (_, name) = present
-        .leaf
-        .subject_alt_names
-        .iter()
-        .find_map(server_name)
-        .ok_or_else(|| {
-            format!(
-                "the {} certificate has no name to connect under",
-                server.name
-            )
-        })?;
-    let mine = entry
-        .present()
-        .ok_or_else(|| "the new certificate cannot be read".to_owned())
-        .and_then(|present| identity(entry, present))?;
-    let client = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(trust(inventory, server.authority)?)
-        .with_client_cert_resolver(mine.resolver());
-    let config = server_config(inventory, server, entry.authority)?;
-    exchange(config, client, name).await
+async fn attempt(root: &Root, trial: &Trial<'_>, occasion: &Occasion) -> Result<(), String> {
+    let server = server_config(root, &trial.server, occasion)?;
+    let is_own = trial.server.serves.is_some();
+    let client = client_config(root, &trial.client, is_own, occasion)?;
+    exchange(server, client, trial.client.under.clone()).await
 }
 
 fn server_config(
-    inventory: &Inventory,
-    entry: &Entry,
-    clients: Option<AuthorityName>,
+    root: &Root,
+    server: &Server<'_>,
+    occasion: &Occasion,
 ) -> Result<ServerConfig, String> {
-    let present = entry
-        .present()
-        .ok_or_else(|| "the new certificate cannot be read".to_owned())?;
-    let identity = identity(entry, present)?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
-    let builder = match clients {
+    let builder = match &server.accepts {
         None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let roots = Arc::new(trust(inventory, Some(authority))?);
+        Some(accepted) => {
+            let roots = Arc::new(roots(accepted)?);
             let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider())
                 .build()
                 .map_err(|error| error.to_string())?;
             builder.with_client_cert_verifier(verifier)
         }
     };
-    Ok(builder.with_cert_resolver(identity.resolver()))
+    let resolver = match server.serves {
+        Some((entry, present)) => identity(root, entry, present)?.resolver(),
+        None => match &occasion.0 {
+            Ok((_, identity)) => identity.resolver(),
+            Err(reason) => return Err(reason.clone()),
+        },
+    };
+    Ok(builder.with_cert_resolver(resolver))
 }
 
-fn trust(inventory: &Inventory, authority: Option<AuthorityName>) -> Result<RootCertStore, String> {
-    let found = authority
-        .and_then(|name| inventory.authority(name))
-        .ok_or_else(|| "nobody knows which authority signs it".to_owned())?;
-    let AuthorityState::Present { certificates, .. } = &found.state else {
-        return Err(format!(
-            "{} cannot be read",
-            found.certificate_path.display()
-        ));
+fn client_config(
+    root: &Root,
+    client: &Client<'_>,
+    is_own_server: bool,
+    occasion: &Occasion,
+) -> Result<ClientConfig, String> {
+    let roots = match (&occasion.0, is_own_server) {
+        (_, true) => roots(&client.trusts)?,
+        (Ok((authority, _)), false) => roots(&Ok(vec![authority.clone()]))?,
+        (Err(reason), false) => return Err(reason.clone()),
     };
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots);
+    Ok(match client.shows {
+        None => builder.with_no_client_auth(),
+        Some((entry, present)) => {
+            builder.with_client_cert_resolver(identity(root, entry, present)?.resolver())
+        }
+    })
+}
+
+fn roots(bundle: &Bundle) -> Result<RootCertStore, String> {
+    let certificates = bundle.as_ref().map_err(Clone::clone)?;
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
         roots
             .add(CertificateDer::from(certificate.der().to_vec()))
-            .map_err(|error| format!("{}: {error}", found.certificate_path.display()))?;
+            .map_err(|error| format!("{}: {}", certificate.subject, in_words(&error)))?;
     }
     Ok(roots)
 }
@@ -212,14 +247,61 @@ async fn exchange(
         stream.write_all(b"?").await?;
         let mut byte = [0];
         stream.read_exact(&mut byte).await?;
-        Ok::<(), std::io::Error>(())
+        Ok::<(), io::Error>(())
     };
     let both = async { tokio::join!(serving, connecting) };
     match tokio::time::timeout(HANDSHAKE_BOUND, both).await {
         Err(_) => Err("the handshake did not end".to_owned()),
         Ok((Ok(()), Ok(()))) => Ok(()),
-        // The side that refused says why; the other only sees the connection end.
-        Ok((Err(server), Err(client))) => Err(format!("{client}; the server said: {server}")),
-        Ok((Err(error), Ok(()))) | Ok((Ok(()), Err(error))) => Err(error.to_string()),
+        // The side that refused knows why; the other only sees the connection end.
+        Ok((server, client)) => Err(match (refused(&server), refused(&client)) {
+            (_, Some(reason)) => format!("the client refuses the server's certificate: {reason}"),
+            (Some(reason), None) => {
+                format!("the server refuses the client's certificate: {reason}")
+            }
+            (None, None) => client.or(server).err().map_or_else(
+                || "the handshake failed".to_owned(),
+                |error| error.to_string(),
+            ),
+        }),
     }
+}
+
+/// Why this side refused the other's certificate, if it did.
+fn refused(side: &io::Result<()>) -> Option<String> {
+    let error = side.as_ref().err()?.get_ref()?.downcast_ref::<Error>()?;
+    matches!(
+        error,
+        Error::InvalidCertificate(_) | Error::NoCertificatesPresented
+    )
+    .then(|| in_words(error))
+}
+
+/// What the library only has words of its code for.
+fn in_words(error: &Error) -> String {
+    let reason = match error {
+        Error::NoCertificatesPresented => "it shows none",
+        Error::InvalidCertificate(reason) => match reason {
+            CertificateError::UnknownIssuer => {
+                "it is signed by none of the CAs that are trusted here"
+            }
+            CertificateError::BadSignature => {
+                "it is signed by none of the CAs that are trusted here, though one has its issuer's name"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => "it has expired",
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "it is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "it does not have this name"
+            }
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                "its extended key usage does not allow this"
+            }
+            CertificateError::BadEncoding => "it is not encoded as the standards want it",
+            _ => return error.to_string(),
+        },
+        _ => return error.to_string(),
+    };
+    reason.to_owned()
 }

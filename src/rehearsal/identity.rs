@@ -2,19 +2,22 @@
 
 use zeroize::Zeroizing;
 
-use crate::node::{Credential, Entry, Kubeconfig, Present, read_bounded};
+use crate::node::{Credential, Entry, Kubeconfig, Present};
 use crate::pki::certificates_to_pem;
 use crate::restart::Identity;
+use crate::root::Root;
 
 /// Reads what an entry holds.
-pub(super) fn identity(entry: &Entry, present: &Present) -> Result<Identity, String> {
+pub(super) fn identity(root: &Root, entry: &Entry, present: &Present) -> Result<Identity, String> {
     let certificates = certificates_to_pem(std::iter::once(&present.leaf).chain(&present.chain));
-    Identity::from_pem(certificates.as_bytes(), &key_pem(entry)?).map_err(|error| error.to_string())
+    Identity::from_pem(certificates.as_bytes(), &key_pem(root, entry)?)
+        .map_err(|error| error.to_string())
 }
 
-fn key_pem(entry: &Entry) -> Result<Zeroizing<Vec<u8>>, String> {
+fn key_pem(root: &Root, entry: &Entry) -> Result<Zeroizing<Vec<u8>>, String> {
     let path = entry.key_path.as_ref().unwrap_or(&entry.path);
-    let bytes = read_bounded(path)
+    let bytes = root
+        .read(path)
         .map(Zeroizing::new)
         .map_err(|error| format!("{}: {error}", path.display()))?;
     if path != &entry.path || !entry.name.ends_with(".conf") {

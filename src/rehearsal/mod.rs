@@ -1,33 +1,53 @@
-//! The whole renewal on a private copy of the node's files, with real handshakes at the end.
+//! The whole renewal on a private copy of the node's files, with real handshakes before and after.
 //!
-//! [`rehearse`] copies what the inventory knows, renews everything there, serves each new server certificate on a
-//! loopback listener and connects to it with each new client certificate. [`Sample`] makes the files of a node that does
-//! not exist, for a first look on any machine and for tests.
+//! [`rehearse`] makes a copy in which every certificate is a double, signed by throw-away CAs of the same names and with
+//! keys of its own, renews everything there, serves each new server certificate on a loopback listener and connects to it
+//! with each client certificate, both sides with the trust that they have on the node. No private key of the node is
+//! copied, and nobody trusts what is signed. [`Sample`] makes the files of a node that does not exist, for a first look on
+//! any machine and for tests.
 
 mod copy;
+mod doubles;
 mod handshakes;
 mod identity;
+mod kubeconfig;
+mod private;
 mod sample;
 mod sample_manifests;
+mod sources;
+mod trials;
 
-pub use copy::{CopyError, copy_node, digests};
-pub use handshakes::{Check, handshakes};
+pub use copy::CopyError;
+pub use handshakes::{Check, Verdict};
+pub use private::{PrivateDirectory, sweep};
 pub use sample::{Sample, SampleError};
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
+use zeroize::Zeroizing;
 
+use crate::config::{Config, Locations};
+use crate::issuer::Replacement;
+use crate::node::{Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
 use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
-use crate::plan::Request;
+use crate::pki::certificates_to_pem;
+use crate::plan::{Action, Obstacle, PlanItem, Request, plan};
 use crate::root::Root;
-use crate::transaction::Trigger;
+use crate::transaction::{Trigger, check_targets};
 
 /// What a rehearsal showed.
 #[derive(Debug)]
 pub struct Rehearsal {
-    /// What the renewal on the copy did.
+    /// What the renewal on the copy did. Its paths are the node's.
     pub renewal: RenewalReport,
+    /// What is left alone, and why, as the node itself is.
+    pub left: Vec<(String, Obstacle)>,
+    /// What is to be known of a renewal on the node itself, by certificate.
+    pub notes: Vec<(String, String)>,
+    /// What was to be looked at on the node and could not be.
+    pub unread: Vec<Problem>,
     /// Every handshake, passed or not.
     pub checks: Vec<Check>,
     /// Files of the node that are different afterwards; there must be none.
@@ -40,9 +60,9 @@ pub enum RehearsalError {
     /// The private directory, or the copy.
     #[error(transparent)]
     Copy(#[from] CopyError),
-    /// The renewal on the copy failed.
+    /// The renewal on the copy failed: why, with the node's paths.
     #[error("the renewal on the copy failed: {0}")]
-    Renewal(#[from] OperationError),
+    Renewal(String),
     /// The node has nothing to rehearse with.
     #[error(
         "no certificate of a kubeadm node was found below {}; `kubecertd rehearse --sample` makes one up",
@@ -51,13 +71,16 @@ pub enum RehearsalError {
     NoNode(PathBuf),
 }
 
+/// What is renewed on the copy: as much as possible.
+const EVERYTHING: Request = Request::All { force: true };
+
 /// Rehearses on a copy in `directory`, which the caller makes private and removes.
 ///
 /// # Errors
 /// [`RehearsalError`].
 pub async fn rehearse(
     context: &Context,
-    directory: &std::path::Path,
+    directory: &Path,
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Rehearsal, RehearsalError> {
@@ -71,41 +94,219 @@ pub async fn rehearse(
             context.root.directory().to_path_buf(),
         ));
     }
-    let before = digests(&context.root, &inventory);
-    let copy = Root::new(directory).map_err(|source| CopyError {
+    let before = sources::states(&context.root, &inventory);
+    let copy = Root::new(directory).map_err(|source| CopyError::File {
         path: directory.to_path_buf(),
         source,
     })?;
-    copy_node(&context.root, &inventory, context, &copy)?;
-    let there = Context::new(copy, context.config.clone(), None);
+    let broken = copy::copy_node(context, &inventory, &copy)?;
+    let there = Context::new(copy, located(context, &inventory), None);
+    let copied = there.observe();
+    let present = handshakes::handshakes(&there.root, &copied).await;
     let options = Options {
         trigger: Trigger::Command("rehearse".to_owned()),
         restart: false,
         stopped: false,
     };
-    let renewal = renew(
-        &there,
-        &Request::All { force: true },
-        &options,
-        stop,
-        events,
-    )
-    .await?;
-    let names: Vec<&str> = renewal
-        .renewed
-        .iter()
-        .map(|one| one.name.as_str())
-        .collect();
-    let checks = handshakes(&there.observe(), &names).await;
-    let after = digests(&context.root, &inventory);
+    let home = Home {
+        copy: &there.root,
+        node: &context.root,
+    };
+    let mut at_home = |event| events(home.event(event));
+    let mut renewal = renew(&there, &EVERYTHING, &options, stop, &mut at_home)
+        .await
+        .map_err(|error: OperationError| RehearsalError::Renewal(home.paths(&error.to_string())))?;
+    for (name, reason) in &mut renewal.failed {
+        let authority = inventory.entry(name).and_then(|entry| entry.authority);
+        *reason = match broken.iter().find(|(broken, _)| Some(*broken) == authority) {
+            Some((_, on_the_node)) => on_the_node.clone(),
+            None => home.paths(reason),
+        };
+    }
+    let changed = there.observe();
+    let trusting = trusting(&copied, &changed);
+    let refused = refused(context, &inventory, &renewal, &trusting);
+    renewal.failed.extend(refused);
+    let renewed = handshakes::handshakes(&there.root, &changed).await;
+    let mut checks = handshakes::compared(&present, renewed);
+    for check in &mut checks {
+        if let Verdict::Noted(reason) | Verdict::Failed(reason) = &mut check.verdict {
+            *reason = home.paths(reason);
+        }
+    }
+    let after = sources::states(&context.root, &inventory);
     let changed_outside = before
         .into_iter()
-        .filter(|(path, digest)| after.get(path) != Some(digest))
+        .filter(|(path, state)| after.get(path) != Some(state))
         .map(|(path, _)| path)
         .collect();
+    // What is asked for has no name that could be unknown.
+    let own = plan(&inventory, &context.config, &EVERYTHING, crate::host::now())
+        .map(|plan| plan.items)
+        .unwrap_or_default();
     Ok(Rehearsal {
+        left: left(&own, &renewal),
+        notes: notes(&own, &renewal),
+        unread: inventory.problems,
         renewal,
         checks,
         changed_outside,
     })
+}
+
+/// The configuration with what the kubelet's settings say about places: not every file that says it is copied.
+fn located(context: &Context, inventory: &Inventory) -> Config {
+    let on_node = |path: &Path| Some(context.root.node_path(path));
+    let config = context.config.clone();
+    Config {
+        locations: Locations {
+            manifests: on_node(&inventory.directories.manifests),
+            kubelet_pki: on_node(&inventory.directories.kubelet_pki),
+            ..config.locations
+        },
+        ..config
+    }
+}
+
+/// What is left alone on the node, for the reasons that it has there.
+fn left(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, Obstacle)> {
+    let own_reason = |name: &str| {
+        own.iter().find_map(|item| match &item.action {
+            Action::Leave(obstacle) if item.name == name => Some(obstacle.clone()),
+            Action::Leave(_) | Action::Renew(_) | Action::Wait => None,
+        })
+    };
+    renewal
+        .left
+        .iter()
+        .map(|(name, obstacle)| {
+            let reason = own_reason(name).unwrap_or_else(|| obstacle.clone());
+            (name.clone(), reason)
+        })
+        .collect()
+}
+
+/// Of a kind of key that cannot be made, say, in whose place the copy has another.
+fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, String)> {
+    let is_said = |name: &str, note: &str| {
+        let sentence = format!("{name}: {note}");
+        renewal.warnings.contains(&sentence)
+    };
+    own.iter()
+        .filter(|item| matches!(item.action, Action::Renew(_)))
+        .flat_map(|item| {
+            item.notes
+                .iter()
+                .map(|note| (item.name.clone(), note.clone()))
+        })
+        .filter(|(name, note)| !is_said(name, note))
+        .collect()
+}
+
+/// What would be refused on the node although it was done on the copy: files that must not be replaced there, and texts of
+/// kubeconfigs, of which the copy has only what matters, that cannot be edited. `trusting`: those to which a CA is added.
+fn refused(
+    context: &Context,
+    inventory: &Inventory,
+    renewal: &RenewalReport,
+    trusting: &BTreeSet<&str>,
+) -> Vec<(String, String)> {
+    let replaceable = Replaceable::of(&context.root, inventory);
+    let renewed = |name: &str| renewal.renewed.iter().any(|one| one.name == name);
+    let entries = inventory.entries.iter();
+    entries
+        .filter(|entry| renewed(&entry.name))
+        .filter_map(|entry| {
+            let files: BTreeSet<&Path> = entry.files().collect();
+            let files: Vec<Replacement> = files
+                .into_iter()
+                .map(|path| Replacement {
+                    name: entry.name.clone(),
+                    path: path.to_path_buf(),
+                    contents: Zeroizing::default(),
+                    mode_if_new: 0o600,
+                })
+                .collect();
+            let reason = check_targets(&context.store(), &files, &replaceable)
+                .map_err(|error| error.to_string())
+                .and_then(|()| edited(context, inventory, entry, trusting.contains(&*entry.name)))
+                .err()?;
+            Some((entry.name.clone(), format!("{}: {reason}", entry.name)))
+        })
+        .collect()
+}
+
+/// Edits the text of a kubeconfig as a renewal would.
+fn edited(
+    context: &Context,
+    inventory: &Inventory,
+    entry: &Entry,
+    is_trusting: bool,
+) -> Result<(), String> {
+    if !kubeconfig::is_kubeconfig(entry) || entry.certificate_path != entry.path {
+        return Ok(());
+    }
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", entry.path.display());
+    let bytes = context.root.read(&entry.path).map(Zeroizing::new);
+    let bytes = bytes.map_err(|error| failed(&error))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| failed(&error))?;
+    let text = Kubeconfig::replace_credentials(text, "certificate\n", "key\n")
+        .map_err(|error| failed(&error))?;
+    let signer = entry
+        .authority
+        .and_then(|name| inventory.authority(name)?.certificate());
+    if let Some(signer) = signer.filter(|_| is_trusting) {
+        Kubeconfig::trust(&text, &certificates_to_pem([signer])).map_err(|error| failed(&error))?;
+    }
+    Ok(())
+}
+
+/// The kubeconfigs that trust something else than before.
+fn trusting<'node>(before: &'node Inventory, after: &Inventory) -> BTreeSet<&'node str> {
+    let trusts = before.trusts.iter();
+    trusts
+        .filter_map(|trust| match &trust.holder {
+            TrustHolder::Kubeconfig {
+                name,
+                embedded: true,
+            } => after
+                .trusts
+                .iter()
+                .find(|other| other.holder == trust.holder)
+                .filter(|other| other.authorities != trust.authorities)
+                .map(|_| name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Sentences about the copy, as they are about the node.
+struct Home<'a> {
+    copy: &'a Root,
+    node: &'a Root,
+}
+
+impl Home<'_> {
+    fn event(&self, event: Event) -> Event {
+        match event {
+            Event::Warning(sentence) => Event::Warning(self.paths(&sentence)),
+            Event::IssueFailed {
+                certificate,
+                reason,
+            } => Event::IssueFailed {
+                certificate,
+                reason: self.paths(&reason),
+            },
+            other => other,
+        }
+    }
+
+    /// With the node's paths in the place of the copy's, which is gone when they are read.
+    fn paths(&self, sentence: &str) -> String {
+        let node = self.node.directory().display().to_string();
+        sentence.replace(
+            &self.copy.directory().display().to_string(),
+            node.trim_end_matches('/'),
+        )
+    }
 }

@@ -4,14 +4,15 @@ mod document;
 mod table;
 mod yaml;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::node::{
-    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem,
-    Signer,
+    Authority, AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Present,
+    Problem, Signer, StaticPod,
 };
 use crate::pki::{AuthorityName, Catalogued, Certificate, KubeconfigName};
 
@@ -26,6 +27,10 @@ pub struct ExpirationInfo {
     pub others: Vec<CertificateRow>,
     /// What could not be read or makes no sense, with the file.
     pub problems: Vec<Problem>,
+    /// Certificates that kubeadm does not know and a static pod names, whether they are shown or not.
+    named_by_pods: Vec<CertificateRow>,
+    /// Those of the problems that keep something from being looked at.
+    unread: Vec<Problem>,
     all: bool,
     now: Timestamp,
 }
@@ -107,6 +112,8 @@ impl ExpirationInfo {
             authorities,
             others: if all { rows(false) } else { Vec::new() },
             problems: problems(inventory, all),
+            named_by_pods: named_by_pods(inventory),
+            unread: inventory.problems.clone(),
             all,
             now,
         }
@@ -130,8 +137,9 @@ impl ExpirationInfo {
         yaml::render(&document::document(self))
     }
 
-    /// What ends within the time, authorities included; with `--all` by the effective expiry. A missing certificate
-    /// counts as one that could not be read, except for super-admin.conf, which is normal; so does whatever else is wrong.
+    /// What ends within the time, authorities included, by the effective expiry; with `--all` also the kubelet's, which the
+    /// kubelet renews, and what nothing on the node names. A missing certificate counts as one that could not be read, except
+    /// for super-admin.conf, which is normal; so does whatever else is wrong.
     #[must_use]
     pub fn due_within(&self, within: Duration, now: Timestamp) -> Within {
         let limit = now.saturating_add(within).unwrap_or(Timestamp::MAX);
@@ -146,13 +154,9 @@ impl ExpirationInfo {
                 Found::Unreadable(reason) => {
                     answer.unreadable.push((row.name.clone(), reason.clone()));
                 }
-                Found::Expires {
-                    not_after,
-                    effective,
-                } => {
-                    let end = if self.all { *effective } else { *not_after };
-                    if end <= limit {
-                        answer.due.push((row.name.clone(), end));
+                Found::Expires { effective, .. } => {
+                    if *effective <= limit {
+                        answer.due.push((row.name.clone(), *effective));
                     }
                 }
             }
@@ -168,16 +172,77 @@ impl ExpirationInfo {
         answer
     }
 
+    /// What was to be looked at and could not be: file and reason.
+    #[must_use]
+    pub fn unread(&self) -> Vec<(String, String)> {
+        let rows = self.rows().filter_map(|row| match &row.found {
+            Found::Unreadable(reason) => {
+                let path = row.path.display().to_string();
+                let reason = reason.strip_prefix(&format!("{path}: ")).unwrap_or(reason);
+                Some((path, reason.to_owned()))
+            }
+            Found::Missing | Found::Expires { .. } => None,
+        });
+        let rest = self
+            .unread
+            .iter()
+            .map(|problem| (problem.path.display().to_string(), problem.reason.clone()));
+        let mut unread: Vec<(String, String)> = Vec::new();
+        for one in rows.chain(rest) {
+            if !unread.contains(&one) {
+                unread.push(one);
+            }
+        }
+        unread
+    }
+
+    /// Why something ends when the table, as it is printed, does not show that end.
+    #[must_use]
+    pub fn unseen_end(&self, name: &str) -> Option<&'static str> {
+        let row = self.rows().find(|row| row.name == name)?;
+        match row.found {
+            Found::Expires {
+                not_after,
+                effective,
+            } if effective < not_after => Some("with its CA or a certificate of its chain"),
+            _ if self.named_by_pods.contains(row) && !self.others.contains(row) => {
+                Some("which a static pod uses")
+            }
+            _ => None,
+        }
+    }
+
     fn rows(&self) -> impl Iterator<Item = &CertificateRow> {
+        let unseen = self
+            .named_by_pods
+            .iter()
+            .filter(|row| !self.others.contains(row));
         self.certificates
             .iter()
             .chain(&self.authorities)
             .chain(&self.others)
+            .chain(unseen)
     }
 
     fn residual(&self, end: Timestamp) -> SignedDuration {
         end.duration_since(self.now)
     }
+}
+
+fn named_by_pods(inventory: &Inventory) -> Vec<CertificateRow> {
+    let named: BTreeSet<PathBuf> = inventory
+        .static_pods
+        .iter()
+        .flat_map(StaticPod::files)
+        .map(|path| inventory.real(&path).to_path_buf())
+        .collect();
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| entry.kind == EntryKind::Extra)
+        .filter(|entry| named.contains(inventory.real(&entry.certificate_path)))
+        .map(|entry| certificate_row(inventory, entry))
+        .collect()
 }
 
 fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
@@ -201,9 +266,7 @@ fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
             .map(|present| signed_by(&present.signer, entry.authority))
             .unwrap_or_default(),
         optional: entry.kind
-            == crate::node::EntryKind::Catalogued(Catalogued::Kubeconfig(
-                KubeconfigName::SuperAdmin,
-            )),
+            == EntryKind::Catalogued(Catalogued::Kubeconfig(KubeconfigName::SuperAdmin)),
     }
 }
 
