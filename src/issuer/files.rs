@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::{IssuanceError, Issued, kubeconfig};
-use crate::node::{Entry, Inventory, Kubeconfig};
+use crate::node::{Entry, Inventory, Kubeconfig, ONE_OF_EACH};
 use crate::pki::certificates_to_pem;
 
 /// The new contents of one file.
@@ -105,18 +105,21 @@ pub fn replacements(
                         .map_err(|error| error.to_string())
                 })
                 .map_err(edit)?;
-            Ok(vec![replacement(
-                entry,
-                &entry.path,
-                &[contents.as_str()],
-                SECRET,
-            )])
+            Ok(vec![Replacement {
+                name: entry.name.clone(),
+                path: entry.path.clone(),
+                contents,
+                mode_if_new: SECRET,
+            }])
         }
-        (false, false) => Ok(in_files(entry, key_path, issued, &certificate_pem, &key_pem)),
-        _ => Err(edit(
-            "of certificate and key one is embedded and the other in a file; put both in the same way"
-                .to_owned(),
+        (false, false) => Ok(in_files(
+            entry,
+            key_path,
+            issued,
+            &certificate_pem,
+            &key_pem,
         )),
+        _ => Err(edit(ONE_OF_EACH.to_owned())),
     }
 }
 

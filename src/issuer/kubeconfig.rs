@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use crate::node::{Entry, EntryKind, read_bounded};
 use crate::pki::Catalogued;
@@ -15,14 +15,9 @@ pub(super) fn is_kubeconfig(entry: &Entry) -> bool {
     )
 }
 
-/// The text of a kubeconfig, which may hold a key.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    let bytes = read_bounded(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes)
+/// A kubeconfig, which may hold a key.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    read_bounded(path)
         .map(Zeroizing::new)
-        .map_err(|error| {
-            let reason = format!("not text: {error}");
-            error.into_bytes().zeroize();
-            reason
-        })
+        .map_err(|error| error.to_string())
 }

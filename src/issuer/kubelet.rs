@@ -139,7 +139,7 @@ fn reference(root: &Root, config: &Entry, current: &Path) -> Result<Replacement,
     Ok(Replacement {
         name: config.name.clone(),
         path: config.path.clone(),
-        contents: Zeroizing::new(contents.as_bytes().to_vec()),
+        contents,
         mode_if_new: SECRET,
     })
 }

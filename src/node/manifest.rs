@@ -9,6 +9,7 @@ mod written;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::node::encoding::Text;
 use crate::root::Root;
 
 pub use annotate::{RESTARTED_AT, annotated};
@@ -16,9 +17,15 @@ pub use annotate::{RESTARTED_AT, annotated};
 /// Why a manifest is not a pod.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
-    /// Not UTF-8, YAML or JSON.
+    /// Neither UTF-8 nor UTF-16.
+    #[error("{0}")]
+    Binary(String),
+    /// Not YAML.
     #[error("not YAML: {0}")]
     Syntax(String),
+    /// It begins as JSON does, so the kubelet reads it as such, and is none.
+    #[error("not JSON, as which the kubelet reads what begins with {{: {0}")]
+    Json(String),
     /// Well-formed, but no Pod.
     #[error("not a Pod: {0}")]
     NotAPod(String),
@@ -85,12 +92,18 @@ pub struct HttpProbe {
 }
 
 impl StaticPod {
-    /// Reads a manifest's text. `root` turns the hostPaths into real paths.
+    /// Reads a manifest's contents as the kubelet does: the first document of YAML, or JSON. `root` turns the hostPaths into
+    /// real paths.
     ///
     /// # Errors
     /// [`ManifestError`].
-    pub fn parse(path: &Path, text: &str, root: &Root) -> Result<Self, ManifestError> {
-        written::static_pod(path, text, root)
+    pub fn parse(
+        path: &Path,
+        contents: impl AsRef<[u8]>,
+        root: &Root,
+    ) -> Result<Self, ManifestError> {
+        let text = Text::decode(contents.as_ref()).map_err(ManifestError::Binary)?;
+        written::static_pod(path, &text.text, root)
     }
 
     /// The component: the label, else the pod's name.

@@ -3,6 +3,7 @@
 //! [`observe`] reads the disk and never fails as a whole; a file that cannot be read is an entry with a
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
+mod encoding;
 mod inventory;
 mod kubeconfig;
 mod kubelet;
@@ -15,7 +16,7 @@ pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
 };
-pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
+pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
 pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
 pub use observe::observe;

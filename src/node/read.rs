@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use nix::libc;
 use zeroize::Zeroizing;
 
+use super::encoding::Text;
 use crate::root::Root;
 
 /// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
@@ -80,7 +81,7 @@ pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<Str
     match find(root, path) {
         Found::Missing => Ok(None),
         Found::Unreadable(reason) => Err(reason),
-        Found::Content(content) => text(&content).map(|text| Some(Zeroizing::new(text.to_owned()))),
+        Found::Content(content) => Text::decode(&content.bytes).map(|text| Some(text.text)),
     }
 }
 
@@ -95,12 +96,6 @@ pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// The content as text.
-pub(super) fn text(content: &FileContent) -> Result<&str, String> {
-    std::str::from_utf8(&content.bytes)
-        .map_err(|_| "is not text (binary data); restore it from a backup".to_owned())
 }
 
 /// What to tell about an input error, in words that end in something to do where that is known.

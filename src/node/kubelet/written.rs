@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::node::yaml::{self, RepeatedKeys};
+use crate::node::yaml;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -34,7 +34,7 @@ pub(super) struct X509 {
 
 impl Written {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        yaml::parse(text, RepeatedKeys::LastWins)
+        yaml::read(text).map(Option::unwrap_or_default)
     }
 }
 

@@ -140,7 +140,7 @@ fn a_kubeconfig_mounted_without_a_type_is_a_file() {
 #[test]
 fn a_directory_named_by_a_flag_is_used_whole() {
     let pod = parse(
-        "{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{command: [x, --cert-dir=/pki/etcd, \
+        "# flow\n{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{command: [x, --cert-dir=/pki/etcd, \
          --data=/data], volumeMounts: [{name: p, mountPath: /pki}, {name: d, mountPath: /data}]}], volumes: \
          [{name: p, hostPath: {path: /srv/pki}}, {name: d, hostPath: {path: /srv/data}}]}}",
     )
@@ -203,7 +203,7 @@ proptest! {
     fn no_value_panics(value in "[-/:,.=a-z ]{0,30}") {
         let quoted = serde_json::to_string(&value).unwrap();
         let text = format!(
-            "{{apiVersion: v1, kind: Pod, metadata: {{name: x}}, spec: {{containers: [{{command: [{quoted}, {quoted}],\
+            "# flow\n{{apiVersion: v1, kind: Pod, metadata: {{name: x}}, spec: {{containers: [{{command: [{quoted}, {quoted}],\
              volumeMounts: [{{name: v, mountPath: {quoted}, subPath: {quoted}}}]}}],\
              volumes: [{{name: v, hostPath: {{path: {quoted}}}}}]}}}}"
         );

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 
 use super::paths::{looks_like_a_file, normalized};
 use super::{Container, HttpProbe, ManifestError, StaticPod};
-use crate::node::yaml::{self, RepeatedKeys};
+use crate::node::yaml;
 use crate::root::Root;
 
 /// The API's default for `terminationGracePeriodSeconds`.
@@ -109,10 +109,14 @@ struct HostPath {
 }
 
 pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticPod, ManifestError> {
-    if text.trim().is_empty() {
-        return Err(ManifestError::NotAPod("the file is empty".to_owned()));
-    }
-    let pod: Pod = yaml::parse(text, RepeatedKeys::LastWins).map_err(ManifestError::Syntax)?;
+    let pod: Option<Pod> = if yaml::looks_like_json(text) {
+        yaml::read_json(text).map_err(ManifestError::Json)?
+    } else {
+        yaml::read(text).map_err(ManifestError::Syntax)?
+    };
+    let Some(pod) = pod else {
+        return Err(ManifestError::NotAPod(empty(text).to_owned()));
+    };
     match (pod.kind.as_deref(), pod.api_version.as_deref()) {
         (Some("Pod"), Some("v1")) => {}
         (Some("Pod"), version) => {
@@ -165,6 +169,14 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
         single_files: volumes.single_files,
         host_paths: volumes.paths,
     })
+}
+
+fn empty(text: &str) -> &'static str {
+    if text.trim().is_empty() {
+        "the file is empty"
+    } else {
+        "its first document is empty, and the kubelet reads no other"
+    }
 }
 
 struct Volumes {
