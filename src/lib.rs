@@ -4,7 +4,7 @@
 //! One value goes down one line, and a module knows only those to its left:
 //!
 //! ```text
-//! root  pki  config  node ─► plan ─► issuer ─► transaction ─► preflight ─► restart ─► report ─► operation ─► daemon, rehearsal, cli
+//! host  root  pki  config  node ─► plan ─► issuer ─► transaction ─► preflight ─► restart ─► report ─► operation ─► daemon, rehearsal, cli
 //! ```
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
@@ -12,6 +12,7 @@
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod host;
 pub mod issuer;
 pub mod log;
 pub mod node;

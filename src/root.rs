@@ -2,11 +2,15 @@
 //!
 //! Every path that kubecertd takes from its defaults, from a manifest, a kubeconfig, a kubelet
 //! configuration or a symbolic link is a path of the node. [`Root`] turns it into a path of this
-//! machine, once, where it is read; everywhere else paths are real and can be opened as they are.
+//! machine, once, where it is read; everywhere else paths are real. Before one is opened its links are followed below the
+//! root ([`Root::resolve`]); [`crate::host`] opens nothing that has a link on its way.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+
+use crate::host::{self, Found, Place, Step, Way};
 
 /// Symbolic links followed before a path is taken for a loop, as in the Linux kernel (path_resolution(7)).
 const LINK_LIMIT: usize = 40;
@@ -22,12 +26,17 @@ impl Default for Root {
 }
 
 impl Root {
-    /// The root at `directory`, made absolute so that later changes of the working directory do not matter.
+    /// The root at `directory`: absolute, so that later changes of the working directory do not matter, and without this
+    /// machine's links, so that every link which turns up below it is one of the node.
     ///
     /// # Errors
     /// When the working directory cannot be read.
     pub fn new(directory: &Path) -> io::Result<Self> {
-        std::path::absolute(directory).map(Self)
+        match std::fs::canonicalize(directory) {
+            Ok(real) => Ok(Self(real)),
+            // Not there (yet): whoever opens something below it finds out.
+            Err(_) => std::path::absolute(directory).map(Self),
+        }
     }
 
     /// Whether this is the machine's own root.
@@ -81,6 +90,71 @@ impl Root {
     /// # Errors
     /// `ELOOP` (as [`io::ErrorKind::FilesystemLoop`] or its raw error) for a loop, and whatever reading a link gives.
     pub fn resolve(&self, real: &Path) -> io::Result<PathBuf> {
+        self.follow(real, &mut |_, _| Ok(()))
+    }
+
+    /// Reads a regular file of at most [`host::FILE_LIMIT`] bytes, following links as the node would.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`] and [`host::read_bounded`].
+    pub fn read(&self, real: &Path) -> io::Result<Vec<u8>> {
+        host::read_bounded(&self.resolve(real)?)
+    }
+
+    /// Whether a directory is there, following links as the node would.
+    #[must_use]
+    pub fn is_directory(&self, real: &Path) -> bool {
+        self.resolve(real)
+            .is_ok_and(|resolved| host::is_directory(&resolved))
+    }
+
+    /// What is there, without following the last name if that is a link; `None` for nothing.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`] for its directory, and what the system says.
+    pub fn look(&self, real: &Path) -> io::Result<Option<Found>> {
+        let (Some(directory), Some(name)) = (real.parent(), real.file_name()) else {
+            return Place::at(real)?.look();
+        };
+        match Place::at(&self.resolve(directory)?.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            place => place?.look(),
+        }
+    }
+
+    /// The same with every link and directory on the way: who could have it lead elsewhere.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`], and what looking at a directory or link gives.
+    pub fn way(&self, real: &Path) -> io::Result<Way> {
+        let (mut links, mut directories) = (Vec::new(), Vec::new());
+        let mut ends_in_link = false;
+        let mut looked_at = BTreeSet::new();
+        let end = self.follow(real, &mut |here, end| {
+            ends_in_link |= end == Followed::LastLink;
+            let directory = here.parent().unwrap_or(here);
+            if looked_at.insert(directory.to_path_buf()) {
+                directories.extend(step(directory)?);
+            }
+            if end != Followed::Nothing {
+                links.extend(step(here)?);
+            }
+            Ok(())
+        })?;
+        Ok(Way {
+            real: end,
+            links,
+            directories,
+            ends_in_link,
+        })
+    }
+
+    /// Follows a path; `visit` hears of each name that is looked up, by its real path.
+    fn follow(
+        &self,
+        real: &Path,
+        visit: &mut dyn FnMut(&Path, Followed) -> io::Result<()>,
+    ) -> io::Result<PathBuf> {
         let relative = real.strip_prefix(&self.0).unwrap_or(real);
         let mut waiting: Vec<OsString> = components_reversed(relative);
         let mut resolved = PathBuf::from("/");
@@ -91,12 +165,22 @@ impl Root {
                 continue;
             }
             let here = resolved.join(&name);
-            match std::fs::read_link(self.join(&here)) {
+            let place = self.join(&here);
+            match std::fs::read_link(&place) {
                 Ok(target) => {
                     links += 1;
                     if links > LINK_LIMIT {
                         return Err(io::Error::from_raw_os_error(nix::libc::ELOOP));
                     }
+                    let is_last = waiting.is_empty();
+                    visit(
+                        &place,
+                        if is_last {
+                            Followed::LastLink
+                        } else {
+                            Followed::Link
+                        },
+                    )?;
                     if target.is_absolute() {
                         resolved = PathBuf::from("/");
                     }
@@ -109,6 +193,7 @@ impl Root {
                         io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
                     ) =>
                 {
+                    visit(&place, Followed::Nothing)?;
                     resolved = here;
                 }
                 Err(error) => return Err(error),
@@ -116,6 +201,25 @@ impl Root {
         }
         Ok(self.join(resolved))
     }
+}
+
+/// What was done with a name of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Followed {
+    /// It is no link.
+    Nothing,
+    /// It is a link, with more of the path behind it.
+    Link,
+    /// It is a link at the end of the path.
+    LastLink,
+}
+
+fn step(path: &Path) -> io::Result<Option<Step>> {
+    let found = Place::at(path)?.look()?;
+    Ok(found.map(|found| Step {
+        path: path.to_path_buf(),
+        found,
+    }))
 }
 
 fn components_reversed(path: &Path) -> Vec<OsString> {

@@ -152,23 +152,302 @@ fn a_rollback_puts_all_files_of_an_operation_back_and_can_itself_be_rolled_back(
 }
 
 #[test]
-fn a_rollback_says_what_was_renewed_since_and_what_is_kept() {
+fn a_rollback_past_later_operations_needs_force_and_says_which_they_are() {
     let node = Node::fresh();
     let oldest = node.serial("apiserver");
     done(&node, &["renew", "apiserver"]);
     done(&node, &["renew", "all", "--force"]);
     let ids = operations(&node);
-    let preview = done(&node, &["rollback", &ids[0], "--dry-run"]);
+    let since = format!("operation {} changed it since: apiserver", ids[1]);
+    let now = contents(&node.path("/etc"));
+
+    let output = node.run(&["rollback", &ids[0], "--dry-run"]);
+    assert_eq!(output.status.code(), Some(1));
+    let preview = text(&output.stdout);
     assert!(
-        preview.contains(&format!("operation {} changed it since", ids[1])),
+        preview.contains("It would be refused: ") && preview.contains(&since),
         "{preview}"
     );
-    done(&node, &["rollback", &ids[0]]);
+    let said = refused(&node, &["rollback", &ids[0]]);
+    assert!(
+        said.contains(&since) && said.contains("`kubecertd renew all`") && said.contains("--force"),
+        "{said}"
+    );
+    assert_eq!(contents(&node.path("/etc")), now);
+
+    let preview = done(&node, &["rollback", &ids[0], "--dry-run", "--force"]);
+    assert!(preview.contains(&format!("Note: {since}")), "{preview}");
+    done(&node, &["rollback", &ids[0], "--force"]);
     assert_eq!(node.serial("apiserver"), oldest);
     let said = refused(&node, &["rollback", "20010101"]);
     assert!(said.contains(&ids[0]) && said.contains(&ids[1]), "{said}");
     let said = refused(&node, &["rollback", &ids[0][..2]]);
     assert!(said.contains("several") && said.contains(&ids[1]), "{said}");
+}
+
+#[test]
+fn what_another_program_renewed_since_needs_force_also_without_a_history() {
+    let node = Node::fresh();
+    done(&node, &["renew", "apiserver"]);
+    let renewed = contents(&node.path("/etc"));
+    done(&node, &["renew", "apiserver", "--force"]);
+    let ids = operations(&node);
+    for name in ["history.jsonl", "history.end"] {
+        std::fs::remove_file(node.path("/var/lib/kubecertd").join(name)).unwrap();
+    }
+    let said = refused(&node, &["rollback", &ids[0]]);
+    assert!(
+        said.contains(&format!("operation {} changed it since", ids[1])),
+        "{said}"
+    );
+
+    let node = Node::fresh();
+    done(&node, &["renew", "apiserver"]);
+    let id = operations(&node).remove(0);
+    // kubeadm, say: it keeps no history.
+    done(&node, &["renew", "apiserver", "--force"]);
+    let state = node.path("/var/lib/kubecertd");
+    let history = std::fs::read_to_string(state.join("history.jsonl")).unwrap();
+    let first = history.lines().next().unwrap();
+    std::fs::write(state.join("history.jsonl"), format!("{first}\n")).unwrap();
+    let said = refused(&node, &["rollback", &id]);
+    assert!(
+        said.contains("apiserver: what is there now was put there by another program since"),
+        "{said}"
+    );
+    assert_ne!(contents(&node.path("/etc")), renewed);
+}
+
+#[test]
+fn a_rollback_to_the_last_day_of_a_certificate_needs_force() {
+    let node = Node::new(
+        jiff::SignedDuration::from_hours(24 * 364),
+        jiff::SignedDuration::from_hours(23),
+    );
+    let old = node.serial("apiserver");
+    done(&node, &["renew", "all"]);
+    let id = operations(&node).remove(0);
+    let said = refused(&node, &["rollback", &id]);
+    assert!(
+        said.contains("apiserver: ends on ")
+            && said.contains("in 22 hours")
+            && said.contains("--force"),
+        "{said}"
+    );
+    done(&node, &["rollback", &id, "--force"]);
+    assert_eq!(node.serial("apiserver"), old);
+
+    let node = Node::due();
+    done(&node, &["renew", "apiserver"]);
+    let id = operations(&node).remove(0);
+    let said = done(&node, &["rollback", &id]);
+    assert!(
+        said.contains("in 19 days") && said.contains("leaves it alone for a day"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_rollbacks_preview_tells_two_certificates_apart_that_end_in_the_same_minute() {
+    let node = Node::fresh();
+    done(&node, &["renew", "apiserver"]);
+    let middle = node.serial("apiserver");
+    done(&node, &["renew", "apiserver", "--force"]);
+    let newest = node.serial("apiserver");
+    let id = operations(&node).remove(1);
+    let preview = done(&node, &["rollback", &id, "--dry-run"]);
+    let line = |word: &str| {
+        let found = preview.lines().find(|line| line.contains(word));
+        found
+            .unwrap_or_else(|| panic!("{word}: {preview}"))
+            .to_owned()
+    };
+    assert!(line(" now ").contains(&newest), "{preview}");
+    assert!(line(" then ").contains(&middle), "{preview}");
+    let end = node.certificate("apiserver").not_after;
+    assert!(
+        line(" now ").contains(&end.strftime("%H:%M:%S UTC").to_string()),
+        "{preview}"
+    );
+    assert!(preview.contains(&id) && preview.contains("`kubecertd renew apiserver`"));
+    assert!(
+        preview.lines().all(|line| line.chars().count() <= 80),
+        "{preview}"
+    );
+}
+
+#[test]
+fn the_last_operation_is_rolled_back_and_named() {
+    let node = Node::fresh();
+    let oldest = node.serial("apiserver");
+    let said = refused(&node, &["rollback", "last"]);
+    assert!(said.contains("no operation is kept"), "{said}");
+    done(&node, &["renew", "apiserver"]);
+    let middle = node.serial("apiserver");
+    done(&node, &["renew", "apiserver", "--force"]);
+    let ids = operations(&node);
+    let said = done(&node, &["rollback", "last"]);
+    assert!(
+        said.contains(&format!("putting back what operation {}", ids[1])),
+        "{said}"
+    );
+    assert!(!said.contains("new certificate"), "{said}");
+    assert_eq!(node.serial("apiserver"), middle);
+    // That roll-back is the last operation now.
+    let said = done(&node, &["rollback", "last"]);
+    assert!(said.contains(&operations(&node)[2]), "{said}");
+    assert_ne!(node.serial("apiserver"), middle);
+    assert_ne!(node.serial("apiserver"), oldest);
+}
+
+/// Dates a backup back.
+fn age(node: &Node, id: &str, days: i64) {
+    let index = node
+        .path("/var/lib/kubecertd/backups")
+        .join(id)
+        .join("index.json");
+    let mut edited: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+    let made = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+    edited["created"] = made.to_string().into();
+    std::fs::write(&index, edited.to_string()).unwrap();
+}
+
+/// The files in a backup, and whether any of them holds a key.
+fn kept_of(node: &Node, id: &str) -> (Vec<String>, bool) {
+    let backup = node.path("/var/lib/kubecertd/backups").join(id);
+    let all = contents(&backup);
+    let has_key = all.values().any(|bytes| {
+        let text = String::from_utf8_lossy(bytes);
+        text.contains("PRIVATE KEY") || text.contains("client-key-data")
+    });
+    let names = all.keys().map(|path| {
+        let name = path.file_name().unwrap();
+        name.to_str().unwrap().to_owned()
+    });
+    (names.collect(), has_key)
+}
+
+#[test]
+fn private_keys_leave_a_backup_after_its_max_age_and_certificates_stay() {
+    let node = Node::fresh();
+    done(&node, &["renew", "apiserver", "admin.conf"]);
+    done(&node, &["renew", "etcd-peer"]);
+    let ids = operations(&node);
+    age(&node, &ids[0], 89);
+    done(&node, &["run", "--once"]);
+    assert!(kept_of(&node, &ids[0]).1);
+    age(&node, &ids[0], 91);
+    done(&node, &["run", "--once"]);
+    let (names, has_key) = kept_of(&node, &ids[0]);
+    assert!(!has_key);
+    assert_eq!(names.len(), 2, "{names:?}");
+    assert!(
+        names.iter().any(|name| name == "apiserver.crt"),
+        "{names:?}"
+    );
+    assert!(kept_of(&node, &ids[1]).1);
+
+    let now = contents(&node.path("/etc"));
+    for arguments in [
+        &["rollback", &ids[0]][..],
+        &["rollback", &ids[0], "--force"],
+    ] {
+        let said = refused(&node, arguments);
+        let moment = jiff::Timestamp::now().strftime("%b %d, %Y").to_string();
+        assert!(
+            said.contains("admin.conf, apiserver: its keys were removed from the backup on")
+                || said.contains("apiserver, admin.conf: its keys were removed from the backup on"),
+            "{said}"
+        );
+        assert!(
+            said.contains(&moment) && said.contains("backup.max-age"),
+            "{said}"
+        );
+    }
+    assert_eq!(contents(&node.path("/etc")), now);
+    let shown = done(&node, &["history", "show", &ids[0]]);
+    assert!(shown.contains("apiserver.key (removed on "), "{shown}");
+    // The newest that can be put back is another.
+    let said = done(&node, &["rollback", "last", "--dry-run"]);
+    assert!(said.contains(&ids[1]), "{said}");
+}
+
+#[test]
+fn the_end_of_any_operation_clears_old_keys_away_by_the_configured_age() {
+    let node = Node::fresh();
+    node.configure("[backup]\nmax-age = \"2h\"\n");
+    done(&node, &["renew", "apiserver"]);
+    let id = operations(&node).remove(0);
+    age(&node, &id, 1);
+    done(&node, &["renew", "etcd-peer"]);
+    assert!(!kept_of(&node, &id).1);
+    assert!(kept_of(&node, &operations(&node)[1]).1, "its own are kept");
+}
+
+#[test]
+fn keys_whose_certificates_have_ended_leave_the_backup_whatever_its_age() {
+    let node = Node::new(
+        jiff::SignedDuration::from_hours(24 * 30),
+        jiff::SignedDuration::from_secs(-60),
+    );
+    done(&node, &["renew", "apiserver", "admin.conf"]);
+    let id = operations(&node).remove(0);
+    assert!(kept_of(&node, &id).1);
+    // In generations of earlier versions nothing says when they end.
+    let index = node
+        .path("/var/lib/kubecertd/backups")
+        .join(&id)
+        .join("index.json");
+    let mut edited: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&index).unwrap()).unwrap();
+    for file in edited["files"].as_array_mut().unwrap() {
+        assert!(
+            file.as_object_mut().unwrap().remove("ends").is_some()
+                || file["path"].as_str().unwrap().ends_with(".key")
+        );
+    }
+    std::fs::write(&index, edited.to_string()).unwrap();
+    done(&node, &["run", "--once"]);
+    assert!(!kept_of(&node, &id).1);
+    let said = refused(&node, &["rollback", &id, "--force"]);
+    assert!(said.contains("its keys were removed"), "{said}");
+}
+
+#[test]
+fn what_an_operation_in_flight_needs_keeps_its_keys() {
+    let Some((node, old)) = killed_before_its_receipt() else {
+        return;
+    };
+    let journal = contents(&node.path("/var/lib/kubecertd/journal"));
+    let name = journal.keys().next().unwrap().file_stem().unwrap();
+    let id = name.to_str().unwrap().to_owned();
+    age(&node, &id, 1000);
+    let context = kubecertd::operation::Context::new(
+        node.root.clone(),
+        kubecertd::config::Config::default(),
+        None,
+    );
+    let now = jiff::Timestamp::now();
+    assert!(
+        kubecertd::operation::tidy_backups(&context, now)
+            .unwrap()
+            .is_empty()
+    );
+    assert!(kept_of(&node, &id).1);
+    done(&node, &["recover"]);
+    done(&node, &["rollback", &id]);
+    assert_eq!(node.serial("apiserver"), old);
+    // Now nothing needs them.
+    assert!(!kept_of(&node, &id).1);
+    // What a crash left behind of what the index gives up goes the next time.
+    let copy = node
+        .path("/var/lib/kubecertd/backups")
+        .join(&id)
+        .join("etc/kubernetes/pki/apiserver.key");
+    std::fs::write(&copy, "-----BEGIN PRIVATE KEY-----\n").unwrap();
+    kubecertd::operation::tidy_backups(&context, now).unwrap();
+    assert!(!copy.exists());
 }
 
 #[test]

@@ -156,13 +156,14 @@ pub(super) enum ConfigAction {
 /// `rollback`
 #[derive(Debug, Args)]
 pub(super) struct Rollback {
-    /// The operation, or the beginning of its name; see `kubecertd history`
+    /// The operation, or the beginning of its name (see `kubecertd history`), or last: the newest whose files can be put back
     #[arg(value_name = "ID")]
     pub(super) id: String,
     /// Only say what would be put back
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Also what is not valid now, or lacks a name that the present certificate has
+    /// Also past later operations, and what is not valid now, ends within a day or lacks something that the present
+    /// certificate has
     #[arg(long)]
     pub(super) force: bool,
     /// Leave the restart of the static pods to somebody else

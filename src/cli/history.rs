@@ -208,9 +208,13 @@ fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
     match kept {
         Some(generation) => {
             let files = generation.files.iter().map(|file| {
-                let was_there = file.contents.is_some();
-                let absent = if was_there { "" } else { " (there was none)" };
-                format!("{}{absent}", file.path.display())
+                let note = match &file.contents {
+                    None => " (there was none)".to_owned(),
+                    Some(held) => held.removed.map_or_else(String::new, |moment| {
+                        format!(" (removed on {} by backup.max-age)", date(moment))
+                    }),
+                };
+                format!("{}{note}", file.path.display())
             });
             let title = format!(
                 "Backup, in {}",

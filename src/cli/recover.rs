@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::output::{self, Narrator, print, tell};
-use super::renew::{exit_code, summarize};
+use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::config::{Config, LogFormat, load};
 use crate::daemon::{StopSignals, stop_on_signal};
@@ -44,7 +44,7 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
         anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
     })?;
     let code = match report {
-        Some(report) => summarize(&report, &Request::DueByHand { force })?,
+        Some(report) => summarize(&report, &Request::DueByHand { force }, Words::Renewed)?,
         None => {
             print("Nothing has expired on this node.\n")?;
             ExitCode::SUCCESS

@@ -59,7 +59,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
-    summarize(&report, &request)
+    summarize(&report, &request, Words::Renewed)
 }
 
 fn request(options: &Renew) -> anyhow::Result<Request> {
@@ -77,7 +77,24 @@ fn request(options: &Renew) -> anyhow::Result<Request> {
     })
 }
 
-pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Result<ExitCode> {
+/// What was done with the certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Words {
+    /// New ones were made.
+    Renewed,
+    /// Earlier ones are in place again.
+    PutBack,
+}
+
+pub(super) fn summarize(
+    report: &RenewalReport,
+    request: &Request,
+    words: Words,
+) -> anyhow::Result<ExitCode> {
+    let (which, done) = match words {
+        Words::Renewed => ("new", "renewed"),
+        Words::PutBack => ("earlier", "put back"),
+    };
     let mut text = String::new();
     for (name, obstacle) in &report.left {
         text.push_str(&format!("{name} not renewed: {obstacle}\n"));
@@ -87,7 +104,7 @@ pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Re
     }
     if !report.not_restarted.is_empty() {
         text.push_str(&format!(
-            "\nRestart {} so that the new certificates are used: kubecertd restart {}\n",
+            "\nRestart {} so that the {which} certificates are used: kubecertd restart {}\n",
             if report.not_restarted.len() == 1 {
                 "it"
             } else {
@@ -107,7 +124,7 @@ pub(super) fn summarize(report: &RenewalReport, request: &Request) -> anyhow::Re
         error(reason);
     }
     for reason in &report.unproved {
-        error(&format!("renewed, but not proved to be in use: {reason}"));
+        error(&format!("{done}, but not proved to be in use: {reason}"));
     }
     let complete = report.failed.is_empty() && report.unproved.is_empty();
     let left = report

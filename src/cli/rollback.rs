@@ -7,24 +7,19 @@ use jiff::Timestamp;
 
 use super::arguments::Rollback;
 use super::output::{Narrator, columns, print};
-use super::renew::summarize;
+use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, RollBack, roll_back};
-use crate::plan::{Request, date};
+use crate::plan::Request;
 
 pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitCode> {
     if options.dry_run {
         let inventory = context.observe();
-        let prepared = RollBack::prepare(
-            context,
-            &inventory,
-            &options.id,
-            options.force,
-            Timestamp::now(),
-        )?;
+        let now = Timestamp::now();
+        let prepared = RollBack::prepare(context, &inventory, &options.id, options.force, now)?;
         print(&preview(&prepared))?;
-        return Ok(ExitCode::SUCCESS);
+        return Ok(exit_code(prepared.obstacles.is_empty()));
     }
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
@@ -34,7 +29,7 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
         anyhow::Ok(roll_back(context, id, force, restart, &stop, &mut events).await?)
     })?;
     match report {
-        Some(report) => summarize(&report, &Request::All { force: false }),
+        Some(report) => summarize(&report, &Request::All { force: false }, Words::PutBack),
         None => {
             print("Everything is in place already; nothing was changed.\n")?;
             Ok(ExitCode::SUCCESS)
@@ -43,23 +38,48 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
 }
 
 fn preview(prepared: &RollBack) -> String {
-    let titles = ["CERTIFICATE", "NOW UNTIL", "THEN UNTIL", "SERIAL THEN"];
-    let rows = prepared.certificates.iter().map(|one| {
-        [
-            one.name.clone(),
-            date(one.old_not_after),
-            date(one.new_not_after),
-            one.new_serial.clone(),
-        ]
-    });
-    let rows: Vec<[String; 4]> = iter::once(titles.map(str::to_owned)).chain(rows).collect();
-    let mut text = columns(&rows);
+    let mut text = format!("Operation {}", prepared.id);
+    if !prepared.was.is_empty() {
+        text.push_str(&format!(",\n{}", prepared.was));
+    }
+    text.push_str("\nWhat it replaced would be put back:\n\n");
+    if prepared.certificates.is_empty() {
+        text.push_str("Everything is in place already.\n");
+    } else {
+        text.push_str(&certificates(prepared));
+    }
     if !prepared.components.is_empty() {
         text.push_str(&format!("\nRestarts: {}\n", prepared.components.join(", ")));
     }
     for warning in &prepared.warnings {
         text.push_str(&format!("Note: {warning}\n"));
     }
+    for obstacle in &prepared.obstacles {
+        text.push_str(&format!("It would be refused: {obstacle}\n"));
+    }
     text.push_str("\nNothing was changed, because of --dry-run.\n");
     text
+}
+
+/// Two lines for each: several may end in the same minute.
+fn certificates(prepared: &RollBack) -> String {
+    let moment = |moment: Timestamp| moment.strftime("%b %d, %Y %H:%M:%S UTC").to_string();
+    let titles = ["CERTIFICATE", "", "VALID UNTIL", "SERIAL"].map(str::to_owned);
+    let rows = prepared.certificates.iter().flat_map(|one| {
+        let now = [
+            one.name.clone(),
+            "now".to_owned(),
+            moment(one.old_not_after),
+            one.old_serial.clone(),
+        ];
+        let then = [
+            String::new(),
+            "then".to_owned(),
+            moment(one.new_not_after),
+            one.new_serial.clone(),
+        ];
+        [now, then]
+    });
+    let rows: Vec<[String; 4]> = iter::once(titles).chain(rows).collect();
+    columns(&rows)
 }

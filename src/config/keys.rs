@@ -38,7 +38,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// All keys, in the order in which they are shown.
-pub(super) static KEYS: [Key; 21] = [
+pub(super) static KEYS: [Key; 22] = [
     Key {
         section: "paths",
         name: "kubernetes",
@@ -199,6 +199,18 @@ pub(super) static KEYS: [Key; 21] = [
             size(value, "64MiB", bounds).map(|v| config.backup.max_bytes = v)
         },
         show: |config| text(show_size(config.backup.max_bytes)),
+    },
+    Key {
+        section: "backup",
+        name: "max-age",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: HOUR,
+                most: 3650 * DAY,
+            };
+            duration(value, "90d", bounds).map(|v| config.backup.max_age = v)
+        },
+        show: |config| text(show_duration(config.backup.max_age)),
     },
     Key {
         section: "log",

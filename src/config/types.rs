@@ -156,6 +156,8 @@ pub struct Backup {
     pub keep: usize,
     /// `max-size`: bytes kept in all generations together, 64 MiB; the newest is always kept.
     pub max_bytes: u64,
+    /// `max-age`: how long the private keys in them are kept, 90 d, and never beyond the end of their certificates.
+    pub max_age: Duration,
 }
 
 impl Default for Backup {
@@ -163,6 +165,7 @@ impl Default for Backup {
         Self {
             keep: 10,
             max_bytes: 64 * 1024 * 1024,
+            max_age: Duration::from_secs(90 * 86_400),
         }
     }
 }

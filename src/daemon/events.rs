@@ -49,6 +49,7 @@ impl EventLog {
             Event::Begun { .. }
             | Event::Recovered { .. }
             | Event::NodeReady { .. }
+            | Event::PuttingBack { .. }
             | Event::Installed { .. }
             | Event::Issuing { .. }
             | Event::Proving { .. }

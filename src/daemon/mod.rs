@@ -12,6 +12,7 @@ mod retry;
 mod run;
 mod say;
 mod systemd;
+mod tidy;
 mod watch;
 
 pub use events::EventLog;

@@ -11,6 +11,7 @@ use super::others::Others;
 use super::retry::Retry;
 use super::say::log_summary;
 use super::systemd::Systemd;
+use super::tidy::Tidying;
 use crate::log::Level;
 use crate::node::Inventory;
 use crate::operation::{Context, OperationError, Options, RenewalReport, preflight, renew};
@@ -56,6 +57,7 @@ pub(super) struct Daemon {
     pub(super) wrong_configuration: Option<String>,
     /// Why the status file is not as it should be.
     pub(super) unwritten_status: Option<String>,
+    pub(super) tidying: Tidying,
 }
 
 impl Pass {
@@ -103,6 +105,7 @@ impl Daemon {
             complaints: Vec::new(),
             wrong_configuration: None,
             unwritten_status: None,
+            tidying: Tidying::default(),
         }
     }
 

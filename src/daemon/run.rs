@@ -98,6 +98,7 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         }
         daemon.look_closer(&mut pass).await;
         daemon.hurry_if_stopped(&pass);
+        daemon.tidy(&pass, Instant::now());
         if daemon.may_act(&pass) {
             daemon.act(stop).await;
             continue;
@@ -137,6 +138,7 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     let pass = daemon.look();
     daemon.look_at_others(&pass);
     daemon.complain(&pass);
+    daemon.tidy(&pass, Instant::now());
     let report = daemon.renew(stop).await?;
     if report.failed.is_empty() {
         return Ok(());

@@ -39,7 +39,9 @@ impl Authorities {
             .filter_map(|wanted| inventory.entry(&wanted.name));
         for name in entries.filter_map(|entry| entry.authority) {
             if let Some(authority) = inventory.authority(name) {
-                loaded.entry(name).or_insert_with(|| load(authority, now));
+                loaded
+                    .entry(name)
+                    .or_insert_with(|| load(inventory, authority, now));
             }
         }
         Self(loaded)
@@ -61,16 +63,22 @@ impl Authorities {
     }
 }
 
-fn load(authority: &Authority, now: Timestamp) -> Result<LoadedAuthority, Unusable> {
+fn load(
+    inventory: &Inventory,
+    authority: &Authority,
+    now: Timestamp,
+) -> Result<LoadedAuthority, Unusable> {
     let certificate_path = authority.certificate_path.as_path();
     let key_path = authority.key_path.as_path();
     let text = read(
+        inventory,
         certificate_path,
         "the authority's certificate is not on this node",
     )?;
     let trusted =
         certificates_from_pem(&text).map_err(|error| unusable(certificate_path, &error))?;
     let text = read(
+        inventory,
         key_path,
         "the authority's key is not on this node (an external CA); renew its certificates where the key is",
     )?;
@@ -95,8 +103,8 @@ fn load(authority: &Authority, now: Timestamp) -> Result<LoadedAuthority, Unusab
     Ok(LoadedAuthority { signing, trusted })
 }
 
-fn read(path: &Path, missing: &str) -> Result<Zeroizing<Vec<u8>>, Unusable> {
-    read_bounded(path)
+fn read(inventory: &Inventory, path: &Path, missing: &str) -> Result<Zeroizing<Vec<u8>>, Unusable> {
+    read_bounded(inventory.real(path))
         .map(Zeroizing::new)
         .map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => unusable(path, &missing),

@@ -99,7 +99,7 @@ pub fn replacements(
         *key_path == entry.path,
     ) {
         (true, true) => {
-            let contents = kubeconfig::read(&entry.path)
+            let contents = kubeconfig::read(inventory.real(&entry.path))
                 .and_then(|text| {
                     Kubeconfig::replace_credentials(&text, &certificate_pem, &key_pem)
                         .map_err(|error| error.to_string())

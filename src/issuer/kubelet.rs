@@ -124,7 +124,10 @@ fn rotated(
 }
 
 fn reference(root: &Root, config: &Entry, current: &Path) -> Result<Replacement, IssuanceError> {
-    let contents = kubeconfig::read(&config.path)
+    let contents = root
+        .resolve(&config.path)
+        .map_err(|error| error.to_string())
+        .and_then(|real| kubeconfig::read(&real))
         .and_then(|text| {
             Kubeconfig::refer_to(&text, &root.node_path(current)).map_err(|error| error.to_string())
         })

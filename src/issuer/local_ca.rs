@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -138,6 +138,8 @@ const BACKDATING: Duration = Duration::from_secs(5 * 60);
 /// One certificate to be made, with all that it needs.
 struct Job<'a> {
     entry: &'a Entry,
+    /// Where its key really lies.
+    key_file: &'a Path,
     present: &'a Present,
     authority: &'a LoadedAuthority,
     may_end_sooner: bool,
@@ -186,6 +188,7 @@ impl<'a> Job<'a> {
             .ok_or_else(|| refuse("it is not known which authority is to sign it"))?;
         Ok(Self {
             entry,
+            key_file: inventory.real(entry.key_path.as_deref().unwrap_or(&entry.path)),
             present,
             authority: authorities.loaded(authority)?,
             may_end_sooner: wanted.may_end_sooner,
@@ -218,7 +221,7 @@ impl<'a> Job<'a> {
         };
         let old = &self.present.leaf;
         let key = match self.key {
-            KeySource::Old => old_key(self.entry, old)?,
+            KeySource::Old => old_key(self.entry, self.key_file, old)?,
             KeySource::New(algorithm) => {
                 PrivateKey::generate(algorithm).map_err(|error| failed(error.into()))?
             }

@@ -8,15 +8,20 @@ use super::{IssuanceError, kubeconfig};
 use crate::node::{Credential, Entry, Kubeconfig, read_bounded};
 use crate::pki::{Certificate, PrivateKey};
 
-/// Reads it, from its file or from within a kubeconfig, and checks that it is the old certificate's.
-pub(super) fn old_key(entry: &Entry, old: &Certificate) -> Result<PrivateKey, IssuanceError> {
+/// Reads it, from its file (which really is at `real`) or from within a kubeconfig, and checks that it is the old
+/// certificate's.
+pub(super) fn old_key(
+    entry: &Entry,
+    real: &Path,
+    old: &Certificate,
+) -> Result<PrivateKey, IssuanceError> {
     let path = entry.key_path.as_deref().unwrap_or(&entry.path);
     let key = if entry.key_path.is_none() {
         Err("it is not known where the key is".to_owned())
     } else if kubeconfig::is_kubeconfig(entry) && path == entry.path {
-        from_kubeconfig(path)
+        from_kubeconfig(real)
     } else {
-        from_file(path)
+        from_file(real)
     };
     key.and_then(|key| {
         if key.matches(old) {

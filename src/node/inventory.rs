@@ -39,7 +39,8 @@ pub struct Inventory {
     pub problems: Vec<Problem>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
-    /// Where those files of entries and static pods really lie whose paths lead through links.
+    /// Where those files of entries, authorities, the service account and static pods really lie whose paths lead through
+    /// links. Only what lies there is opened.
     pub links: BTreeMap<PathBuf, PathBuf>,
 }
 
@@ -88,6 +89,13 @@ pub enum AuthorityState {
 }
 
 impl Authority {
+    /// Its certificate and its key.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        [&self.certificate_path, &self.key_path]
+            .into_iter()
+            .map(PathBuf::as_path)
+    }
+
     /// The first certificate of the file.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
@@ -248,7 +256,7 @@ impl Inventory {
             .find(|authority| authority.name == name)
     }
 
-    /// Where a file of an entry or a static pod really lies.
+    /// Where a file of an entry, an authority, the service account or a static pod really lies.
     #[must_use]
     pub fn real<'path>(&'path self, path: &'path Path) -> &'path Path {
         self.links.get(path).map_or(path, PathBuf::as_path)

@@ -12,6 +12,7 @@ mod observe;
 mod read;
 mod yaml;
 
+pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
@@ -20,4 +21,3 @@ pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
 pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
 pub use observe::observe;
-pub use read::{FILE_LIMIT, read_at_most, read_bounded};

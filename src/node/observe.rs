@@ -60,10 +60,20 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     entries.extend(kubelets::entries(&node, &mut problems));
     let extras = extras::entries(&node, &entries, &mut problems);
     entries.extend(extras);
-    let links = links(root, &entries, &static_pods);
+    let service_account = authorities::service_account(root, &directories);
+    let known = entries
+        .iter()
+        .flat_map(|entry| entry.files().chain([entry.path.as_path()]))
+        .chain(authorities.iter().flat_map(Authority::files))
+        .chain([
+            service_account.key_path.as_path(),
+            service_account.public_key_path.as_path(),
+        ])
+        .chain(static_pods.iter().map(|pod| pod.path.as_path()));
+    let links = links(root, known, &static_pods);
     Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
-        service_account: authorities::service_account(root, &directories),
+        service_account,
         directories,
         kubelet,
         authorities,
@@ -76,12 +86,14 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
 }
 
 /// Where the files of these really lie, as far as that is elsewhere than their paths say.
-fn links(root: &Root, entries: &[Entry], static_pods: &[StaticPod]) -> BTreeMap<PathBuf, PathBuf> {
-    let own = entries
-        .iter()
-        .flat_map(|entry| entry.files().chain([entry.path.as_path()]))
-        .map(Path::to_path_buf);
-    own.chain(static_pods.iter().flat_map(StaticPod::used_paths))
+fn links<'path>(
+    root: &Root,
+    known: impl Iterator<Item = &'path Path>,
+    static_pods: &[StaticPod],
+) -> BTreeMap<PathBuf, PathBuf> {
+    known
+        .map(Path::to_path_buf)
+        .chain(static_pods.iter().flat_map(StaticPod::used_paths))
         .filter_map(|path| {
             let real = root.resolve(&path).ok()?;
             (real != path).then_some((path, real))

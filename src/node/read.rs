@@ -1,9 +1,7 @@
 //! The one way a file of the node is read.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
-use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -11,33 +9,8 @@ use nix::libc;
 use zeroize::Zeroizing;
 
 use super::encoding::Text;
+use crate::host::{self, FILE_LIMIT};
 use crate::root::Root;
-
-/// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
-pub const FILE_LIMIT: u64 = 10 * 1024 * 1024;
-
-/// Reads a regular file of at most [`FILE_LIMIT`] bytes; never blocks on a FIFO or device.
-///
-/// # Errors
-/// A directory, a special file or a larger file is an error that says so; otherwise what the system says.
-pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    read_at_most(path, FILE_LIMIT)
-}
-
-/// The same with another limit, in bytes.
-///
-/// # Errors
-/// As [`read_bounded`].
-pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let (file, length) = open_regular(path, limit)?;
-    // One more than its length: then reading to the end never moves a key to a second buffer.
-    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
-    file.take(limit + 1).read_to_end(&mut content)?;
-    if content.len() as u64 > limit {
-        return Err(too_large(limit));
-    }
-    Ok(content)
-}
 
 /// What was found at a path of the node.
 pub(super) enum Found {
@@ -61,19 +34,26 @@ pub(super) fn find(root: &Root, path: &Path) -> Found {
         Ok(resolved) => resolved,
         Err(error) => return Found::Unreadable(reason(&error)),
     };
-    match read_bounded(&resolved) {
-        Ok(bytes) => Found::Content(FileContent {
-            bytes: Zeroizing::new(bytes),
-            modified: std::fs::metadata(&resolved)
-                .and_then(|metadata| metadata.modified())
-                .ok()
-                .and_then(|time| Timestamp::try_from(time).ok()),
-        }),
+    match content(&resolved) {
+        Ok(content) => Found::Content(content),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             dangling(root, path, &resolved).map_or(Found::Missing, Found::Unreadable)
         }
         Err(error) => Found::Unreadable(reason(&error)),
     }
+}
+
+fn content(path: &Path) -> io::Result<FileContent> {
+    let (file, length) = host::open_regular(path, FILE_LIMIT)?;
+    let modified = file.metadata()?.modified().ok();
+    // One more than its length: then reading to the end never moves a key to a second buffer.
+    let capacity = usize::try_from(length).unwrap_or(0).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
+    file.take(length).read_to_end(&mut bytes)?;
+    Ok(FileContent {
+        bytes,
+        modified: modified.and_then(|time| Timestamp::try_from(time).ok()),
+    })
 }
 
 /// Reads a real path as text; `None` when there is no such file.
@@ -87,14 +67,8 @@ pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<Str
 
 /// The names in a directory, sorted, without those that begin with a dot.
 pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let name = entry?.file_name();
-        if !name.as_encoded_bytes().starts_with(b".") {
-            names.push(name);
-        }
-    }
-    names.sort();
+    let mut names = host::names(directory)?;
+    names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
     Ok(names)
 }
 
@@ -114,21 +88,29 @@ pub(super) fn reason(error: &io::Error) -> String {
 
 /// Why nothing is at the end of the links, if there is a link that leads nowhere.
 fn dangling(root: &Root, path: &Path, resolved: &Path) -> Option<String> {
-    if std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
+    if is_link(root, path) {
         return Some(leads_nowhere(root, resolved));
     }
     // A linked directory, a mount that is not there, say: then the file is not missing but out of reach.
-    let directory = path.ancestors().skip(1).find(|ancestor| {
-        std::fs::symlink_metadata(ancestor).is_ok_and(|metadata| metadata.is_symlink())
-    })?;
+    let directory = path
+        .ancestors()
+        .skip(1)
+        .take_while(|ancestor| ancestor.starts_with(root.directory()))
+        .find(|ancestor| is_link(root, ancestor))?;
     let target = root.resolve(directory).ok()?;
-    (!target.exists()).then(|| {
+    matches!(root.look(&target), Ok(None)).then(|| {
         format!(
             "its directory {} is a {}",
             root.node_path(directory).display(),
             leads_nowhere(root, &target)
         )
     })
+}
+
+/// Whether the last name of a path is a link.
+fn is_link(root: &Root, path: &Path) -> bool {
+    root.look(path)
+        .is_ok_and(|found| found.is_some_and(|found| found.is_link()))
 }
 
 fn leads_nowhere(root: &Root, target: &Path) -> String {
@@ -138,47 +120,12 @@ fn leads_nowhere(root: &Root, target: &Path) -> String {
     )
 }
 
-fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(libc::O_NONBLOCK | libc::O_CLOEXEC | libc::O_NOCTTY)
-        .open(path)
-        .map_err(|error| match error.raw_os_error() {
-            // What opening a socket gives.
-            Some(libc::ENXIO) => io::Error::other("is a socket or device, not a file"),
-            _ => error,
-        })?;
-    let metadata = file.metadata()?;
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        if metadata.len() > limit {
-            return Err(too_large(limit));
-        }
-        return Ok((file, metadata.len()));
-    }
-    Err(io::Error::other(if kind.is_dir() {
-        "is a directory, not a file"
-    } else if kind.is_fifo() {
-        "is a FIFO, not a file"
-    } else {
-        "is a device, not a file"
-    }))
-}
-
-fn too_large(limit: u64) -> io::Error {
-    let (size, unit) = match limit / 1024 / 1024 {
-        0 => (limit, "bytes"),
-        size => (size, "MiB"),
-    };
-    io::Error::other(format!(
-        "is larger than {size} {unit}, which no file of this kind is"
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]
     use super::*;
+    use crate::host::read_bounded;
+    use std::fs::File;
     use std::os::unix::fs::symlink;
 
     fn unreadable(root: &Root, path: &str) -> String {

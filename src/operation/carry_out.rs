@@ -183,7 +183,7 @@ fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> (Out
 /// is tried again.
 pub(super) fn still_owed(error: &RestartError) -> (Outcome, Ending) {
     let reason = format!(
-        "{error}; the new certificates stay in place, since there is nothing of use to go back to. The daemon goes on trying; `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
+        "{error}; the files that were put in place stay, since there is nothing of use to go back to. The daemon goes on trying; `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
     );
     let ending = Ending::owing(OperationError::Failed(reason.clone()));
     (Outcome::Failed(reason), ending)

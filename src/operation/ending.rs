@@ -80,6 +80,12 @@ pub(super) fn end(
         Ok(())
     } else {
         let backup = &context.config.backup;
+        // A restart alone does not ask whether the clock is right.
+        let operation = if receipt.certificates.is_empty() {
+            operation
+        } else {
+            operation.with_max_age(backup.max_age, receipt.finished)
+        };
         operation.finish(receipt.outcome.clone(), backup.keep, backup.max_bytes)
     };
     let met = [

@@ -17,6 +17,13 @@ pub enum Event {
         /// Its id.
         operation: String,
     },
+    /// What an earlier operation replaced is put back.
+    PuttingBack {
+        /// That operation's id.
+        operation: String,
+        /// When it was and what asked for it, in words; may be empty.
+        was: String,
+    },
     /// An operation that was cut off is finished or undone.
     Recovered {
         /// Its id.
@@ -83,7 +90,7 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A component proved that it uses the new certificate without a restart.
+    /// A component proved that it uses the certificate that is in place without a restart.
     PickedUp {
         /// Which.
         component: String,
@@ -115,6 +122,15 @@ impl fmt::Display for Event {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Begun { operation } => write!(out, "operation {operation}"),
+            Self::PuttingBack { operation, was } if was.is_empty() => {
+                write!(out, "putting back what operation {operation} replaced")
+            }
+            Self::PuttingBack { operation, was } => {
+                write!(
+                    out,
+                    "putting back what operation {operation} ({was}) replaced"
+                )
+            }
             Self::Recovered {
                 operation,
                 forward,
@@ -169,7 +185,7 @@ impl fmt::Display for Event {
             }
             Self::PickedUp { component } => write!(
                 out,
-                "{component}: serves the new certificate without a restart"
+                "{component}: serves the certificate that is in place without a restart"
             ),
             Self::Restart(progress) => restart(out, progress),
             Self::Proving { count: 1 } => write!(out, "proving that the certificate is in use"),

@@ -63,11 +63,15 @@ pub fn preflight_for(
 
 /// A kubeadm at work, beside which no pod is restarted. Where processes cannot be listed, none is known of.
 pub(super) fn kubeadm_at_work(context: &Context, inventory: &Inventory) -> Vec<Finding> {
-    let running = context.machine.as_ref().map_or_else(Vec::new, |machine| {
-        running_kubeadm(&machine.processes, &inventory.directories.kubernetes).unwrap_or_default()
-    });
+    let found = context
+        .machine
+        .as_ref()
+        .map_or_else(Default::default, |machine| {
+            running_kubeadm(&machine.processes, &inventory.directories.kubernetes)
+                .unwrap_or_default()
+        });
     let readings = Readings {
-        kubeadm: running,
+        kubeadm: found.running,
         ..Readings::default()
     };
     let intent = Intent {

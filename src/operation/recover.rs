@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::carry_out::{receipt, restart_and_prove, still_owed};
@@ -12,9 +12,13 @@ use super::preflight::kubeadm_at_work;
 use super::restarts::Restarts;
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError, RenewalReport};
+use crate::plan::date;
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
 use crate::transaction::{Lock, Operation, Outcome, Recovery, contents, recover};
+
+/// So long before a certificate that may still be in use ends, its pods are restarted beside a kubeadm at work, too.
+const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What became of one operation that had been cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,7 +158,7 @@ impl Owed {
         stop: &watch::Receiver<bool>,
         events: &mut (dyn FnMut(Event) + Send),
     ) -> Result<(Outcome, Ending), OperationError> {
-        let mut restarts = self.restarts(context, operation.id())?;
+        let mut restarts = self.restarts(context, operation.id(), events)?;
         report.not_restarted.clone_from(&restarts.left_out);
         let ended = restart_and_prove(
             context,
@@ -211,7 +215,12 @@ impl Owed {
     }
 
     /// The restarts, if this is a moment for them.
-    fn restarts(&self, context: &Context, id: &str) -> Result<Restarts, OperationError> {
+    fn restarts(
+        &self,
+        context: &Context,
+        id: &str,
+        events: &mut (dyn FnMut(Event) + Send),
+    ) -> Result<Restarts, OperationError> {
         let inventory = context.observe();
         let kubelet_changed = concern_kubelet(&self.certificates);
         let restarts = Restarts::left(
@@ -225,6 +234,15 @@ impl Owed {
         }
         let findings = kubeadm_at_work(context, &inventory);
         if findings.is_empty() {
+            return Ok(restarts);
+        }
+        if let Some((name, ends)) = about_to_end(context, id, Timestamp::now()) {
+            for finding in findings {
+                events(Event::Warning(format!(
+                    "{finding}; restarting all the same, because the {name} that was replaced and may be in use until then ends {}",
+                    date(ends)
+                )));
+            }
             return Ok(restarts);
         }
         Err(OperationError::RestartsWait {
@@ -262,6 +280,19 @@ struct Replaced {
     certificates: Vec<RenewedCertificate>,
     /// Whether the old ones are worth putting back: none has expired, and none is not valid yet.
     old_are_valid: bool,
+}
+
+/// The first of the replaced certificates to end, where its last day has come, or the last third of a shorter life.
+fn about_to_end(context: &Context, id: &str, now: Timestamp) -> Option<(String, Timestamp)> {
+    let kept = contents(&context.store(), id).ok()?;
+    let (old, _) = restored(&context.root, &context.observe(), kept);
+    old.iter()
+        .filter_map(|one| {
+            let (begins, ends) = one.validity()?;
+            let last = (ends.duration_since(begins) / 3).min(LAST_DAY);
+            (now >= ends - last).then(|| (one.name.clone(), ends))
+        })
+        .min_by_key(|(_, ends)| *ends)
 }
 
 /// The journal knows names only, the backup has the old certificates. `None` if that cannot be read.

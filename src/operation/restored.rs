@@ -2,17 +2,30 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::host::read_bounded;
 use crate::issuer::Replacement;
-use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer, read_bounded};
+use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::date;
-use crate::report::RenewedCertificate;
+use crate::report::{RenewedCertificate, in_words};
 use crate::root::Root;
-use crate::transaction::Kept;
+use crate::transaction::{Kept, digest};
+
+/// How long the daemon leaves alone what was rolled back, and how near its end it does not.
+const ROLLED_BACK_FOR: SignedDuration = SignedDuration::from_hours(24);
+
+/// How near its end a certificate of a backup is, in words.
+pub(super) enum EndsSoon {
+    /// So near that the daemon renews it at once.
+    AtOnce(String),
+    /// Its time for renewal has come.
+    Due(String),
+}
 
 /// One certificate with its files.
 pub(super) struct Restored {
@@ -23,6 +36,8 @@ pub(super) struct Restored {
     /// What is there now.
     present: Option<Present>,
     in_place: bool,
+    /// When its private key was removed from the backup.
+    key_removed: Option<Timestamp>,
 }
 
 impl std::fmt::Debug for Restored {
@@ -55,6 +70,16 @@ pub(super) fn restored(
             continue;
         };
         let path = root.join(&file.path);
+        if let Some(held) = &file.contents
+            && held.removed.is_some()
+        {
+            let index = index_of(&mut all, &name, inventory);
+            let one = &mut all[index];
+            let now = read_bounded(&path).map(Zeroizing::new);
+            one.in_place &= now.is_ok_and(|now| digest(&now) == held.sha256);
+            one.key_removed = held.removed;
+            continue;
+        }
         let (Some(contents), Some(held)) = (contents, file.contents) else {
             warnings.push(format!(
                 "{}: was not there before that operation; it stays",
@@ -62,15 +87,9 @@ pub(super) fn restored(
             ));
             continue;
         };
-        let index = match all.iter().position(|one| one.name == name) {
-            Some(index) => index,
-            None => {
-                all.push(Restored::new(&name, inventory));
-                all.len() - 1
-            }
-        };
+        let index = index_of(&mut all, &name, inventory);
         let one = &mut all[index];
-        let now = read_bounded(&path).map(Zeroizing::new);
+        let now = root.read(&path).map(Zeroizing::new);
         one.in_place &= now.is_ok_and(|now| now == contents);
         one.take_from(&contents);
         one.files.push(Replacement {
@@ -84,6 +103,16 @@ pub(super) fn restored(
         one.complete_from_node(inventory);
     }
     (all, warnings)
+}
+
+/// Where a certificate is in the list, at its end if it was not there yet.
+fn index_of(all: &mut Vec<Restored>, name: &str, inventory: &Inventory) -> usize {
+    all.iter()
+        .position(|one| one.name == name)
+        .unwrap_or_else(|| {
+            all.push(Restored::new(name, inventory));
+            all.len() - 1
+        })
 }
 
 /// The kubelet's certificates, which are renewed here only when they have expired: going back would stop it again.
@@ -104,7 +133,13 @@ impl Restored {
             key: None,
             present: present.cloned(),
             in_place: true,
+            key_removed: None,
         }
+    }
+
+    /// When its private key was removed from the backup, if it was.
+    pub(super) fn key_removed(&self) -> Option<Timestamp> {
+        self.key_removed
     }
 
     /// Whether every file is as the backup has it.
@@ -119,6 +154,12 @@ impl Restored {
             .is_none_or(|certificate| certificate.is_valid_at(now))
     }
 
+    /// When its certificate begins and ends, if the backup holds one.
+    pub(super) fn validity(&self) -> Option<(Timestamp, Timestamp)> {
+        let certificate = self.certificate.as_ref()?;
+        Some((certificate.not_before, certificate.not_after))
+    }
+
     /// Whether what is there now is of use, if anything is.
     pub(super) fn replaces_valid_at(&self, now: Timestamp) -> bool {
         self.present
@@ -126,27 +167,32 @@ impl Restored {
             .is_none_or(|present| present.leaf.is_valid_at(now))
     }
 
-    /// What stands against it; `force` lifts that it is not valid now.
+    /// What stands against it; `force` lifts that it is not valid now, or lacks something.
     pub(super) fn obstacle(
         &self,
         inventory: &Inventory,
         force: bool,
         now: Timestamp,
     ) -> Option<String> {
-        let name = &self.name;
+        if let Some(moment) = self.key_removed {
+            return Some(format!(
+                "its keys were removed from the backup on {} by backup.max-age",
+                date(moment)
+            ));
+        }
         let Some(certificate) = &self.certificate else {
-            return Some(format!("{name}: the backup holds no certificate of it"));
+            return Some("the backup holds no certificate of it".to_owned());
         };
         let Some(key) = &self.key else {
-            return Some(format!("{name}: neither backup nor node holds its key"));
+            return Some("neither backup nor node holds its key".to_owned());
         };
         let trusted = inventory
-            .entry(name)
+            .entry(&self.name)
             .and_then(|entry| entry.authority)
             .and_then(|authority| inventory.authority(authority))
             .and_then(|authority| authority.certificates());
         let Some(trusted) = trusted else {
-            return Some(format!("{name}: its authority on this node cannot be read"));
+            return Some("its authority on this node cannot be read".to_owned());
         };
         let stands_for = self
             .present
@@ -161,28 +207,67 @@ impl Restored {
             && let Some(issuer) = self.foreign_issuer()
         {
             return Some(format!(
-                "{name}: the certificate that is there now was issued by {issuer}, and not by the CA that is on this node; it is \
+                "the certificate that is there now was issued by {issuer}, and not by the CA that is on this node; it is \
                  left alone"
             ));
         }
         match checked {
             Ok(()) => None,
             Err(_) if lifted_by_force && force => None,
+            Err(SuccessorError::NotValidNow(_)) if now < certificate.not_before => Some(format!(
+                "the certificate of the backup is not valid before {}; --force puts it back all the same",
+                date(certificate.not_before)
+            )),
             Err(SuccessorError::NotValidNow(_)) => Some(format!(
-                "{name}: the certificate of the backup is valid until {} only; --force puts it back all the same",
+                "the certificate of the backup ended on {}; --force puts it back all the same",
                 date(certificate.not_after)
             )),
             Err(SuccessorError::Lacks(what)) => Some(format!(
-                "{name}: the certificate of the backup lacks {what}, which the present one has; --force puts it back all the same"
+                "the certificate of the backup lacks {what}, which the present one has; --force puts it back all the same"
             )),
             Err(SuccessorError::Untrusted { issuer }) => Some(format!(
-                "{name}: the certificate of the backup was issued by {issuer}, and not by the CA that is on this node now"
+                "the certificate of the backup was issued by {issuer}, and not by the CA that is on this node now"
             )),
-            Err(SuccessorError::KeyMismatch) => Some(format!(
-                "{name}: certificate and key of the backup do not belong together"
-            )),
-            Err(error) => Some(format!("{name}: {error}")),
+            Err(SuccessorError::KeyMismatch) => {
+                Some("certificate and key of the backup do not belong together".to_owned())
+            }
+            Err(error) => Some(error.to_string()),
         }
+    }
+
+    /// The serial of the certificate that is there now, if there is one.
+    pub(super) fn present_serial(&self) -> Option<&str> {
+        let present = self.present.as_ref()?;
+        Some(&present.leaf.serial)
+    }
+
+    /// Its name, and whether the certificate of the backup is valid but near its end, with `renewal.before` as `before`;
+    /// `None` where it is not, or where what is there now ends no later.
+    pub(super) fn ends_soon(&self, before: Duration, now: Timestamp) -> Option<(&str, EndsSoon)> {
+        let certificate = self.certificate.as_ref()?;
+        let end = certificate.not_after;
+        let is_no_worse = self
+            .present
+            .as_ref()
+            .is_some_and(|present| present.leaf.not_after <= end);
+        if is_no_worse || !certificate.is_valid_at(now) {
+            return None;
+        }
+        let lifetime = end.duration_since(certificate.not_before);
+        let before = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
+        let left = end.duration_since(now);
+        if left > before.min(lifetime / 3) {
+            return None;
+        }
+        let when = format!("ends on {}, {}", date(end), in_words(left));
+        let soon = if left <= ROLLED_BACK_FOR {
+            EndsSoon::AtOnce(format!("{when}, so that it would be renewed again at once"))
+        } else {
+            EndsSoon::Due(format!(
+                "{when}; the daemon leaves it alone for a day and then renews it"
+            ))
+        };
+        Some((&self.name, soon))
     }
 
     /// Who issued the present certificate, if that was not the local CA: then nothing is put over it.
@@ -250,7 +335,7 @@ impl Restored {
             .and_then(|entry| entry.key_path.as_ref());
         if self.key.is_none()
             && let Some(path) = key_path
-            && let Ok(pem) = read_bounded(path).map(Zeroizing::new)
+            && let Ok(pem) = read_bounded(inventory.real(path)).map(Zeroizing::new)
         {
             self.key = PrivateKey::from_pem(&pem).ok();
         }

@@ -8,14 +8,15 @@ use tokio::sync::watch;
 use super::carry_out::{Change, carry_out, unwanted};
 use super::context::ROLLBACK;
 use super::hand_over::Inherited;
+use super::past::Past;
 use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
-use super::restored::{Restored, restored};
+use super::restored::{EndsSoon, Restored, restored};
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, affected_pods, restart_groups};
 use crate::preflight::{Asked, Intent};
-use crate::report::{History, RenewedCertificate};
+use crate::report::RenewedCertificate;
 use crate::transaction::{Generation, Trigger, contents, generations};
 
 /// Why nothing was put back.
@@ -42,6 +43,12 @@ pub enum RollBackError {
         "operation {0} changed no certificate, so there is nothing to put back; its manifests only went out and back"
     )]
     NothingInIt(String),
+    /// Nothing is kept that is not in place already.
+    #[error(
+        "no operation is kept whose files could be put back: each is undone already, changed no certificate, or has lost its \
+         keys to backup.max-age; see `kubecertd history`"
+    )]
+    NoLast,
     /// Something stands against it.
     #[error("{}; nothing was changed", .0.join("; "))]
     Refused(Vec<String>),
@@ -55,15 +62,22 @@ fn alternatives(ids: &[String]) -> String {
     }
 }
 
+/// Stands for the newest operation whose files can be put back.
+pub const LAST: &str = "last";
+
 /// What putting a generation back means.
 #[derive(Debug)]
 pub struct RollBack {
     /// The operation whose files go back.
     pub id: String,
+    /// What that operation was, in words: what asked for it and when; empty where its receipt is gone.
+    pub was: String,
     /// Certificates that change, by name: from which serial and end to which.
     pub certificates: Vec<RenewedCertificate>,
     /// The pods that are restarted, by component.
     pub components: Vec<String>,
+    /// What stands against it, one sentence each; with any of them nothing is put back.
+    pub obstacles: Vec<String>,
     /// What is to be known besides.
     pub warnings: Vec<String>,
     restored: Vec<Restored>,
@@ -71,8 +85,9 @@ pub struct RollBack {
 }
 
 impl RollBack {
-    /// Looks at the generation whose id begins with `id`, and at what stands against putting it back. `force` lifts only
-    /// that a certificate of it is not valid now.
+    /// Looks at the generation whose id begins with `id`, or at the newest that can be put back for [`LAST`], and at what
+    /// stands against putting it back. `force` lifts what can be a person's choice: a certificate that is not valid, about to
+    /// end or lacks something, later operations, and certificates that have lost their keys, which then stay.
     ///
     /// # Errors
     /// [`OperationError::RollBack`], or what reading the backup gives.
@@ -83,26 +98,60 @@ impl RollBack {
         force: bool,
         now: Timestamp,
     ) -> Result<Self, OperationError> {
-        let generation = find(generations(&context.store())?, id)?;
+        let all = generations(&context.store())?;
+        let past = Past::read(context, &all);
+        let generation = if id == LAST {
+            newest(context, inventory, all)?
+        } else {
+            find(all, id)?
+        };
         let kept = contents(&context.store(), &generation.id)?;
         let (all, mut warnings) = restored(&context.root, inventory, kept);
         if all.is_empty() && warnings.is_empty() {
             return Err(RollBackError::NothingInIt(generation.id).into());
         }
-        let (unchanged, changed): (Vec<Restored>, Vec<Restored>) =
+        let (unchanged, mut changed): (Vec<Restored>, Vec<Restored>) =
             all.into_iter().partition(Restored::is_in_place);
-        let refused: Vec<String> = changed
-            .iter()
-            .filter_map(|one| one.obstacle(inventory, force, now))
-            .collect();
-        if !refused.is_empty() {
-            return Err(RollBackError::Refused(refused).into());
-        }
         warnings.extend(
             unchanged
                 .iter()
                 .map(|one| format!("{} is as it was before that operation", one.name)),
         );
+        if force && changed.iter().any(|one| one.key_removed().is_none()) {
+            let (lost, left) = changed
+                .into_iter()
+                .partition(|one| one.key_removed().is_some());
+            changed = left;
+            let lost: Vec<Restored> = lost;
+            let said = lost.iter().filter_map(|one| {
+                let reason = one.obstacle(inventory, force, now)?;
+                Some((one.name.clone(), format!("{reason}; it stays as it is")))
+            });
+            warnings.extend(by_reason(said));
+        }
+        let mut obstacles = by_reason(changed.iter().filter_map(|one| {
+            let reason = one.obstacle(inventory, force, now)?;
+            Some((one.name.clone(), reason))
+        }));
+        let crossed = past.crossed(&generation, &changed);
+        if force {
+            warnings.extend(crossed);
+        } else {
+            let anyway = |said| format!("{said}; --force goes back past that");
+            obstacles.extend(crossed.into_iter().map(anyway));
+        }
+        let before = context.config.renewal.before;
+        let ends_soon = changed.iter().filter_map(|one| one.ends_soon(before, now));
+        for (name, soon) in ends_soon {
+            match soon {
+                EndsSoon::AtOnce(said) if !force => {
+                    obstacles.push(format!("{name}: {said}; --force puts it back all the same"));
+                }
+                EndsSoon::AtOnce(said) | EndsSoon::Due(said) => {
+                    warnings.push(format!("{name}: {said}"));
+                }
+            }
+        }
         warnings.extend(
             changed
                 .iter()
@@ -114,9 +163,9 @@ impl RollBack {
                     )
                 }),
         );
-        warnings.extend(renewed_since(context, &generation.id, &changed));
         let plan = restarts(inventory, &changed, now);
         Ok(Self {
+            was: past.what_was(&generation.id),
             id: generation.id,
             certificates: changed.iter().filter_map(Restored::line).collect(),
             components: plan
@@ -124,11 +173,27 @@ impl RollBack {
                 .iter()
                 .map(|pod| pod.component.clone())
                 .collect(),
+            obstacles,
             warnings,
             restored: changed,
             plan,
         })
     }
+}
+
+/// `a, b: reason` for all that share a reason, in the order in which they come.
+fn by_reason(all: impl Iterator<Item = (String, String)>) -> Vec<String> {
+    let mut groups: Vec<(Vec<String>, String)> = Vec::new();
+    for (name, reason) in all {
+        match groups.iter_mut().find(|(_, known)| *known == reason) {
+            Some((names, _)) => names.push(name),
+            None => groups.push((vec![name], reason)),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(names, reason)| format!("{}: {reason}", names.join(", ")))
+        .collect()
 }
 
 impl RollBack {
@@ -143,6 +208,7 @@ impl RollBack {
                 .map(|(_, manifest)| manifest.clone())
                 .collect(),
             deadline: None,
+            first_end: None,
             separable: false,
         }
     }
@@ -166,6 +232,13 @@ pub async fn roll_back(
     let now = Timestamp::now();
     let inventory = context.observe();
     let prepared = RollBack::prepare(context, &inventory, id, force, now)?;
+    if !prepared.obstacles.is_empty() {
+        return Err(RollBackError::Refused(prepared.obstacles).into());
+    }
+    events(Event::PuttingBack {
+        operation: prepared.id.clone(),
+        was: prepared.was.clone(),
+    });
     for warning in &prepared.warnings {
         events(Event::Warning(warning.clone()));
     }
@@ -239,33 +312,22 @@ fn find(all: Vec<Generation>, id: &str) -> Result<Generation, RollBackError> {
     }
 }
 
-/// Certificates that a later operation renewed again, one sentence each.
-fn renewed_since(context: &Context, id: &str, changed: &[Restored]) -> Vec<String> {
-    let entries = match History::new(&context.store()).entries() {
-        Ok(entries) => entries,
-        Err(error) => return vec![format!("what was done since is not known: {error}")],
-    };
-    entries
-        .into_iter()
-        .flatten()
-        .skip_while(|receipt| receipt.id != id)
-        .filter(|receipt| receipt.id != id)
-        .filter_map(|receipt| {
-            let again: Vec<&str> = receipt
-                .certificates
-                .iter()
-                .map(|one| one.name.as_str())
-                .filter(|name| changed.iter().any(|one| one.name == *name))
-                .collect();
-            (!again.is_empty()).then(|| {
-                format!(
-                    "operation {} changed it since: {}",
-                    receipt.id,
-                    again.join(", ")
-                )
-            })
-        })
-        .collect()
+/// The newest generation that is neither in place already nor without its keys. What stands against putting that one back
+/// must be said: an older one is never taken instead.
+fn newest(
+    context: &Context,
+    inventory: &Inventory,
+    all: Vec<Generation>,
+) -> Result<Generation, OperationError> {
+    for generation in all.into_iter().rev() {
+        let kept = contents(&context.store(), &generation.id)?;
+        let (restored, _) = restored(&context.root, inventory, kept);
+        let is_of_use = |one: &Restored| !one.is_in_place() && one.key_removed().is_none();
+        if restored.iter().any(is_of_use) {
+            return Ok(generation);
+        }
+    }
+    Err(RollBackError::NoLast.into())
 }
 
 fn restarts(inventory: &Inventory, changed: &[Restored], now: Timestamp) -> Plan {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
+use nix::time::{ClockId, clock_gettime};
 
+use crate::host::process;
 use crate::node::{EntryKind, Inventory, Present, Signer};
 use crate::plan::lifetime;
 use crate::transaction::Store;
@@ -14,17 +16,17 @@ use crate::transaction::Store;
 /// it too, and not by STA_UNSYNC, which time services set to keep the kernel from the hardware clock.
 const UNSYNCHRONISED_ERROR: i64 = 16_000_000;
 
-/// Programs that synchronise the clock (the kernel cuts names after 15 letters).
-const TIME_SERVICES: [&str; 9] = [
-    "chronyd",
-    "ntpd",
-    "ntpsec",
-    "openntpd",
-    "ntp-daemon",
-    "systemd-timesyn",
-    "ptp4l",
-    "phc2sys",
-    "timemaster",
+/// Programs that synchronise the clock (the kernel cuts names after 15 letters), and how the units begin that run them.
+const TIME_SERVICES: [(&str, &[&str]); 9] = [
+    ("chronyd", &["chrony"]),
+    ("ntpd", &["ntp", "openntpd"]),
+    ("ntpsec", &["ntp"]),
+    ("openntpd", &["openntpd", "ntp"]),
+    ("ntp-daemon", &["ntp"]),
+    ("systemd-timesyn", &["systemd-timesyncd"]),
+    ("ptp4l", &["ptp4l", "linuxptp", "timemaster"]),
+    ("phc2sys", &["phc2sys", "linuxptp", "timemaster"]),
+    ("timemaster", &["timemaster"]),
 ];
 
 /// What is known of the clock.
@@ -95,7 +97,7 @@ pub fn clock(
             .max_by_key(|mark| mark.moment),
         certificates: lives(inventory),
         newest_file: newest_file(inventory),
-        up: up(processes),
+        up: up(),
     }
 }
 
@@ -108,31 +110,31 @@ fn synchronised() -> io::Result<bool> {
     Ok(error < UNSYNCHRONISED_ERROR)
 }
 
+/// Anybody can call a process so: only one in the cgroup of such a service counts.
 fn time_service(processes: &Path) -> Option<String> {
-    std::fs::read_dir(processes)
-        .ok()?
-        .flatten()
-        .filter(|entry| {
-            entry
-                .file_name()
-                .to_str()
-                .is_some_and(|name| name.parse::<u32>().is_ok())
-        })
-        .find_map(|entry| {
-            let name = std::fs::read_to_string(entry.path().join("comm")).ok()?;
-            TIME_SERVICES
-                .contains(&name.trim())
-                .then(|| name.trim().to_owned())
-        })
+    let listed = process::processes(processes).ok()?;
+    listed.all.iter().find_map(|process| {
+        let name = process.name()?;
+        let units = TIME_SERVICES
+            .iter()
+            .find_map(|(known, units)| (*known == name).then_some(*units))?;
+        units
+            .iter()
+            .any(|unit| process.is_of_unit(unit))
+            .then_some(name)
+    })
 }
 
 /// When the node's own certificates begin. One whose file is older than its beginning was dated ahead on purpose, and a
-/// stray file may be anybody's: they tell nothing.
+/// stray file may be anybody's: they tell nothing. Nor does what lies in the directory that etcd's pod can write to, with the
+/// CA's key that signs it.
 fn beginnings(inventory: &Inventory) -> impl Iterator<Item = Mark> {
+    let etcds = inventory.directories.certificates.join("etcd");
     inventory
         .entries
         .iter()
         .filter(|entry| entry.kind != EntryKind::Extra)
+        .filter(move |entry| !entry.certificate_path.starts_with(&etcds))
         .filter_map(|entry| {
             let present = entry.present()?;
             let begins = present.leaf.not_before;
@@ -168,10 +170,10 @@ fn newest_file(inventory: &Inventory) -> Option<Timestamp> {
         .max()
 }
 
-fn up(processes: &Path) -> Option<SignedDuration> {
-    let text = std::fs::read_to_string(processes.join("uptime")).ok()?;
-    let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
-    SignedDuration::try_from_secs_f64(seconds).ok()
+/// Not by /proc/uptime, which the unit's sandbox hides.
+fn up() -> Option<SignedDuration> {
+    let up = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
+    Some(SignedDuration::from_secs(up.tv_sec()))
 }
 
 fn life(present: &Present) -> Lives {

@@ -33,6 +33,8 @@ pub struct Intent {
     pub manifests: BTreeSet<PathBuf>,
     /// Until when it can wait; `None` when nothing ends.
     pub deadline: Option<Deadline>,
+    /// The certificate that ends first, and when; `None` when nothing ends.
+    pub first_end: Option<(String, Timestamp)>,
     /// Whether a certificate with a file that cannot be replaced is left out, and the others are not.
     pub separable: bool,
 }
@@ -84,8 +86,21 @@ impl Intent {
                 .iter()
                 .filter_map(|entry| deadline(inventory, entry, before))
                 .min_by_key(|deadline| deadline.patience_ends),
+            first_end: entries
+                .iter()
+                .filter_map(|entry| Some((entry.name.clone(), ends(inventory, entry)?)))
+                .min_by_key(|(_, ends)| *ends),
             separable: true,
         }
+    }
+
+    /// The certificate that ends first, where that is within a day or past: from then on nothing that others can bring about
+    /// keeps the daemon from acting.
+    #[must_use]
+    pub fn last_day(&self, now: Timestamp) -> Option<&(String, Timestamp)> {
+        self.first_end
+            .as_ref()
+            .filter(|(_, ends)| ends.duration_since(now) <= LAST_DAY)
     }
 
     /// Whether pods are restarted and no certificate is made.
@@ -101,15 +116,20 @@ impl Intent {
     }
 }
 
-fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<Deadline> {
-    let present = entry.present()?;
+/// When it ends, or its authority.
+fn ends(inventory: &Inventory, entry: &Entry) -> Option<Timestamp> {
+    let leaf = &entry.present()?.leaf;
     let authority = entry
         .authority
-        .and_then(|name| inventory.authority(name)?.signer_of(&present.leaf));
-    let ends = authority.map_or(present.leaf.not_after, |authority| {
-        present.leaf.not_after.min(authority.not_after)
-    });
-    let margin = ends.duration_since(due_at(present, ends, before));
+        .and_then(|name| inventory.authority(name)?.signer_of(leaf));
+    Some(authority.map_or(leaf.not_after, |authority| {
+        leaf.not_after.min(authority.not_after)
+    }))
+}
+
+fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<Deadline> {
+    let ends = ends(inventory, entry)?;
+    let margin = ends.duration_since(due_at(entry.present()?, ends, before));
     Some(Deadline {
         certificate: entry.name.clone(),
         ends,

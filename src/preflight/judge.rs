@@ -33,7 +33,12 @@ const SCRATCH_QUIET: SignedDuration = SignedDuration::from_mins(10);
 pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp) -> Vec<Finding> {
     let case = Case { intent, asked, now };
     let mut findings: Vec<Finding> = Vec::new();
-    findings.extend(readings.file_systems.iter().filter_map(space));
+    findings.extend(
+        readings
+            .file_systems
+            .iter()
+            .filter_map(|one| case.space(one)),
+    );
     findings.extend(readings.hindered.iter().map(hindered));
     findings.extend(readings.targets.iter().map(|one| case.target(one)));
     findings.extend(readings.history.iter().map(without_receipt));
@@ -71,23 +76,44 @@ impl Case<'_> {
 
     /// A doubt: it has its severity only while there is time.
     fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
-        match &self.intent.deadline {
-            Some(deadline) if deadline.is_near(self.now) && severity > Severity::Warn => {
-                Finding::new(
-                    check,
-                    Severity::Warn,
-                    format!(
-                        "{sentence}; going on all the same, because {} {} {}",
-                        deadline.certificate,
-                        if deadline.ends <= self.now {
-                            "ended"
-                        } else {
-                            "ends"
-                        },
-                        date(deadline.ends),
-                    ),
-                )
-            }
+        let near = self
+            .intent
+            .deadline
+            .as_ref()
+            .filter(|deadline| deadline.is_near(self.now))
+            .map(|deadline| (&deadline.certificate, deadline.ends));
+        self.unless(near, check, severity, sentence)
+    }
+
+    /// What another process or an upgrade brings about, which is waited for much longer: it loses its force in the last day.
+    fn until_the_last_day(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+        let last = self.intent.last_day(self.now);
+        self.unless(
+            last.map(|(name, ends)| (name, *ends)),
+            check,
+            severity,
+            sentence,
+        )
+    }
+
+    /// Only a warning where a certificate ends too soon to wait.
+    fn unless(
+        &self,
+        ending: Option<(&String, Timestamp)>,
+        check: Check,
+        severity: Severity,
+        sentence: String,
+    ) -> Finding {
+        match ending {
+            Some((certificate, ends)) if severity > Severity::Warn => Finding::new(
+                check,
+                Severity::Warn,
+                format!(
+                    "{sentence}; going on all the same, because {certificate} {} {}",
+                    if ends <= self.now { "ended" } else { "ends" },
+                    date(ends),
+                ),
+            ),
             _ => Finding::new(check, severity, sentence),
         }
     }
@@ -145,7 +171,7 @@ impl Case<'_> {
             (Some(_), None) => Finding::new(
                 Check::Clock,
                 Severity::Warn,
-                "nothing synchronises the clock, so the new certificates are as right as it is".to_owned(),
+                "nothing synchronises the clock, so the dates of certificates are as right as it is".to_owned(),
             ),
         })
     }
@@ -159,7 +185,8 @@ impl Case<'_> {
         }
     }
 
-    /// Nobody waits for ever for a kubeadm that hangs: near the end it is only mentioned. One that gets on is waited for.
+    /// Near the end a kubeadm that hangs is only mentioned, and in the last day any: a kubeadm that gets on is waited for until
+    /// then, but a process that only looks like one must not let a certificate end.
     fn kubeadm(&self, readings: &Readings) -> Vec<Finding> {
         if self.intent.is_empty() {
             return Vec::new();
@@ -176,7 +203,7 @@ impl Case<'_> {
                     if one.since.is_none_or(|since| since + HANGING <= self.now) {
                         self.doubt(Check::Kubeadm, severity, running(one))
                     } else {
-                        Finding::new(Check::Kubeadm, severity, running(one))
+                        self.until_the_last_day(Check::Kubeadm, severity, running(one))
                     }
                 })
                 .collect();
@@ -194,7 +221,17 @@ impl Case<'_> {
             changed.strftime("%H:%M:%S UTC"),
             quiet.strftime("at %H:%M:%S UTC"),
         );
-        vec![Finding::new(Check::Kubeadm, self.wait_or_warn(), sentence)]
+        vec![self.until_the_last_day(Check::Kubeadm, self.wait_or_warn(), sentence)]
+    }
+
+    /// Anybody who can write to the same file system can fill it: in the last day what is written once has to fit, and the rest
+    /// is only said.
+    fn space(&self, one: &FileSystem) -> Option<Finding> {
+        let sentence = no_room(one, TIMES)?;
+        Some(match no_room(one, 1) {
+            Some(_) => Finding::new(Check::Space, Severity::Refuse, sentence),
+            None => self.until_the_last_day(Check::Space, Severity::Refuse, sentence),
+        })
     }
 
     fn renewer(&self, one: &Renewer) -> Finding {
@@ -287,27 +324,27 @@ fn running(one: &Kubeadm) -> String {
     )
 }
 
-fn space(one: &FileSystem) -> Option<Finding> {
-    let bytes = one.written_bytes.saturating_mul(TIMES);
-    let inodes = one.written_inodes.saturating_mul(TIMES);
+/// What is wrong if what is written there does not fit so many times.
+fn no_room(one: &FileSystem, times: u64) -> Option<String> {
+    let bytes = one.written_bytes.saturating_mul(times);
+    let inodes = one.written_inodes.saturating_mul(times);
     let directory = one.directory.display();
-    let sentence = if one.free_bytes < bytes {
-        format!(
+    if one.free_bytes < bytes {
+        Some(format!(
             "{directory}: {} are free on its file system and {} are needed, twice what is written there; make room",
             in_units(one.free_bytes),
             in_units(bytes)
-        )
+        ))
     } else if let Some(free) = one.free_inodes
         && free < inodes
     {
-        format!(
+        Some(format!(
             "{directory}: {free} more files can be made on its file system (inodes) and {inodes} are needed, twice what is made \
              there; remove files"
-        )
+        ))
     } else {
-        return None;
-    };
-    Some(Finding::new(Check::Space, Severity::Refuse, sentence))
+        None
+    }
 }
 
 fn hindered(one: &Hindered) -> Finding {

@@ -5,9 +5,18 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use jiff::Timestamp;
+use nix::time::{ClockId, clock_gettime};
+
+use crate::host::process;
 
 /// Ticks in a second of what /proc says (USER_HZ), the same on every architecture that Kubernetes runs on.
 const TICKS: u64 = 100;
+
+/// So many bytes of a command line say which command of kubeadm's it is.
+const ARGUMENTS: usize = 4096;
+
+/// So many things in kubeadm's scratch directory are looked at; an upgrade leaves a handful.
+const MOST_SCRATCH: usize = 1000;
 
 /// A kubeadm that changes the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,42 +29,42 @@ pub struct Kubeadm {
     pub since: Option<Timestamp>,
 }
 
-/// Every kubeadm among the processes that works on this `/etc/kubernetes`. One in a container with an `/etc/kubernetes` of its
-/// own (a cluster in containers, say) does not count; one of which that cannot be told does.
+/// What was found of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct KubeadmProcesses {
+    /// By process id.
+    pub running: Vec<Kubeadm>,
+    /// Whether there were too many processes to look at all of them.
+    pub incomplete: bool,
+}
+
+/// Every kubeadm of this machine's root user that works on this `/etc/kubernetes`. Nobody else can change it, so a process of
+/// that name that is another user's, or in a container, is none; nor is one whose `/etc/kubernetes` is another one, where that
+/// can be told.
 ///
 /// # Errors
 /// When processes cannot be listed.
-pub fn running_kubeadm(processes: &Path, kubernetes: &Path) -> io::Result<Vec<Kubeadm>> {
+pub fn running_kubeadm(processes: &Path, kubernetes: &Path) -> io::Result<KubeadmProcesses> {
     let own = identity(kubernetes).ok();
-    let boot = boot_time(processes);
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(processes)? {
-        let Some(pid) = entry?
-            .file_name()
-            .to_str()
-            .and_then(|name| name.parse().ok())
-        else {
-            continue;
-        };
-        let process = processes.join(u32::to_string(&pid));
-        // It may have ended meanwhile.
-        let Ok(command_line) = std::fs::read(process.join("cmdline")) else {
-            continue;
-        };
-        let Some(command) = changing_command(&arguments(&command_line)) else {
-            continue;
-        };
-        if works_elsewhere(&process, own) {
-            continue;
-        }
-        found.push(Kubeadm {
-            pid,
-            command,
-            since: boot.and_then(|boot| started(&process, boot)),
-        });
-    }
-    found.sort_by_key(|one| one.pid);
-    Ok(found)
+    let listed = process::processes(processes)?;
+    let running = listed
+        .all
+        .iter()
+        // In this order: only of what is root's and no container's is anything read that the process itself can shape.
+        .filter(|process| process.is_roots() && !process.is_in_container())
+        .filter_map(|process| {
+            let command = changing_command(&process.arguments(ARGUMENTS, false)?)?;
+            (!works_elsewhere(&process.root(), own)).then(|| Kubeadm {
+                pid: process.pid,
+                command,
+                since: process.started().and_then(started_at),
+            })
+        })
+        .collect();
+    Ok(KubeadmProcesses {
+        running,
+        incomplete: listed.more,
+    })
 }
 
 /// When anything in kubeadm's scratch directory last changed: an upgrade from a container that shares no processes with this
@@ -71,7 +80,7 @@ pub fn scratch_changed(kubernetes: &Path) -> io::Result<Option<Timestamp>> {
         Err(error) => return Err(error),
     };
     let mut newest = std::fs::metadata(&directory)?.modified()?;
-    for entry in listed {
+    for entry in listed.take(MOST_SCRATCH) {
         if let Ok(modified) = entry?.metadata().and_then(|metadata| metadata.modified()) {
             newest = newest.max(modified);
         }
@@ -112,16 +121,8 @@ fn is_help(word: &str) -> bool {
     matches!(word, "-h" | "--help" | "--dry-run" | "--dry-run=true")
 }
 
-fn arguments(command_line: &[u8]) -> Vec<String> {
-    command_line
-        .split(|byte| *byte == 0)
-        .filter(|argument| !argument.is_empty())
-        .map(|argument| String::from_utf8_lossy(argument).into_owned())
-        .collect()
-}
-
-fn works_elsewhere(process: &Path, own: Option<(u64, u64)>) -> bool {
-    match (own, identity(&process.join("root/etc/kubernetes"))) {
+fn works_elsewhere(root: &Path, own: Option<(u64, u64)>) -> bool {
+    match (own, identity(&root.join("etc/kubernetes"))) {
         (Some(own), Ok(theirs)) => own != theirs,
         (Some(_), Err(error)) => error.kind() == io::ErrorKind::NotFound,
         (None, _) => false,
@@ -132,23 +133,18 @@ fn identity(directory: &Path) -> io::Result<(u64, u64)> {
     std::fs::metadata(directory).map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
-fn boot_time(processes: &Path) -> Option<i64> {
-    let text = std::fs::read_to_string(processes.join("stat")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("btime "))?;
-    line.trim().parse().ok()
-}
-
-fn started(process: &Path, boot: i64) -> Option<Timestamp> {
-    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold anything; the start is the 22nd.
-    let (_, rest) = stat.rsplit_once(')')?;
-    let ticks: u64 = rest.split_whitespace().nth(19)?.parse().ok()?;
-    Timestamp::from_second(boot + i64::try_from(ticks / TICKS).ok()?).ok()
+/// The moment so many ticks after the boot. Reckoned by clocks and not by /proc/stat, which the unit's sandbox hides.
+fn started_at(ticks: u64) -> Option<Timestamp> {
+    let up = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
+    let ago = up.tv_sec() - i64::try_from(ticks / TICKS).ok()?;
+    Timestamp::from_second(Timestamp::now().as_second() - ago).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
+    use std::path::PathBuf;
 
     fn command(line: &str) -> Option<String> {
         changing_command(&line.split(' ').map(str::to_owned).collect::<Vec<_>>())
@@ -189,5 +185,45 @@ mod tests {
         ] {
             assert_eq!(command(line), None, "{line}");
         }
+    }
+
+    /// A directory of processes, each with the files given.
+    fn listing(all: &[(u32, &[(&str, &str)])]) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        for (pid, files) in all {
+            let process: PathBuf = directory.path().join(pid.to_string());
+            std::fs::create_dir(&process).unwrap();
+            for (name, text) in *files {
+                std::fs::write(process.join(name), text).unwrap();
+            }
+        }
+        directory
+    }
+
+    #[test]
+    fn only_the_hosts_root_user_runs_a_kubeadm() {
+        if !nix::unistd::geteuid().is_root() {
+            return;
+        }
+        const UPGRADE: (&str, &str) = ("cmdline", "kubeadm\0upgrade\0apply\0");
+        const ROOT: (&str, &str) = ("status", "Name:\tkubeadm\nUid:\t0\t0\t0\t0\n");
+        const NOBODY: (&str, &str) = (
+            "status",
+            "Name:\tkubeadm\nUid:\t65534\t65534\t65534\t65534\n",
+        );
+        const SESSION: (&str, &str) = ("cgroup", "0::/user.slice/user-0.slice/session-1.scope\n");
+        const POD: (&str, &str) = (
+            "cgroup",
+            "0::/kubepods.slice/kubepods-pod1.slice/cri-containerd-1.scope\n",
+        );
+        let processes = listing(&[
+            (10, &[UPGRADE, NOBODY, SESSION]),
+            (11, &[UPGRADE, ROOT, POD]),
+            (12, &[UPGRADE, ROOT, SESSION]),
+            (13, &[("cmdline", "kubeadm\0version\0"), ROOT, SESSION]),
+        ]);
+        let found = running_kubeadm(processes.path(), Path::new("/etc/kubernetes")).unwrap();
+        let pids: Vec<u32> = found.running.iter().map(|one| one.pid).collect();
+        assert_eq!((pids, found.incomplete), (vec![12], false));
     }
 }

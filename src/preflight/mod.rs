@@ -22,7 +22,7 @@ pub use finding::{Check, Finding, Severity, blocking};
 pub use images::ImageDisk;
 pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;
-pub use kubeadm::{Kubeadm, running_kubeadm, scratch_changed};
+pub use kubeadm::{Kubeadm, KubeadmProcesses, running_kubeadm, scratch_changed};
 pub use places::{Hindered, Hindrance};
 pub use readings::{Doubled, Readings, Unread, read, read_places};
 pub use renewers::{Renewer, renewers};

@@ -12,6 +12,7 @@ use super::space::{FileSystem, Written};
 use super::{
     Check, Clock, Intent, Kubeadm, Renewer, clock, renewers, running_kubeadm, scratch_changed,
 };
+use crate::host::process::MOST_PROCESSES;
 use crate::node::Inventory;
 use crate::root::Root;
 use crate::transaction::Store;
@@ -102,7 +103,12 @@ impl Readings {
     fn look_for_others(&mut self, root: &Root, kubernetes: &Path) {
         let processes = Path::new(PROCESSES);
         match running_kubeadm(processes, kubernetes) {
-            Ok(running) => self.kubeadm = running,
+            Ok(found) => {
+                self.kubeadm = found.running;
+                if found.incomplete {
+                    self.note(Check::Kubeadm, processes, &too_many_processes());
+                }
+            }
             Err(error) => self.note(Check::Kubeadm, processes, &error),
         }
         match scratch_changed(kubernetes) {
@@ -123,6 +129,12 @@ impl Readings {
             reason: error.to_string(),
         });
     }
+}
+
+fn too_many_processes() -> io::Error {
+    io::Error::other(format!(
+        "only {MOST_PROCESSES} of its processes were looked at"
+    ))
 }
 
 /// Looks only at where files are written.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::Receipt;
-use crate::node::read_bounded;
+use crate::host::make_directories;
 use crate::root::Root;
 use crate::transaction::{Outcome, TransactionError, Trigger, write_atomically};
 
@@ -148,14 +148,20 @@ pub fn status_file(root: &Root) -> PathBuf {
     root.join("/run/kubecertd/status.json")
 }
 
+/// Where it really lies; a link that cannot be followed is reported when the file is opened.
+fn real_status_file(root: &Root) -> PathBuf {
+    let path = status_file(root);
+    root.resolve(&path).unwrap_or(path)
+}
+
 /// Writes the status file (0644: it holds no secret), making its directory where systemd has not.
 ///
 /// # Errors
 /// [`TransactionError::File`].
 pub fn write_status(root: &Root, status: &Status) -> Result<(), TransactionError> {
-    let path = status_file(root);
+    let path = real_status_file(root);
     if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory).map_err(|source| TransactionError::File {
+        make_directories(directory, 0o755).map_err(|source| TransactionError::File {
             path: directory.to_path_buf(),
             action: "could not be made",
             source,
@@ -191,7 +197,7 @@ pub enum StatusError {
 /// [`StatusError`].
 pub fn read_status(root: &Root) -> Result<Status, StatusError> {
     let path = status_file(root);
-    let text = match read_bounded(&path) {
+    let text = match root.read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(StatusError::NeverWritten);

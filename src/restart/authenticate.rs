@@ -8,8 +8,9 @@ use zeroize::Zeroizing;
 
 use super::endpoint::{Address, parse_url};
 use super::http::{self, Answer, HttpError, Security, Server};
+use super::read_bounded;
 use super::tls::{Identity, authorities_from_pem};
-use crate::node::{Credential, Kubeconfig, read_bounded};
+use crate::node::{Credential, Kubeconfig};
 
 /// What the API server made of a kubeconfig.
 #[derive(Debug, Clone, PartialEq, Eq)]

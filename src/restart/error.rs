@@ -25,8 +25,8 @@ pub enum RestartError {
     /// A manifest could not be moved.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    /// A component refuses a new certificate or serves another one.
-    #[error("the new certificates are not in use: {0}")]
+    /// A component refuses a certificate that was put in place, or serves another one.
+    #[error("what was put in place is not in use: {0}")]
     NotInUse(String),
     /// The daemon was asked to stop; every manifest is back.
     #[error("stopped before the restart was finished")]

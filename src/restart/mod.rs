@@ -27,6 +27,11 @@ mod tls;
 mod wait;
 mod watch;
 
+use std::io;
+use std::path::Path;
+
+use crate::root::Root;
+
 pub use authenticate::{Authenticated, AuthenticationError, authenticate};
 pub use endpoint::Address;
 pub use error::RestartError;
@@ -43,3 +48,8 @@ pub use sequence::Restarter;
 pub use service::{KubeletService, ServiceError};
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
 pub(crate) use wait::stopped;
+
+/// Reads a file of the node that runs on this machine, whose root is the node's own; links are followed below it.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    Root::default().read(path)
+}

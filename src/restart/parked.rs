@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::node::{annotated, read_bounded};
+use super::read_bounded;
+use crate::node::annotated;
 use crate::transaction::{Operation, Record, TransactionError};
 
 /// The manifests that are out. When this is dropped, by an error, a panic or a caller that stopped waiting, whatever is

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::endpoint::base_name;
+use crate::host::process;
 use crate::node::StaticPod;
 
 /// One process; the start time tells it from a later one with the same number.
@@ -14,27 +15,34 @@ pub(super) struct Process {
     started: u64,
 }
 
-/// The processes that run what the pod's manifest says. Processes that end while being looked at are not among them.
+/// More than any manifest's command.
+const ARGUMENTS: usize = 256 * 1024;
+
+/// The processes that run what the pod's manifest says: of those in pods, and of those of the user whom this program runs as.
+/// Any other user can give a process any name. Processes that end while being looked at are not among them.
 pub(super) fn processes_of(pod: &StaticPod) -> BTreeSet<Process> {
-    let Ok(directory) = std::fs::read_dir("/proc") else {
+    let Ok(listed) = process::processes(Path::new("/proc")) else {
         return BTreeSet::new();
     };
-    directory
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
-        .filter(|pid| {
-            let directory = Path::new("/proc").join(pid.to_string());
-            let Some(arguments) = arguments(&directory) else {
-                return false;
-            };
-            pod.containers.iter().any(|container| {
-                runs_command(&arguments, &container.command)
-                    || (runs_arguments(&arguments, &container.command) && is_in_pod(&directory))
-            })
+    let own = nix::unistd::geteuid().as_raw();
+    listed
+        .all
+        .iter()
+        .filter(|process| {
+            let in_pod = process.is_in_pod();
+            (in_pod || process.is_owned_by(own))
+                && process.arguments(ARGUMENTS, true).is_some_and(|arguments| {
+                    pod.containers.iter().any(|container| {
+                        runs_command(&arguments, &container.command)
+                            || (in_pod && runs_arguments(&arguments, &container.command))
+                    })
+                })
         })
-        .filter_map(|pid| {
-            let started = started(&Path::new("/proc").join(pid.to_string()))?;
-            Some(Process { pid, started })
+        .filter_map(|process| {
+            Some(Process {
+                pid: process.pid,
+                started: process.started()?,
+            })
         })
         .collect()
 }
@@ -63,29 +71,6 @@ fn same(arguments: &[String], wanted: &[String]) -> bool {
             .iter()
             .zip(wanted)
             .all(|(argument, wanted)| argument == wanted || wanted.contains("$("))
-}
-
-fn arguments(process: &Path) -> Option<Vec<String>> {
-    let bytes = std::fs::read(process.join("cmdline")).ok()?;
-    let bytes = bytes.strip_suffix(b"\0").unwrap_or(&bytes);
-    (!bytes.is_empty()).then(|| {
-        bytes
-            .split(|byte| *byte == 0)
-            .map(|argument| String::from_utf8_lossy(argument).into_owned())
-            .collect()
-    })
-}
-
-/// Both of the kubelet's cgroup drivers name the group of its pods so.
-fn is_in_pod(process: &Path) -> bool {
-    std::fs::read_to_string(process.join("cgroup")).is_ok_and(|text| text.contains("kubepods"))
-}
-
-fn started(process: &Path) -> Option<u64> {
-    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
-    // The second field is the program's name in parentheses and may hold anything; the start is the 22nd.
-    let (_, rest) = stat.rsplit_once(')')?;
-    rest.split_whitespace().nth(19)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -150,6 +135,5 @@ mod tests {
             &words(&["/kube-vip", "manager"]),
             &words(&["manager"])
         ));
-        assert!(!is_in_pod(Path::new("/proc/self")) || cfg!(not(target_os = "linux")));
     }
 }

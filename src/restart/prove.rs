@@ -11,12 +11,11 @@ use super::endpoint::{
     parse_url, runs, serving_endpoints,
 };
 use super::http::{self, Answer, HttpError, Security, Server};
+use super::read_bounded;
 use super::ready::serves;
 use super::tls::{Identity, authorities_from_pem};
 use crate::config::{Restart, RestartMode};
-use crate::node::{
-    CertificateState, Entry, EntryKind, Inventory, KeyState, Present, StaticPod, read_bounded,
-};
+use crate::node::{CertificateState, Entry, EntryKind, Inventory, KeyState, Present, StaticPod};
 use crate::pki::{
     AuthorityName, Catalogued, Certificate, KubeconfigName, LeafName, certificates_from_pem,
 };

@@ -4,8 +4,9 @@ use super::endpoint::{
     HealthEndpoint, ServingEndpoint, health_endpoint, node_address, serving_endpoints,
 };
 use super::health::healthy;
+use super::read_bounded;
 use super::tls::handshake;
-use crate::node::{Inventory, StaticPod, read_bounded};
+use crate::node::{Inventory, StaticPod};
 use crate::pki::{Certificate, certificates_from_pem};
 
 /// What has to hold before a pod counts as restarted.

@@ -25,7 +25,7 @@ use tokio_rustls::rustls::{
 use zeroize::Zeroizing;
 
 use super::endpoint::Address;
-use crate::node::read_bounded;
+use super::read_bounded;
 use crate::pki::{Certificate, private_key_der};
 
 /// The bound of each step towards an answer: connecting, the handshake, a response.

@@ -10,11 +10,14 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
-use super::{Store, TransactionError, durable, link, write};
+use super::{Store, TransactionError, durable, link, secrets, write};
 use crate::node::read_at_most;
 
 /// The file in each generation that says what is in it.
 pub(super) const INDEX: &str = "index.json";
+
+/// No certificate, key or kubeconfig is larger; bytes. What is larger is not looked into.
+const EVERYDAY_SIZE: u64 = 1 << 20;
 
 /// Where manifests go that were out while a newer one was put in their place.
 const SUPERSEDED: &str = "manifests-superseded";
@@ -28,6 +31,9 @@ pub struct BackedUpFile {
     pub certificate: Option<String>,
     /// What it held; `None` where there was no file.
     pub contents: Option<BackedUpContents>,
+    /// When the certificate in it ends; `None` where none could be read in it, and in generations of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<Timestamp>,
 }
 
 /// What a file held and had.
@@ -39,6 +45,9 @@ pub struct BackedUpContents {
     pub size: u64,
     /// Owner, mode and so on.
     pub attributes: Attributes,
+    /// When the copy was removed, because it held a private key and was too old; `None` while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Timestamp>,
 }
 
 /// A generation that is being made or read back.
@@ -111,15 +120,21 @@ impl Backup {
                 sha256,
                 size: target.as_os_str().len() as u64,
                 attributes: Attributes::of_link(from).map_err(unreadable())?,
+                removed: None,
             })
         } else {
             self.copy_file_in(from, node_path, digest, &mut written)?
+        };
+        let ends = match (certificate, &contents) {
+            (Some(_), Some(held)) => self.end_in(node_path, held),
+            _ => None,
         };
         self.index.files.retain(|file| file.path != node_path);
         self.index.files.push(BackedUpFile {
             path: node_path.to_path_buf(),
             certificate: certificate.map(str::to_owned),
             contents,
+            ends,
         });
         Ok(written)
     }
@@ -159,6 +174,7 @@ impl Backup {
             sha256,
             size,
             attributes,
+            removed: None,
         }))
     }
 
@@ -185,6 +201,9 @@ impl Backup {
             .file(node_path)
             .and_then(|file| file.contents.as_ref())
             .ok_or_else(|| damaged("it is not in the backup's index"))?;
+        if contents.removed.is_some() {
+            return Err(damaged("backup.max-age had it removed"));
+        }
         let unreadable = || TransactionError::file(&copy, "could not be read");
         if let Some(target) = link::target_of(&copy).map_err(unreadable())? {
             if link::digest(&target) != contents.sha256 {
@@ -218,7 +237,7 @@ impl Backup {
         digest
     }
 
-    /// Reads a copy; it must be what the index says. `None` for a symbolic link.
+    /// Reads a copy; it must be what the index says. `None` for a symbolic link, and for what was removed.
     pub(super) fn read(
         &self,
         node_path: &Path,
@@ -226,7 +245,7 @@ impl Backup {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, TransactionError> {
         let copy = self.copy_of(node_path);
         let unreadable = || TransactionError::file(&copy, "could not be read");
-        if link::target_of(&copy).map_err(unreadable())?.is_some() {
+        if held.removed.is_some() || link::target_of(&copy).map_err(unreadable())?.is_some() {
             return Ok(None);
         }
         let bytes = read_at_most(&copy, held.size).map(Zeroizing::new);
@@ -239,6 +258,73 @@ impl Backup {
                 "it is not what was backed up",
             )))
         }
+    }
+
+    /// When the certificate in a copy ends. What cannot be read has no end: then only its age counts.
+    pub(super) fn end_in(&self, node_path: &Path, held: &BackedUpContents) -> Option<Timestamp> {
+        if held.size > EVERYDAY_SIZE {
+            return None;
+        }
+        let contents = self.read(node_path, held).ok()??;
+        secrets::end_in(&contents)
+    }
+
+    /// Marks the copies of these paths as removed, durably, then removes them. What an earlier attempt marked and did not
+    /// get to goes as well. Gives whether anything was marked.
+    pub(super) fn remove_copies(
+        &mut self,
+        paths: &[PathBuf],
+        now: Timestamp,
+    ) -> Result<bool, TransactionError> {
+        let mut marked = false;
+        for file in &mut self.index.files {
+            if let Some(held) = &mut file.contents
+                && held.removed.is_none()
+                && paths.contains(&file.path)
+            {
+                held.removed = Some(now);
+                marked = true;
+            }
+        }
+        if marked {
+            // The index first: a copy that it says is there must never be missing.
+            self.seal()?;
+        }
+        let mut changed = Vec::new();
+        for file in &self.index.files {
+            if file
+                .contents
+                .as_ref()
+                .is_some_and(|held| held.removed.is_some())
+            {
+                let copy = self.copy_of(&file.path);
+                if durable::remove_if_there(&copy)? {
+                    changed.extend(copy.parent().map(Path::to_path_buf));
+                }
+            }
+        }
+        changed.dedup();
+        durable::sync_all(&changed)?;
+        Ok(marked)
+    }
+
+    /// Whether a copy may hold a private key: it is anything but certificates.
+    pub(super) fn may_be_secret(&self, node_path: &Path, held: &BackedUpContents) -> bool {
+        if link::target_of(&self.copy_of(node_path)).is_ok_and(|target| target.is_some()) {
+            return false;
+        }
+        if held.size > EVERYDAY_SIZE {
+            return true;
+        }
+        match self.read(node_path, held) {
+            Ok(Some(contents)) => !secrets::are_only_certificates(&contents),
+            Ok(None) | Err(_) => true,
+        }
+    }
+
+    /// What the index says about the generation.
+    pub(super) fn index(&self) -> &Index {
+        &self.index
     }
 
     /// What the index says about a file.
@@ -255,7 +341,9 @@ impl Backup {
     fn holds(&self, node_path: &Path, digest: Option<&str>, attributes: &Attributes) -> bool {
         let held = self.file(node_path).and_then(|file| file.contents.as_ref());
         held.is_some_and(|held| {
-            Some(held.sha256.as_str()) == digest && held.attributes == *attributes
+            Some(held.sha256.as_str()) == digest
+                && held.attributes == *attributes
+                && held.removed.is_none()
         })
     }
 

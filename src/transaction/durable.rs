@@ -223,7 +223,7 @@ pub(super) fn digest_of(path: &Path) -> Result<Option<String>, TransactionError>
 }
 
 /// SHA-256 of a buffer, in lower-case hexadecimal digits.
-pub(super) fn digest(contents: &[u8]) -> String {
+pub(crate) fn digest(contents: &[u8]) -> String {
     hexadecimal(aws_lc_rs::digest::digest(&SHA256, contents).as_ref())
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -26,6 +27,8 @@ pub struct Operation<'lock> {
     last_is_lost: bool,
     /// Real paths of the manifests that are out, as their callers named them.
     pub(super) parked: Vec<PathBuf>,
+    /// How long backups keep private keys, and the moment by which that is reckoned; `None`: as long as the backups.
+    max_age: Option<(Duration, Timestamp)>,
 }
 
 impl<'lock> Operation<'lock> {
@@ -72,6 +75,7 @@ impl<'lock> Operation<'lock> {
             state: State::default(),
             last_is_lost: false,
             parked: Vec::new(),
+            max_age: None,
         };
         match operation.append(Step::Begun(beginning)) {
             Ok(()) => Ok(operation),
@@ -101,6 +105,7 @@ impl<'lock> Operation<'lock> {
             state,
             last_is_lost,
             parked: Vec::new(),
+            max_age: None,
         };
         operation.list_parked();
         operation
@@ -201,6 +206,13 @@ impl<'lock> Operation<'lock> {
         returned.and(undone)
     }
 
+    /// Has [`Self::finish`] remove the private keys from backups that are older than this at `now`.
+    #[must_use]
+    pub fn with_max_age(mut self, max_age: Duration, now: Timestamp) -> Self {
+        self.max_age = Some((max_age, now));
+        self
+    }
+
     /// Ends the operation: removes the journal, prunes backups to `keep` generations and `max_bytes`. A manifest that is
     /// still out is returned before, and an installation that failed half-way undone.
     ///
@@ -227,6 +239,11 @@ impl<'lock> Operation<'lock> {
             .and_then(|()| retention::prune(&self.store, keep, max_bytes, &id));
         if let Err(error) = pruned {
             tracing::warn!(%error, "old backups could not be removed");
+        }
+        if let Some((max_age, now)) = self.max_age
+            && let Err(error) = retention::remove_old_keys_but(&self.store, max_age, now, Some(&id))
+        {
+            tracing::warn!(%error, "old private keys could not be removed from the backups");
         }
         Ok(())
     }

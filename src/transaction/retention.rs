@@ -1,13 +1,15 @@
 //! Which backups there are, and which are kept.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backup::{BackedUpFile, INDEX, read_index};
+use super::backup::{BackedUpFile, Backup, INDEX, Index, read_index};
 use super::operation::is_id;
-use super::{Store, TransactionError, durable};
+use super::{Lock, Store, TransactionError, durable};
 
 /// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
 const MANIFESTS_ONLY: usize = 3;
@@ -85,6 +87,100 @@ pub(super) fn prune(
         }
     }
     Ok(())
+}
+
+/// Removes private keys, and files that may hold one, from every generation that is older than `max_age`, and those of
+/// certificates that have ended: nothing can be done with them that should be. The certificates stay, for
+/// reference, as long as their generation does. What an operation in flight needs is left alone. Gives the ids of the
+/// generations from which something was removed.
+///
+/// # Errors
+/// [`TransactionError`], the first; the other generations are seen to all the same.
+pub fn remove_old_keys(
+    store: &Store,
+    _lock: &Lock,
+    max_age: Duration,
+    now: Timestamp,
+) -> Result<Vec<String>, TransactionError> {
+    remove_old_keys_but(store, max_age, now, None)
+}
+
+/// The same, sparing the generation of an operation that has just ended: it may be wanted at once.
+pub(super) fn remove_old_keys_but(
+    store: &Store,
+    max_age: Duration,
+    now: Timestamp,
+    just_ended: Option<&str>,
+) -> Result<Vec<String>, TransactionError> {
+    let in_flight = store.in_flight()?;
+    let mut removed = Vec::new();
+    let mut result = Ok(());
+    for generation in generations(store)? {
+        let id = generation.id;
+        if in_flight.contains(&id) || just_ended == Some(id.as_str()) {
+            continue;
+        }
+        let done = Backup::open(store, &id).and_then(|mut backup| {
+            let old = old_secrets(&backup, max_age, now);
+            backup.remove_copies(&old, now)
+        });
+        match done {
+            Ok(true) => {
+                tracing::info!(
+                    operation_id = id.as_str(),
+                    "the private keys in the backup of operation {id} were removed: they were older than backup.max-age, or \
+                     their certificates have ended"
+                );
+                removed.push(id);
+            }
+            Ok(false) => {}
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    result.map(|()| removed)
+}
+
+/// The files of a generation that hold a private key for longer than they should.
+fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBuf> {
+    let index = backup.index();
+    let is_old = now.duration_since(index.created) >= signed(max_age);
+    let ends = if is_old {
+        BTreeMap::new()
+    } else {
+        ends(backup, index)
+    };
+    index
+        .files
+        .iter()
+        .filter_map(|file| {
+            let (name, held) = (file.certificate.as_ref()?, file.contents.as_ref()?);
+            let has_ended = ends.get(name.as_str()).is_some_and(|end| *end < now);
+            let is_due = held.removed.is_none()
+                && (is_old || has_ended)
+                && backup.may_be_secret(&file.path, held);
+            is_due.then(|| file.path.clone())
+        })
+        .collect()
+}
+
+/// When each certificate of a generation ends, where that can be told.
+fn ends<'index>(backup: &Backup, index: &'index Index) -> BTreeMap<&'index str, Timestamp> {
+    let mut ends = BTreeMap::new();
+    for file in &index.files {
+        let (Some(name), Some(held)) = (&file.certificate, &file.contents) else {
+            continue;
+        };
+        // Those of earlier versions have to be looked into.
+        if let Some(end) = file.ends.or_else(|| backup.end_in(&file.path, held)) {
+            let latest = ends.entry(name.as_str()).or_insert(end);
+            *latest = end.max(*latest);
+        }
+    }
+    ends
+}
+
+fn signed(duration: Duration) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
 }
 
 fn prune_some(

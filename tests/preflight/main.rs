@@ -34,7 +34,7 @@ pub(crate) fn can_mount() -> bool {
 /// Runs a script in a mount namespace of its own, with the program as `kubecertd` and the node's root in `$ROOT`.
 pub(crate) fn in_namespace(node: &Node, script: &str) -> Output {
     let prelude = format!(
-        "set -e\nROOT={}\nkubecertd() {{ {} --root $ROOT \"$@\"; }}\n",
+        "set -e\nROOT={}\nKUBECERTD={}\nkubecertd() {{ $KUBECERTD --root $ROOT \"$@\"; }}\n",
         node.directory.path().display(),
         env!("CARGO_BIN_EXE_kubecertd")
     );

@@ -42,6 +42,39 @@ fn a_kubeadm_that_works_on_these_files_is_waited_for() {
     assert_eq!(kubernetes(&node), before);
 }
 
+#[test]
+fn a_process_of_any_other_user_is_no_kubeadm_whatever_it_is_called() {
+    if !can_mount() {
+        return;
+    }
+    let node = Node::fresh();
+    // With the unit's capabilities, by which nothing can be traced.
+    let output = in_namespace(
+        &node,
+        "mkdir -p /etc/kubernetes; mount --bind $ROOT/etc/kubernetes /etc/kubernetes\n\
+         mount -t tmpfs none /mnt; cp $(command -v bash) /mnt/kubeadm; chmod 755 /mnt /mnt/kubeadm\n\
+         setpriv --reuid 65534 --regid 65534 --clear-groups \
+           /mnt/kubeadm -c 'while :; do sleep 1; done' init & nobody=$!; sleep 0.5\n\
+         code=0; kubecertd preflight || code=$?; echo open=$code\n\
+         caps=-all,+chown,+fowner,+dac_override\n\
+         code=0; setpriv --bounding-set=$caps --inh-caps=$caps \
+           $KUBECERTD --root $ROOT preflight || code=$?; echo closed=$code\n\
+         /mnt/kubeadm -c 'while :; do sleep 1; done' init & root=$!; sleep 0.5\n\
+         code=0; setpriv --bounding-set=$caps --inh-caps=$caps \
+           $KUBECERTD --root $ROOT preflight || code=$?; echo root=$code\n\
+         kill $nobody $root\n",
+    );
+    let told = said(&output);
+    for line in ["open=0", "closed=0", "root=1"] {
+        assert!(told.contains(line), "{told}");
+    }
+    assert_eq!(
+        told.matches("`kubeadm init` is at work").count(),
+        1,
+        "{told}"
+    );
+}
+
 /// Whether the kernel of this machine takes its clock for right: then no file can make it doubtful.
 fn clock_is_synchronised() -> bool {
     let mut state = rtime_clock::adjtime::Timex::new();

@@ -216,3 +216,25 @@ async fn beside_a_running_kubeadm_recovery_restarts_nothing() {
     node.recover(&mut nothing).await.unwrap();
     assert_eq!(node.served(), node.serial("apiserver"));
 }
+
+#[tokio::test]
+async fn in_the_last_third_of_a_life_recovery_restarts_beside_what_looks_like_kubeadm() {
+    let mut node = Node::start(SignedDuration::from_mins(20)).await;
+    let cut_off = |event: &Event| matches!(event, Event::Installed { .. });
+    node.renew_cut_off(&["apiserver"], cut_off).await;
+    node.tree
+        .write("/proc/4711/cmdline", "kubeadm\0upgrade\0apply\0v1.35.0\0");
+    std::os::unix::fs::symlink(node.tree.path("/"), node.tree.path("/proc/4711/root")).unwrap();
+    let warned = std::sync::atomic::AtomicBool::new(false);
+    let mut on = |event: &Event| {
+        if let Event::Warning(text) = event
+            && text.contains("4711")
+            && text.contains("apiserver that was replaced")
+        {
+            warned.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    };
+    node.recover(&mut on).await.unwrap();
+    assert!(warned.into_inner());
+    assert_eq!(node.served(), node.serial("apiserver"));
+}

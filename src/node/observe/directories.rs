@@ -155,13 +155,7 @@ fn is_parked(root: &Root, directories: &Directories, component: &str) -> bool {
 /// Whether there is a certificate of that name, a link that leads nowhere included.
 fn exists(root: &Root, directories: &Directories, base: &str) -> bool {
     let path = certificate(directories, base);
-    let directory = path.parent().unwrap_or(&path);
-    root.resolve(directory).is_ok_and(|directory| {
-        directory
-            .join(path.file_name().unwrap_or_default())
-            .symlink_metadata()
-            .is_ok()
-    })
+    root.look(&path).is_ok_and(|found| found.is_some())
 }
 
 /// Whether an etcd URL points to this node.

@@ -104,9 +104,9 @@ fn walk(
         }
     };
     for path in names.into_iter().map(|name| directory.join(name)) {
-        let is_directory = path
-            .symlink_metadata()
-            .is_ok_and(|metadata| metadata.is_dir());
+        let is_directory = root
+            .look(&path)
+            .is_ok_and(|found| found.is_some_and(|found| found.is_directory()));
         if is_directory {
             if depth > 1 {
                 walk(root, &path, depth - 1, found, problems);
@@ -129,7 +129,7 @@ fn certificate(node: &Node<'_>, name: String, path: &Path, key: Option<PathBuf>)
     }
     let key = key.or_else(|| {
         let beside = leaves::key_beside(path);
-        if resolved(node.root, &beside).exists() {
+        if matches!(node.root.look(&resolved(node.root, &beside)), Ok(Some(_))) {
             Some(beside)
         } else {
             in_same_file.then(|| path.to_path_buf())

@@ -76,9 +76,5 @@ fn serving(node: &Node<'_>) -> Option<Entry> {
 
 /// Whether there is anything of that name, a link that leads nowhere included.
 fn is_there(node: &Node<'_>, path: &Path) -> bool {
-    let directory = path.parent().unwrap_or(path);
-    let name = path.file_name().unwrap_or_default();
-    node.root
-        .resolve(directory)
-        .is_ok_and(|directory| directory.join(name).symlink_metadata().is_ok())
+    node.root.look(path).is_ok_and(|found| found.is_some())
 }

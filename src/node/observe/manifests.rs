@@ -37,7 +37,7 @@ pub(super) fn read(root: &Root, directory: &Path, problems: &mut Vec<Problem>) -
 
 /// The pod in a file; `None` for a directory, which the kubelet does not enter, and for a file that is gone again.
 fn read_one(root: &Root, path: &Path) -> Result<Option<StaticPod>, String> {
-    if root.resolve(path).is_ok_and(|resolved| resolved.is_dir()) {
+    if root.is_directory(path) {
         return Ok(None);
     }
     let Some(text) = read::find_text(root, path)? else {

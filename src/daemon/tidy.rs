@@ -1,0 +1,44 @@
+//! What the daemon clears away: private keys in old backups.
+
+use std::time::{Duration, Instant};
+
+use super::pass::{Daemon, Pass};
+use crate::operation::tidy_backups;
+use crate::preflight::{Check, Severity};
+
+/// How often backups are looked at.
+const INTERVAL: Duration = Duration::from_secs(3600);
+
+/// When that was done last, and what came of it.
+#[derive(Debug, Default)]
+pub(super) struct Tidying {
+    last: Option<Instant>,
+    problem: Option<String>,
+}
+
+impl Daemon {
+    /// Removes private keys from backups that are too old, once an hour, and not by a clock that may be wrong.
+    pub(super) fn tidy(&mut self, pass: &Pass, now: Instant) {
+        let is_doubtful = pass
+            .findings
+            .iter()
+            .any(|finding| finding.check == Check::Clock && finding.severity > Severity::Warn);
+        let is_recent = self
+            .tidying
+            .last
+            .is_some_and(|last| now.duration_since(last) < INTERVAL);
+        if is_doubtful || is_recent {
+            return;
+        }
+        self.tidying.last = Some(now);
+        let problem = tidy_backups(&self.context, pass.plan.at)
+            .err()
+            .map(|error| error.to_string());
+        if let Some(reason) = &problem
+            && problem != self.tidying.problem
+        {
+            tracing::warn!("old private keys stay in the backups: {reason}");
+        }
+        self.tidying.problem = problem;
+    }
+}

@@ -1,0 +1,54 @@
+//! Directories whose paths have no links in them.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use rustix::fs::{Dir, OFlags};
+
+use super::Place;
+
+/// The names in a directory, sorted.
+///
+/// # Errors
+/// What the system says; where the last component is a link, `ENOTDIR` or `ELOOP`.
+pub fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+    let opened = Place::at(directory)?.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+    let mut names = Vec::new();
+    for entry in Dir::new(opened)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name != "." && name != ".." {
+            names.push(name.to_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether a directory, and no link to one, is there.
+#[must_use]
+pub fn is_directory(path: &Path) -> bool {
+    Place::at(path)
+        .and_then(|place| place.look())
+        .is_ok_and(|found| found.is_some_and(|found| found.is_directory()))
+}
+
+/// Makes a directory and those above it where they are missing, with this mode. Not flushed.
+///
+/// # Errors
+/// What the system says.
+pub fn make_directories(directory: &Path, mode: u32) -> io::Result<()> {
+    let missing: Vec<&Path> = directory
+        .ancestors()
+        .take_while(|ancestor| !ancestor.as_os_str().is_empty() && !is_directory(ancestor))
+        .collect();
+    for one in missing.into_iter().rev() {
+        match Place::at(one)?.make_directory(mode) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_directory(one) => {}
+            made => made?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! This machine at its lowest: files and directories by handles, and its processes.
+//!
+//! Every file of the node is reached through here. A path that comes in is one without links ([`crate::root::Root::resolve`]
+//! gives it); the way to it is gone by handles, and a symbolic link that turns up on the way is refused. So what is opened,
+//! made or renamed lies where it was decided to be, below the root, whatever others do with links meanwhile.
+
+mod directory;
+mod place;
+pub mod process;
+mod read;
+mod way;
+
+pub use directory::{is_directory, make_directories, names};
+pub use place::{Found, Place};
+pub use read::{FILE_LIMIT, open_regular, read_at_most, read_bounded};
+pub use way::{Step, Way};
+
+/// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.
+#[must_use]
+pub fn is_trusted_owner(uid: u32) -> bool {
+    uid == 0 || uid == nix::unistd::geteuid().as_raw()
+}

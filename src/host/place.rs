@@ -1,0 +1,385 @@
+//! A name in a directory that is held open.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Stat, Uid, chownat,
+    mkdirat, openat, openat2, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
+};
+use rustix::io::Errno;
+
+/// A directory for no other use than as the beginning of a way.
+const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// A name in a directory that is held open: what is done there is done in that directory, wherever its path leads by now.
+#[derive(Debug)]
+pub struct Place {
+    directory: OwnedFd,
+    name: OsString,
+}
+
+/// What is under a name. A symbolic link is one, and not what it leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Found {
+    /// What kind of thing it is.
+    pub kind: FileType,
+    /// Permission bits, the upper three included.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Bytes.
+    pub size: u64,
+    /// How many names it has.
+    pub links: u64,
+    /// Device and number: the same for every name of one file.
+    pub identity: (u64, u64),
+}
+
+impl Found {
+    /// Whether it is a symbolic link.
+    #[must_use]
+    pub fn is_link(&self) -> bool {
+        self.kind == FileType::Symlink
+    }
+
+    /// Whether it is a directory.
+    #[must_use]
+    pub fn is_directory(&self) -> bool {
+        self.kind == FileType::Directory
+    }
+}
+
+impl From<Stat> for Found {
+    // The fields' types differ between architectures.
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_cast,
+        reason = "not on all architectures"
+    )]
+    fn from(stat: Stat) -> Self {
+        Self {
+            kind: FileType::from_raw_mode(stat.st_mode),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            links: stat.st_nlink as u64,
+            identity: (stat.st_dev as u64, stat.st_ino as u64),
+        }
+    }
+}
+
+impl Place {
+    /// Opens the directory of a path that has no links in it.
+    ///
+    /// # Errors
+    /// `ELOOP` where there is a symbolic link on the way, else what the system says.
+    pub fn at(path: &Path) -> io::Result<Self> {
+        let (directory, name) = match (path.parent(), path.file_name()) {
+            (Some(directory), Some(name)) => (directory, name),
+            (None, _) if path == Path::new("/") => (path, OsStr::new(".")),
+            _ => return Err(io::ErrorKind::InvalidInput.into()),
+        };
+        Ok(Self {
+            directory: directory_handle(directory)?,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Another name in the same directory.
+    ///
+    /// # Errors
+    /// When no further handle can be had.
+    pub fn beside(&self, name: &OsStr) -> io::Result<Self> {
+        Ok(Self {
+            directory: self.directory.try_clone()?,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Opens what is there; a symbolic link is `ELOOP`.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(&self, flags: OFlags) -> io::Result<File> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let opened = openat(&self.directory, &self.name, flags, Mode::empty())?;
+        Ok(File::from(opened))
+    }
+
+    /// Makes a new file with this mode from birth, open for writing; an error where the name is taken.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn create(&self, mode: u32) -> io::Result<File> {
+        let flags =
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode);
+        Ok(File::from(openat(
+            &self.directory,
+            &self.name,
+            flags,
+            mode,
+        )?))
+    }
+
+    /// Opens a file to write to it, made with this mode where it is missing. `flags` says how it is written to.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_or_create(&self, flags: OFlags, mode: u32) -> io::Result<File> {
+        let flags = flags
+            | OFlags::CREATE
+            | OFlags::NOFOLLOW
+            | OFlags::NONBLOCK
+            | OFlags::NOCTTY
+            | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(mode);
+        Ok(File::from(openat(
+            &self.directory,
+            &self.name,
+            flags,
+            mode,
+        )?))
+    }
+
+    /// What is there; `None` for nothing.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn look(&self) -> io::Result<Option<Found>> {
+        match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat.into())),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Where the symbolic link there leads; `None` where there is none, or something else.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn link_target(&self) -> io::Result<Option<PathBuf>> {
+        match readlinkat(&self.directory, &self.name, Vec::new()) {
+            Ok(target) => Ok(Some(OsString::from_vec(target.into_bytes()).into())),
+            // EINVAL: it is there, but no link.
+            Err(Errno::NOENT | Errno::INVAL) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Makes a symbolic link; an error where the name is taken.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make_link(&self, target: &Path) -> io::Result<()> {
+        Ok(symlinkat(target, &self.directory, &self.name)?)
+    }
+
+    /// Gives what is there, a link itself and not what it leads to, an owner and a group.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn give_owner(&self, uid: u32, gid: u32) -> io::Result<()> {
+        Ok(chownat(
+            &self.directory,
+            &self.name,
+            Some(Uid::from_raw(uid)),
+            Some(Gid::from_raw(gid)),
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
+    }
+
+    /// Makes a directory; an error where the name is taken.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn make_directory(&self, mode: u32) -> io::Result<()> {
+        Ok(mkdirat(
+            &self.directory,
+            &self.name,
+            Mode::from_raw_mode(mode),
+        )?)
+    }
+
+    /// Renames over whatever is there.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn rename_over(&self, to: &Self) -> io::Result<()> {
+        Ok(renameat(
+            &self.directory,
+            &self.name,
+            &to.directory,
+            &to.name,
+        )?)
+    }
+
+    /// Renames unless something is there (`EEXIST`).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn rename_if_free(&self, to: &Self) -> io::Result<()> {
+        let flags = RenameFlags::NOREPLACE;
+        match renameat_with(&self.directory, &self.name, &to.directory, &to.name, flags) {
+            Ok(()) => Ok(()),
+            // Some network and overlay file systems do not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                if to.look()?.is_some() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                self.rename_over(to)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Removes a file or link.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove(&self) -> io::Result<()> {
+        Ok(unlinkat(&self.directory, &self.name, AtFlags::empty())?)
+    }
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn remove_directory(&self) -> io::Result<()> {
+        Ok(unlinkat(&self.directory, &self.name, AtFlags::REMOVEDIR)?)
+    }
+}
+
+/// A handle of a directory whose path has no links in it.
+fn directory_handle(path: &Path) -> io::Result<OwnedFd> {
+    // A relative path begins where this process is; only paths given by hand are.
+    let path = if path.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        path
+    };
+    match openat2(
+        CWD,
+        path,
+        HANDLE,
+        Mode::empty(),
+        ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
+    ) {
+        Ok(handle) => Ok(handle),
+        // Linux before 5.6, a filter of system calls that does not know it (EPERM), a rename at the same moment (EAGAIN).
+        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => walk(path),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The same step by step.
+fn walk(path: &Path) -> io::Result<OwnedFd> {
+    let start = if path.is_absolute() { "/" } else { "." };
+    let mut here = openat(CWD, start, HANDLE, Mode::empty())?;
+    for component in path.components() {
+        let name = match component {
+            Component::RootDir | Component::CurDir => continue,
+            Component::Normal(name) => name,
+            // Not in a path that was resolved.
+            Component::ParentDir | Component::Prefix(_) => {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+        };
+        here = match openat(&here, name, HANDLE | OFlags::NOFOLLOW, Mode::empty()) {
+            Ok(next) => next,
+            Err(Errno::NOTDIR) if is_link(&here, name) => return Err(Errno::LOOP.into()),
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(here)
+}
+
+fn is_link(directory: &OwnedFd, name: &OsStr) -> bool {
+    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)]
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    /// Both ways of opening a directory, which must agree.
+    const WAYS: [fn(&Path) -> io::Result<OwnedFd>; 2] = [directory_handle, walk];
+
+    #[test]
+    fn no_link_on_the_way_is_followed() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("a/b")).unwrap();
+        std::fs::write(base.join("file"), "x").unwrap();
+        symlink("a", base.join("link")).unwrap();
+        symlink(base.join("a/b"), base.join("a/absolute")).unwrap();
+        for way in WAYS {
+            assert!(way(&base.join("a/b")).is_ok());
+            for refused in ["link", "link/b", "a/absolute"] {
+                let error = way(&base.join(refused)).unwrap_err();
+                assert_eq!(
+                    error.raw_os_error(),
+                    Some(nix::libc::ELOOP),
+                    "{refused}: {error}"
+                );
+            }
+            let error = way(&base.join("file")).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
+            let error = way(&base.join("none/b")).unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        }
+    }
+
+    #[test]
+    fn what_is_done_is_done_in_the_directory_that_was_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path().canonicalize().unwrap();
+        std::fs::create_dir_all(base.join("own")).unwrap();
+        std::fs::create_dir_all(base.join("others")).unwrap();
+        std::fs::write(base.join("others/key"), "others").unwrap();
+        let place = Place::at(&base.join("own/key")).unwrap();
+        std::fs::rename(base.join("own"), base.join("moved")).unwrap();
+        symlink("others", base.join("own")).unwrap();
+        drop(place.create(0o600).unwrap());
+        assert!(base.join("moved/key").exists());
+        place.remove().unwrap();
+        assert_eq!(
+            std::fs::read_to_string(base.join("others/key")).unwrap(),
+            "others"
+        );
+    }
+
+    #[test]
+    fn a_taken_name_is_not_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let base = directory.path().canonicalize().unwrap();
+        let (from, to) = (
+            Place::at(&base.join("from")).unwrap(),
+            Place::at(&base.join("to")).unwrap(),
+        );
+        drop(from.create(0o600).unwrap());
+        to.make_link(Path::new("nowhere")).unwrap();
+        let error = from.rename_if_free(&to).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            to.create(0o600).unwrap_err().kind(),
+            io::ErrorKind::AlreadyExists
+        );
+        assert_eq!(to.link_target().unwrap(), Some("nowhere".into()));
+        to.remove().unwrap();
+        from.rename_if_free(&to).unwrap();
+        assert_eq!(from.look().unwrap(), None);
+        assert_eq!(to.look().unwrap().unwrap().mode, 0o600);
+    }
+}

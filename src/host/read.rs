@@ -1,0 +1,77 @@
+//! The one way a file is read: opened by its path without links, looked at, then read within bounds.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::Path;
+
+use nix::libc;
+use rustix::fs::OFlags;
+
+use super::Place;
+
+/// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
+pub const FILE_LIMIT: u64 = 10 * 1024 * 1024;
+
+/// Reads a regular file of at most [`FILE_LIMIT`] bytes; never blocks on a FIFO or device. The path has no links in it
+/// (see [`crate::root::Root::resolve`]); one that turns up is refused.
+///
+/// # Errors
+/// A link, a directory, a special file or a larger file is an error that says so; otherwise what the system says.
+pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    read_at_most(path, FILE_LIMIT)
+}
+
+/// The same with another limit, in bytes.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let (file, length) = open_regular(path, limit)?;
+    // One more than its length: then reading to the end never moves a key to a second buffer.
+    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
+    file.take(limit + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > limit {
+        return Err(too_large(limit));
+    }
+    Ok(content)
+}
+
+/// Opens a regular file of at most `limit` bytes to be read, and says how many it has.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
+    let file = Place::at(path)
+        .and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK))
+        .map_err(|error| match error.raw_os_error() {
+            // What opening a socket gives.
+            Some(libc::ENXIO) => io::Error::other("is a socket or device, not a file"),
+            _ => error,
+        })?;
+    let metadata = file.metadata()?;
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        if metadata.len() > limit {
+            return Err(too_large(limit));
+        }
+        return Ok((file, metadata.len()));
+    }
+    Err(io::Error::other(if kind.is_dir() {
+        "is a directory, not a file"
+    } else if kind.is_fifo() {
+        "is a FIFO, not a file"
+    } else {
+        "is a device, not a file"
+    }))
+}
+
+fn too_large(limit: u64) -> io::Error {
+    let (size, unit) = match limit / 1024 / 1024 {
+        0 => (limit, "bytes"),
+        size => (size, "MiB"),
+    };
+    io::Error::other(format!(
+        "is larger than {size} {unit}, which no file of this kind is"
+    ))
+}
