@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::arguments::Format;
 use super::output::print;
+use super::renew::exit_code;
 use crate::operation::Context;
 use crate::plan::{PlanView, Request};
 
@@ -21,5 +22,5 @@ pub(super) fn run(
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
     })?;
-    Ok(ExitCode::SUCCESS)
+    Ok(exit_code(plan.unread_manifests.is_empty()))
 }

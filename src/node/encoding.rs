@@ -24,8 +24,8 @@ impl Text {
     /// What is wrong, in words.
     pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
         let encoding = match bytes {
-            [0xff, 0xfe, ..] => Encoding::Utf16Little,
-            [0xfe, 0xff, ..] => Encoding::Utf16Big,
+            [0xff, 0xfe, _, ..] => Encoding::Utf16Little,
+            [0xfe, 0xff, _, ..] => Encoding::Utf16Big,
             _ => Encoding::Utf8,
         };
         let text = match encoding {
@@ -91,6 +91,7 @@ mod tests {
             b"\xff\xfe\x00\xd8",
             b"\xfe\xff\xdc\x00\x00a",
             b"a\xff",
+            b"\xff\xfe",
             b"\xc3",
         ] {
             assert_eq!(Text::decode(bytes).err().as_deref(), Some(NOT_TEXT));

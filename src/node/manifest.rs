@@ -1,6 +1,7 @@
 //! A static pod's manifest: which files it uses and where it answers.
 
 mod annotate;
+mod identity;
 mod paths;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,8 @@ pub struct StaticPod {
     pub namespace: String,
     /// The label `component`, if any.
     pub component_label: Option<String>,
+    /// [`StaticPod::component`], unique on its node.
+    pub(crate) component: String,
     /// `metadata.uid`, if set.
     pub uid: Option<String>,
     /// `terminationGracePeriodSeconds`, 30 unless set.
@@ -106,19 +109,31 @@ impl StaticPod {
         written::static_pod(path, &text.text, root)
     }
 
-    /// The component: the label, else the pod's name.
+    /// The component: kubeadm's program that it runs, else the label, else the pod's name. On one node each is there once.
     #[must_use]
     pub fn component(&self) -> &str {
-        self.component_label.as_deref().unwrap_or(&self.name)
+        &self.component
     }
 
-    /// The value of `--name=value` (or `--name value`) in the first container that has it; the last one wins.
+    /// kubeadm's program that it runs (`kube-apiserver`, `etcd`, …), by its label, its name or its containers' commands.
+    #[must_use]
+    pub fn program(&self) -> Option<&'static str> {
+        identity::program(self)
+    }
+
+    /// Makes each component unique among the pods of one node. `elsewhere`: those whose manifests are out.
+    pub(super) fn settle_components(pods: &mut [Self], elsewhere: &[Self]) {
+        identity::settle(pods, elsewhere);
+    }
+
+    /// The value of `--name=value` (or `--name value`) in the container that runs the program, else in the first one that has
+    /// it; the last one of a container wins.
     #[must_use]
     pub fn flag(&self, name: &str) -> Option<&str> {
         self.flag_with_container(name).map(|(_, value)| value)
     }
 
-    /// The real path of the file that a flag names, if it lies in a hostPath mount.
+    /// The real path of the file that a flag names, if it lies in a hostPath mount of the container whose flag it is.
     #[must_use]
     pub fn file_flag(&self, name: &str) -> Option<PathBuf> {
         let (container, value) = self.flag_with_container(name)?;
@@ -188,8 +203,12 @@ impl StaticPod {
     }
 
     fn flag_with_container(&self, name: &str) -> Option<(&Container, &str)> {
-        self.containers
+        let program = self.program();
+        let main = self
+            .containers
             .iter()
+            .filter(|container| program.is_some_and(|program| container.is(program)));
+        main.chain(&self.containers)
             .find_map(|container| Some((container, container.flag(name)?)))
     }
 
@@ -206,6 +225,11 @@ impl StaticPod {
 }
 
 impl Container {
+    /// Whether it is the program's, by its command or its name.
+    fn is(&self, program: &str) -> bool {
+        self.runs(program) || self.name == program
+    }
+
     /// The value of `--name=value` or `--name value`; the last one wins.
     fn flag(&self, name: &str) -> Option<&str> {
         let mut found = None;

@@ -18,11 +18,12 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{
     Authority, CertificateState, Directories, Entry, EntryKind, Inventory, KubeletConfiguration,
-    Present, Signer, StaticPod,
+    Present, Problem, Signer, StaticPod,
 };
 use crate::config::Locations;
 use crate::pki::{AuthorityName, Catalogued, Certificate};
 use crate::root::Root;
+use manifests::Manifests;
 use pem_files::CertificateFile;
 
 /// Reads the node. Never fails as a whole.
@@ -32,9 +33,16 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     let kubelet = KubeletConfiguration::read(root, &locations.kubelet_configuration);
     problems.extend(kubelet.problems.iter().cloned());
     let manifests = directories::manifests(root, locations, &kubelet);
-    let static_pods = manifests::read(root, &manifests, &mut problems);
+    let parked = directories::parked(root, &manifests);
+    let Manifests {
+        running: static_pods,
+        shadowed,
+        unread: unread_manifests,
+        problems: found,
+    } = Manifests::read(root, &manifests, &parked);
+    problems.extend(unread_manifests.iter().cloned().chain(found));
     let directories = directories::find(root, locations, manifests, &kubelet, &static_pods);
-    let external_etcd = directories::is_etcd_external(root, &directories, &static_pods);
+    let external_etcd = directories::is_etcd_external(root, &directories, &static_pods, &parked);
     let authorities = authorities::read(root, &directories, external_etcd);
     let node = Node {
         root,
@@ -47,15 +55,19 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     };
     // Checking an RSA key takes longer than all else together.
     let mut entries = Vec::new();
-    for (entry, problem) in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
-        Catalogued::Leaf(leaf) => (leaves::entry(&node, leaf), None),
-        Catalogued::Kubeconfig(name) => {
-            let (entry, problem) = kubeconfigs::catalogued(&node, name);
-            (Some(entry), problem)
+    let mut uneditable = BTreeMap::new();
+    for found in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
+        Catalogued::Leaf(leaf) => leaves::entry(&node, leaf).map(Found::from),
+        Catalogued::Kubeconfig(name) => Some(kubeconfigs::catalogued(&node, name)),
+    })
+    .into_iter()
+    .flatten()
+    {
+        if let Some(reason) = found.uneditable {
+            uneditable.insert(found.entry.name.clone(), reason);
         }
-    }) {
-        entries.extend(entry);
-        problems.extend(problem);
+        entries.push(found.entry);
+        problems.extend(found.problem);
     }
     entries.extend(kubelets::entries(&node, &mut problems));
     let extras = extras::entries(&node, &entries, &mut problems);
@@ -79,6 +91,9 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         authorities,
         entries,
         static_pods,
+        shadowed,
+        unread_manifests,
+        uneditable,
         problems,
         external_etcd,
         links,
@@ -110,6 +125,24 @@ struct Node<'a> {
     static_pods: &'a [StaticPod],
     authorities: &'a [Authority],
     external_etcd: bool,
+}
+
+/// An entry, and what there is to say of its file besides.
+struct Found {
+    entry: Entry,
+    problem: Option<Problem>,
+    /// Why new credentials could not be put into it.
+    uneditable: Option<String>,
+}
+
+impl From<Entry> for Found {
+    fn from(entry: Entry) -> Self {
+        Self {
+            entry,
+            problem: None,
+            uneditable: None,
+        }
+    }
 }
 
 /// A certificate file and its key, as an entry is to be made of them.

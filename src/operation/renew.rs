@@ -113,6 +113,7 @@ pub async fn renew(
             .without_successor(context, Ok(report), stop, events)
             .await;
     };
+    report.unproved.extend(unread(&plan));
     let change = Change {
         plan: &plan,
         files,
@@ -129,6 +130,17 @@ pub async fn renew(
     };
     drop(issued);
     carry_out(context, &lock, change, options, stop, events, report).await
+}
+
+/// What is to be said of manifests that could not be read.
+fn unread(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.unread_manifests.iter().map(|one| {
+        format!(
+            "{}: {}; a pod in it that uses a renewed file is neither restarted nor proved",
+            one.path.display(),
+            one.reason
+        )
+    })
 }
 
 /// Whether there is something to renew, apart from what earlier operations owe.

@@ -129,6 +129,12 @@ impl<'node> Candidate<'node> {
                 authority.certificate_path.display()
             ));
         }
+        if let Some(reason) = inventory.uneditable.get(&entry.name) {
+            return Err(Obstacle::NotEditable(format!(
+                "{}: {reason}",
+                entry.path.display()
+            )));
+        }
         Ok(Self {
             present,
             authority: signing,

@@ -52,6 +52,7 @@ impl Obstacle {
             Self::Missing => "missing",
             Self::Unreadable(_) => "unreadable",
             Self::ExternalAuthority(_) => "external-authority",
+            Self::NotEditable(_) => "not-editable",
             Self::ForeignIssuer(_) => "foreign-issuer",
             Self::AuthorityUnusable(_) => "authority-unusable",
             Self::AuthorityEndsTooSoon(_) => "authority-ends-too-soon",
@@ -72,7 +73,7 @@ impl fmt::Display for Obstacle {
                 "there is no such file; normal for super-admin.conf on a joined node, \
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
-            Self::Unreadable(what) | Self::AuthorityUnusable(what) => formatter.write_str(what),
+            Self::Unreadable(what) | Self::NotEditable(what) | Self::AuthorityUnusable(what) => formatter.write_str(what),
             Self::ExternalAuthority(authority) => write!(
                 formatter,
                 "the key of {authority} is not on this node; have it signed where that key is and put it in place"

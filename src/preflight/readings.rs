@@ -13,7 +13,7 @@ use super::{
     Check, Clock, Intent, Kubeadm, Renewer, clock, renewers, running_kubeadm, scratch_changed,
 };
 use crate::host::process::MOST_PROCESSES;
-use crate::node::Inventory;
+use crate::node::{Inventory, Problem};
 use crate::root::Root;
 use crate::transaction::Store;
 
@@ -38,6 +38,8 @@ pub struct Readings {
     pub history: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
+    /// Files of the manifest directory that cannot be read.
+    pub unread_manifests: Vec<Problem>,
     /// The disk with the images of the pods that will be out, where it is known.
     pub images: Option<ImageDisk>,
     /// What is known of the clock.
@@ -82,6 +84,7 @@ pub fn read(
 ) -> Readings {
     let mut readings = Readings {
         doubled: doubled(inventory),
+        unread_manifests: inventory.unread_manifests.clone(),
         clock: clock(store, inventory, last_receipt, Path::new(PROCESSES)),
         ..read_places(store, intent)
     };
@@ -276,7 +279,13 @@ fn size(file: &Path) -> u64 {
 
 fn doubled(inventory: &Inventory) -> Vec<Doubled> {
     let mut manifests: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for pod in &inventory.static_pods {
+    let mut pods: Vec<_> = inventory
+        .static_pods
+        .iter()
+        .chain(&inventory.shadowed)
+        .collect();
+    pods.sort_by_key(|pod| &pod.path);
+    for pod in pods {
         manifests
             .entry(format!("{}/{}", pod.namespace, pod.name))
             .or_default()

@@ -80,15 +80,9 @@ const ETCD_HEALTH_ALONE: &str = "/health?exclude=NOSPACE&serializable=true";
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 const SCHEDULER: &str = "kube-scheduler";
 
-/// Whether the pod is `program`, by its component or by what its containers run.
+/// Whether the pod is `program`.
 pub(super) fn runs(pod: &StaticPod, program: &str) -> bool {
-    pod.component() == program
-        || pod.containers.iter().any(|container| {
-            container
-                .command
-                .first()
-                .is_some_and(|first| base_name(first) == program)
-        })
+    pod.program() == Some(program)
 }
 
 /// The last component of a path or command.
@@ -189,25 +183,6 @@ pub(super) fn etcd_http_address(pod: &StaticPod) -> Option<Address> {
     listening(pod, "listen-client-http-urls", true).or_else(|| etcd_client_address(pod))
 }
 
-/// The real path of a file that the pod names in a flag; `None` when the flag is absent or no volume holds the file.
-pub(super) fn file_of_flag(pod: &StaticPod, flag: &str) -> Option<PathBuf> {
-    let inside = PathBuf::from(pod.flag(flag)?);
-    pod.containers
-        .iter()
-        .flat_map(|container| &container.mounts)
-        .filter_map(|(mounted, real)| {
-            let rest = inside.strip_prefix(mounted).ok()?;
-            let path = if rest.as_os_str().is_empty() {
-                real.clone()
-            } else {
-                real.join(rest)
-            };
-            Some((mounted.components().count(), path))
-        })
-        .max_by_key(|(depth, _)| *depth)
-        .map(|(_, path)| path)
-}
-
 /// The address and the rest of a URL: (https, address, path).
 pub(super) fn parse_url(url: &str) -> Option<(bool, Address, String)> {
     let uri = Uri::from_str(url.trim()).ok()?;
@@ -299,7 +274,7 @@ fn serving(
     Some(ServingEndpoint {
         certificate_name,
         address: address?,
-        certificate: file_of_flag(pod, flag)?,
+        certificate: pod.file_flag(flag)?,
     })
 }
 

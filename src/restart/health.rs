@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::authenticate::kubeconfig_identity;
-use super::endpoint::{Address, Credentials, HealthEndpoint, file_of_flag, reachable};
+use super::endpoint::{Address, Credentials, HealthEndpoint, reachable};
 use super::http::{self, Answer, HttpError, Security, Server};
 use super::tls::Identity;
 use crate::node::{Inventory, StaticPod};
@@ -121,12 +121,7 @@ fn etcd_identity(pod: &StaticPod, inventory: &Inventory) -> Option<Identity> {
         let entry = inventory.entry(name)?;
         Some((entry.path.clone(), entry.key_path.clone()?))
     };
-    let own = || {
-        Some((
-            file_of_flag(pod, "cert-file")?,
-            file_of_flag(pod, "key-file")?,
-        ))
-    };
+    let own = || Some((pod.file_flag("cert-file")?, pod.file_flag("key-file")?));
     [
         of_entry("etcd-healthcheck-client"),
         of_entry("apiserver-etcd-client"),

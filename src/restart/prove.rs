@@ -7,8 +7,8 @@ use tokio::time::{Instant, sleep};
 
 use super::authenticate::{AuthenticationError, authenticate};
 use super::endpoint::{
-    API_SERVER, Address, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, file_of_flag,
-    parse_url, runs, serving_endpoints,
+    API_SERVER, Address, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, parse_url, runs,
+    serving_endpoints,
 };
 use super::http::{self, Answer, HttpError, Security, Server};
 use super::read_bounded;
@@ -244,7 +244,7 @@ impl Node<'_> {
             .authority(AuthorityName::Etcd)
             .filter(|authority| authority.certificate().is_some())
             .map(|authority| authority.certificate_path.clone())
-            .or_else(|| file_of_flag(api_server.as_ref().ok()?, "etcd-cafile"))
+            .or_else(|| api_server.as_ref().ok()?.file_flag("etcd-cafile"))
             .ok_or_else(|| {
                 Doubt::Lasting("nothing says which CA etcd's certificate is from".to_owned())
             })?;
@@ -254,7 +254,7 @@ impl Node<'_> {
     fn is_etcd_client_of_api_server(&self, entry: &Entry) -> bool {
         self.pod(API_SERVER)
             .ok()
-            .and_then(|pod| file_of_flag(pod, "etcd-certfile"))
+            .and_then(|pod| pod.file_flag("etcd-certfile"))
             .is_some_and(|path| path == entry.path)
     }
 
@@ -294,12 +294,14 @@ impl Node<'_> {
             ));
         }
         let pod = self.pod(API_SERVER)?;
-        let trusted = file_of_flag(pod, "requestheader-client-ca-file").ok_or_else(|| {
-            Doubt::Lasting(format!(
-                "{} names no --requestheader-client-ca-file that could be read",
-                pod.path.display()
-            ))
-        })?;
+        let trusted = pod
+            .file_flag("requestheader-client-ca-file")
+            .ok_or_else(|| {
+                Doubt::Lasting(format!(
+                    "{} names no --requestheader-client-ca-file that could be read",
+                    pod.path.display()
+                ))
+            })?;
         let allowed = pod.flag("requestheader-allowed-names").unwrap_or_default();
         let name = present.leaf.common_name.as_deref().unwrap_or_default();
         if !allowed.is_empty() && !allowed.split(',').any(|allowed| allowed == name) {

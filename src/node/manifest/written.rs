@@ -147,9 +147,10 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
             .map(|written| written.into_container(&volumes.paths))
             .collect()
     };
-    Ok(StaticPod {
+    let mut pod = StaticPod {
         path: path.to_path_buf(),
         name,
+        component: String::new(),
         namespace: metadata
             .namespace
             .filter(|namespace| !namespace.is_empty())
@@ -168,7 +169,9 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
         init_containers: containers(spec.init_containers),
         single_files: volumes.single_files,
         host_paths: volumes.paths,
-    })
+    };
+    pod.component = super::identity::component(&pod);
+    Ok(pod)
 }
 
 fn empty(text: &str) -> &'static str {

@@ -2,14 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Node, Wanted, pem_files};
+use zeroize::Zeroizing;
+
+use super::{Found, Node, Wanted, pem_files};
 use crate::node::kubeconfig::{Credential, Kubeconfig};
-use crate::node::read::{self, Found};
+use crate::node::read;
 use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Problem};
 use crate::pki::{AuthorityName, Catalogued, KubeconfigName};
 
 /// One of kubeadm's four.
-pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> (Entry, Option<Problem>) {
+pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> Found {
     let component = match name {
         KubeconfigName::ControllerManager => Some("kube-controller-manager"),
         KubeconfigName::Scheduler => Some("kube-scheduler"),
@@ -27,25 +29,21 @@ pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> (Entry, Optio
 }
 
 /// The entry of a kubeconfig's client certificate, and what is wrong with the kubeconfig besides.
-pub(super) fn entry(
-    node: &Node<'_>,
-    name: &str,
-    kind: EntryKind,
-    path: &Path,
-) -> (Entry, Option<Problem>) {
+pub(super) fn entry(node: &Node<'_>, name: &str, kind: EntryKind, path: &Path) -> Found {
     match read(node, path) {
-        Ok(Some(kubeconfig)) => (
-            from_kubeconfig(node, name, kind, path, &kubeconfig),
-            untrusting(node, path, &kubeconfig),
-        ),
-        Ok(None) => (bare(name, kind, path, CertificateState::Missing), None),
-        Err(reason) => (bare(name, kind, path, unreadable(path, reason)), None),
+        Ok(Some((kubeconfig, text))) => Found {
+            entry: from_kubeconfig(node, name, kind, path, &kubeconfig),
+            problem: untrusting(node, path, &kubeconfig),
+            uneditable: kubeconfig.why_not_replaceable(text.as_bytes()),
+        },
+        Ok(None) => bare(name, kind, path, CertificateState::Missing).into(),
+        Err(reason) => bare(name, kind, path, unreadable(path, reason)).into(),
     }
 }
 
 /// A kubeconfig that nobody knows, if its current context has a client certificate.
 pub(super) fn unknown(node: &Node<'_>, name: &str, path: &Path) -> Option<Entry> {
-    let Ok(Some(kubeconfig)) = read(node, path) else {
+    let Ok(Some((kubeconfig, _))) = read(node, path) else {
         // A token, a plugin, or no kubeconfig at all: nothing that expires.
         return None;
     };
@@ -56,10 +54,12 @@ pub(super) fn unknown(node: &Node<'_>, name: &str, path: &Path) -> Option<Entry>
     Some(entry)
 }
 
-fn read(node: &Node<'_>, path: &Path) -> Result<Option<Kubeconfig>, String> {
-    read::find_text(node.root, path)?
-        .map(|text| Kubeconfig::parse(&text).map_err(|error| error.to_string()))
-        .transpose()
+fn read(node: &Node<'_>, path: &Path) -> Result<Option<(Kubeconfig, Zeroizing<String>)>, String> {
+    let Some(text) = read::find_text(node.root, path)? else {
+        return Ok(None);
+    };
+    let kubeconfig = Kubeconfig::parse(&text).map_err(|error| error.to_string())?;
+    Ok(Some((kubeconfig, text)))
 }
 
 fn from_kubeconfig(
@@ -177,8 +177,8 @@ fn beside(node: &Node<'_>, kubeconfig: &Path, file: &Path) -> PathBuf {
 
 fn modified(node: &Node<'_>, path: &Path) -> Option<jiff::Timestamp> {
     match read::find(node.root, path) {
-        Found::Content(content) => content.modified,
-        Found::Missing | Found::Unreadable(_) => None,
+        read::Found::Content(content) => content.modified,
+        read::Found::Missing | read::Found::Unreadable(_) => None,
     }
 }
 

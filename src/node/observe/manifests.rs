@@ -8,31 +8,67 @@ use crate::node::read;
 use crate::node::{Problem, StaticPod};
 use crate::root::Root;
 
-/// Every pod of the directory, by file name.
-pub(super) fn read(root: &Root, directory: &Path, problems: &mut Vec<Problem>) -> Vec<StaticPod> {
-    let names = root
-        .resolve(directory)
-        .and_then(|resolved| read::names(&resolved));
-    let names = match names {
-        Ok(names) => names,
-        Err(error) => {
-            problems.push(Problem {
-                path: directory.to_path_buf(),
-                reason: directory_reason(&error),
-            });
-            return Vec::new();
+/// The manifests of a directory.
+#[derive(Default)]
+pub(super) struct Manifests {
+    /// The pods that the kubelet runs, by file name.
+    pub(super) running: Vec<StaticPod>,
+    /// Pods of which it runs another manifest.
+    pub(super) shadowed: Vec<StaticPod>,
+    /// Files in which there may be a pod, but which are none to this program.
+    pub(super) unread: Vec<Problem>,
+    /// What else is wrong with the directory.
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Manifests {
+    /// Reads all of the directory. `elsewhere`: pods whose manifests are out.
+    pub(super) fn read(root: &Root, directory: &Path, elsewhere: &[StaticPod]) -> Self {
+        let mut manifests = Self::default();
+        let names = root
+            .resolve(directory)
+            .and_then(|resolved| read::names(&resolved));
+        let names = match names {
+            Ok(names) => names,
+            Err(error) => {
+                let problem = Problem {
+                    path: directory.to_path_buf(),
+                    reason: directory_reason(&error),
+                };
+                if error.kind() == io::ErrorKind::NotFound {
+                    manifests.problems.push(problem);
+                } else {
+                    manifests.unread.push(problem);
+                }
+                return manifests;
+            }
+        };
+        let mut pods = Vec::new();
+        for path in names.into_iter().map(|name| directory.join(name)) {
+            match read_one(root, &path) {
+                Ok(Some(pod)) => pods.push(pod),
+                Ok(None) => {}
+                Err(reason) => manifests.unread.push(Problem { path, reason }),
+            }
         }
-    };
-    let mut pods = Vec::new();
-    for path in names.into_iter().map(|name| directory.join(name)) {
-        match read_one(root, &path) {
-            Ok(Some(pod)) => pods.push(pod),
-            Ok(None) => {}
-            Err(reason) => problems.push(Problem { path, reason }),
-        }
+        manifests.problems.extend(doubled(root, &pods));
+        (manifests.running, manifests.shadowed) = split(pods);
+        StaticPod::settle_components(&mut manifests.running, elsewhere);
+        manifests
     }
-    problems.extend(doubled(root, &pods));
-    pods
+}
+
+/// Those that run, and those that do not because another manifest of the same pod comes after theirs: the kubelet reads the
+/// directory by the names of its files and keeps the last.
+fn split(pods: Vec<StaticPod>) -> (Vec<StaticPod>, Vec<StaticPod>) {
+    let last: BTreeMap<(String, String), PathBuf> = pods
+        .iter()
+        .map(|pod| ((pod.namespace.clone(), pod.name.clone()), pod.path.clone()))
+        .collect();
+    pods.into_iter().partition(|pod| {
+        let full_name = (pod.namespace.clone(), pod.name.clone());
+        last.get(&full_name) == Some(&pod.path)
+    })
 }
 
 /// The pod in a file; `None` for a directory, which the kubelet does not enter, and for a file that is gone again.
