@@ -8,7 +8,9 @@
 
 mod common;
 
-use common::{Node, contents, text};
+use std::time::{Duration, Instant};
+
+use common::{ELEVEN, Node, contents, text};
 
 /// Longer than a width may be in `format!`.
 const LONG: usize = 70_000;
@@ -120,4 +122,151 @@ fn a_token_that_looks_like_a_number_stays_and_is_not_shown() {
     );
     assert_ne!(node.serial("admin.conf"), serial);
     assert!(std::fs::read_to_string(&path).unwrap().contains(other));
+}
+
+/// What the systemd unit allows (`MemoryMax=`), in KiB.
+const MEMORY: i64 = 256 << 10;
+
+/// The largest memory of any child of this process so far, in KiB.
+fn largest_child() -> i64 {
+    use nix::sys::resource::{UsageWho, getrusage};
+    getrusage(UsageWho::RUSAGE_CHILDREN).unwrap().max_rss()
+}
+
+/// All of kubeadm's are there with a date.
+fn assert_whole(table: &str) {
+    for name in ELEVEN {
+        let row = table.lines().find(|line| line.starts_with(name));
+        assert!(
+            row.is_some_and(|row| row.contains("UTC")),
+            "{name}: {table}"
+        );
+    }
+}
+
+#[test]
+fn files_beside_kubeadms_cost_neither_memory_nor_time() {
+    let node = Node::fresh();
+    let etcd = node.path("/etc/kubernetes/pki/etcd");
+    let one = std::fs::read(etcd.join("server.crt")).unwrap();
+    let many = one.repeat((10 << 20) / one.len());
+    for index in 0..30 {
+        std::fs::write(etcd.join(format!("large-{index}.crt")), &many).unwrap();
+    }
+    // Files that may be read, of which there are too many.
+    let some = one.repeat(60);
+    for index in 0..600 {
+        std::fs::write(etcd.join(format!("some-{index}.crt")), &some).unwrap();
+    }
+    std::fs::write(
+        etcd.join("empty-names.crt"),
+        b"-----BEGIN CERTIFICATE-----\n".repeat(15_000),
+    )
+    .unwrap();
+    let own = node.path("/etc/kubernetes/pki/own.crt");
+    std::fs::copy(etcd.join("server.crt"), &own).unwrap();
+    // What is not there costs nothing of what may be read.
+    let missing: String = (0..2_000)
+        .map(|index| format!("    - /pki/{index}/x.crt\n"))
+        .collect();
+    let manifest = format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: x}}\nspec:\n  containers:\n  - name: x\n    command:\n{missing}    \
+         volumeMounts:\n    - {{name: v, mountPath: /pki}}\n  volumes:\n  - {{name: v, hostPath: {{path: /srv}}}}\n"
+    );
+    std::fs::write(node.path("/etc/kubernetes/manifests/x.yaml"), manifest).unwrap();
+
+    let begun = Instant::now();
+    let output = node.run(&["check-expiration", "--all", "--within", "1d"]);
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(largest_child() < MEMORY, "{} KiB", largest_child());
+    let table = text(&output.stdout);
+    assert_whole(&table);
+    let row = table.lines().find(|line| line.starts_with("own.crt"));
+    assert!(row.is_some_and(|row| row.contains("UTC")), "{table}");
+    assert!(
+        table.contains("large-3.crt: is larger than 512 KiB"),
+        "{table}"
+    );
+    assert!(
+        table.contains("of its files that may be certificates were not read: at most 250"),
+        "{table}"
+    );
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+}
+
+#[test]
+fn kubeadms_own_files_are_bounded_as_well() {
+    let node = Node::fresh();
+    let etcd = node.path("/etc/kubernetes/pki/etcd");
+    let one = std::fs::read(etcd.join("server.crt")).unwrap();
+    let many = one.repeat((9 << 20) / one.len());
+    for name in ["server.crt", "peer.crt", "ca.crt", "server.key", "peer.key"] {
+        std::fs::write(etcd.join(name), &many).unwrap();
+    }
+    let begun = Instant::now();
+    let output = node.run(&["check-expiration", "--all"]);
+    assert!(
+        begun.elapsed() < Duration::from_secs(60),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert!(largest_child() < MEMORY, "{} KiB", largest_child());
+    let table = text(&output.stdout);
+    assert!(
+        table.contains("server.crt: holds more than 64 certificates"),
+        "{table}"
+    );
+    assert!(
+        table
+            .lines()
+            .any(|line| line.starts_with("apiserver ") && line.contains("UTC")),
+        "{table}"
+    );
+}
+
+#[test]
+fn a_manifest_with_thousands_of_flags_and_mounts_is_read_at_once() {
+    let node = Node::due();
+    const LONG_NAME: &str = "below-and-below-and-below-and-below-and-below";
+    let mut manifest = String::from(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: big, namespace: kube-system}\nspec:\n  containers:\n  - name: big\n    \
+         image: x\n    command:\n    - /big\n",
+    );
+    for index in 0..14_000 {
+        manifest += &format!(
+            "    - --flag-{index}=/etc/kubernetes/pki/some/where/{LONG_NAME}/{index}/a-certificate.crt\n"
+        );
+    }
+    manifest += "    volumeMounts:\n";
+    for index in 0..3_000 {
+        manifest += &format!(
+            "    - {{name: v, mountPath: /etc/kubernetes/pki/some/where/{LONG_NAME}/{index}, subPath: below/{index}}}\n"
+        );
+    }
+    manifest += "  volumes:\n  - {name: v, hostPath: {path: /srv}}\n";
+    assert!(manifest.len() > 1_900_000, "{}", manifest.len());
+    std::fs::write(node.path("/etc/kubernetes/manifests/big.yaml"), manifest).unwrap();
+    for command in [
+        ["plan"].as_slice(),
+        &["renew", "all", "--dry-run"],
+        &["check-expiration", "--all"],
+    ] {
+        let begun = Instant::now();
+        let output = node.run(command);
+        assert!(
+            begun.elapsed() < Duration::from_secs(60),
+            "{command:?}: {:?}",
+            begun.elapsed()
+        );
+        assert!(
+            text(&output.stdout).contains("etcd-server"),
+            "{}",
+            text(&output.stderr)
+        );
+    }
+    assert!(largest_child() < MEMORY, "{} KiB", largest_child());
 }

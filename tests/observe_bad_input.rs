@@ -228,15 +228,21 @@ fn keys_that_are_of_no_use() {
 fn service_account_keys() {
     let tree = Tree::new();
     let other = leaf(&tree.ca, "other", 10);
+    // Whose it is cannot be known: it is never read.
     tree.write_pki("sa.key", other.key_pem());
-    assert_eq!(tree.observe().service_account.key, KeyState::Mismatched);
+    assert_eq!(tree.observe().service_account.key, KeyState::Unread);
     // While the key is changed the file holds both.
     let old = std::fs::read_to_string(tree.pki_path("sa.pub")).unwrap();
     tree.write_pki("sa.pub", old + &node_tree::public_key_pem(&other.key));
+    assert_eq!(tree.observe().service_account.key, KeyState::Unread);
+    tree.write_pki("sa.key", "");
     assert!(matches!(
         tree.observe().service_account.key,
-        KeyState::Matching(_)
+        KeyState::Damaged(problem) if problem.reason.starts_with("is empty")
     ));
+    tree.remove("/etc/kubernetes/pki/sa.key");
+    assert_eq!(tree.observe().service_account.key, KeyState::Missing);
+    tree.write_pki("sa.key", other.key_pem());
     for (content, reason) in [
         ("", "holds no PEM block PUBLIC KEY"),
         ("-----BEGIN X-----\n", "no PEM"),
@@ -250,7 +256,7 @@ fn service_account_keys() {
     }
     tree.remove("/etc/kubernetes/pki/sa.pub");
     let found = tree.observe().service_account;
-    assert!(matches!(found.key, KeyState::Matching(_)) && !found.public_key_present);
+    assert!(found.key == KeyState::Unread && !found.public_key_present);
 }
 
 #[test]
@@ -303,7 +309,7 @@ fn authorities_that_are_of_no_use() {
             .unwrap()
             .state,
         AuthorityState::Present {
-            key: KeyState::Mismatched,
+            key: KeyState::Unread,
             ..
         }
     ));

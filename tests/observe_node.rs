@@ -76,7 +76,7 @@ fn a_fresh_node_is_whole() {
             .iter()
             .all(|authority| !authority.is_external())
     );
-    assert_eq!(inventory.service_account.key, P256);
+    assert_eq!(inventory.service_account.key, KeyState::Unread);
     assert!(inventory.service_account.public_key_present);
     assert_eq!(inventory.node_name.as_deref(), Some("node-1"));
     assert!(!inventory.external_etcd);
@@ -458,7 +458,10 @@ fn chains_and_bundles_keep_their_order() {
     );
     assert!(matches!(
         &ca.state,
-        kubecertd::node::AuthorityState::Present { key, .. } if *key == P256
+        kubecertd::node::AuthorityState::Present {
+            key: KeyState::Unread,
+            ..
+        }
     ));
     assert_eq!(signer(&inventory, "admin.conf"), &Signer::Expected);
 }

@@ -212,6 +212,32 @@ fn an_api_server_without_a_label_is_restarted_in_its_place() {
     assert_eq!(plan.restarts[0].manifests[2].1, path);
 }
 
+/// Its name is the administrator's, its place is its program's.
+#[test]
+fn an_api_server_with_another_label_is_restarted_in_its_place() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    for pod in &mut node.static_pods {
+        if pod.component() == "kube-apiserver" {
+            let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: kube-apiserver, labels: {component: api}}\n";
+            *pod = StaticPod::parse(&pod.path, text, &Root::default()).unwrap();
+        }
+    }
+    let plan = restarts(&node, &["etcd-server"]);
+    assert_eq!(
+        plan.restarts[0].out,
+        waves(&[
+            &["kube-controller-manager", "kube-scheduler"],
+            &["api"],
+            &["etcd"]
+        ])
+    );
+    assert_eq!(
+        plan.restarts[0].held_out,
+        ["kube-controller-manager", "kube-scheduler", "api"]
+    );
+}
+
 #[test]
 fn what_cannot_be_read_or_edited_is_in_the_plan() {
     let mut node = node();

@@ -247,6 +247,94 @@ fn an_operation_that_was_cut_off_has_no_key_in_its_journal() {
     }
 }
 
+/// Private keys that are opened only to sign, or never.
+const CLOSED: [&str; 4] = ["ca.key", "etcd/ca.key", "front-proxy-ca.key", "sa.key"];
+
+/// Which of them a command opens, by device and inode; `None` where nothing may be traced.
+fn opened(node: &Node, arguments: &[&str]) -> Option<Vec<&'static str>> {
+    let pki = node.path("/etc/kubernetes/pki");
+    let log = node.directory.path().join("trace");
+    let output = Command::new("strace")
+        .args(["-f", "-qq", "-y", "-e", "trace=open,openat,openat2", "-o"])
+        .arg(&log)
+        .arg(env!("CARGO_BIN_EXE_kubecertd"))
+        .arg("--root")
+        .arg(node.directory.path())
+        .args(arguments)
+        .output();
+    let traced = std::fs::read_to_string(&log).ok()?;
+    output.ok()?;
+    assert!(traced.contains("/apiserver.crt"), "{arguments:?}: {traced}");
+    let succeeded: Vec<&str> = traced
+        .lines()
+        .filter(|line| !line.contains(" = -1 "))
+        .collect();
+    // With -y the descriptor is followed by its path without links: `= 3</x/ca.key>`.
+    Some(
+        CLOSED
+            .into_iter()
+            .filter(|key| {
+                let path = std::fs::canonicalize(pki.join(key)).unwrap();
+                let end = format!("<{}>", path.display());
+                succeeded.iter().any(|line| line.contains(&end))
+            })
+            .collect(),
+    )
+}
+
+#[test]
+fn keys_of_authorities_are_opened_only_to_sign() {
+    let node = Node::due();
+    let pki = node.path("/etc/kubernetes/pki");
+    node.configure("[renewal]\nenabled = false\n");
+    if opened(&node, &["plan"]).is_none() {
+        common::skipped("no strace that may trace here");
+        return;
+    }
+    // Other names for them, such as whoever writes pki/etcd makes; and an authority that kubeadm does not know.
+    std::os::unix::fs::symlink("../ca.key", pki.join("etcd/link.crt")).unwrap();
+    std::os::unix::fs::symlink("../sa.key", pki.join("etcd/link.pem")).unwrap();
+    std::fs::copy(pki.join("apiserver.crt"), pki.join("etcd/own.crt")).unwrap();
+    std::os::unix::fs::symlink("../front-proxy-ca.key", pki.join("etcd/own.key")).unwrap();
+    std::fs::copy(pki.join("ca.crt"), pki.join("other-ca.crt")).unwrap();
+    std::os::unix::fs::symlink("ca.key", pki.join("other-ca.key")).unwrap();
+    std::os::unix::fs::symlink("pki/ca.key", node.path("/etc/kubernetes/x.conf")).unwrap();
+    std::fs::remove_file(pki.join("etcd/peer.key")).unwrap();
+    std::os::unix::fs::symlink("../ca.key", pki.join("etcd/peer.key")).unwrap();
+    for arguments in [
+        ["check-expiration"].as_slice(),
+        &["check-expiration", "--all", "-o", "json", "--within", "10d"],
+        &["plan"],
+        &["plan", "--at", "400d"],
+        &["preflight"],
+        &["renew", "all", "--dry-run"],
+        &["run", "--once"],
+    ] {
+        assert_eq!(opened(&node, arguments), Some(Vec::new()), "{arguments:?}");
+    }
+    let said = text(&node.run(&["check-expiration", "--all"]).stdout);
+    assert!(
+        said.contains("etcd/own.key: is the private key of an authority or of the service account"),
+        "{said}"
+    );
+    let kept = std::fs::read(pki.join("ca.key")).unwrap();
+    assert_eq!(
+        opened(
+            &node,
+            &[
+                "renew",
+                "apiserver",
+                "etcd-server",
+                "--force",
+                "--no-restart"
+            ]
+        ),
+        Some(vec!["ca.key", "etcd/ca.key"]),
+        "those that sign, and no other"
+    );
+    assert_eq!(std::fs::read(pki.join("ca.key")).unwrap(), kept);
+}
+
 #[test]
 fn debug_output_of_what_holds_keys_shows_none() {
     let node = Node::fresh();

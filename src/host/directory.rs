@@ -14,17 +14,30 @@ use super::Place;
 /// # Errors
 /// What the system says; where the last component is a link, `ENOTDIR` or `ELOOP`.
 pub fn names(directory: &Path) -> io::Result<Vec<OsString>> {
+    some_names(directory, usize::MAX).map(|(names, _)| names)
+}
+
+/// So many of the names in a directory, sorted, and whether there are more.
+///
+/// # Errors
+/// As [`names`].
+pub fn some_names(directory: &Path, limit: usize) -> io::Result<(Vec<OsString>, bool)> {
     let opened = Place::at(directory)?.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
     let mut names = Vec::new();
     for entry in Dir::new(opened)? {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
-        if name != "." && name != ".." {
-            names.push(name.to_owned());
+        if name == "." || name == ".." {
+            continue;
         }
+        if names.len() == limit {
+            names.sort();
+            return Ok((names, true));
+        }
+        names.push(name.to_owned());
     }
     names.sort();
-    Ok(names)
+    Ok((names, false))
 }
 
 /// Whether a directory, and no link to one, is there.

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::libc;
-use rustix::fs::OFlags;
+use rustix::fs::{FileType, OFlags};
 
 use super::Place;
 
@@ -50,26 +50,31 @@ pub fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
             _ => error,
         })?;
     let metadata = file.metadata()?;
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        if metadata.len() > limit {
-            return Err(too_large(limit));
-        }
-        return Ok((file, metadata.len()));
-    }
-    Err(io::Error::other(if kind.is_dir() {
-        "is a directory, not a file"
-    } else if kind.is_fifo() {
-        "is a FIFO, not a file"
-    } else {
-        "is a device, not a file"
+    let kind = FileType::from_raw_mode(metadata.mode());
+    check_regular(kind, metadata.len(), limit)?;
+    Ok((file, metadata.len()))
+}
+
+/// Whether it is a regular file of at most `limit` bytes.
+///
+/// # Errors
+/// What it is instead.
+pub fn check_regular(kind: FileType, size: u64, limit: u64) -> io::Result<()> {
+    Err(io::Error::other(match kind {
+        FileType::RegularFile if size > limit => return Err(too_large(limit)),
+        FileType::RegularFile => return Ok(()),
+        FileType::Directory => "is a directory, not a file",
+        FileType::Fifo => "is a FIFO, not a file",
+        FileType::Socket => "is a socket or device, not a file",
+        _ => "is a device, not a file",
     }))
 }
 
 fn too_large(limit: u64) -> io::Error {
-    let (size, unit) = match limit / 1024 / 1024 {
-        0 => (limit, "bytes"),
-        size => (size, "MiB"),
+    let (size, unit) = match limit {
+        ..1_024 => (limit, "bytes"),
+        ..1_048_576 => (limit / 1_024, "KiB"),
+        _ => (limit / 1_048_576, "MiB"),
     };
     io::Error::other(format!(
         "is larger than {size} {unit}, which no file of this kind is"

@@ -44,6 +44,8 @@ pub struct Inventory {
     pub uneditable: BTreeMap<String, String>,
     /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory.
     pub problems: Vec<Problem>,
+    /// Those of the problems that are something that was to be looked at and was not: nobody knows what is in it.
+    pub unseen: Vec<Problem>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
     /// Where those files of entries, authorities, the service account and static pods really lie whose paths lead through
@@ -90,7 +92,8 @@ pub enum AuthorityState {
         certificates: Vec<Certificate>,
         /// Its key; [`KeyState::Missing`] is kubeadm's external-CA mode.
         key: KeyState,
-        /// Those of the certificates that the key belongs to: only they can sign.
+        /// Those of the certificates that the key belongs to, as far as that is known: only they can sign. All of them while the
+        /// key is [`KeyState::Unread`].
         signing: Vec<Certificate>,
     },
 }
@@ -151,6 +154,8 @@ pub enum KeyState {
     /// Something is there that cannot be read at all: the key may well be sound, and a new one could not be written there
     /// either.
     OutOfReach(Problem),
+    /// There, and not read: the key of an authority is opened only to sign, that of the service account never.
+    Unread,
     /// It was read and is no key that can be used, with the reason.
     Damaged(Problem),
     /// There, but another certificate's.
@@ -242,7 +247,7 @@ pub struct ServiceAccountKeys {
     pub key_path: PathBuf,
     /// `sa.pub`
     pub public_key_path: PathBuf,
-    /// The private key; [`KeyState::Mismatched`] when `sa.pub` is not its public half.
+    /// The private key, which is never read: [`KeyState::Unread`] where it is there.
     pub key: KeyState,
     /// Whether `sa.pub` is there.
     pub public_key_present: bool,
@@ -269,10 +274,10 @@ impl Inventory {
         self.links.get(path).map_or(path, PathBuf::as_path)
     }
 
-    /// The static pod whose component is `name` (`kube-apiserver`, `etcd`, …).
+    /// The static pod that has the part of `name` (`kube-apiserver`, `etcd`, …) on this node, or is called so.
     #[must_use]
     pub fn static_pod(&self, name: &str) -> Option<&StaticPod> {
-        self.static_pods.iter().find(|pod| pod.component() == name)
+        StaticPod::of_name(&self.static_pods, name)
     }
 }
 

@@ -211,14 +211,18 @@ impl KubeletConfiguration {
     /// The `*.conf` of `--config-dir`, sorted as the kubelet reads them.
     fn drop_ins(&mut self, directory: &Path) -> Vec<PathBuf> {
         match read::names(directory) {
-            Ok(names) => names
-                .into_iter()
-                .map(|name| directory.join(name))
-                .filter(|path| {
-                    path.extension()
-                        .is_some_and(|extension| extension == "conf")
-                })
-                .collect(),
+            Ok(listing) => {
+                if listing.is_cut {
+                    self.problems.push(read::cut(directory));
+                }
+                let paths = listing.names.into_iter().map(|name| directory.join(name));
+                paths
+                    .filter(|path| {
+                        path.extension()
+                            .is_some_and(|extension| extension == "conf")
+                    })
+                    .collect()
+            }
             Err(error) => {
                 self.problem(directory, read::reason(&error));
                 Vec::new()

@@ -7,13 +7,14 @@ mod paths;
 mod tests;
 mod written;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::node::encoding::Text;
 use crate::root::Root;
 
 pub use annotate::{RESTARTED_AT, annotated};
+use paths::PathTree;
 
 /// Why a manifest is not a pod.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -46,8 +47,10 @@ pub struct StaticPod {
     pub namespace: String,
     /// The label `component`, if any.
     pub component_label: Option<String>,
-    /// [`StaticPod::component`], unique on its node.
+    /// [`StaticPod::component`]
     pub(crate) component: String,
+    /// [`StaticPod::role`]
+    pub(crate) role: Option<&'static str>,
     /// `metadata.uid`, if set.
     pub uid: Option<String>,
     /// `terminationGracePeriodSeconds`, 30 unless set.
@@ -81,6 +84,17 @@ pub struct Container {
     pub probe: Option<HttpProbe>,
 }
 
+/// The files that a flag or an environment variable names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FlagFiles<'a> {
+    /// The flag without its dashes, or the variable.
+    pub name: &'a str,
+    /// Whether it is an environment variable.
+    pub is_variable: bool,
+    /// The real paths of the files, in order.
+    pub files: Vec<PathBuf>,
+}
+
 /// An HTTP probe as the manifest has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HttpProbe {
@@ -109,7 +123,7 @@ impl StaticPod {
         written::static_pod(path, &text.text, root)
     }
 
-    /// The component: kubeadm's program that it runs, else the label, else the pod's name. On one node each is there once.
+    /// The component: the label, else kubeadm's program that it runs, else the pod's name.
     #[must_use]
     pub fn component(&self) -> &str {
         &self.component
@@ -121,8 +135,21 @@ impl StaticPod {
         identity::program(self)
     }
 
-    /// Makes each component unique among the pods of one node. `elsewhere`: those whose manifests are out.
-    pub(super) fn settle_components(pods: &mut [Self], elsewhere: &[Self]) {
+    /// [`StaticPod::program`] of the one pod of its node that has this part; `None` for a second etcd, say.
+    #[must_use]
+    pub fn role(&self) -> Option<&'static str> {
+        self.role
+    }
+
+    /// The pod that has the role `name`, else the one that is called so.
+    pub(super) fn of_name<'pods>(pods: &'pods [Self], name: &str) -> Option<&'pods Self> {
+        pods.iter()
+            .find(|pod| pod.role() == Some(name))
+            .or_else(|| pods.iter().find(|pod| pod.component() == name))
+    }
+
+    /// Gives each role to one of the pods of a node. `elsewhere`: those whose manifests are out.
+    pub(super) fn settle_roles(pods: &mut [Self], elsewhere: &[Self]) {
         identity::settle(pods, elsewhere);
     }
 
@@ -145,14 +172,25 @@ impl StaticPod {
     /// are in [`StaticPod::whole_directories`].
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
+        let kinds = Kinds::of(self);
         let mut files: Vec<PathBuf> = self
             .all_containers()
             .flat_map(|container| {
-                let mounted = container.mounts.iter().map(|(_, real)| real);
+                let mounted: HashSet<&Path> = container
+                    .mounts
+                    .iter()
+                    .map(|(_, real)| real.as_path())
+                    .collect();
+                let single: Vec<PathBuf> = mounted
+                    .iter()
+                    .filter(|real| kinds.is_single_file(real))
+                    .map(|real| real.to_path_buf())
+                    .collect();
                 paths::named(container)
                     .into_iter()
-                    .filter(|path| !container.mounts.iter().any(|(_, real)| real == path))
-                    .chain(mounted.filter(|real| self.is_single_file(real)).cloned())
+                    .filter(|path| !mounted.contains(path.as_path()))
+                    .chain(single)
+                    .collect::<Vec<_>>()
             })
             .collect();
         files.sort();
@@ -160,23 +198,34 @@ impl StaticPod {
         files
     }
 
+    /// Every flag and environment variable of the pod that names files, with their real paths.
+    #[must_use]
+    pub fn files_of_flags(&self) -> Vec<FlagFiles<'_>> {
+        self.all_containers()
+            .flat_map(paths::named_by_flags)
+            .collect()
+    }
+
     /// Mounted directories of which no flag and no variable names a file: the pod may use anything in them.
     #[must_use]
     pub fn whole_directories(&self) -> Vec<PathBuf> {
+        let kinds = Kinds::of(self);
         let mut directories: Vec<PathBuf> = self
             .all_containers()
             .flat_map(|container| {
-                let named = paths::named(container);
+                let mut mounted = PathTree::default();
+                for (_, real) in &container.mounts {
+                    mounted.insert(real, real.as_path());
+                }
+                let named: HashSet<&Path> = paths::named(container)
+                    .iter()
+                    .flat_map(|path| mounted.above(path))
+                    .collect();
                 container
                     .mounts
                     .iter()
                     .map(|(_, real)| real)
-                    .filter(|real| !self.is_single_file(real))
-                    .filter(|real| {
-                        !named
-                            .iter()
-                            .any(|path| path != *real && path.starts_with(real))
-                    })
+                    .filter(|real| !kinds.is_single_file(real) && !named.contains(real.as_path()))
                     .cloned()
                     .collect::<Vec<_>>()
             })
@@ -215,12 +264,26 @@ impl StaticPod {
     fn all_containers(&self) -> impl Iterator<Item = &Container> {
         self.init_containers.iter().chain(&self.containers)
     }
+}
+
+/// Which of the pod's mounts are files.
+struct Kinds<'a> {
+    files: HashSet<&'a Path>,
+    volumes: HashSet<&'a Path>,
+}
+
+impl<'a> Kinds<'a> {
+    fn of(pod: &'a StaticPod) -> Self {
+        Self {
+            files: pod.single_files.iter().map(PathBuf::as_path).collect(),
+            volumes: pod.host_paths.values().map(PathBuf::as_path).collect(),
+        }
+    }
 
     /// Whether a mount's real path is a file: itself a file volume, or a `subPath` that looks like one.
     fn is_single_file(&self, real: &Path) -> bool {
-        self.single_files.iter().any(|file| file == real)
-            || (!self.host_paths.values().any(|volume| volume == real)
-                && paths::looks_like_a_file(real))
+        self.files.contains(real)
+            || (!self.volumes.contains(real) && paths::looks_like_a_file(real))
     }
 }
 
@@ -232,23 +295,26 @@ impl Container {
 
     /// The value of `--name=value` or `--name value`; the last one wins.
     fn flag(&self, name: &str) -> Option<&str> {
-        let mut found = None;
+        self.flags()
+            .filter(|(flag, _)| *flag == name)
+            .map(|(_, value)| value)
+            .last()
+    }
+
+    /// Every `--name=value` and `--name value`, in order; the value is empty where there is none.
+    fn flags(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut words = self.command.iter().peekable();
-        while let Some(word) = words.next() {
-            let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
-                continue;
-            };
-            match flag.split_once('=') {
-                Some((flag, value)) if flag == name => found = Some(value),
-                None if flag == name => {
-                    found = words
-                        .next_if(|next| !next.starts_with('-'))
-                        .map(String::as_str)
-                        .or(Some(""));
-                }
-                _ => {}
+        std::iter::from_fn(move || {
+            loop {
+                let word = words.next()?;
+                let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
+                    continue;
+                };
+                return Some(flag.split_once('=').unwrap_or_else(|| {
+                    let value = words.next_if(|next| !next.starts_with('-'));
+                    (flag, value.map_or("", String::as_str))
+                }));
             }
-        }
-        found
+        })
     }
 }

@@ -19,5 +19,7 @@ pub use inventory::{
 };
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
-pub use manifest::{Container, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated};
+pub use manifest::{
+    Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
+};
 pub use observe::observe;

@@ -1,6 +1,8 @@
 //! Reading the disk into an [`Inventory`].
 
 mod authorities;
+mod budget;
+mod closed;
 mod directories;
 mod extras;
 mod kubeconfigs;
@@ -8,6 +10,7 @@ mod kubelets;
 mod leaves;
 mod manifests;
 mod name;
+mod named;
 mod pem_files;
 
 use std::collections::BTreeMap;
@@ -23,29 +26,32 @@ use super::{
 use crate::config::Locations;
 use crate::pki::{AuthorityName, Catalogued, Certificate};
 use crate::root::Root;
+use closed::Reader;
 use manifests::Manifests;
-use pem_files::CertificateFile;
+use pem_files::{CertificateFile, Unusable};
 
 /// Reads the node. Never fails as a whole.
 #[must_use]
 pub fn observe(root: &Root, locations: &Locations) -> Inventory {
-    let mut problems = Vec::new();
+    let mut findings = Findings::default();
     let kubelet = KubeletConfiguration::read(root, &locations.kubelet_configuration);
-    problems.extend(kubelet.problems.iter().cloned());
+    for problem in &kubelet.problems {
+        findings.unseen(problem.clone());
+    }
     let manifests = directories::manifests(root, locations, &kubelet);
     let parked = directories::parked(root, &manifests);
     let Manifests {
         running: static_pods,
         shadowed,
         unread: unread_manifests,
-        problems: found,
-    } = Manifests::read(root, &manifests, &parked);
-    problems.extend(unread_manifests.iter().cloned().chain(found));
+    } = Manifests::read(root, &manifests, &parked, &mut findings);
     let directories = directories::find(root, locations, manifests, &kubelet, &static_pods);
     let external_etcd = directories::is_etcd_external(root, &directories, &static_pods, &parked);
-    let authorities = authorities::read(root, &directories, external_etcd);
+    let reader = Reader::new(root, &directories, &static_pods);
+    let authorities = authorities::read(&reader, &directories, external_etcd);
     let node = Node {
         root,
+        reader: &reader,
         locations,
         directories: &directories,
         kubelet: &kubelet,
@@ -67,12 +73,12 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
             uneditable.insert(found.entry.name.clone(), reason);
         }
         entries.push(found.entry);
-        problems.extend(found.problem);
+        findings.problems.extend(found.problem);
     }
-    entries.extend(kubelets::entries(&node, &mut problems));
-    let extras = extras::entries(&node, &entries, &mut problems);
+    entries.extend(kubelets::entries(&node, &mut findings.problems));
+    let extras = extras::entries(&node, &entries, &mut findings);
     entries.extend(extras);
-    let service_account = authorities::service_account(root, &directories);
+    let service_account = authorities::service_account(&reader, &directories);
     let known = entries
         .iter()
         .flat_map(|entry| entry.files().chain([entry.path.as_path()]))
@@ -94,9 +100,25 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         shadowed,
         unread_manifests,
         uneditable,
-        problems,
+        problems: findings.problems,
+        unseen: findings.unseen,
         external_etcd,
         links,
+    }
+}
+
+/// What is wrong besides entries and authorities.
+#[derive(Default)]
+struct Findings {
+    problems: Vec<Problem>,
+    unseen: Vec<Problem>,
+}
+
+impl Findings {
+    /// Something that was to be looked at and was not.
+    fn unseen(&mut self, problem: Problem) {
+        self.unseen.push(problem.clone());
+        self.problems.push(problem);
     }
 }
 
@@ -119,6 +141,7 @@ fn links<'path>(
 /// What is known of the node while its certificates are read.
 struct Node<'a> {
     root: &'a Root,
+    reader: &'a Reader<'a>,
     locations: &'a Locations,
     directories: &'a Directories,
     kubelet: &'a KubeletConfiguration,
@@ -156,18 +179,26 @@ struct Wanted<'a> {
 
 impl Node<'_> {
     fn pod(&self, component: &str) -> Option<&StaticPod> {
-        self.static_pods
-            .iter()
-            .find(|pod| pod.component() == component)
+        StaticPod::of_name(self.static_pods, component)
     }
 
     /// The entry of a certificate file with its key in another file or the same.
     fn entry(&self, wanted: Wanted<'_>) -> Entry {
+        let found = pem_files::certificates(self.reader, wanted.certificate);
+        self.entry_of(wanted, found.map_err(Unusable::into_problem))
+    }
+
+    /// The same of what was found in it.
+    fn entry_of(
+        &self,
+        wanted: Wanted<'_>,
+        found: Result<Option<CertificateFile>, Problem>,
+    ) -> Entry {
         let mut authority = wanted.authority;
-        let state = match pem_files::certificates(self.root, wanted.certificate) {
+        let state = match found {
             Ok(None) => CertificateState::Missing,
             Ok(Some(file)) => {
-                let key = pem_files::key(self.root, wanted.key, &file);
+                let key = pem_files::key(self.reader, wanted.key, &file);
                 let present;
                 (present, authority) = self.present(file, key, authority);
                 CertificateState::Present(Box::new(present))

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use nix::libc;
 use zeroize::Zeroizing;
 
+use super::Problem;
 use super::encoding::Text;
 use crate::host::{self, FILE_LIMIT};
 use crate::root::Root;
@@ -30,11 +31,16 @@ pub(super) struct FileContent {
 
 /// Reads a real path, following links as the node would.
 pub(super) fn find(root: &Root, path: &Path) -> Found {
+    find_at_most(root, path, FILE_LIMIT)
+}
+
+/// The same with another limit, in bytes.
+pub(super) fn find_at_most(root: &Root, path: &Path, limit: u64) -> Found {
     let resolved = match root.resolve(path) {
         Ok(resolved) => resolved,
         Err(error) => return Found::Unreadable(reason(&error)),
     };
-    match content(&resolved) {
+    match content(&resolved, limit) {
         Ok(content) => Found::Content(content),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             dangling(root, path, &resolved).map_or(Found::Missing, Found::Unreadable)
@@ -43,8 +49,8 @@ pub(super) fn find(root: &Root, path: &Path) -> Found {
     }
 }
 
-fn content(path: &Path) -> io::Result<FileContent> {
-    let (file, length) = host::open_regular(path, FILE_LIMIT)?;
+fn content(path: &Path, limit: u64) -> io::Result<FileContent> {
+    let (file, length) = host::open_regular(path, limit)?;
     let modified = file.metadata()?.modified().ok();
     // One more than its length: then reading to the end never moves a key to a second buffer.
     let capacity = usize::try_from(length).unwrap_or(0).saturating_add(1);
@@ -65,11 +71,81 @@ pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<Str
     }
 }
 
-/// The names in a directory, sorted, without those that begin with a dot.
-pub(super) fn names(directory: &Path) -> io::Result<Vec<OsString>> {
-    let mut names = host::names(directory)?;
+/// How large a file is, as far as that can be seen without opening it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Size {
+    /// A file, in bytes.
+    Of(u64),
+    /// Nothing is there.
+    Missing,
+    /// No file, or nothing that can be reached.
+    Unknown,
+}
+
+/// The size of what lies at a real path, links followed as the node would.
+pub(super) fn size(root: &Root, path: &Path) -> Size {
+    match root.resolve(path).and_then(|resolved| root.look(&resolved)) {
+        Ok(Some(found)) if found.is_file() => Size::Of(found.size),
+        Ok(None) => Size::Missing,
+        Ok(Some(_)) | Err(_) => Size::Unknown,
+    }
+}
+
+/// What is at a real path that is not to be opened.
+pub(super) enum Seen {
+    /// Nothing, and no link that leads nowhere either.
+    Missing,
+    /// No file, or nothing that can be reached, with the reason and what can be done.
+    Unreadable(String),
+    /// An empty file.
+    Empty,
+    /// A file.
+    File,
+}
+
+/// Looks at a real path without opening it, following links as the node would.
+pub(super) fn look_at(root: &Root, path: &Path) -> Seen {
+    let resolved = match root.resolve(path) {
+        Ok(resolved) => resolved,
+        Err(error) => return Seen::Unreadable(reason(&error)),
+    };
+    match root.look(&resolved) {
+        Ok(Some(found)) => match host::check_regular(found.kind, found.size, FILE_LIMIT) {
+            Err(error) => Seen::Unreadable(reason(&error)),
+            Ok(()) if found.size == 0 => Seen::Empty,
+            Ok(()) => Seen::File,
+        },
+        Ok(None) => dangling(root, path, &resolved).map_or(Seen::Missing, Seen::Unreadable),
+        Err(error) => Seen::Unreadable(reason(&error)),
+    }
+}
+
+/// What is in a directory.
+pub(super) struct Listing {
+    /// The names, sorted, without those that begin with a dot.
+    pub(super) names: Vec<OsString>,
+    /// Whether there are more than [`NAMES_LIMIT`], of which these are some.
+    pub(super) is_cut: bool,
+}
+
+/// Names of one directory that are looked at: more than any node has, few enough for one that a pod fills.
+pub(super) const NAMES_LIMIT: usize = 10_000;
+
+/// The names in a directory, those that begin with a dot left out.
+pub(super) fn names(directory: &Path) -> io::Result<Listing> {
+    let (mut names, is_cut) = host::some_names(directory, NAMES_LIMIT)?;
     names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
-    Ok(names)
+    Ok(Listing { names, is_cut })
+}
+
+/// What to tell about a directory of which not all names were looked at.
+pub(super) fn cut(directory: &Path) -> Problem {
+    Problem {
+        path: directory.to_path_buf(),
+        reason: format!(
+            "has more than {NAMES_LIMIT} entries, and only as many were looked at; move what is not in use elsewhere"
+        ),
+    }
 }
 
 /// What to tell about an input error, in words that end in something to do where that is known.

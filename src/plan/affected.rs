@@ -1,5 +1,6 @@
 //! Which static pods use which renewed files.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::AffectedPod;
@@ -9,7 +10,7 @@ use crate::node::{Entry, Inventory, StaticPod};
 /// is renewed with it.
 #[must_use]
 pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod> {
-    let replaced: Vec<&Path> = inventory
+    let replaced: HashSet<&Path> = inventory
         .entries
         .iter()
         .filter(|entry| renewed.contains(&entry.name.as_str()))
@@ -24,21 +25,21 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod
                 || (entry.is_catalogued()
                     && entry
                         .files()
-                        .any(|file| replaced.contains(&inventory.real(file))))
+                        .any(|file| replaced.contains(inventory.real(file))))
         })
         .collect();
     inventory
         .static_pods
         .iter()
         .filter_map(|pod| {
-            let used = used_paths(pod);
+            let used = Used::of(inventory, pod);
             let certificates: Vec<String> = entries
                 .iter()
                 .filter(|entry| {
                     entry
                         .files()
                         .chain([entry.path.as_path()])
-                        .any(|file| contain(inventory, &used, file))
+                        .any(|file| used.contain(file, inventory.real(file)))
                 })
                 .map(|entry| entry.name.clone())
                 .collect();
@@ -61,9 +62,25 @@ fn used_paths(pod: &StaticPod) -> Vec<PathBuf> {
     }
 }
 
-/// Whether the file is or lies below one of the paths, by name or behind links.
-fn contain(inventory: &Inventory, used: &[PathBuf], file: &Path) -> bool {
-    used.iter().any(|used| {
-        file.starts_with(used) || inventory.real(file).starts_with(inventory.real(used))
-    })
+/// What a pod uses, by name and behind links.
+struct Used {
+    named: HashSet<PathBuf>,
+    real: HashSet<PathBuf>,
+}
+
+impl Used {
+    fn of(inventory: &Inventory, pod: &StaticPod) -> Self {
+        let named: HashSet<PathBuf> = used_paths(pod).into_iter().collect();
+        let real = named
+            .iter()
+            .map(|path| inventory.real(path).to_path_buf())
+            .collect();
+        Self { named, real }
+    }
+
+    /// Whether the file is or lies below one of the paths, by name or behind links.
+    fn contain(&self, file: &Path, real: &Path) -> bool {
+        file.ancestors().any(|above| self.named.contains(above))
+            || real.ancestors().any(|above| self.real.contains(above))
+    }
 }

@@ -107,7 +107,8 @@ impl<'node> Candidate<'node> {
                 signing,
             } => {
                 match key {
-                    KeyState::Matching(_) => {}
+                    // Whether the key is the authority's is found out when it signs.
+                    KeyState::Matching(_) | KeyState::Unread => {}
                     KeyState::Missing => return Err(Obstacle::ExternalAuthority(authority.name)),
                     KeyState::Mismatched => {
                         return unusable(format!(
@@ -279,7 +280,7 @@ impl<'node> Candidate<'node> {
     /// new key, so that heals it.
     fn key_is_unusable(&self) -> bool {
         match &self.present.key {
-            KeyState::Matching(_) | KeyState::OutOfReach(_) => false,
+            KeyState::Matching(_) | KeyState::Unread | KeyState::OutOfReach(_) => false,
             KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_) => true,
         }
     }

@@ -172,7 +172,7 @@ fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
         ));
     };
     match key {
-        KeyState::Matching(_) => {}
+        KeyState::Matching(_) | KeyState::Unread => {}
         KeyState::Missing => {
             return Some(format!(
                 "{} is not on this node",

@@ -291,16 +291,11 @@ fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
         }
     }
     let service_account = &inventory.service_account;
-    problems.extend(match &service_account.key {
-        KeyState::Mismatched => Some(Problem {
-            path: service_account.public_key_path.clone(),
-            reason: format!(
-                "is not the public half of {}; restore both from one backup",
-                service_account.key_path.display()
-            ),
-        }),
-        key => key_problem(&service_account.key_path, key, true),
-    });
+    problems.extend(key_problem(
+        &service_account.key_path,
+        &service_account.key,
+        true,
+    ));
     problems.extend(inventory.problems.iter().cloned());
     let mut seen = std::collections::HashSet::new();
     problems.retain(|problem| seen.insert((problem.path.clone(), problem.reason.clone())));
@@ -309,7 +304,7 @@ fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
 
 fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> Option<Problem> {
     let reason = match key {
-        KeyState::Matching(_) => return None,
+        KeyState::Matching(_) | KeyState::Unread => return None,
         KeyState::Missing if may_be_missing => return None,
         KeyState::Missing => {
             "the key is missing, so nothing can use the certificate; renewing makes both anew"

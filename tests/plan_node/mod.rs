@@ -129,6 +129,7 @@ pub(crate) fn node() -> Inventory {
         unread_manifests: Vec::new(),
         uneditable: BTreeMap::new(),
         problems: Vec::new(),
+        unseen: Vec::new(),
         external_etcd: false,
         links: BTreeMap::new(),
     }

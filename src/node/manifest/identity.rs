@@ -41,15 +41,12 @@ pub(super) fn program(pod: &StaticPod) -> Option<&'static str> {
 
 /// What the pod is called where no other one is known.
 pub(super) fn component(pod: &StaticPod) -> String {
-    program(pod).map_or_else(|| own_name(pod), str::to_owned)
+    let label = pod.component_label.as_deref();
+    label.or(program(pod)).unwrap_or(&pod.name).to_owned()
 }
 
-fn own_name(pod: &StaticPod) -> String {
-    pod.component_label.as_ref().unwrap_or(&pod.name).clone()
-}
-
-/// Of several pods that run the same program one is that component: the one that is known for it the surest, `elsewhere`
-/// (manifests that are out) included. The others go by their own names.
+/// Of several pods that run the same program one has its role: the one that is known for it the surest, `elsewhere` (manifests
+/// that are out) included. The others go by their own names.
 pub(super) fn settle(pods: &mut [StaticPod], elsewhere: &[StaticPod]) {
     for program in PROGRAMS {
         let claim = |pod: &StaticPod| {
@@ -69,11 +66,14 @@ pub(super) fn settle(pods: &mut [StaticPod], elsewhere: &[StaticPod]) {
         }
         for (index, pod) in pods.iter_mut().enumerate() {
             if Some(index) != chosen && claim(pod).is_some() {
-                pod.component = if pod.name == program {
-                    format!("{}/{}", pod.namespace, pod.name)
-                } else {
-                    pod.name.clone()
-                };
+                pod.role = None;
+                if pod.component == program {
+                    pod.component = if pod.name == program {
+                        format!("{}/{}", pod.namespace, pod.name)
+                    } else {
+                        pod.name.clone()
+                    };
+                }
             }
         }
     }

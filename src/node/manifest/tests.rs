@@ -202,7 +202,7 @@ fn a_component_is_known_by_label_name_or_command() {
             "kube-apiserver",
             "mine",
             "x",
-            "kube-apiserver",
+            "mine",
             Some("kube-apiserver"),
         ),
         ("x", "", "/usr/local/bin/etcd", "etcd", Some("etcd")),
@@ -210,7 +210,7 @@ fn a_component_is_known_by_label_name_or_command() {
             "x",
             "mine",
             "kube-scheduler",
-            "kube-scheduler",
+            "mine",
             Some("kube-scheduler"),
         ),
         ("x", "mine", "x", "mine", None),
@@ -241,7 +241,7 @@ fn of_two_that_run_the_same_one_is_the_component() {
     let etcd = || pod("etcd", "etcd", "kube-system");
     let events = || pod("etcd-events", "", "kube-system");
     let components = |mut pods: Vec<StaticPod>, elsewhere: &[StaticPod]| -> Vec<String> {
-        StaticPod::settle_components(&mut pods, elsewhere);
+        StaticPod::settle_roles(&mut pods, elsewhere);
         pods.iter().map(|pod| pod.component().to_owned()).collect()
     };
     assert_eq!(

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::paths::{looks_like_a_file, normalized};
-use super::{Container, HttpProbe, ManifestError, StaticPod};
+use super::paths::{LONGEST, extent, looks_like_a_file, normalized};
+use super::{Container, HttpProbe, ManifestError, StaticPod, identity};
 use crate::node::yaml;
 use crate::root::Root;
 
@@ -151,6 +151,7 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
         path: path.to_path_buf(),
         name,
         component: String::new(),
+        role: None,
         namespace: metadata
             .namespace
             .filter(|namespace| !namespace.is_empty())
@@ -170,7 +171,9 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
         single_files: volumes.single_files,
         host_paths: volumes.paths,
     };
-    pod.component = super::identity::component(&pod);
+    pod.component = identity::component(&pod);
+    pod.role = identity::program(&pod);
+    check_extent(&pod)?;
     Ok(pod)
 }
 
@@ -180,6 +183,27 @@ fn empty(text: &str) -> &'static str {
     } else {
         "its first document is empty, and the kubelet reads no other"
     }
+}
+
+/// Files and mounts that a pod may have, and the bytes of their paths: thousands of times what any pod needs.
+const MOST_FILES: usize = 50_000;
+const MOST_BYTES: usize = 8 << 20;
+
+/// Few lines can name many long paths: each flag stands for a file below a volume.
+fn check_extent(pod: &StaticPod) -> Result<(), ManifestError> {
+    let (mut files, mut bytes) = (0, 0);
+    for container in pod.init_containers.iter().chain(&pod.containers) {
+        let (own_files, own_bytes) = extent(container);
+        files += own_files;
+        bytes += own_bytes;
+    }
+    if files > MOST_FILES || bytes > MOST_BYTES {
+        return Err(ManifestError::NotAPod(format!(
+            "its flags and mounts name more than {MOST_FILES} files, or {} MiB of paths",
+            MOST_BYTES >> 20
+        )));
+    }
+    Ok(())
 }
 
 struct Volumes {
@@ -197,7 +221,12 @@ impl Volumes {
             let Some(host_path) = volume.host_path else {
                 continue;
             };
-            let real = root.join(host_path.path.unwrap_or_default());
+            let path = host_path.path.unwrap_or_default();
+            // Nothing can be there.
+            if path.len() > LONGEST {
+                continue;
+            }
+            let real = root.join(path);
             let is_file = match host_path.kind.as_deref().unwrap_or_default() {
                 "File" | "FileOrCreate" => true,
                 "" => looks_like_a_file(&real),
@@ -260,6 +289,11 @@ impl Mount {
         let seen = normalized(Path::new(&self.mount_path?));
         // An expression of variables could be any path below the volume, so the volume itself stands for it.
         let sub_path = self.sub_path.filter(|_| self.sub_path_expr.is_none());
+        if seen.as_os_str().len() > LONGEST
+            || sub_path.as_ref().is_some_and(|below| below.len() > LONGEST)
+        {
+            return None;
+        }
         let real = match sub_path.as_deref().map(Path::new) {
             Some(below)
                 if below

@@ -1,25 +1,29 @@
 //! The three authorities and the service account's key pair.
 
+use super::closed::Reader;
 use super::{on_all_cores, pem_files};
-use crate::node::read::{self, Found};
+use crate::node::read::{self, Found, Seen};
 use crate::node::{Authority, AuthorityState, Directories, KeyState, Problem, ServiceAccountKeys};
 use crate::pki::AuthorityName;
-use crate::root::Root;
 
 /// Reads the authorities, in the order of kubeadm's names.
-pub(super) fn read(root: &Root, directories: &Directories, external_etcd: bool) -> Vec<Authority> {
+pub(super) fn read(
+    reader: &Reader<'_>,
+    directories: &Directories,
+    external_etcd: bool,
+) -> Vec<Authority> {
     let mut names = AuthorityName::ALL.to_vec();
     names.retain(|name| !(external_etcd && *name == AuthorityName::Etcd));
-    on_all_cores(&names, |name| authority(root, directories, *name))
+    on_all_cores(&names, |name| authority(reader, directories, *name))
 }
 
-fn authority(root: &Root, directories: &Directories, name: AuthorityName) -> Authority {
+fn authority(reader: &Reader<'_>, directories: &Directories, name: AuthorityName) -> Authority {
     let base = directories.certificates.join(name.base());
     let certificate_path = base.with_extension("crt");
     let key_path = base.with_extension("key");
-    let state = match pem_files::certificates(root, &certificate_path) {
+    let state = match pem_files::certificates(reader, &certificate_path) {
         Ok(None) => AuthorityState::Missing,
-        Err(problem) => AuthorityState::Unreadable(problem),
+        Err(unusable) => AuthorityState::Unreadable(unusable.into_problem()),
         Ok(Some(file)) if !file.leaf.is_ca => AuthorityState::Unreadable(Problem {
             path: certificate_path.clone(),
             reason: format!(
@@ -31,7 +35,11 @@ fn authority(root: &Root, directories: &Directories, name: AuthorityName) -> Aut
         Ok(Some(file)) => {
             let mut certificates = vec![file.leaf];
             certificates.extend(file.chain);
-            let (key, signing) = pem_files::authority_key(root, &key_path, &certificates);
+            let key = unread(reader, &key_path);
+            let signing = match key {
+                KeyState::Unread => certificates.clone(),
+                _ => Vec::new(),
+            };
             AuthorityState::Present {
                 certificates,
                 key,
@@ -47,30 +55,37 @@ fn authority(root: &Root, directories: &Directories, name: AuthorityName) -> Aut
     }
 }
 
-/// Reads `sa.key` and `sa.pub`.
-pub(super) fn service_account(root: &Root, directories: &Directories) -> ServiceAccountKeys {
+/// What can be said of a key without opening it.
+fn unread(reader: &Reader<'_>, path: &std::path::Path) -> KeyState {
+    match read::look_at(reader.root, path) {
+        Seen::Missing => KeyState::Missing,
+        Seen::Unreadable(reason) => pem_files::out_of_reach(path, reason),
+        Seen::Empty => pem_files::damaged(
+            path,
+            "is empty; restore it from a backup, or remove it and make it again with kubeadm"
+                .to_owned(),
+        ),
+        Seen::File => KeyState::Unread,
+    }
+}
+
+/// Looks at `sa.key`, and reads `sa.pub`.
+pub(super) fn service_account(
+    reader: &Reader<'_>,
+    directories: &Directories,
+) -> ServiceAccountKeys {
     let key_path = directories.certificates.join("sa.key");
     let public_key_path = directories.certificates.join("sa.pub");
-    let public = read::find(root, &public_key_path);
-    let key = match read::find(root, &key_path) {
-        Found::Missing => KeyState::Missing,
-        Found::Unreadable(reason) => pem_files::out_of_reach(&key_path, reason),
-        Found::Content(content) => match pem_files::private_key(&content.bytes) {
-            Err(reason) => pem_files::damaged(&key_path, reason),
-            Ok(key) => match &public {
-                Found::Missing => KeyState::Matching(key.algorithm()),
-                Found::Unreadable(reason) => {
-                    pem_files::out_of_reach(&public_key_path, reason.clone())
-                }
-                Found::Content(content) => {
-                    match is_public_half(&content.bytes, &key.public_key_der()) {
-                        Ok(true) => KeyState::Matching(key.algorithm()),
-                        Ok(false) => KeyState::Mismatched,
-                        Err(reason) => pem_files::damaged(&public_key_path, reason),
-                    }
-                }
-            },
+    let public = reader.find(&public_key_path, pem_files::KEY_FILE);
+    let key = match (unread(reader, &key_path), &public) {
+        (KeyState::Unread, Found::Unreadable(reason)) => {
+            pem_files::out_of_reach(&public_key_path, reason.clone())
+        }
+        (KeyState::Unread, Found::Content(content)) => match public_keys(&content.bytes) {
+            Ok(()) => KeyState::Unread,
+            Err(reason) => pem_files::damaged(&public_key_path, reason),
         },
+        (key, _) => key,
     };
     ServiceAccountKeys {
         key,
@@ -80,17 +95,16 @@ pub(super) fn service_account(root: &Root, directories: &Directories) -> Service
     }
 }
 
-/// Whether one of the public keys in the file is the one given (several while the key is being changed).
-fn is_public_half(text: &[u8], public_key_der: &[u8]) -> Result<bool, String> {
+/// Whether there is a public key in the file (several while the key is being changed).
+fn public_keys(text: &[u8]) -> Result<(), String> {
     let blocks = pem::parse_many(text)
         .map_err(|_| "holds damaged PEM; restore it from a backup".to_owned())?;
-    if blocks.is_empty() {
-        return Err("holds no PEM block PUBLIC KEY; restore it from a backup".to_owned());
+    if blocks
+        .iter()
+        .any(|block| matches!(block.tag(), "PUBLIC KEY" | "RSA PUBLIC KEY"))
+    {
+        Ok(())
+    } else {
+        Err("holds no PEM block PUBLIC KEY; restore it from a backup".to_owned())
     }
-    Ok(blocks.iter().any(|block| match block.tag() {
-        "PUBLIC KEY" => block.contents() == public_key_der,
-        // PKCS#1: the last part of the other form.
-        "RSA PUBLIC KEY" => public_key_der.ends_with(block.contents()),
-        _ => false,
-    }))
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::Findings;
 use super::manifests::Manifests;
 use crate::config::Locations;
 use crate::node::{Directories, KubeletConfiguration, StaticPod};
@@ -80,9 +81,7 @@ fn named_by_manifests(static_pods: &[StaticPod]) -> Option<PathBuf> {
 }
 
 fn most_named(static_pods: &[StaticPod], component: &str, flags: &[&str]) -> Option<PathBuf> {
-    let pod = static_pods
-        .iter()
-        .find(|pod| pod.component() == component)?;
+    let pod = StaticPod::of_name(static_pods, component)?;
     let mut votes: Vec<(PathBuf, usize)> = Vec::new();
     for file in flags.iter().filter_map(|flag| pod.file_flag(flag)) {
         let Some(directory) = file.parent() else {
@@ -107,7 +106,7 @@ pub(super) fn is_etcd_external(
     static_pods: &[StaticPod],
     parked: &[StaticPod],
 ) -> bool {
-    let pod = |name: &str| static_pods.iter().find(|pod| pod.component() == name);
+    let pod = |name: &str| StaticPod::of_name(static_pods, name);
     let local_etcd = pod("etcd").is_some();
     let Some(api_server) = pod("kube-apiserver") else {
         return !local_etcd
@@ -147,7 +146,7 @@ pub(super) fn parked(root: &Root, manifests: &Path) -> Vec<StaticPod> {
         .ok()
         .and_then(|manifests| Some(manifests.parent()?.join(PARKED)));
     parked.map_or_else(Vec::new, |parked| {
-        Manifests::read(root, &parked, &[]).running
+        Manifests::read(root, &parked, &[], &mut Findings::default()).running
     })
 }
 

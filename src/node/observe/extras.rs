@@ -1,18 +1,19 @@
 //! Certificates that kubeadm does not know: beside its own, or named by a manifest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use super::{Node, Wanted, kubeconfigs, leaves, pem_files};
+use super::budget::Budget;
+use super::kubeconfigs::Unknown;
+use super::named::{self, Named};
+use super::pem_files::{CertificateFile, Unusable};
+use super::{Findings, Node, Wanted, kubeconfigs, leaves, pem_files};
 use crate::node::read;
-use crate::node::{Entry, EntryKind, Problem};
+use crate::node::{CertificateState, Entry, EntryKind, KeyState, Problem};
 use crate::root::Root;
 
 /// Directories below the certificates directory that are entered: kubeadm has one, `etcd`.
 const DEPTH: usize = 4;
-
-/// Files looked at: more than this below a certificates directory is somebody's archive.
-const FILES: usize = 1_000;
 
 /// Where distributions keep the authorities of the web: nobody here renews those.
 const SYSTEM_BUNDLES: [&str; 5] = [
@@ -23,8 +24,15 @@ const SYSTEM_BUNDLES: [&str; 5] = [
     "/usr/local/share/ca-certificates",
 ];
 
+/// A file that may hold a certificate.
+struct Candidate {
+    path: PathBuf,
+    /// The flag that says that there is one, if any does.
+    named: Option<Named>,
+}
+
 /// The entries for what is found besides `known`, by path.
-pub(super) fn entries(node: &Node<'_>, known: &[Entry], problems: &mut Vec<Problem>) -> Vec<Entry> {
+pub(super) fn entries(node: &Node<'_>, known: &[Entry], findings: &mut Findings) -> Vec<Entry> {
     let mut seen: BTreeSet<PathBuf> = known
         .iter()
         .flat_map(|entry| [&entry.path, &entry.certificate_path])
@@ -35,120 +43,235 @@ pub(super) fn entries(node: &Node<'_>, known: &[Entry], problems: &mut Vec<Probl
         )
         .map(|path| resolved(node.root, path))
         .collect();
+    let mut budget = Budget::default();
     let mut found = Vec::new();
-    for (path, key) in candidates(node, problems) {
-        if !seen.insert(resolved(node.root, &path)) {
+    for candidate in candidates(node, &mut budget, findings) {
+        let path = &candidate.path;
+        if !seen.insert(resolved(node.root, path))
+            || !budget.admits(path, read::size(node.root, path))
+        {
             continue;
         }
-        let name = name(node, &path);
-        if is_kubeconfig_name(&path) {
-            found.extend(kubeconfigs::unknown(node, &name, &path));
+        let named = candidate.named.as_ref();
+        let is_kubeconfig = named.map_or_else(|| is_kubeconfig_name(path), Named::is_kubeconfig);
+        found.extend(if is_kubeconfig {
+            kubeconfig(node, path, named, findings)
         } else {
-            found.extend(certificate(node, name, &path, key));
-        }
+            certificate(node, path, named, &mut budget, findings)
+        });
+    }
+    for problem in budget.left_out(&node.directories.certificates) {
+        findings.unseen(problem);
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found
 }
 
-/// Files that may hold a certificate, with the key's file where a flag says it.
-fn candidates(node: &Node<'_>, problems: &mut Vec<Problem>) -> Vec<(PathBuf, Option<PathBuf>)> {
-    let mut paths = Vec::new();
-    // First, since a flag knows where the key is.
-    if let Some(pod) = node.pod("kube-apiserver")
-        && let Some(certificate) = pod.file_flag("etcd-certfile")
-    {
-        paths.push((certificate, pod.file_flag("etcd-keyfile")));
-    }
-    let mut below = Vec::new();
-    let certificates = &node.directories.certificates;
-    walk(node.root, certificates, DEPTH, &mut below, problems);
-    paths.extend(below.into_iter().map(|path| (path, None)));
-
-    let kubernetes = &node.directories.kubernetes;
-    // A missing or unreadable directory is said by each kubeconfig that should be in it.
-    for name in read::names(&resolved(node.root, kubernetes)).unwrap_or_default() {
-        let path = kubernetes.join(name);
-        if is_kubeconfig_name(&path) {
-            paths.push((path, None));
-        }
-    }
+/// Files that may hold a certificate; those in use first, and what lies deep below the certificates directory last, since not
+/// all of it may be read.
+fn candidates(node: &Node<'_>, budget: &mut Budget, findings: &mut Findings) -> Vec<Candidate> {
+    let mut paths: Vec<Candidate> = named::by_flags(node.static_pods)
+        .into_iter()
+        .filter(|named| !node.root.is_directory(&named.path))
+        .map(|named| Candidate {
+            path: named.path.clone(),
+            named: Some(named),
+        })
+        .collect();
+    let unnamed = |path| Candidate { path, named: None };
     for pod in node.static_pods {
+        let files = pod.files().into_iter();
         paths.extend(
-            pod.files()
-                .into_iter()
+            files
                 .filter(|path| is_certificate_name(path) || is_kubeconfig_name(path))
-                .map(|path| (path, None)),
+                .map(unnamed),
         );
     }
+    let kubernetes = &node.directories.kubernetes;
+    // A missing or unreadable directory is said by each kubeconfig that should be in it.
+    if let Ok(listing) = read::names(&resolved(node.root, kubernetes)) {
+        if listing.is_cut {
+            findings.unseen(read::cut(kubernetes));
+        }
+        let beside = listing.names.into_iter().map(|name| kubernetes.join(name));
+        paths.extend(beside.filter(|path| is_kubeconfig_name(path)).map(unnamed));
+    }
+    paths.extend(below(node, budget, findings).into_iter().map(unnamed));
     paths
 }
 
-/// Collects the certificate files below a directory, without following links to other directories.
-fn walk(
-    root: &Root,
-    directory: &Path,
-    depth: usize,
-    found: &mut Vec<PathBuf>,
-    problems: &mut Vec<Problem>,
-) {
-    let names = match read::names(&resolved(root, directory)) {
-        Ok(names) => names,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => {
-            problems.push(Problem {
-                path: directory.to_path_buf(),
-                reason: read::reason(&error),
-            });
-            return;
-        }
-    };
-    for path in names.into_iter().map(|name| directory.join(name)) {
-        let is_directory = root
-            .look(&path)
-            .is_ok_and(|found| found.is_some_and(|found| found.is_directory()));
-        if is_directory {
-            if depth > 1 {
-                walk(root, &path, depth - 1, found, problems);
+/// The certificate files below the certificates directory, the nearest first, without following links to other directories.
+fn below(node: &Node<'_>, budget: &mut Budget, findings: &mut Findings) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut waiting = VecDeque::from([(node.directories.certificates.clone(), 1)]);
+    while let Some((directory, depth)) = waiting.pop_front() {
+        let listing = match read::names(&resolved(node.root, &directory)) {
+            Ok(listing) => listing,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                findings.unseen(Problem {
+                    path: directory,
+                    reason: read::reason(&error),
+                });
+                continue;
             }
-        } else if is_certificate_name(&path) && found.len() < FILES {
-            found.push(path);
+        };
+        if listing.is_cut {
+            findings.unseen(read::cut(&directory));
+        }
+        for path in listing.names.into_iter().map(|name| directory.join(name)) {
+            let is_directory = node
+                .root
+                .look(&path)
+                .is_ok_and(|found| found.is_some_and(|found| found.is_directory()));
+            if !is_directory {
+                if is_certificate_name(&path) {
+                    found.push(path);
+                }
+            } else if depth == DEPTH {
+                findings.unseen(Problem {
+                    path,
+                    reason: format!(
+                        "was not entered, as it lies more than {} directories below the certificates; move it elsewhere if nothing \
+                         in it is in use",
+                        DEPTH - 1
+                    ),
+                });
+            } else if budget.admits_directory() {
+                waiting.push_back((path, depth + 1));
+            }
         }
     }
+    found
+}
+
+/// The entry of a kubeconfig that kubeadm does not know; `None` where nothing in it expires.
+fn kubeconfig(
+    node: &Node<'_>,
+    path: &Path,
+    named: Option<&Named>,
+    findings: &mut Findings,
+) -> Option<Entry> {
+    let name = name(node, path);
+    let found = kubeconfigs::unknown(node, &name, path, Budget::of_a_file(), named.is_some());
+    let problem = match (found, named) {
+        (Unknown::Entry(entry), _) => return Some(entry),
+        (Unknown::Nothing, _) | (Unknown::Missing, None) => return None,
+        (Unknown::Missing, Some(named)) => named.missing(),
+        (Unknown::Unreadable(problem), _) => problem,
+    };
+    Some(unseen(name, path, Some(path), problem, findings))
 }
 
 /// The entry of a certificate file; `None` where there is none in it, or only the system's authorities.
-fn certificate(node: &Node<'_>, name: String, path: &Path, key: Option<PathBuf>) -> Option<Entry> {
-    let in_same_file = has_ending(path, &["pem"]);
-    match pem_files::certificates(node.root, path) {
-        Ok(None) => return None,
-        Ok(Some(file)) if file.leaf.is_ca && is_system_bundle(node.root, path) => return None,
-        // A `.pem` may well be a key; a `.crt` is to be a certificate.
-        Err(_) if in_same_file => return None,
-        Ok(Some(_)) | Err(_) => {}
+fn certificate(
+    node: &Node<'_>,
+    path: &Path,
+    named: Option<&Named>,
+    budget: &mut Budget,
+    findings: &mut Findings,
+) -> Option<Entry> {
+    let may_be_something_else = named.is_none() && has_ending(path, &["pem"]);
+    let name = name(node, path);
+    match pem_files::some_certificates(node.reader, path, Budget::of_a_file()) {
+        Ok(Some(file)) if file.leaf.is_ca && is_system_bundle(node.root, path) => None,
+        Ok(Some(file)) => Some(present(node, name, file, path, named, budget, findings)),
+        Ok(None) => named.map(|named| unseen(name, path, None, named.missing(), findings)),
+        Err(Unusable::OutOfReach(_)) if is_system_bundle(node.root, path) => None,
+        Err(Unusable::OutOfReach(problem)) => Some(unseen(name, path, None, problem, findings)),
+        Err(Unusable::Other(_)) if may_be_something_else => None,
+        Err(Unusable::Other(problem) | Unusable::Damaged(problem)) => Some(node.entry_of(
+            Wanted {
+                name,
+                kind: EntryKind::Extra,
+                certificate: path,
+                key: None,
+                authority: None,
+            },
+            Err(problem),
+        )),
     }
-    let key = key.or_else(|| {
-        let beside = leaves::key_beside(path);
-        if matches!(node.root.look(&resolved(node.root, &beside)), Ok(Some(_))) {
+}
+
+/// The entry of a certificate that was read.
+fn present(
+    node: &Node<'_>,
+    name: String,
+    file: CertificateFile,
+    path: &Path,
+    named: Option<&Named>,
+    budget: &mut Budget,
+    findings: &mut Findings,
+) -> Entry {
+    let is_ca = file.leaf.is_ca;
+    if file.is_cut && !is_ca {
+        findings.unseen(Problem {
+            path: path.to_path_buf(),
+            reason: format!(
+                "holds more than the {} certificates that were looked at; split the file",
+                file.chain.len() + 1
+            ),
+        });
+    }
+    let beside = leaves::key_beside(path);
+    let key = named.and_then(|named| named.key.clone()).or_else(|| {
+        if beside != path && is_there(node.root, &beside) {
             Some(beside)
         } else {
-            in_same_file.then(|| path.to_path_buf())
+            pem_files::holds_key(&file).then(|| path.to_path_buf())
         }
     });
-    let mut entry = node.entry(Wanted {
+    // The key of an authority is not for anybody to read, and one key after the other costs time.
+    let is_read = !is_ca
+        && key
+            .as_deref()
+            .is_some_and(|key| key == path || budget.admits(key, read::size(node.root, key)));
+    let mut entry = node.entry_of(
+        Wanted {
+            name,
+            kind: EntryKind::Extra,
+            certificate: path,
+            key: key.as_deref().filter(|_| is_read),
+            authority: None,
+        },
+        Ok(Some(file)),
+    );
+    if let CertificateState::Present(present) = &mut entry.state {
+        if key.is_some() && !is_read {
+            present.key = KeyState::Unread;
+        }
+        if is_ca {
+            // A bundle of authorities is no chain: one that ends early takes nothing from the others.
+            present.chain.clear();
+        }
+    }
+    entry.key_path = key;
+    entry
+}
+
+/// The entry of a file that was to be looked at and could not be.
+fn unseen(
+    name: String,
+    path: &Path,
+    key: Option<&Path>,
+    problem: Problem,
+    findings: &mut Findings,
+) -> Entry {
+    findings.unseen(problem.clone());
+    Entry {
         name,
         kind: EntryKind::Extra,
-        certificate: path,
-        key: key.as_deref(),
+        path: path.to_path_buf(),
+        certificate_path: path.to_path_buf(),
+        key_path: key.map(Path::to_path_buf),
         authority: None,
-    });
-    if let crate::node::CertificateState::Present(present) = &mut entry.state
-        && present.leaf.is_ca
-    {
-        // A bundle of authorities is no chain: one that ends early takes nothing from the others.
-        present.chain.clear();
+        state: CertificateState::Unreadable(problem),
     }
-    Some(entry)
+}
+
+/// Whether there is anything at the end of the links.
+fn is_there(root: &Root, path: &Path) -> bool {
+    matches!(root.look(&resolved(root, path)), Ok(Some(_)))
 }
 
 fn is_system_bundle(root: &Root, path: &Path) -> bool {

@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
+use jiff::Timestamp;
 
 use super::{Found, Node, Wanted, pem_files};
-use crate::node::kubeconfig::{Credential, Kubeconfig};
-use crate::node::read;
+use crate::host::FILE_LIMIT;
+use crate::node::encoding::Text;
+use crate::node::kubeconfig::{Credential, Kubeconfig, KubeconfigError};
+use crate::node::read::{self, FileContent};
 use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Problem};
 use crate::pki::{AuthorityName, Catalogued, KubeconfigName};
 
@@ -31,35 +33,105 @@ pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> Found {
 /// The entry of a kubeconfig's client certificate, and what is wrong with the kubeconfig besides.
 pub(super) fn entry(node: &Node<'_>, name: &str, kind: EntryKind, path: &Path) -> Found {
     match read(node, path) {
-        Ok(Some((kubeconfig, text))) => Found {
-            entry: from_kubeconfig(node, name, kind, path, &kubeconfig),
-            problem: untrusting(node, path, &kubeconfig),
-            uneditable: kubeconfig.why_not_replaceable(text.as_bytes()),
+        Ok(Some(read)) => Found {
+            entry: from_kubeconfig(node, name, kind, path, &read),
+            problem: untrusting(node, path, &read.kubeconfig),
+            uneditable: read.uneditable,
         },
         Ok(None) => bare(name, kind, path, CertificateState::Missing).into(),
         Err(reason) => bare(name, kind, path, unreadable(path, reason)).into(),
     }
 }
 
-/// A kubeconfig that nobody knows, if its current context has a client certificate.
-pub(super) fn unknown(node: &Node<'_>, name: &str, path: &Path) -> Option<Entry> {
-    let Ok(Some((kubeconfig, _))) = read(node, path) else {
-        // A token, a plugin, or no kubeconfig at all: nothing that expires.
-        return None;
-    };
-    let mut entry = from_kubeconfig(node, name, EntryKind::Extra, path, &kubeconfig);
-    entry.authority = entry
-        .present()
-        .and_then(|present| node.signing_authority(&present.leaf));
-    Some(entry)
+/// What became of a kubeconfig that kubeadm does not know.
+pub(super) enum Unknown {
+    /// A token, a plugin, or no kubeconfig at all: nothing that expires.
+    Nothing,
+    /// No such file.
+    Missing,
+    /// It could not be read, or is a kubeconfig with something wrong in it.
+    Unreadable(Problem),
+    /// One with a client certificate.
+    Entry(Entry),
 }
 
-fn read(node: &Node<'_>, path: &Path) -> Result<Option<(Kubeconfig, Zeroizing<String>)>, String> {
-    let Some(text) = read::find_text(node.root, path)? else {
-        return Ok(None);
+/// A kubeconfig that kubeadm does not know; `promised` where a flag says that it is one.
+pub(super) fn unknown(
+    node: &Node<'_>,
+    name: &str,
+    path: &Path,
+    limit: u64,
+    promised: bool,
+) -> Unknown {
+    let unreadable = |reason| {
+        Unknown::Unreadable(Problem {
+            path: path.to_path_buf(),
+            reason,
+        })
     };
-    let kubeconfig = Kubeconfig::parse(&text).map_err(|error| error.to_string())?;
-    Ok(Some((kubeconfig, text)))
+    let content = match node.reader.find(path, limit) {
+        read::Found::Missing => return Unknown::Missing,
+        read::Found::Unreadable(reason) => return unreadable(reason),
+        read::Found::Content(content) => content,
+    };
+    match parse(&content) {
+        Ok(read) => {
+            let mut entry = from_kubeconfig(node, name, EntryKind::Extra, path, &read);
+            entry.authority = entry
+                .present()
+                .and_then(|present| node.signing_authority(&present.leaf));
+            Unknown::Entry(entry)
+        }
+        Err(NoKubeconfig::Wrong(KubeconfigError::NoCertificate(_))) => Unknown::Nothing,
+        Err(NoKubeconfig::Wrong(error)) if promised || claims_a_certificate(&content) => {
+            unreadable(error.to_string())
+        }
+        Err(NoKubeconfig::Binary(reason)) if promised => unreadable(reason),
+        // The settings of another program, say.
+        Err(_) => Unknown::Nothing,
+    }
+}
+
+/// Whether the text has a kubeconfig's field for a client certificate.
+fn claims_a_certificate(content: &FileContent) -> bool {
+    Text::decode(&content.bytes).is_ok_and(|text| text.text.contains("client-certificate"))
+}
+
+/// A kubeconfig, and what is known of its file.
+struct Read {
+    kubeconfig: Kubeconfig,
+    /// Why new credentials could not be put into it.
+    uneditable: Option<String>,
+    modified: Option<Timestamp>,
+}
+
+fn read(node: &Node<'_>, path: &Path) -> Result<Option<Read>, String> {
+    match node.reader.find(path, FILE_LIMIT) {
+        read::Found::Missing => Ok(None),
+        read::Found::Unreadable(reason) => Err(reason),
+        read::Found::Content(content) => {
+            parse(&content).map(Some).map_err(|problem| match problem {
+                NoKubeconfig::Binary(reason) => reason,
+                NoKubeconfig::Wrong(error) => error.to_string(),
+            })
+        }
+    }
+}
+
+/// Why the content of a file is no kubeconfig with a client certificate.
+enum NoKubeconfig {
+    Binary(String),
+    Wrong(KubeconfigError),
+}
+
+fn parse(content: &FileContent) -> Result<Read, NoKubeconfig> {
+    let text = Text::decode(&content.bytes).map_err(NoKubeconfig::Binary)?;
+    let kubeconfig = Kubeconfig::parse(&text.text).map_err(NoKubeconfig::Wrong)?;
+    Ok(Read {
+        uneditable: kubeconfig.why_not_replaceable(text.text.as_bytes()),
+        kubeconfig,
+        modified: content.modified,
+    })
 }
 
 fn from_kubeconfig(
@@ -67,8 +139,9 @@ fn from_kubeconfig(
     name: &str,
     kind: EntryKind,
     path: &Path,
-    kubeconfig: &Kubeconfig,
+    read: &Read,
 ) -> Entry {
+    let kubeconfig = &read.kubeconfig;
     let key_path = match &kubeconfig.key {
         Credential::Embedded(_) => path.to_path_buf(),
         Credential::File(file) => beside(node, path, file),
@@ -113,14 +186,14 @@ fn from_kubeconfig(
                     let own = std::slice::from_ref(&leaf);
                     let key = match &kubeconfig.key {
                         Credential::Embedded(pem) => pem_files::key_of(pem, path, own),
-                        Credential::File(_) => pem_files::key_file(node.root, &key_path, own),
+                        Credential::File(_) => pem_files::key_file(node.reader, &key_path, own),
                     };
                     CertificateState::Present(Box::new(Present {
                         signer: node.signer(&leaf, Some(AuthorityName::Kubernetes)),
                         key: named_in(key, &kubeconfig.user),
                         leaf,
                         chain,
-                        modified: modified(node, path),
+                        modified: read.modified,
                     }))
                 }
             };
@@ -135,7 +208,7 @@ fn from_kubeconfig(
 /// A kubeconfig that trusts nothing is of no use to anybody, but its certificate can still be read and renewed.
 fn untrusting(node: &Node<'_>, path: &Path, kubeconfig: &Kubeconfig) -> Option<Problem> {
     if let Some(pem) = &kubeconfig.certificate_authority {
-        let reason = pem_files::certificates_of(pem).err()?;
+        let reason = pem_files::first_certificates_of(pem).err()?;
         return Some(Problem {
             path: path.to_path_buf(),
             reason: format!(
@@ -145,7 +218,8 @@ fn untrusting(node: &Node<'_>, path: &Path, kubeconfig: &Kubeconfig) -> Option<P
         });
     }
     let file = beside(node, path, kubeconfig.certificate_authority_file.as_ref()?);
-    match pem_files::certificates(node.root, &file) {
+    // Those whom a client trusts may be many more than sign here.
+    match pem_files::some_certificates(node.reader, &file, FILE_LIMIT) {
         Ok(Some(_)) => None,
         Ok(None) => Some(Problem {
             path: file,
@@ -154,7 +228,7 @@ fn untrusting(node: &Node<'_>, path: &Path, kubeconfig: &Kubeconfig) -> Option<P
                 node.root.node_path(path).display()
             ),
         }),
-        Err(problem) => Some(problem),
+        Err(unusable) => Some(unusable.into_problem()),
     }
 }
 
@@ -173,13 +247,6 @@ fn named_in(key: KeyState, user: &str) -> KeyState {
 fn beside(node: &Node<'_>, kubeconfig: &Path, file: &Path) -> PathBuf {
     let directory = kubeconfig.parent().unwrap_or(kubeconfig);
     node.root.join(node.root.node_path(directory).join(file))
-}
-
-fn modified(node: &Node<'_>, path: &Path) -> Option<jiff::Timestamp> {
-    match read::find(node.root, path) {
-        read::Found::Content(content) => content.modified,
-        read::Found::Missing | read::Found::Unreadable(_) => None,
-    }
 }
 
 fn bare(name: &str, kind: EntryKind, path: &Path, state: CertificateState) -> Entry {

@@ -1,12 +1,26 @@
 //! The manifest directory, as the kubelet reads it.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::node::read;
+use super::Findings;
+use crate::host::FILE_LIMIT;
+use crate::node::read::{self, Size};
 use crate::node::{Problem, StaticPod};
 use crate::root::Root;
+
+/// Bytes of manifests that are read: many times what any node has.
+const BYTES: u64 = 32 << 20;
+
+/// kubeadm's own, which are read however much lies beside them.
+const KUBEADM: [&str; 4] = [
+    "etcd.yaml",
+    "kube-apiserver.yaml",
+    "kube-controller-manager.yaml",
+    "kube-scheduler.yaml",
+];
 
 /// The manifests of a directory.
 #[derive(Default)]
@@ -15,46 +29,81 @@ pub(super) struct Manifests {
     pub(super) running: Vec<StaticPod>,
     /// Pods of which it runs another manifest.
     pub(super) shadowed: Vec<StaticPod>,
-    /// Files in which there may be a pod, but which are none to this program.
+    /// Files in which there may be a pod, but which are none to this program. They are among the findings.
     pub(super) unread: Vec<Problem>,
-    /// What else is wrong with the directory.
-    pub(super) problems: Vec<Problem>,
 }
 
 impl Manifests {
     /// Reads all of the directory. `elsewhere`: pods whose manifests are out.
-    pub(super) fn read(root: &Root, directory: &Path, elsewhere: &[StaticPod]) -> Self {
+    pub(super) fn read(
+        root: &Root,
+        directory: &Path,
+        elsewhere: &[StaticPod],
+        findings: &mut Findings,
+    ) -> Self {
         let mut manifests = Self::default();
-        let names = root
+        let pods = manifests.all(root, directory, findings);
+        for problem in &manifests.unread {
+            findings.unseen(problem.clone());
+        }
+        findings.problems.extend(doubled(root, &pods));
+        (manifests.running, manifests.shadowed) = split(pods);
+        StaticPod::settle_roles(&mut manifests.running, elsewhere);
+        manifests
+    }
+
+    /// Every pod of the directory, by file name.
+    fn all(&mut self, root: &Root, directory: &Path, findings: &mut Findings) -> Vec<StaticPod> {
+        let listing = root
             .resolve(directory)
             .and_then(|resolved| read::names(&resolved));
-        let names = match names {
-            Ok(names) => names,
+        let mut listing = match listing {
+            Ok(listing) => listing,
             Err(error) => {
                 let problem = Problem {
                     path: directory.to_path_buf(),
                     reason: directory_reason(&error),
                 };
                 if error.kind() == io::ErrorKind::NotFound {
-                    manifests.problems.push(problem);
+                    findings.unseen(problem);
                 } else {
-                    manifests.unread.push(problem);
+                    self.unread.push(problem);
                 }
-                return manifests;
+                return Vec::new();
             }
         };
+        if listing.is_cut {
+            self.unread.push(read::cut(directory));
+            listing.names.extend(KUBEADM.map(OsString::from));
+            listing.names.sort();
+            listing.names.dedup();
+        }
         let mut pods = Vec::new();
-        for path in names.into_iter().map(|name| directory.join(name)) {
+        let mut bytes = 0;
+        for name in listing.names {
+            let path = directory.join(&name);
+            if !KUBEADM.iter().any(|own| name == *own) {
+                if let Size::Of(size) = read::size(root, &path) {
+                    bytes += size.min(FILE_LIMIT);
+                }
+                if bytes > BYTES {
+                    self.unread.push(Problem {
+                        path,
+                        reason: format!(
+                            "was not read, as the manifests before it already hold {} MiB; move what is no pod elsewhere",
+                            BYTES >> 20
+                        ),
+                    });
+                    continue;
+                }
+            }
             match read_one(root, &path) {
                 Ok(Some(pod)) => pods.push(pod),
                 Ok(None) => {}
-                Err(reason) => manifests.unread.push(Problem { path, reason }),
+                Err(reason) => self.unread.push(Problem { path, reason }),
             }
         }
-        manifests.problems.extend(doubled(root, &pods));
-        (manifests.running, manifests.shadowed) = split(pods);
-        StaticPod::settle_components(&mut manifests.running, elsewhere);
-        manifests
+        pods
     }
 }
 

@@ -4,57 +4,160 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use crate::node::read::{self, FileContent, Found};
+use super::closed::Reader;
+use crate::host::FILE_LIMIT;
+use crate::node::read::{FileContent, Found};
 use crate::node::{KeyState, Problem};
 use crate::pki::{Certificate, CertificateError, KeyError, PrivateKey, certificates_from_pem};
-use crate::root::Root;
+
+/// Certificates of one file: more than any chain or bundle of CAs that sign here.
+const CERTIFICATES: usize = 64;
+
+/// The text of the certificates of one file, in bytes.
+const TEXT: usize = 1 << 20;
+
+/// The largest file with a key, which may hold certificates and comments as well.
+pub(super) const KEY_FILE: u64 = 1 << 20;
 
 /// A file with at least one certificate.
 pub(super) struct CertificateFile {
     pub(super) leaf: Certificate,
     pub(super) chain: Vec<Certificate>,
+    /// Whether there are more certificates in the file than these.
+    pub(super) is_cut: bool,
     pub(super) modified: Option<Timestamp>,
     /// The file itself, for a key in the same file.
     path: std::path::PathBuf,
     content: FileContent,
 }
 
-/// The certificates of a file; `None` when there is no such file.
-pub(super) fn certificates(root: &Root, path: &Path) -> Result<Option<CertificateFile>, Problem> {
+/// Why there is no certificate to show.
+pub(super) enum Unusable {
+    /// The file could not be read, so nobody knows.
+    OutOfReach(Problem),
+    /// It was read, and nothing in it says that there is to be a certificate: it may be a key, or parameters.
+    Other(Problem),
+    /// A certificate that cannot be used.
+    Damaged(Problem),
+}
+
+impl Unusable {
+    pub(super) fn into_problem(self) -> Problem {
+        match self {
+            Self::OutOfReach(problem) | Self::Other(problem) | Self::Damaged(problem) => problem,
+        }
+    }
+}
+
+/// The certificates of a file of kubeadm's or the kubelet's, all of them; `None` when there is no such file.
+pub(super) fn certificates(
+    reader: &Reader<'_>,
+    path: &Path,
+) -> Result<Option<CertificateFile>, Unusable> {
+    match some_certificates(reader, path, FILE_LIMIT)? {
+        Some(file) if file.is_cut => Err(Unusable::Damaged(Problem {
+            path: path.to_path_buf(),
+            reason: too_many(),
+        })),
+        file => Ok(file),
+    }
+}
+
+/// The first certificates of a file of at most so many bytes; `None` when there is no such file.
+pub(super) fn some_certificates(
+    reader: &Reader<'_>,
+    path: &Path,
+    limit: u64,
+) -> Result<Option<CertificateFile>, Unusable> {
     let problem = |reason| Problem {
         path: path.to_path_buf(),
         reason,
     };
-    match read::find(root, path) {
+    match reader.find(path, limit) {
         Found::Missing => Ok(None),
-        Found::Unreadable(reason) => Err(problem(reason)),
-        Found::Content(content) => {
-            let (leaf, chain) = certificates_of(&content.bytes).map_err(problem)?;
-            Ok(Some(CertificateFile {
+        Found::Unreadable(reason) => Err(Unusable::OutOfReach(problem(reason))),
+        Found::Content(content) => match parse(&content.bytes) {
+            Ok((leaf, chain, is_cut)) => Ok(Some(CertificateFile {
                 leaf,
                 chain,
+                is_cut,
                 modified: content.modified,
                 path: path.to_path_buf(),
                 content,
-            }))
-        }
+            })),
+            Err(reason) if holds(&content.bytes, CERTIFICATE) || is_der(&content.bytes) => {
+                Err(Unusable::Damaged(problem(reason)))
+            }
+            Err(reason) => Err(Unusable::Other(problem(reason))),
+        },
     }
 }
 
 /// The first certificate and the others, or what is wrong with them.
 pub(super) fn certificates_of(bytes: &[u8]) -> Result<(Certificate, Vec<Certificate>), String> {
-    let found = certificates_from_pem(bytes).and_then(|mut certificates| {
+    match parse(bytes)? {
+        (_, _, true) => Err(too_many()),
+        (leaf, chain, false) => Ok((leaf, chain)),
+    }
+}
+
+/// What is wrong with the first certificates, however many there are.
+pub(super) fn first_certificates_of(bytes: &[u8]) -> Result<(), String> {
+    parse(bytes).map(|_| ())
+}
+
+fn too_many() -> String {
+    format!("holds more than {CERTIFICATES} certificates, which no file of this kind does")
+}
+
+/// What begins a certificate of either of the two labels in use.
+const CERTIFICATE: &[u8] = b"CERTIFICATE-----";
+
+/// The first certificate, the next ones, and whether there are still more.
+fn parse(bytes: &[u8]) -> Result<(Certificate, Vec<Certificate>, bool), String> {
+    let (some, is_cut) = match nth(bytes, b"-----BEGIN CERTIFICATE-----", CERTIFICATES) {
+        Some(end) => (bytes.get(..end).unwrap_or_default(), true),
+        None => (bytes, false),
+    };
+    if some.len() > TEXT {
+        return Err(format!(
+            "holds more than {} MiB where a certificate should be; restore it from a backup",
+            TEXT >> 20
+        ));
+    }
+    let found = certificates_from_pem(some).and_then(|mut certificates| {
         if certificates.is_empty() {
             return Err(CertificateError::NoCertificate(None));
         }
         let chain = certificates.split_off(1);
-        Ok((certificates.remove(0), chain))
+        Ok((certificates.remove(0), chain, is_cut))
     });
     found.map_err(|error| certificate_reason(bytes, &error))
 }
 
+/// Where the occurrence begins before which there are `skipped` others.
+fn nth(bytes: &[u8], text: &[u8], skipped: usize) -> Option<usize> {
+    let windows = bytes.windows(text.len()).enumerate();
+    windows
+        .filter(|(_, window)| *window == text)
+        .map(|(at, _)| at)
+        .nth(skipped)
+}
+
+fn holds(bytes: &[u8], text: &[u8]) -> bool {
+    nth(bytes, text, 0).is_some()
+}
+
+fn is_der(bytes: &[u8]) -> bool {
+    bytes.len() <= TEXT && Certificate::from_der(bytes).is_ok()
+}
+
 /// What was found where the key of a certificate should be.
-pub(super) fn key(root: &Root, path: Option<&Path>, certificate: &CertificateFile) -> KeyState {
+pub(super) fn key(
+    reader: &Reader<'_>,
+    path: Option<&Path>,
+    certificate: &CertificateFile,
+) -> KeyState {
     match path {
         None => KeyState::Missing,
         Some(path) if path == certificate.path => key_of(
@@ -62,44 +165,21 @@ pub(super) fn key(root: &Root, path: Option<&Path>, certificate: &CertificateFil
             path,
             std::slice::from_ref(&certificate.leaf),
         ),
-        Some(path) => key_file(root, path, std::slice::from_ref(&certificate.leaf)),
+        Some(path) => key_file(reader, path, std::slice::from_ref(&certificate.leaf)),
     }
+}
+
+/// Whether the file holds a private key besides.
+pub(super) fn holds_key(certificate: &CertificateFile) -> bool {
+    holds(&certificate.content.bytes, b"PRIVATE KEY-----")
 }
 
 /// What was found in a key file that should hold the key of one of the certificates.
-pub(super) fn key_file(root: &Root, path: &Path, certificates: &[Certificate]) -> KeyState {
-    match read::find(root, path) {
+pub(super) fn key_file(reader: &Reader<'_>, path: &Path, certificates: &[Certificate]) -> KeyState {
+    match reader.find(path, KEY_FILE) {
         Found::Missing => KeyState::Missing,
         Found::Unreadable(reason) => out_of_reach(path, reason),
         Found::Content(content) => key_of(&content.bytes, path, certificates),
-    }
-}
-
-/// What was found where an authority's key should be, and those of its certificates that it belongs to.
-pub(super) fn authority_key(
-    root: &Root,
-    path: &Path,
-    certificates: &[Certificate],
-) -> (KeyState, Vec<Certificate>) {
-    let content = match read::find(root, path) {
-        Found::Content(content) => content,
-        Found::Missing => return (KeyState::Missing, Vec::new()),
-        Found::Unreadable(reason) => return (out_of_reach(path, reason), Vec::new()),
-    };
-    match private_key(&content.bytes) {
-        Err(reason) => (damaged(path, reason), Vec::new()),
-        Ok(key) => {
-            let own = certificates
-                .iter()
-                .filter(|certificate| key.matches(certificate));
-            let own: Vec<Certificate> = own.cloned().collect();
-            let state = if own.is_empty() {
-                KeyState::Mismatched
-            } else {
-                KeyState::Matching(key.algorithm())
-            };
-            (state, own)
-        }
     }
 }
 
@@ -153,7 +233,7 @@ pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, String> {
 }
 
 fn certificate_reason(bytes: &[u8], error: &CertificateError) -> String {
-    if Certificate::from_der(bytes).is_ok() {
+    if is_der(bytes) {
         return "is a certificate in DER form, not PEM; convert it with `openssl x509 -inform DER`"
             .to_owned();
     }
