@@ -16,6 +16,8 @@ pub(super) struct Written {
     pub(super) server_tls_bootstrap: Option<bool>,
     pub(super) healthz_bind_address: Option<String>,
     pub(super) healthz_port: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) port: Option<String>,
     #[serde(rename = "imageGCHighThresholdPercent")]
     pub(super) image_gc_high_threshold_percent: Option<String>,
     pub(super) authentication: Option<Authentication>,
