@@ -592,13 +592,14 @@ fn a_history_that_takes_no_receipt_keeps_nobody_from_renewing() {
 
 /// A renewal that was killed when everything was in place but the receipt; `None` where nothing can be traced.
 fn killed_before_its_receipt() -> Option<(Node, String)> {
-    for nth in 1..8 {
+    for nth in 1..60 {
         let node = Node::fresh();
         let old = node.serial("apiserver");
-        let history = node.path("/var/lib/kubecertd/history.jsonl");
+        // It is opened by its directory.
+        let state = node.path("/var/lib/kubecertd");
         let traced = std::process::Command::new("strace")
             .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat", "-P"])
-            .arg(&history)
+            .arg(&state)
             .arg("-e")
             .arg(format!("inject=openat:signal=SIGKILL:when={nth}"))
             .arg(env!("CARGO_BIN_EXE_kubecertd"))

@@ -364,13 +364,28 @@ fn the_algorithm_is_kept_or_the_configured_one() {
     let (issued, _) = node.issue_one(&renewal, "etcd-peer");
     assert_eq!(issued.key.algorithm(), Some(KeyAlgorithm::EcdsaP256));
 
-    // P-521 is not among kubeadm's, so its default takes its place.
-    let p521 = PrivateKey::from_pem(include_bytes!("data/keys/p521-sec1.pem")).unwrap();
-    let certificate = node.sign("etcd-peer", AuthorityName::Etcd, &p521);
-    node.write("pki/etcd/peer.crt", &certificates_to_pem([&certificate]));
-    node.write("pki/etcd/peer.key", &p521.to_pem().unwrap());
-    let (issued, _) = node.issue_one(&Renewal::default(), "etcd-peer");
-    assert_eq!(issued.key.algorithm(), Some(KeyAlgorithm::Rsa2048));
+    // What kubeadm does not make is kept all the same, or followed by the next that is at least as strong.
+    for (text, expected) in [
+        (
+            include_bytes!("data/keys/p521-sec1.pem").as_slice(),
+            KeyAlgorithm::EcdsaP521,
+        ),
+        (
+            include_bytes!("data/keys/ed25519.pem"),
+            KeyAlgorithm::Ed25519,
+        ),
+        (
+            include_bytes!("data/keys/rsa2560-pkcs1.pem"),
+            KeyAlgorithm::Rsa3072,
+        ),
+    ] {
+        let old = PrivateKey::from_pem(text).unwrap();
+        let certificate = node.sign("etcd-peer", AuthorityName::Etcd, &old);
+        node.write("pki/etcd/peer.crt", &certificates_to_pem([&certificate]));
+        node.write("pki/etcd/peer.key", &old.to_pem().unwrap());
+        let (issued, _) = node.issue_one(&Renewal::default(), "etcd-peer");
+        assert_eq!(issued.key.algorithm(), Some(expected));
+    }
 }
 
 #[test]

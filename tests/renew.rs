@@ -20,8 +20,8 @@ fn an_installation_that_cannot_be_undone_is_said_recorded_and_left_to_recovery()
         let before = contents(&node.path("/etc"));
         // From this rename on the disk takes no other.
         let output = std::process::Command::new("strace")
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=rename", "-e"])
-            .arg(format!("inject=rename:error=EIO:when={nth}+"))
+            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=renameat", "-e"])
+            .arg(format!("inject=renameat:error=EIO:when={nth}+"))
             .arg(env!("CARGO_BIN_EXE_kubecertd"))
             .arg("--root")
             .arg(node.directory.path())

@@ -16,8 +16,10 @@ use std::time::{Duration, Instant};
 
 use kubecertd::config::{Restart, RestartMode};
 use kubecertd::plan::AffectedPod;
-use kubecertd::restart::{Proof, ProofError, authenticate, picked_up, prove};
-use restart_support::server::{Clients, Handler, Listener, listen};
+use kubecertd::restart::{
+    AuthenticationError, Proof, ProofError, authenticate, picked_up, prove, reachability,
+};
+use restart_support::server::{Clients, Handler, Listener, listen, rogue, well};
 use restart_support::{NODE_ADDRESS, PKI, Tree, serial_in, words};
 
 const KUBELET_CLIENT: &str = "kube-apiserver-kubelet-client";
@@ -69,18 +71,7 @@ impl ControlPlane {
             ports.push(listener.port);
             listeners.push(listener);
         }
-        tree.manifest(
-            "kube-apiserver",
-            &words(&[
-                "kube-apiserver",
-                &format!("--advertise-address={NODE_ADDRESS}"),
-                &format!("--secure-port={}", api.port),
-                &format!("--tls-cert-file={PKI}/apiserver.crt"),
-                &format!("--tls-private-key-file={PKI}/apiserver.key"),
-                &format!("--requestheader-client-ca-file={PKI}/front-proxy-ca.crt"),
-                "--requestheader-allowed-names=front-proxy-client",
-            ]),
-        );
+        write_api_server(&tree, api.port, &[]);
         tree.manifest(
             "etcd",
             &words(&[
@@ -132,6 +123,21 @@ impl Tree {
     }
 }
 
+/// Its manifest, with more flags than it has anyway.
+fn write_api_server(tree: &Tree, port: u16, more: &[&str]) {
+    let mut command = words(&[
+        "kube-apiserver",
+        &format!("--advertise-address={NODE_ADDRESS}"),
+        &format!("--secure-port={port}"),
+        &format!("--tls-cert-file={PKI}/apiserver.crt"),
+        &format!("--tls-private-key-file={PKI}/apiserver.key"),
+        &format!("--requestheader-client-ca-file={PKI}/front-proxy-ca.crt"),
+        "--requestheader-allowed-names=front-proxy-client",
+    ]);
+    command.extend(words(more));
+    tree.manifest("kube-apiserver", &command);
+}
+
 /// As releases differ: one user is reviewed, one is known to an old server without reviews, one lacks every right.
 fn api_server() -> Handler {
     Arc::new(|request, user| {
@@ -157,7 +163,7 @@ fn api_server() -> Handler {
 #[tokio::test]
 async fn everything_that_is_in_use_is_proved() {
     let plane = ControlPlane::start().await;
-    let mut names = vec![
+    let names = [
         "admin.conf",
         "apiserver",
         "apiserver-etcd-client",
@@ -168,20 +174,6 @@ async fn everything_that_is_in_use_is_proved() {
         "front-proxy-client",
         "scheduler.conf",
     ];
-    // Where a kubelet runs on this machine, that one would be asked.
-    let handler: Handler = Arc::new(|_, user| match user {
-        Some(KUBELET_CLIENT) => (200, "ok".to_owned()),
-        _ => (401, "Unauthorized".to_owned()),
-    });
-    let pair = plane.tree.served("apiserver");
-    let free = TcpListener::bind(("127.0.0.1", 10250)).is_ok();
-    let kubelet = if free && TcpListener::bind((NODE_ADDRESS, 10250)).is_ok() {
-        names.push("apiserver-kubelet-client");
-        let clients = Clients::may(&plane.tree.ca);
-        Some(listen((NODE_ADDRESS, 10250), pair, clients, true, handler).await)
-    } else {
-        None
-    };
     let names = words(&names);
     let began = Instant::now();
     let settings = Restart {
@@ -210,7 +202,6 @@ async fn everything_that_is_in_use_is_proved() {
     assert!(evidence("admin.conf").contains("kubernetes-admin"));
     assert!(evidence("scheduler.conf").contains("goes on with the old one"));
     assert!(evidence("front-proxy-client").contains("not asked"));
-    drop(kubelet);
 }
 
 #[tokio::test]
@@ -224,6 +215,7 @@ async fn a_server_that_serves_another_certificate_is_told_with_both_serials() {
     let error = plane.prove("apiserver", Duration::ZERO).await.unwrap_err();
     assert!(error.reason.contains(&old), "{error}");
     assert!(error.reason.contains(&new), "{error}");
+    assert!(error.refused, "an earlier one of the file: {error}");
 
     // It takes the new one up while it is being asked.
     let waited = plane.prove("apiserver", Duration::from_secs(20));
@@ -248,6 +240,8 @@ async fn clients_that_are_refused_are_told() {
         .await
         .unwrap_err();
     assert!(error.reason.starts_with("etcd: "), "{error}");
+    assert!(error.reason.contains("unknown_ca"), "{error}");
+    assert!(error.refused, "{error}");
 
     let url = format!("https://{NODE_ADDRESS}:{}", plane.api_port);
     tree.kubeconfig("scheduler.conf", &url, &tree.ca, "refused");
@@ -256,6 +250,7 @@ async fn clients_that_are_refused_are_told() {
         .await
         .unwrap_err();
     assert!(error.reason.contains("refuses it: status 401"), "{error}");
+    assert!(error.refused, "{error}");
 
     tree.leaf("front-proxy-client", &tree.ca, "front-proxy-client");
     let began = Instant::now();
@@ -372,4 +367,330 @@ async fn only_served_certificates_count_as_picked_up() {
     plane.tree.leaf("etcd/peer", &plane.tree.etcd_ca, "cp1");
     assert!(!asked("etcd", &["etcd-server", "etcd-peer"]).await);
     assert!(asked("etcd", &["etcd-server"]).await);
+}
+
+const KUBELET_PORT: u16 = 10250;
+
+#[tokio::test]
+async fn a_kubelet_that_nothing_vouches_for_proves_and_refuses_nothing() {
+    // Where a kubelet runs on this machine, that one would be asked.
+    if TcpListener::bind(("127.0.0.1", KUBELET_PORT)).is_err() {
+        return;
+    }
+    let plane = ControlPlane::start().await;
+    let tree = &plane.tree;
+    let name = "apiserver-kubelet-client";
+    // Made by itself, as the kubelet's is, and beside it a foreign one.
+    let itself = restart_support::authority("cp1@1700000000");
+    for place in ["kubelet", "other"] {
+        tree.leaf(place, &itself, "cp1");
+    }
+    let own = tree.pair("kubelet");
+    let other = tree.pair("other");
+    tree.write(
+        "/var/lib/kubelet/config.yaml",
+        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n",
+    );
+    for (from, to) in [(&own.0, "kubelet.crt"), (&own.1, "kubelet.key")] {
+        let to = format!("/var/lib/kubelet/pki/{to}");
+        tree.write(&to, fs::read(from).unwrap());
+    }
+    let ok = (KUBELET_CLIENT, well());
+    let refuses: Handler = Arc::new(|_, _| (401, "Unauthorized".to_owned()));
+    let no = (KUBELET_CLIENT, refuses);
+    for ((certificate, key), (shown_to, handler)) in [
+        (&own, ok.clone()),
+        (&own, no),
+        (&other, ("", ok.1)),
+        // The public certificate with another key.
+        (&(own.0.clone(), other.1.clone()), ("", well())),
+    ] {
+        let pair = (certificate.as_path(), key.as_path());
+        let kubelet = rogue((NODE_ADDRESS, KUBELET_PORT), pair, true, handler).await;
+        let error = plane.prove(name, Duration::ZERO).await.unwrap_err();
+        assert!(!error.refused, "{error}");
+        let is_replay = pair == (own.0.as_path(), other.1.as_path());
+        assert!(
+            is_replay || error.reason.starts_with("unverified: "),
+            "{error}"
+        );
+        let seen = kubelet.seen.lock().unwrap().clone();
+        assert_eq!(seen.join(","), shown_to, "{error}");
+    }
+    // Where the API server verifies it, so does the proof.
+    let flag = format!("--kubelet-certificate-authority={PKI}/ca.crt");
+    write_api_server(tree, plane.api_port, &[&flag]);
+    let handler: Handler = Arc::new(|_, user| match user {
+        Some(KUBELET_CLIENT) => (200, "ok".to_owned()),
+        _ => (401, "Unauthorized".to_owned()),
+    });
+    let clients = Clients::may(&tree.ca);
+    let address = (NODE_ADDRESS, KUBELET_PORT);
+    let kubelet = listen(address, tree.served("apiserver"), clients, true, handler).await;
+    let proof = plane.prove(name, Duration::ZERO).await.unwrap();
+    assert!(
+        proof.evidence.contains("the kubelet accepts it"),
+        "{proof:?}"
+    );
+    drop(kubelet);
+    // And another CA's is not asked.
+    let pair = (other.0.as_path(), other.1.as_path());
+    let foreign = rogue(address, pair, true, well()).await;
+    let error = plane.prove(name, Duration::ZERO).await.unwrap_err();
+    assert!(!error.refused, "{error}");
+    assert!(foreign.seen.lock().unwrap().is_empty());
+}
+
+/// Whoever listens on a port that is free for a moment must get no roll-back, no proof and no certificate.
+#[tokio::test]
+async fn another_process_on_the_port_proves_and_refuses_nothing() {
+    for tls13 in [false, true] {
+        let mut plane = ControlPlane::start().await;
+        plane._listeners.clear();
+        let tree = &plane.tree;
+        let foreign = restart_support::authority("foreign");
+        tree.leaf("foreign", &foreign, "kube-apiserver");
+        tree.leaf("user", &tree.ca, "some-user");
+        let key_of = |name: &str| tree.pair(name).1;
+        let of = |name: &str| tree.pair(name).0;
+        let refuses: Handler = Arc::new(|_, _| (401, "Unauthorized".to_owned()));
+        for (shown, key, name) in [
+            // Its own certificate with its own key, and the public ones without theirs.
+            (of("foreign"), key_of("foreign"), "apiserver"),
+            (of("apiserver"), key_of("foreign"), "apiserver"),
+            (of("foreign"), key_of("foreign"), "admin.conf"),
+            (of("apiserver"), key_of("foreign"), "admin.conf"),
+        ] {
+            let pair = (shown.as_path(), key.as_path());
+            let address = (NODE_ADDRESS, plane.api_port);
+            let rogue = rogue(address, pair, tls13, Arc::clone(&refuses)).await;
+            let error = plane.prove(name, Duration::ZERO).await.unwrap_err();
+            assert!(!error.refused, "{name}: {error}");
+            assert!(rogue.seen.lock().unwrap().is_empty(), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_certificate_of_the_same_authority_is_no_other_server() {
+    let mut plane = ControlPlane::start().await;
+    plane._listeners.clear();
+    let tree = &plane.tree;
+    let (certificate, key) = restart_support::issue_for(&tree.ca, "some-user", false);
+    let pair = (
+        tree.write("/user.crt", certificate),
+        tree.write("/user.key", key),
+    );
+    let address = (NODE_ADDRESS, plane.api_port);
+    let _user = listen(address, pair, Clients::Anybody, true, well()).await;
+    let error = plane.prove("apiserver", Duration::ZERO).await.unwrap_err();
+    assert!(error.reason.contains("another process"), "{error}");
+    assert!(!error.refused, "{error}");
+}
+
+#[tokio::test]
+async fn failing_to_reach_a_server_is_no_refusal() {
+    let mut plane = ControlPlane::start().await;
+    let etcd = "apiserver-etcd-client";
+    let clients = Clients::must(&plane.tree.etcd_ca);
+    let unwell: Handler = Arc::new(|_, _| (503, r#"{"health":"false"}"#.to_owned()));
+    plane._listeners.clear();
+    for name in ["apiserver", "etcd-server", "etcd-peer", etcd, "admin.conf"] {
+        let error = plane.prove(name, Duration::ZERO).await.unwrap_err();
+        assert!(!error.refused, "{error}");
+    }
+    let pair = plane.tree.served("etcd/server");
+    let listener = listen(("127.0.0.1", 0), pair, clients, true, unwell).await;
+    plane.tree.manifest(
+        "etcd",
+        &words(&[
+            "etcd",
+            &format!("--listen-client-urls=https://127.0.0.1:{}", listener.port),
+        ]),
+    );
+    let error = plane.prove(etcd, Duration::ZERO).await.unwrap_err();
+    assert!(error.reason.contains("503"), "{error}");
+    assert!(!error.refused, "{error}");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_refused_by_an_alert_of_either_version() {
+    let mut plane = ControlPlane::start().await;
+    let tree = &plane.tree;
+    tree.leaf("apiserver-etcd-client", &tree.ca, "kube-apiserver");
+    let url = format!("https://{NODE_ADDRESS}:{}", plane.api_port);
+    tree.kubeconfig("admin.conf", &url, &tree.etcd_ca, "kubernetes-admin");
+    plane._listeners.clear();
+    let tree = &plane.tree;
+    for tls13 in [false, true] {
+        let clients = Clients::must(&tree.etcd_ca);
+        let pair = tree.served("etcd/server");
+        let etcd = listen(("127.0.0.1", 0), pair, clients, tls13, well()).await;
+        let urls = format!("--listen-client-urls=https://127.0.0.1:{}", etcd.port);
+        tree.manifest("etcd", &words(&["etcd", &urls]));
+        let pair = tree.served("apiserver");
+        let address = (NODE_ADDRESS, plane.api_port);
+        let _api = listen(address, pair, Clients::must(&tree.ca), tls13, well()).await;
+        for name in ["apiserver-etcd-client", "admin.conf"] {
+            let error = plane.prove(name, Duration::ZERO).await.unwrap_err();
+            assert!(error.reason.contains("unknown_ca"), "{tls13}: {error}");
+            assert!(error.refused, "{tls13}: {error}");
+        }
+        let admin = tree.path("/etc/kubernetes/admin.conf");
+        let refused = authenticate(&admin, None).await.unwrap_err();
+        assert!(matches!(refused, AuthenticationError::Refused { .. }));
+    }
+}
+
+/// The kubelet's probes show none either.
+#[tokio::test]
+async fn a_health_check_shows_no_certificate_and_believes_no_impostor() {
+    for tls13 in [false, true] {
+        let mut plane = ControlPlane::start().await;
+        plane._listeners.clear();
+        let tree = &plane.tree;
+        let url = format!("https://{NODE_ADDRESS}:{}", plane.api_port);
+        tree.kubeconfig("super-admin.conf", &url, &tree.ca, "kubernetes-super-admin");
+        tree.leaf(
+            "foreign",
+            &restart_support::authority("foreign"),
+            "kubernetes",
+        );
+        let (of, key_of) = (
+            |name: &str| tree.pair(name).0,
+            |name: &str| tree.pair(name).1,
+        );
+        for (shown, key, status, well) in [
+            (of("apiserver"), key_of("apiserver"), 200, true),
+            (of("apiserver"), key_of("apiserver"), 401, true),
+            (of("apiserver"), key_of("apiserver"), 403, true),
+            (of("apiserver"), key_of("apiserver"), 500, false),
+            (of("apiserver"), key_of("foreign"), 200, false),
+            (of("foreign"), key_of("foreign"), 200, false),
+        ] {
+            let pair = (shown.as_path(), key.as_path());
+            let handler: Handler = Arc::new(move |_, _| (status, String::new()));
+            let address = (NODE_ADDRESS, plane.api_port);
+            let rogue = rogue(address, pair, tls13, handler).await;
+            let seen = reachability(&tree.observe()).await;
+            assert_eq!(seen.api_server, well, "{status}");
+            let shown = rogue.seen.lock().unwrap().clone();
+            assert_eq!(shown, Vec::<String>::new(), "{status}");
+        }
+    }
+}
+
+/// Of a length other than it says, or longer than any: not cut, not taken for whole.
+#[tokio::test]
+async fn an_answer_of_a_wrong_length_is_none() {
+    let tree = Tree::new();
+    let head = "HTTP/1.1 200 OK\r\nConnection: close\r\n";
+    let long = |length: usize| {
+        let body = "a".repeat(length);
+        format!("{head}Content-Length: {length}\r\n\r\n{body}")
+    };
+    for (what, answer, answers) in [
+        ("right", format!("{head}Content-Length: 2\r\n\r\nok"), true),
+        (
+            "chunked",
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"),
+            true,
+        ),
+        ("as long as may be", long(64 << 10), true),
+        ("too long", long((64 << 10) + 1), false),
+        ("cut", format!("{head}Content-Length: 9\r\n\r\nok"), false),
+        (
+            "longer",
+            format!("{head}Content-Length: 2\r\n\r\nok, and more"),
+            false,
+        ),
+        (
+            "no body, but more",
+            format!("{head}Content-Length: 0\r\n\r\nok"),
+            false,
+        ),
+        (
+            "two lengths",
+            format!("{head}Content-Length: 2\r\nContent-Length: 3\r\n\r\nok!"),
+            false,
+        ),
+        (
+            "cut between chunks",
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n"),
+            false,
+        ),
+        (
+            "after the chunks",
+            format!("{head}Transfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\nmore"),
+            false,
+        ),
+        (
+            "kept open",
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok, and more".to_owned(),
+            false,
+        ),
+    ] {
+        let port = answering(answer).await;
+        let mut inventory = tree.observe();
+        inventory.kubelet.healthz = Some(("127.0.0.1".to_owned(), port));
+        assert_eq!(reachability(&inventory).await.kubelet, answers, "{what}");
+    }
+}
+
+/// A plain listener that answers one request so, whatever it was, and hangs up.
+async fn answering(answer: String) -> u16 {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            stream.read_buf(&mut request).await.unwrap();
+        }
+        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.shutdown().await;
+    });
+    port
+}
+
+/// The caller says so, as an event of its operation, which is logged.
+#[tokio::test]
+async fn what_was_picked_up_is_not_logged_beside_its_event() {
+    let plane = ControlPlane::start().await;
+    let inventory = plane.tree.observe();
+    let pod = AffectedPod {
+        component: "etcd".to_owned(),
+        manifest: inventory.static_pod("etcd").unwrap().path.clone(),
+        certificates: words(&["etcd-server"]),
+    };
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    tracing::info!("listening");
+    assert!(picked_up(&inventory, &Restart::default(), &pod).await);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(
+        text.contains("listening") && !text.contains("serves"),
+        "{text}"
+    );
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

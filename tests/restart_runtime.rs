@@ -8,6 +8,7 @@
 
 mod restart_support;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kubecertd::config::Restart;
@@ -52,6 +53,29 @@ async fn both_versions_of_the_interface_tell_of_pods() {
         assert!(!scheduler.is_alive());
         assert_eq!(scheduler.containers[0].phase, ContainerPhase::Exited);
     }
+}
+
+/// Of two bytes an entry becomes two hundred; and no answer is cut without a word.
+#[tokio::test]
+async fn answers_of_any_length_are_refused_and_not_unpacked() {
+    let tree = Tree::new();
+    let socket = tree.path("/cri.sock");
+    let shared = Runtime::new("v1");
+    cri::serve(&socket, Arc::clone(&shared));
+    let runtime = ContainerRuntime::connect(&socket).await.unwrap();
+    shared.lock().unwrap().sandboxes = vec![cri::Sandbox::default(); 10_001];
+    let error = runtime.pod(name("etcd", &[])).await.unwrap_err();
+    assert!(error.to_string().contains("more than 10000"), "{error}");
+    let long = cri::Sandbox {
+        id: "a".repeat(5 << 20),
+        ..cri::Sandbox::default()
+    };
+    shared.lock().unwrap().sandboxes = vec![long];
+    let error = runtime.pod(name("etcd", &[])).await.unwrap_err();
+    assert!(error.to_string().contains("too large"), "{error}");
+    // The connection goes on.
+    shared.lock().unwrap().sandboxes = vec![cri::Sandbox::default(); 10_000];
+    assert!(!runtime.pod(name("etcd", &[])).await.unwrap().is_alive());
 }
 
 #[tokio::test]

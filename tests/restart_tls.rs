@@ -11,7 +11,7 @@ mod restart_support;
 use std::time::{Duration, Instant};
 
 use kubecertd::restart::{Address, Identity, TlsError, handshake};
-use restart_support::server::{Clients, listen, well};
+use restart_support::server::{Clients, listen, rogue, well};
 use restart_support::{Tree, serial_in};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -124,4 +124,48 @@ fn a_key_of_another_certificate_is_refused() {
     tree.leaf("b", &tree.ca, "b");
     let error = Identity::from_files(&tree.pair("a").0, &tree.pair("b").1).unwrap_err();
     assert!(error.to_string().contains("a.crt"), "{error}");
+}
+
+/// A certificate is public: whoever can listen on the port can show it.
+#[tokio::test]
+async fn a_certificate_shown_without_its_key_is_not_served() {
+    let tree = Tree::new();
+    tree.leaf("apiserver", &tree.ca, "kube-apiserver");
+    tree.leaf("foreign", &tree.ca, "kube-apiserver");
+    let serial = serial_in(&tree.pair("apiserver").0);
+    for tls13 in [false, true] {
+        let (shown, key) = (tree.pair("apiserver").0, tree.pair("foreign").1);
+        let replay = rogue(("127.0.0.1", 0), (&shown, &key), tls13, well()).await;
+        let address = local(replay.listener.port);
+        let error = handshake(&address, "127.0.0.1", None).await.unwrap_err();
+        assert!(!error.is_unreachable(), "{error}");
+        let told = error.to_string();
+        assert!(told.contains(&serial) && told.contains("key"), "{told}");
+        // The same listener with the right key is believed.
+        let right = tree.pair("apiserver").1;
+        let honest = rogue(("127.0.0.1", 0), (&shown, &right), tls13, well()).await;
+        let address = local(honest.listener.port);
+        let served = handshake(&address, "127.0.0.1", None).await.unwrap();
+        assert_eq!(served.leaf.serial, serial);
+    }
+}
+
+/// Nothing is shown to a listener that has not proved to be the server.
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_no_holder_of_a_foreign_key() {
+    let tree = Tree::new();
+    tree.leaf("etcd/server", &tree.etcd_ca, "cp1");
+    tree.leaf("foreign", &tree.etcd_ca, "cp1");
+    tree.leaf("client", &tree.etcd_ca, "client");
+    let (certificate, key) = tree.pair("client");
+    let identity = Identity::from_files(&certificate, &key).unwrap();
+    for tls13 in [false, true] {
+        let (shown, key) = (tree.pair("etcd/server").0, tree.pair("foreign").1);
+        let replay = rogue(("127.0.0.1", 0), (&shown, &key), tls13, well()).await;
+        let address = local(replay.listener.port);
+        handshake(&address, "127.0.0.1", Some(&identity))
+            .await
+            .unwrap_err();
+        assert!(replay.seen.lock().unwrap().is_empty());
+    }
 }

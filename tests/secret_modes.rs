@@ -10,6 +10,7 @@
 
 mod common;
 mod secret_search;
+mod strace_lines;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -55,7 +56,7 @@ fn traced(node: &Node, arguments: &[&str]) -> Option<Vec<Call>> {
         }
     };
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let log = std::fs::read_to_string(log.path()).unwrap();
+    let log = strace_lines::with_whole_paths(&std::fs::read_to_string(log.path()).unwrap());
     Some(log.lines().filter_map(call).collect())
 }
 

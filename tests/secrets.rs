@@ -221,7 +221,7 @@ fn what_fails_shows_no_key_either() {
 #[test]
 fn an_operation_that_was_cut_off_has_no_key_in_its_journal() {
     let mut watched = Watched::new(Node::due());
-    for (call, nth) in [("fdatasync", 4), ("rename", 1), ("rename", 7)] {
+    for (call, nth) in [("fdatasync", 4), ("renameat", 1), ("renameat", 7)] {
         let mut strace = Command::new("strace");
         strace
             .args(["-f", "-qq", "-o", "/dev/null", "-e"])

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use kubecertd::transaction::{
-    Outcome, Record, TransactionError, generations, recover, return_parked,
+    Outcome, Record, TransactionError, contents, generations, recover, return_parked,
 };
 use transaction_node::{FILES, MANIFESTS, Node};
 
@@ -159,6 +159,20 @@ fn a_backup_that_was_copied_or_whose_index_was_edited_is_never_taken_for_another
     assert!(copied.join("index.json").exists());
     assert!(index(&node, &second).exists());
     assert!(!index(&node, &third).exists());
+}
+
+/// Whoever can write there must not have the daemon read for ever.
+#[test]
+fn a_backup_index_of_any_length_is_not_read() {
+    let node = Node::new();
+    let id = renew(&node, "first", 9);
+    assert_eq!(kept(&node), [id.clone()]);
+    let mut text = std::fs::read(index(&node, &id)).unwrap();
+    text.resize(11 << 20, b' ');
+    std::fs::write(index(&node, &id), text).unwrap();
+    assert!(kept(&node).is_empty());
+    let error = contents(&node.store, &id).unwrap_err();
+    assert!(error.to_string().contains("larger than 10 MiB"), "{error}");
 }
 
 #[test]

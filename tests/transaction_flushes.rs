@@ -8,6 +8,7 @@
     clippy::panic
 )]
 
+mod strace_lines;
 mod transaction_node;
 
 use std::collections::BTreeSet;
@@ -80,7 +81,7 @@ fn each_step_is_on_disk_before_the_next_relies_on_it() {
         .arg(log.path())
         .args([
             "-e",
-            "trace=openat,mkdir,write,pwrite64,fsync,fdatasync,fchmod,rename,renameat2,unlink",
+            "trace=openat,mkdirat,write,pwrite64,fsync,fdatasync,fchmod,renameat,renameat2,unlinkat",
         ])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "course_of_the_child"])
@@ -94,7 +95,7 @@ fn each_step_is_on_disk_before_the_next_relies_on_it() {
             return;
         }
     }
-    let text = std::fs::read_to_string(log.path()).unwrap();
+    let text = strace_lines::with_whole_paths(&std::fs::read_to_string(log.path()).unwrap());
     let root = node.root.directory().to_str().unwrap().to_owned();
     let mut disk = Disk::default();
     let mut checks = 0;
@@ -116,7 +117,7 @@ fn each_step_is_on_disk_before_the_next_relies_on_it() {
                 disk.changed(path);
                 disk.name_changed(path);
             }
-            "mkdir" => {
+            "mkdirat" => {
                 let path = quoted(rest)[0];
                 if path.contains("/kubecertd") || path.contains("/.kubecertd") {
                     assert!(rest.contains(", 0700)"), "{line}");
@@ -135,7 +136,7 @@ fn each_step_is_on_disk_before_the_next_relies_on_it() {
                 disk.unflushed.remove(descriptor(rest));
             }
             "fchmod" => disk.changed(descriptor(rest)),
-            "rename" | "renameat2" => {
+            "renameat" | "renameat2" => {
                 let [from, to] = quoted(rest)[..] else {
                     panic!("{line}");
                 };
@@ -147,7 +148,7 @@ fn each_step_is_on_disk_before_the_next_relies_on_it() {
                 disk.name_changed(to);
                 disk.unflushed.remove(from);
             }
-            "unlink" if rest.contains(") = 0") => {
+            "unlinkat" if rest.contains(") = 0") => {
                 let path = quoted(rest)[0];
                 disk.unflushed.remove(path);
                 disk.name_changed(path);

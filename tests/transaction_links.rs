@@ -7,6 +7,7 @@
     clippy::print_stderr
 )]
 
+mod strace_lines;
 mod transaction_node;
 
 use std::os::unix::fs::symlink;
@@ -133,7 +134,7 @@ fn a_link_never_leads_nowhere_on_its_way_back() {
     symlink(OLD, node.path(LINK)).unwrap();
     let log = tempfile::NamedTempFile::new().unwrap();
     let traced = Command::new("strace")
-        .args(["-f", "-qq", "-s", "4096", "-o"])
+        .args(["-f", "-y", "-qq", "-s", "4096", "-o"])
         .arg(log.path())
         .args(["-e", "trace=rename,renameat,renameat2,unlink,unlinkat"])
         .arg(std::env::current_exe().unwrap())
@@ -146,7 +147,7 @@ fn a_link_never_leads_nowhere_on_its_way_back() {
         return;
     };
     assert!(traced.success());
-    let calls = std::fs::read_to_string(log.path()).unwrap();
+    let calls = strace_lines::with_whole_paths(&std::fs::read_to_string(log.path()).unwrap());
     let last = |call: &str, path: &str| {
         let path = format!("\"{}\"", node.path(path).display());
         let lines: Vec<&str> = calls.lines().collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::pki::KeyAlgorithm;
+use crate::pki::{KeyAlgorithm, KeyKind};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -98,6 +98,17 @@ pub enum KeyPolicy {
     Keep,
     /// This one.
     Always(KeyAlgorithm),
+}
+
+impl KeyPolicy {
+    /// The algorithm of the key that follows one of that kind.
+    #[must_use]
+    pub fn after(self, old: &KeyKind) -> KeyAlgorithm {
+        match self {
+            Self::Always(algorithm) => algorithm,
+            Self::Keep => old.successor(),
+        }
+    }
 }
 
 /// `[restart]`

@@ -39,7 +39,7 @@ impl EventLog {
             Event::IssueFailed { certificate, .. } => {
                 tracing::error!(operation_id, certificate = certificate.as_str(), "{text}");
             }
-            Event::Proved { certificate, .. } => {
+            Event::Proved { certificate, .. } | Event::Unverified { certificate, .. } => {
                 tracing::info!(operation_id, certificate = certificate.as_str(), "{text}");
             }
             Event::PickedUp { component } => {

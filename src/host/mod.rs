@@ -11,8 +11,8 @@ mod read;
 mod way;
 
 pub use directory::{is_directory, make_directories, names, some_names};
-pub use place::{Found, Place};
-pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded};
+pub use place::{Found, LinkOnTheWay, Place};
+pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
 pub use way::{Step, Way};
 
 /// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.

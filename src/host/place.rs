@@ -13,6 +13,18 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+/// A symbolic link is on the way to a file, where none was when the way was gone before.
+#[derive(Debug, thiserror::Error)]
+#[error("a symbolic link is in its place or on the way to it, which is not followed")]
+pub struct LinkOnTheWay;
+
+fn refused(error: Errno) -> io::Error {
+    match error {
+        Errno::LOOP => io::Error::other(LinkOnTheWay),
+        error => error.into(),
+    }
+}
+
 /// A directory for no other use than as the beginning of a way.
 const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
@@ -38,6 +50,8 @@ pub struct Found {
     pub size: u64,
     /// How many names it has.
     pub links: u64,
+    /// Last change of the contents: seconds since 1970, and nanoseconds.
+    pub modified: (i64, u32),
     /// Device and number: the same for every name of one file.
     pub identity: (u64, u64),
 }
@@ -77,6 +91,10 @@ impl From<Stat> for Found {
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             links: stat.st_nlink as u64,
+            modified: (
+                stat.st_mtime as i64,
+                u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
+            ),
             identity: (stat.st_dev as u64, stat.st_ino as u64),
         }
     }
@@ -86,7 +104,7 @@ impl Place {
     /// Opens the directory of a path that has no links in it.
     ///
     /// # Errors
-    /// `ELOOP` where there is a symbolic link on the way, else what the system says.
+    /// [`LinkOnTheWay`], else what the system says.
     pub fn at(path: &Path) -> io::Result<Self> {
         let (directory, name) = match (path.parent(), path.file_name()) {
             (Some(directory), Some(name)) => (directory, name),
@@ -110,14 +128,14 @@ impl Place {
         })
     }
 
-    /// Opens what is there; a symbolic link is `ELOOP`.
+    /// Opens what is there; a symbolic link is not followed.
     ///
     /// # Errors
-    /// What the system says.
+    /// [`LinkOnTheWay`], else what the system says.
     pub fn open(&self, flags: OFlags) -> io::Result<File> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let opened = openat(&self.directory, &self.name, flags, Mode::empty())?;
-        Ok(File::from(opened))
+        let opened = openat(&self.directory, &self.name, flags, Mode::empty());
+        Ok(File::from(opened.map_err(refused)?))
     }
 
     /// Makes a new file with this mode from birth, open for writing; an error where the name is taken.
@@ -127,13 +145,13 @@ impl Place {
     pub fn create(&self, mode: u32) -> io::Result<File> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(mode);
-        Ok(File::from(openat(
+        let opened = openat(
             &self.directory,
             &self.name,
             flags,
-            mode,
-        )?))
+            Mode::from_raw_mode(mode),
+        );
+        Ok(File::from(opened?))
     }
 
     /// Opens a file to write to it, made with this mode where it is missing. `flags` says how it is written to.
@@ -147,13 +165,13 @@ impl Place {
             | OFlags::NONBLOCK
             | OFlags::NOCTTY
             | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(mode);
-        Ok(File::from(openat(
+        let opened = openat(
             &self.directory,
             &self.name,
             flags,
-            mode,
-        )?))
+            Mode::from_raw_mode(mode),
+        );
+        Ok(File::from(opened.map_err(refused)?))
     }
 
     /// What is there; `None` for nothing.
@@ -282,7 +300,7 @@ fn directory_handle(path: &Path) -> io::Result<OwnedFd> {
         Ok(handle) => Ok(handle),
         // Linux before 5.6, a filter of system calls that does not know it (EPERM), a rename at the same moment (EAGAIN).
         Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => walk(path),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(refused(error)),
     }
 }
 
@@ -301,7 +319,7 @@ fn walk(path: &Path) -> io::Result<OwnedFd> {
         };
         here = match openat(&here, name, HANDLE | OFlags::NOFOLLOW, Mode::empty()) {
             Ok(next) => next,
-            Err(Errno::NOTDIR) if is_link(&here, name) => return Err(Errno::LOOP.into()),
+            Err(Errno::NOTDIR) if is_link(&here, name) => return Err(refused(Errno::LOOP)),
             Err(error) => return Err(error.into()),
         };
     }
@@ -334,11 +352,10 @@ mod tests {
             assert!(way(&base.join("a/b")).is_ok());
             for refused in ["link", "link/b", "a/absolute"] {
                 let error = way(&base.join(refused)).unwrap_err();
-                assert_eq!(
-                    error.raw_os_error(),
-                    Some(nix::libc::ELOOP),
-                    "{refused}: {error}"
-                );
+                let is_link = error
+                    .get_ref()
+                    .is_some_and(|source| source.is::<LinkOnTheWay>());
+                assert!(is_link, "{refused}: {error}");
             }
             let error = way(&base.join("file")).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotADirectory);

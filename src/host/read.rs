@@ -29,8 +29,18 @@ pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_at_most(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let (file, length) = open_regular(path, limit)?;
     // One more than its length: then reading to the end never moves a key to a second buffer.
-    let mut content = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
-    file.take(limit + 1).read_to_end(&mut content)?;
+    let capacity = usize::try_from(length).unwrap_or(0).saturating_add(1);
+    read_within(file, limit, Vec::with_capacity(capacity))
+}
+
+/// Reads what is open already to its end, but for no more than `limit` bytes, into a buffer that may have room for it.
+///
+/// # Errors
+/// More than that is an error that says so, never less than all; otherwise what the system says.
+pub fn read_within(reader: impl io::Read, limit: u64, mut content: Vec<u8>) -> io::Result<Vec<u8>> {
+    reader
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut content)?;
     if content.len() as u64 > limit {
         return Err(too_large(limit));
     }

@@ -11,11 +11,11 @@ use jiff::Timestamp;
 
 use super::authorities::{Authorities, LoadedAuthority};
 use super::old_key::old_key;
-use crate::config::{KeyPolicy, Renewal};
+use crate::config::Renewal;
 use crate::node::{Entry, Inventory, Present, Signer};
 use crate::pki::{
-    Certificate, IssueError, KeyAlgorithm, PrivateKey, SuccessorError, Validity, check_stand_in,
-    check_successor, reissue,
+    Certificate, IssueError, KeyAlgorithm, KeyKind, PrivateKey, SuccessorError, Validity,
+    check_stand_in, check_successor, reissue,
 };
 
 /// One entry to be renewed, by name.
@@ -171,7 +171,7 @@ impl<'a> Job<'a> {
             refuse("the old certificate is missing or unreadable, so nobody knows what to make")
         })?;
         match &present.signer {
-            Signer::Expected | Signer::Unknown => {}
+            Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
             Signer::Foreign(issuer) => {
                 return Err(refuse(&format!(
                     "it was issued by {issuer} and not by an authority of this node; renew it there"
@@ -196,7 +196,11 @@ impl<'a> Job<'a> {
             key: if renewal.reuse_key {
                 KeySource::Old
             } else {
-                KeySource::New(algorithm(renewal.key_algorithm, &present.leaf))
+                KeySource::New(
+                    renewal
+                        .key_algorithm
+                        .after(&KeyKind::of_certificate(&present.leaf)),
+                )
             },
         })
     }
@@ -204,11 +208,12 @@ impl<'a> Job<'a> {
     /// How long the key takes, by rank.
     fn cost(&self) -> u8 {
         match self.key {
+            KeySource::New(KeyAlgorithm::Rsa8192) => 6,
             KeySource::New(KeyAlgorithm::Rsa4096) => 5,
             KeySource::New(KeyAlgorithm::Rsa3072) => 4,
             KeySource::New(KeyAlgorithm::Rsa2048) => 3,
-            KeySource::New(KeyAlgorithm::EcdsaP384) => 2,
-            KeySource::New(KeyAlgorithm::EcdsaP256) => 1,
+            KeySource::New(KeyAlgorithm::EcdsaP521 | KeyAlgorithm::EcdsaP384) => 2,
+            KeySource::New(KeyAlgorithm::EcdsaP256 | KeyAlgorithm::Ed25519) => 1,
             KeySource::Old => 0,
         }
     }
@@ -251,15 +256,6 @@ impl<'a> Job<'a> {
             chain: self.present.chain.clone(),
             key,
         })
-    }
-}
-
-/// The algorithm of a new key. To keep what kubeadm does not make and may not even be usable (RSA-1024, P-521, Ed25519)
-/// is not possible; kubeadm's default takes its place, as kubeadm itself would do.
-fn algorithm(policy: KeyPolicy, old: &Certificate) -> KeyAlgorithm {
-    match policy {
-        KeyPolicy::Always(algorithm) => algorithm,
-        KeyPolicy::Keep => KeyAlgorithm::of_certificate(old).unwrap_or(KeyAlgorithm::Rsa2048),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{KubeletConfiguration, StaticPod};
-use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm};
+use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm, SignedBy};
 
 /// Something that could not be read or makes no sense, with the file and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -124,13 +124,19 @@ impl Authority {
         }
     }
 
-    /// The certificate of the file that signed a leaf; of several for one key the one that lasts longest.
+    /// The certificate of the file that signed a leaf, as far as that can be told; of several for one key the one that
+    /// lasts longest.
     #[must_use]
     pub fn signer_of(&self, leaf: &Certificate) -> Option<&Certificate> {
         self.certificates()?
             .iter()
-            .filter(|certificate| leaf.is_signed_by(certificate))
-            .max_by_key(|certificate| certificate.not_after)
+            .filter_map(|certificate| match leaf.signed_by(certificate) {
+                SignedBy::Yes => Some((true, certificate)),
+                SignedBy::Unchecked(_) => Some((false, certificate)),
+                SignedBy::No => None,
+            })
+            .max_by_key(|(is_checked, certificate)| (*is_checked, certificate.not_after))
+            .map(|(_, certificate)| certificate)
     }
 
     /// Whether the certificate is here and its key is not: an external CA.
@@ -158,9 +164,11 @@ pub enum KeyState {
     Unread,
     /// It was read and is no key that can be used, with the reason.
     Damaged(Problem),
+    /// It was read, and its kind is not supported here: it may be the certificate's and sound, which cannot be checked.
+    Unsupported(Problem),
     /// There, but another certificate's.
     Mismatched,
-    /// The certificate's own key; `None` for an algorithm that kubeadm does not make.
+    /// The certificate's own key; `None` for an algorithm that is not made here.
     Matching(Option<KeyAlgorithm>),
 }
 
@@ -232,6 +240,9 @@ pub struct Present {
 pub enum Signer {
     /// The authority that is to sign it.
     Expected,
+    /// The authority that is to sign it, by issuer and key identifier; but nothing here can check such a signature: what
+    /// of it.
+    Unchecked(String),
     /// Another certificate: its issuer's name. Such a file is never overwritten.
     Foreign(String),
     /// Itself.

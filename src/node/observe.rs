@@ -24,7 +24,7 @@ use super::{
     Present, Problem, Signer, StaticPod,
 };
 use crate::config::Locations;
-use crate::pki::{AuthorityName, Catalogued, Certificate};
+use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
 use crate::root::Root;
 use closed::Reader;
 use manifests::Manifests;
@@ -242,7 +242,8 @@ impl Node<'_> {
     }
 
     fn signer(&self, leaf: &Certificate, authority: Option<AuthorityName>) -> Signer {
-        if leaf.is_self_signed() {
+        // Where it cannot be checked, it is left alone rather than replaced.
+        if leaf.signed_by(leaf) != SignedBy::No {
             return Signer::SelfSigned;
         }
         let Some(authority) = authority else {
@@ -250,19 +251,24 @@ impl Node<'_> {
         };
         match self.certificates_of(authority) {
             None => Signer::Unknown,
-            Some(certificates) if is_signed_by_any(leaf, certificates) => Signer::Expected,
-            Some(_) => Signer::Foreign(leaf.issuer.clone()),
+            Some(certificates) => match signed_by_any(leaf, certificates) {
+                SignedBy::Yes => Signer::Expected,
+                SignedBy::Unchecked(what) => Signer::Unchecked(what),
+                SignedBy::No => Signer::Foreign(leaf.issuer.clone()),
+            },
         }
     }
 
     fn signing_authority(&self, leaf: &Certificate) -> Option<AuthorityName> {
-        self.authorities
-            .iter()
-            .map(|authority| authority.name)
-            .find(|name| {
-                self.certificates_of(*name)
-                    .is_some_and(|certificates| is_signed_by_any(leaf, certificates))
-            })
+        let mut likely = None;
+        for authority in self.authorities {
+            match signed_by_any(leaf, authority.certificates().unwrap_or_default()) {
+                SignedBy::Yes => return Some(authority.name),
+                SignedBy::Unchecked(_) => likely = likely.or(Some(authority.name)),
+                SignedBy::No => {}
+            }
+        }
+        likely
     }
 
     fn certificates_of(&self, name: AuthorityName) -> Option<&[Certificate]> {
@@ -302,8 +308,15 @@ fn on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) ->
     results.into_iter().map(|(_, result)| result).collect()
 }
 
-fn is_signed_by_any(leaf: &Certificate, authorities: &[Certificate]) -> bool {
-    authorities
-        .iter()
-        .any(|authority| leaf.is_signed_by(authority))
+/// What can be told of a signature by any of them, the surest first.
+fn signed_by_any(leaf: &Certificate, authorities: &[Certificate]) -> SignedBy {
+    let mut answer = SignedBy::No;
+    for authority in authorities {
+        match leaf.signed_by(authority) {
+            SignedBy::Yes => return SignedBy::Yes,
+            SignedBy::No => {}
+            unchecked @ SignedBy::Unchecked(_) => answer = unchecked,
+        }
+    }
+    answer
 }

@@ -1,7 +1,7 @@
 //! The second half of every operation that changes files: install, restart, prove, record, and back where that does not
 //! end well.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -16,9 +16,6 @@ use crate::plan::Plan;
 use crate::report::{Receipt, RenewedCertificate};
 use crate::restart::{Proof, RestartError, prove, stopped};
 use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError};
-
-/// How long the components have, all together, to show that they use the new certificates.
-pub(super) const PROOF_BOUND: Duration = Duration::from_secs(90);
 
 /// Why no pod is restarted, if none is.
 pub(super) fn unwanted(options: &Options, may_restart: bool) -> Option<&'static str> {
@@ -208,9 +205,10 @@ pub(super) async fn restart_and_prove(
         return Ok(());
     }
     let names = provable_names(names, restarts.concern_kubelet());
-    let (proofs, unproved) = prove_in_use(context, operation, &names, stop, events).await?;
-    report.proofs = proofs;
-    report.unproved.extend(unproved);
+    let answers = prove_in_use(context, operation, &names, stop, events).await?;
+    report.proofs = answers.proofs;
+    report.unproved.extend(answers.unproved);
+    report.warnings.extend(answers.unverified);
     if restarts.is_for_stopped() {
         tokio::select! {
             biased;
@@ -222,27 +220,35 @@ pub(super) async fn restart_and_prove(
     Ok(())
 }
 
-/// Asks the components about the named certificates. What they refuse is an error; what could not be asked is a
-/// sentence in the second list.
+/// What the components said that did not refuse a certificate.
+#[derive(Default)]
+pub(super) struct Answers {
+    proofs: Vec<Proof>,
+    /// What could not be asked, one sentence each.
+    unproved: Vec<String>,
+    /// What answered but cannot be verified by anything on this node, one sentence each: no proof, and no fault either.
+    unverified: Vec<String>,
+}
+
+/// Asks the components about the named certificates. What they refuse is an error.
 pub(super) async fn prove_in_use(
     context: &Context,
     operation: &mut Operation<'_>,
     names: &[String],
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
-) -> Result<(Vec<Proof>, Vec<String>), RestartError> {
+) -> Result<Answers, RestartError> {
+    let mut answers = Answers::default();
     if names.is_empty() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(answers);
     }
     events(Event::Proving { count: names.len() });
     let inventory = context.observe();
-    let mut proofs = Vec::new();
-    let mut unproved = Vec::new();
     let mut refused = Vec::new();
     let results = tokio::select! {
         biased;
         () = stopped(stop) => return Err(RestartError::Stopped),
-        results = prove(&inventory, &context.config.restart, names, PROOF_BOUND) => results,
+        results = prove(&inventory, &context.config.restart, names, context.proof_bound) => results,
     };
     for result in results {
         match result {
@@ -251,12 +257,19 @@ pub(super) async fn prove_in_use(
                     certificate: proof.name.clone(),
                     evidence: proof.evidence.clone(),
                 });
-                proofs.push(proof);
+                answers.proofs.push(proof);
             }
             Err(error) if error.refused => refused.push(error.to_string()),
+            Err(error) if error.unverified => {
+                answers.unverified.push(error.to_string());
+                events(Event::Unverified {
+                    certificate: error.name,
+                    said: error.reason,
+                });
+            }
             Err(error) => {
                 events(Event::Warning(format!("not proved: {error}")));
-                unproved.push(error.to_string());
+                answers.unproved.push(error.to_string());
             }
         }
     }
@@ -264,9 +277,13 @@ pub(super) async fn prove_in_use(
         return Err(RestartError::NotInUse(refused.join("; ")));
     }
     operation.note(Record::Proved {
-        names: proofs.iter().map(|proof| proof.name.clone()).collect(),
+        names: answers
+            .proofs
+            .iter()
+            .map(|proof| proof.name.clone())
+            .collect(),
     })?;
-    Ok((proofs, unproved))
+    Ok(answers)
 }
 
 /// What the history keeps of an operation.

@@ -1,6 +1,7 @@
 //! What every operation needs to know.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -23,7 +24,12 @@ pub struct Context {
     pub config_file: Option<PathBuf>,
     /// What runs on this root; `None` for a copy or an image of a node.
     pub machine: Option<Machine>,
+    /// How long the components have, all together, to show that they use the new certificates.
+    pub proof_bound: Duration,
 }
+
+/// A slow machine that was just switched on has its API server up by then.
+const PROOF_BOUND: Duration = Duration::from_secs(90);
 
 /// The parts of a running node that do not lie below its root.
 #[derive(Debug, Clone)]
@@ -52,6 +58,7 @@ impl Context {
             root,
             config,
             config_file,
+            proof_bound: PROOF_BOUND,
         }
     }
 

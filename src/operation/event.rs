@@ -109,6 +109,13 @@ pub enum Event {
         /// How that is known.
         evidence: String,
     },
+    /// What uses a certificate answers, but cannot be verified by anything on this node.
+    Unverified {
+        /// The certificate's name.
+        certificate: String,
+        /// What it said, in words that begin with `unverified`.
+        said: String,
+    },
     /// Something failed and the old files go back.
     RollingBack {
         /// What failed.
@@ -194,6 +201,7 @@ impl fmt::Display for Event {
                 certificate,
                 evidence,
             } => write!(out, "{certificate}: {evidence}"),
+            Self::Unverified { certificate, said } => write!(out, "{certificate}: {said}"),
             Self::RollingBack { reason } => {
                 write!(out, "putting the old certificates back: {reason}")
             }

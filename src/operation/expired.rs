@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::carry_out::PROOF_BOUND;
 use super::preflight::take_lock;
 use super::recover::{finish_recovery, tell};
 use super::renew::{Made, Options, RenewalReport, renew};
@@ -137,7 +136,7 @@ pub(super) async fn expect_ready(
     else {
         return;
     };
-    match node_is_ready(&inventory, &admin.path, PROOF_BOUND).await {
+    match node_is_ready(&inventory, &admin.path, context.proof_bound).await {
         Ok(seen) => events(Event::NodeReady { seen }),
         Err(seen) => {
             let sentence = format!("the certificates are in use, but {seen}");

@@ -234,6 +234,7 @@ fn issue_planned(
             .and_then(|made| may_be_replaced(context, inventory, made));
         match made {
             Ok((one, new_files)) => {
+                tell_notes(plan, &want.name, events, report);
                 files.extend(new_files);
                 issued.push(one);
             }
@@ -252,6 +253,25 @@ fn issue_planned(
         return Err(OperationError::NothingIssued(reasons.join("; ")));
     }
     Ok(Some(Made { issued, files }))
+}
+
+/// What is to be known of a renewal goes to the log and into the receipt.
+fn tell_notes(
+    plan: &Plan,
+    name: &str,
+    events: &mut (dyn FnMut(Event) + Send),
+    report: &mut RenewalReport,
+) {
+    let notes = plan
+        .items
+        .iter()
+        .filter(|item| item.name == name)
+        .flat_map(|item| &item.notes);
+    for note in notes {
+        let sentence = named(name, note.clone());
+        events(Event::Warning(sentence.clone()));
+        report.warnings.push(sentence);
+    }
 }
 
 /// One file may be the reason for several certificates.

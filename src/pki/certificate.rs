@@ -2,21 +2,12 @@
 
 use std::net::IpAddr;
 
-use aws_lc_rs::{digest, signature};
+use aws_lc_rs::digest;
 use jiff::Timestamp;
-use x509_parser::certificate::{X509Certificate, X509CertificateParser};
-use x509_parser::error::X509Error;
-use x509_parser::extensions::{AuthorityKeyIdentifier, BasicConstraints, KeyIdentifier, KeyUsage};
-use x509_parser::nom::Parser as _;
-use x509_parser::oid_registry::{
-    OID_EC_P256, OID_NIST_EC_P384, OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA256,
-    OID_SIG_ECDSA_WITH_SHA384, OID_SIG_ECDSA_WITH_SHA512, OID_X509_COMMON_NAME,
-    OID_X509_ORGANIZATION_NAME,
-};
-use x509_parser::prelude::FromDer;
-use x509_parser::time::ASN1Time;
 
 use super::extension::{self, Extension};
+use super::layout::Layout;
+use super::signature::{self, SignedBy};
 use super::{armour, name};
 
 /// Why bytes are not a usable certificate.
@@ -84,6 +75,8 @@ pub struct Certificate {
     pub authority_key_id: Option<Vec<u8>>,
     /// DER of the SubjectPublicKeyInfo.
     pub public_key_der: Vec<u8>,
+    /// Whether it has fields that a successor does not get: unique identifiers, and what X.509 does not know.
+    pub has_other_fields: bool,
     pub(super) extensions: Vec<Extension>,
 }
 
@@ -93,13 +86,11 @@ impl Certificate {
     /// # Errors
     /// [`CertificateError::Der`] with the parser's reason.
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateError> {
-        let certificate = parse(der)?;
-        let (subject, issuer) = (certificate.subject(), certificate.issuer());
-        let extensions = extension::extensions(certificate.tbs_certificate.as_ref())
-            .map_err(|error| damaged("extensions", &error))?;
+        let layout = Layout::of(der).map_err(CertificateError::Der)?;
+        let extensions = layout.extensions;
         if let Some(twice) = extension::first_repeated(&extensions) {
             return Err(CertificateError::Der(format!(
-                "extension {} appears twice",
+                "its extension {} is there twice, which Kubernetes does not accept",
                 twice.number()
             )));
         }
@@ -109,47 +100,36 @@ impl Certificate {
                 .find(|extension| extension.is(oid))
                 .map(|extension| extension.value.as_slice())
         };
-
-        let subject_alt_names = value(extension::SUBJECT_ALT_NAME)
-            .map(extension::subject_alt_names)
-            .transpose()
-            .map_err(|error| damaged("subjectAltName", &error))?;
-        let extended_key_usage = value(extension::EXTENDED_KEY_USAGE)
-            .map(extension::extended_key_usages)
-            .transpose()
-            .map_err(|error| damaged("extKeyUsage", &error))?;
-        let key_usage = decoded::<KeyUsage>("keyUsage", value(extension::KEY_USAGE))?;
-        let constraints =
-            decoded::<BasicConstraints>("basicConstraints", value(extension::BASIC_CONSTRAINTS))?;
-        let subject_key_id =
-            decoded::<KeyIdentifier<'_>>("subjectKeyIdentifier", value(extension::SUBJECT_KEY_ID))?;
-        let authority_key_id = decoded::<AuthorityKeyIdentifier<'_>>(
-            "authorityKeyIdentifier",
-            value(extension::AUTHORITY_KEY_ID),
-        )?;
+        // One that is not understood is kept as it is, and counts as not there.
+        let subject_alt_names =
+            value(extension::SUBJECT_ALT_NAME).and_then(extension::subject_alt_names);
+        let extended_key_usage =
+            value(extension::EXTENDED_KEY_USAGE).and_then(extension::extended_key_usages);
+        let key_usage = value(extension::KEY_USAGE).and_then(extension::key_usages);
+        let is_ca = value(extension::BASIC_CONSTRAINTS).and_then(extension::is_ca);
+        let subject_key_id = value(extension::SUBJECT_KEY_ID).and_then(extension::subject_key_id);
+        let authority_key_id =
+            value(extension::AUTHORITY_KEY_ID).and_then(extension::authority_key_id);
 
         Ok(Self {
             der: der.to_vec(),
-            subject: name::text(subject),
-            issuer: name::text(issuer),
-            subject_der: subject.as_raw().to_vec(),
-            issuer_der: issuer.as_raw().to_vec(),
-            common_name: name::values(subject, &OID_X509_COMMON_NAME)
-                .into_iter()
-                .next(),
-            organizations: name::values(subject, &OID_X509_ORGANIZATION_NAME),
-            serial: serial(certificate.raw_serial()),
-            not_before: timestamp(certificate.validity().not_before),
-            not_after: timestamp(certificate.validity().not_after),
+            subject: name::text(layout.subject),
+            issuer: name::text(layout.issuer),
+            subject_der: layout.subject.to_vec(),
+            issuer_der: layout.issuer.to_vec(),
+            common_name: name::common_name(layout.subject),
+            organizations: name::organizations(layout.subject),
+            serial: serial(layout.serial),
+            not_before: layout.not_before,
+            not_after: layout.not_after,
             subject_alt_names: subject_alt_names.unwrap_or_default(),
-            key_usage: key_usage.map(|usage| usage.flags),
+            key_usage,
             extended_key_usage: extended_key_usage.unwrap_or_default(),
-            is_ca: constraints.is_some_and(|constraints| constraints.ca),
-            subject_key_id: subject_key_id.map(|id| id.0.to_vec()),
-            authority_key_id: authority_key_id
-                .and_then(|id| id.key_identifier)
-                .map(|id| id.0.to_vec()),
-            public_key_der: certificate.public_key().raw.to_vec(),
+            is_ca: is_ca.unwrap_or_default(),
+            subject_key_id,
+            authority_key_id,
+            public_key_der: layout.public_key.to_vec(),
+            has_other_fields: layout.has_other_fields,
             extensions,
         })
     }
@@ -175,17 +155,30 @@ impl Certificate {
     /// Whether `authority`'s name is the issuer and its key made the signature. Says nothing about time.
     #[must_use]
     pub fn is_signed_by(&self, authority: &Self) -> bool {
+        self.signed_by(authority) == SignedBy::Yes
+    }
+
+    /// The same where the answer may be that it cannot be told.
+    #[must_use]
+    pub fn signed_by(&self, authority: &Self) -> SignedBy {
         if self.issuer_der != authority.subject_der {
-            return false;
+            return SignedBy::No;
         }
-        let (Ok(certificate), Ok(authority)) = (parse(&self.der), parse(&authority.der)) else {
-            return false;
+        let Ok(layout) = Layout::of(&self.der) else {
+            return SignedBy::No;
         };
-        match certificate.verify_signature(Some(authority.public_key())) {
-            Err(X509Error::SignatureUnsupportedAlgorithm) => {
-                is_signed_by_ecdsa(&certificate, &authority)
-            }
-            result => result.is_ok(),
+        match signature::check(&layout, &authority.public_key_der) {
+            // Another CA by the same name.
+            SignedBy::Unchecked(_) if !self.may_name_key_of(authority) => SignedBy::No,
+            answer => answer,
+        }
+    }
+
+    /// Whether the authority key identifier, if there is one, fits the authority's.
+    pub(super) fn may_name_key_of(&self, authority: &Self) -> bool {
+        match (&self.authority_key_id, &authority.subject_key_id) {
+            (Some(named), Some(own)) => named == own,
+            _ => true,
         }
     }
 
@@ -236,64 +229,6 @@ pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn parse(der: &[u8]) -> Result<X509Certificate<'_>, CertificateError> {
-    // The extensions are decoded here one by one, so that an unknown or odd one is no obstacle.
-    let mut parser = X509CertificateParser::new().with_deep_parse_extensions(false);
-    match parser.parse(der) {
-        Ok(([], certificate)) => Ok(certificate),
-        Ok((rest, _)) => Err(CertificateError::Der(format!(
-            "{} bytes after the certificate",
-            rest.len()
-        ))),
-        Err(error) => Err(CertificateError::Der(error.to_string())),
-    }
-}
-
-fn decoded<'a, T>(what: &str, value: Option<&'a [u8]>) -> Result<Option<T>, CertificateError>
-where
-    T: FromDer<'a, X509Error>,
-{
-    value
-        .map(|value| match T::from_der(value) {
-            Ok(([], decoded)) => Ok(decoded),
-            Ok(_) => Err(damaged(what, &"trailing bytes")),
-            Err(error) => Err(damaged(what, &error)),
-        })
-        .transpose()
-}
-
-fn damaged(what: &str, error: &dyn std::fmt::Display) -> CertificateError {
-    CertificateError::Der(format!("{what}: {error}"))
-}
-
-/// What x509-parser leaves out: P-521, and ECDSA with SHA-512.
-fn is_signed_by_ecdsa(certificate: &X509Certificate<'_>, authority: &X509Certificate<'_>) -> bool {
-    let key = authority.public_key();
-    let Some(Ok(curve)) = key.algorithm.parameters().map(|any| any.as_oid()) else {
-        return false;
-    };
-    let digest = certificate.signature_algorithm.oid();
-    let algorithm = if *digest == OID_SIG_ECDSA_WITH_SHA512 && curve == OID_EC_P256 {
-        &signature::ECDSA_P256_SHA512_ASN1
-    } else if *digest == OID_SIG_ECDSA_WITH_SHA512 && curve == OID_NIST_EC_P384 {
-        &signature::ECDSA_P384_SHA512_ASN1
-    } else if *digest == OID_SIG_ECDSA_WITH_SHA512 && curve == OID_NIST_EC_P521 {
-        &signature::ECDSA_P521_SHA512_ASN1
-    } else if *digest == OID_SIG_ECDSA_WITH_SHA384 && curve == OID_NIST_EC_P521 {
-        &signature::ECDSA_P521_SHA384_ASN1
-    } else if *digest == OID_SIG_ECDSA_WITH_SHA256 && curve == OID_NIST_EC_P521 {
-        &signature::ECDSA_P521_SHA256_ASN1
-    } else {
-        return false;
-    };
-    signature::UnparsedPublicKey::new(algorithm, &key.subject_public_key.data)
-        .verify(
-            certificate.tbs_certificate.as_ref(),
-            &certificate.signature_value.data,
-        )
-        .is_ok()
-}
-
 /// The serial number's bytes without the zero that only keeps an INTEGER positive.
 fn serial(bytes: &[u8]) -> String {
     match bytes {
@@ -302,10 +237,7 @@ fn serial(bytes: &[u8]) -> String {
     }
 }
 
-/// X.509 goes up to the last second of 9999, a day beyond what a [`Timestamp`] can say.
-fn timestamp(time: ASN1Time) -> Timestamp {
-    Timestamp::from_second(time.timestamp()).unwrap_or(Timestamp::MAX)
-}
-
+#[cfg(test)]
+mod odd;
 #[cfg(test)]
 mod tests;

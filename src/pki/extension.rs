@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use x509_parser::asn1_rs::{FromDer as _, Oid};
 use yasna::Tag;
 
-use super::{SubjectAltName, der};
+use super::SubjectAltName;
+use super::der::{self, Element, Malformed, Reader};
 
 pub(super) const SUBJECT_KEY_ID: &[u64] = &[2, 5, 29, 14];
 pub(super) const KEY_USAGE: &[u64] = &[2, 5, 29, 15];
@@ -13,6 +13,14 @@ pub(super) const SUBJECT_ALT_NAME: &[u64] = &[2, 5, 29, 17];
 pub(super) const BASIC_CONSTRAINTS: &[u64] = &[2, 5, 29, 19];
 pub(super) const AUTHORITY_KEY_ID: &[u64] = &[2, 5, 29, 35];
 pub(super) const EXTENDED_KEY_USAGE: &[u64] = &[2, 5, 29, 37];
+
+/// nameConstraints, policyMappings, policyConstraints, inhibitAnyPolicy: what RFC 5280 has in CA certificates only.
+pub(super) const ONLY_FOR_AUTHORITIES: [&[u64]; 4] = [
+    &[2, 5, 29, 30],
+    &[2, 5, 29, 33],
+    &[2, 5, 29, 36],
+    &[2, 5, 29, 54],
+];
 
 /// One extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,20 +35,12 @@ pub(super) struct Extension {
     pub(super) value: Vec<u8>,
 }
 
-/// All extensions of a TBSCertificate, in order.
-pub(super) fn extensions(tbs_certificate: &[u8]) -> yasna::ASN1Result<Vec<Extension>> {
-    let explicit = Tag::context(3);
-    for element in der::elements(tbs_certificate)? {
-        if tag(&element)? == explicit {
-            let list = yasna::parse_der(&element, |reader| {
-                reader.read_tagged(explicit, |reader| {
-                    reader.collect_sequence_of(|reader| reader.read_der())
-                })
-            })?;
-            return list.into_iter().map(Extension::from_der).collect();
-        }
-    }
-    Ok(Vec::new())
+/// All extensions of a certificate, in order, of the field that holds them.
+pub(super) fn extensions(field: Element<'_>) -> Result<Vec<Extension>, Malformed> {
+    der::elements(field.contents)?
+        .into_iter()
+        .map(Extension::from_element)
+        .collect()
 }
 
 /// The first extension of a kind that was there before.
@@ -72,24 +72,20 @@ impl Extension {
         }
     }
 
-    fn from_der(der: Vec<u8>) -> yasna::ASN1Result<Self> {
-        let (oid, critical, value) = yasna::parse_der(&der, |reader| {
-            reader.read_sequence(|reader| {
-                Ok((
-                    reader.next().read_der()?,
-                    // An explicit FALSE is not DER, but Go and OpenSSL take it.
-                    reader
-                        .read_optional(|reader| reader.read_bool())?
-                        .unwrap_or(false),
-                    reader.next().read_bytes()?,
-                ))
-            })
-        })?;
+    fn from_element(extension: Element<'_>) -> Result<Self, Malformed> {
+        if extension.tag != der::SEQUENCE {
+            return Err(Malformed("is not what X.509 has there"));
+        }
+        let mut inside = extension.inside();
+        let oid = inside.expect(der::OBJECT_IDENTIFIER)?;
+        // An explicit FALSE is not DER, but Go and OpenSSL take it.
+        let critical = inside.optional(der::BOOLEAN)?;
+        let value = inside.expect(der::OCTET_STRING)?;
         Ok(Self {
-            der,
-            oid,
-            critical,
-            value,
+            der: extension.whole.to_vec(),
+            oid: oid.whole.to_vec(),
+            critical: critical.is_some_and(is_true),
+            value: value.contents.to_vec(),
         })
     }
 
@@ -105,7 +101,8 @@ impl Extension {
 
     /// Its number with dots.
     pub(super) fn number(&self) -> String {
-        dotted(&self.oid)
+        let contents = Reader::new(&self.oid).next();
+        contents.map_or_else(|_| String::new(), |oid| der::dotted(oid.contents))
     }
 
     /// Key usage bits, bit 0 being digitalSignature; always critical as Go writes it.
@@ -161,35 +158,77 @@ impl Extension {
     }
 }
 
-/// The names of a subjectAltName extension's value.
-pub(super) fn subject_alt_names(value: &[u8]) -> yasna::ASN1Result<Vec<SubjectAltName>> {
-    der::elements(value)?
+/// The names of a subjectAltName extension's value; `None` where it is not a list of names. What follows the list does not
+/// matter, to Go either.
+pub(super) fn subject_alt_names(value: &[u8]) -> Option<Vec<SubjectAltName>> {
+    let names = der::elements(value).ok()?.into_iter().map(|name| {
+        let text = || String::from_utf8(name.contents.to_vec()).ok();
+        let known = match name.tag {
+            0x81 => text().map(SubjectAltName::Email),
+            0x82 => text().map(SubjectAltName::Dns),
+            0x86 => text().map(SubjectAltName::Uri),
+            0x87 => ip_address(name.contents).map(SubjectAltName::Ip),
+            _ => None,
+        };
+        known.unwrap_or_else(|| SubjectAltName::Other(name.whole.to_vec()))
+    });
+    Some(names.collect())
+}
+
+/// The numbers of an extKeyUsage extension's value, with dots; `None` where it is not a list of numbers.
+pub(super) fn extended_key_usages(value: &[u8]) -> Option<Vec<String>> {
+    der::elements(value)
+        .ok()?
         .into_iter()
-        .map(|raw| {
-            let name = yasna::parse_der(&raw, |reader| reader.read_tagged_der())?;
-            let text = || String::from_utf8(name.value().to_vec()).ok();
-            let known = if name.tag().tag_class == yasna::TagClass::ContextSpecific {
-                match name.tag().tag_number {
-                    1 => text().map(SubjectAltName::Email),
-                    2 => text().map(SubjectAltName::Dns),
-                    6 => text().map(SubjectAltName::Uri),
-                    7 => ip_address(name.value()).map(SubjectAltName::Ip),
-                    _ => None,
-                }
-            } else {
-                None
-            };
-            Ok(known.unwrap_or(SubjectAltName::Other(raw)))
-        })
+        .map(|usage| (usage.tag == der::OBJECT_IDENTIFIER).then(|| der::dotted(usage.contents)))
         .collect()
 }
 
-/// The numbers of an extKeyUsage extension's value, with dots.
-pub(super) fn extended_key_usages(value: &[u8]) -> yasna::ASN1Result<Vec<String>> {
-    Ok(der::elements(value)?
-        .iter()
-        .map(|oid| dotted(oid))
-        .collect())
+/// The bits of a keyUsage extension's value, bit 0 being digitalSignature; `None` where it is no BIT STRING.
+pub(super) fn key_usages(value: &[u8]) -> Option<u16> {
+    let bits = Reader::new(value).expect(der::BIT_STRING).ok()?;
+    let (_, bytes) = bits.contents.split_first()?;
+    let first = bytes.first().copied().unwrap_or_default();
+    let second = bytes.get(1).copied().unwrap_or_default();
+    Some(u16::from_be_bytes([first, second]).reverse_bits())
+}
+
+/// What a basicConstraints extension's value says of cA; `None` where it is no SEQUENCE.
+pub(super) fn is_ca(value: &[u8]) -> Option<bool> {
+    let mut inside = Reader::new(value).expect(der::SEQUENCE).ok()?.inside();
+    let ca = inside.optional(der::BOOLEAN).ok()?;
+    Some(ca.is_some_and(is_true))
+}
+
+/// The identifier in a subjectKeyIdentifier extension's value.
+pub(super) fn subject_key_id(value: &[u8]) -> Option<Vec<u8>> {
+    let id = Reader::new(value).expect(der::OCTET_STRING).ok()?;
+    Some(id.contents.to_vec())
+}
+
+/// The identifier in an authorityKeyIdentifier extension's value, if it has one.
+pub(super) fn authority_key_id(value: &[u8]) -> Option<Vec<u8>> {
+    let mut inside = Reader::new(value).expect(der::SEQUENCE).ok()?.inside();
+    let id = inside.optional(0x80).ok()??;
+    Some(id.contents.to_vec())
+}
+
+/// Whether the contents of a names or usages extension were understood, so that they can be compared as such.
+pub(super) fn is_understood(extension: &Extension) -> bool {
+    let value = &extension.value;
+    if extension.is(SUBJECT_ALT_NAME) {
+        subject_alt_names(value).is_some()
+    } else if extension.is(EXTENDED_KEY_USAGE) {
+        extended_key_usages(value).is_some()
+    } else if extension.is(KEY_USAGE) {
+        key_usages(value).is_some()
+    } else {
+        true
+    }
+}
+
+fn is_true(boolean: Element<'_>) -> bool {
+    boolean.contents.iter().any(|&byte| byte != 0)
 }
 
 fn general_name(name: &SubjectAltName) -> Vec<u8> {
@@ -215,21 +254,6 @@ fn ip_address(bytes: &[u8]) -> Option<std::net::IpAddr> {
         .ok()
 }
 
-fn tag(element: &[u8]) -> yasna::ASN1Result<Tag> {
-    yasna::parse_der(element, |reader| {
-        let tag = reader.lookahead_tag();
-        reader.read_der()?;
-        tag
-    })
-}
-
-fn dotted(oid: &[u8]) -> String {
-    match Oid::from_der(oid) {
-        Ok((_, oid)) => oid.to_id_string(),
-        Err(_) => format!("(not a number: {oid:02x?})"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,6 +268,7 @@ mod tests {
             (0, &[0x03, 0x01, 0x00]),
         ] {
             assert_eq!(Extension::key_usage(bits).value, value);
+            assert_eq!(key_usages(value), Some(bits));
         }
     }
 
@@ -262,6 +287,8 @@ mod tests {
         ];
         let extension = Extension::subject_alt_name(&names, false);
         assert_eq!(subject_alt_names(&extension.value).unwrap(), names);
+        let followed = [extension.value.as_slice(), &[1, 2, 3]].concat();
+        assert_eq!(subject_alt_names(&followed).unwrap(), names);
     }
 
     #[test]
@@ -278,7 +305,8 @@ mod tests {
         let der = vec![
             0x30, 12, 0x06, 3, 0x55, 0x1d, 0x11, 0x01, 1, 0, 0x04, 2, 0x30, 0,
         ];
-        let extension = Extension::from_der(der.clone()).unwrap();
+        let element = Reader::new(&der).next().unwrap();
+        let extension = Extension::from_element(element).unwrap();
         assert!(!extension.critical && extension.is(SUBJECT_ALT_NAME));
         assert_eq!(extension.der, der);
     }

@@ -3,6 +3,15 @@
 pub(super) const DIGITAL_SIGNATURE: u16 = 1;
 pub(super) const KEY_ENCIPHERMENT: u16 = 1 << 2;
 pub(super) const KEY_CERT_SIGN: u16 = 1 << 5;
+const CRL_SIGN: u16 = 1 << 6;
+
+/// The bits that a leaf may have; kubeadm's where none is left.
+pub(super) fn of_a_leaf(bits: u16) -> u16 {
+    match bits & !(KEY_CERT_SIGN | CRL_SIGN) {
+        0 => DIGITAL_SIGNATURE | KEY_ENCIPHERMENT,
+        left => left,
+    }
+}
 
 /// The names of the bits set.
 pub(super) fn text(bits: u16) -> String {

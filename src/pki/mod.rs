@@ -9,10 +9,14 @@ mod catalogue;
 mod certificate;
 mod der;
 mod extension;
+mod foreign_key;
+mod key_kind;
 mod key_usage;
+mod layout;
 mod name;
 mod private_key;
 mod reissue;
+mod signature;
 mod tbs;
 mod verify;
 
@@ -21,6 +25,9 @@ pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{
     Certificate, CertificateError, SubjectAltName, certificates_from_pem, certificates_to_pem,
 };
-pub use private_key::{KeyAlgorithm, KeyError, PrivateKey, private_key_der};
-pub use reissue::{IssueError, NewLeaf, Validity, reissue};
+pub use foreign_key::ForeignKey;
+pub use key_kind::{KeyAlgorithm, KeyKind};
+pub use private_key::{KeyError, PrivateKey, private_key_der};
+pub use reissue::{IssueError, NewLeaf, Validity, is_authoritys_own, reissue};
+pub use signature::SignedBy;
 pub use verify::{SuccessorError, check_stand_in, check_successor};

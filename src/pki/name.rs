@@ -1,52 +1,118 @@
 //! Distinguished names: as text for people, and as kubeadm's certificates have them.
 
-use x509_parser::asn1_rs::{Any, Oid, Tag};
-use x509_parser::objects::{oid_registry, oid2abbrev};
-use x509_parser::x509::X509Name;
 use yasna::models::{ObjectIdentifier, TaggedDerValue};
 use yasna::tags::{TAG_PRINTABLESTRING, TAG_UTF8STRING};
+
+use super::der::{self, Element, Malformed, Reader};
 
 const COMMON_NAME: &[u64] = &[2, 5, 4, 3];
 const ORGANIZATION: &[u64] = &[2, 5, 4, 10];
 
+/// One attribute of a name.
+struct Attribute<'der> {
+    /// With dots.
+    number: String,
+    value: Element<'der>,
+}
+
 /// The whole name, `O=example, CN=kube-apiserver`. Control characters are escaped, as it ends up in logs and on terminals.
-pub(super) fn text(name: &X509Name<'_>) -> String {
-    let rdns: Vec<String> = name
-        .iter_rdn()
-        .map(|rdn| {
-            let attributes: Vec<String> = rdn
-                .iter()
-                .map(|attribute| {
-                    let number = attribute.attr_type();
-                    let label = oid2abbrev(number, oid_registry())
-                        .map_or_else(|_| number.to_id_string(), str::to_owned);
-                    let value = value_text(attribute.attr_value());
-                    let value: String = value
-                        .chars()
-                        .flat_map(|character| {
-                            let (escaped, plain) = if character.is_control() {
-                                (Some(character.escape_default()), None)
-                            } else {
-                                (None, Some(character))
-                            };
-                            escaped.into_iter().flatten().chain(plain)
-                        })
-                        .collect();
-                    format!("{label}={value}")
-                })
-                .collect();
-            attributes.join(" + ")
+/// What cannot be understood is shown in hexadecimal.
+pub(super) fn text(name: &[u8]) -> String {
+    let Ok(sets) = der::elements(name) else {
+        return hexadecimal(name);
+    };
+    let sets: Vec<String> = sets
+        .into_iter()
+        .map(|set| match attributes(set) {
+            Ok(attributes) => {
+                let attributes: Vec<String> = attributes.iter().map(attribute_text).collect();
+                attributes.join(" + ")
+            }
+            Err(_) => hexadecimal(set.whole),
         })
         .collect();
-    rdns.join(", ")
+    sets.join(", ")
+}
+
+/// The first common name.
+pub(super) fn common_name(name: &[u8]) -> Option<String> {
+    values(name, COMMON_NAME).into_iter().next()
+}
+
+/// All organizations, in order.
+pub(super) fn organizations(name: &[u8]) -> Vec<String> {
+    values(name, ORGANIZATION)
 }
 
 /// All values of one attribute, in order.
-pub(super) fn values(name: &X509Name<'_>, attribute: &Oid<'_>) -> Vec<String> {
-    name.iter_by_oid(attribute)
-        .map(|attribute| value_text(attribute.attr_value()))
+fn values(name: &[u8], number: &[u64]) -> Vec<String> {
+    let number = number.iter().map(u64::to_string).collect::<Vec<_>>();
+    let number = number.join(".");
+    der::elements(name)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|set| attributes(set).ok())
+        .flatten()
+        .filter(|attribute| attribute.number == number)
+        .map(|attribute| value_text(attribute.value))
         .collect()
 }
+
+/// The attributes of one RelativeDistinguishedName, which Go allows to be empty.
+fn attributes(set: Element<'_>) -> Result<Vec<Attribute<'_>>, Malformed> {
+    if set.tag != der::SET {
+        return Err(Malformed("is no set of attributes"));
+    }
+    let mut inside = set.inside();
+    let mut attributes = Vec::new();
+    while !inside.is_empty() {
+        let mut attribute: Reader<'_> = inside.expect(der::SEQUENCE)?.inside();
+        attributes.push(Attribute {
+            number: der::dotted(attribute.expect(der::OBJECT_IDENTIFIER)?.contents),
+            value: attribute.next()?,
+        });
+    }
+    Ok(attributes)
+}
+
+fn attribute_text(attribute: &Attribute<'_>) -> String {
+    let label = LABELS
+        .iter()
+        .find(|(number, _)| *number == attribute.number)
+        .map_or(attribute.number.as_str(), |(_, label)| label);
+    let value: String = value_text(attribute.value)
+        .chars()
+        .flat_map(|character| {
+            let (escaped, plain) = if character.is_control() {
+                (Some(character.escape_default()), None)
+            } else {
+                (None, Some(character))
+            };
+            escaped.into_iter().flatten().chain(plain)
+        })
+        .collect();
+    format!("{label}={value}")
+}
+
+/// The labels that OpenSSL shows.
+const LABELS: [(&str, &str); 16] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.4", "SN"),
+    ("2.5.4.5", "serialNumber"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.9", "street"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.12", "title"),
+    ("2.5.4.17", "postalCode"),
+    ("2.5.4.42", "GN"),
+    ("2.5.4.97", "organizationIdentifier"),
+    ("1.2.840.113549.1.9.1", "emailAddress"),
+    ("0.9.2342.19200300.100.1.1", "UID"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+];
 
 /// The name of a certificate made by kubeadm: all organizations in one multi-valued RDN, then the common name, each a
 /// PrintableString where its characters allow it and a UTF8String otherwise, as Go's `encoding/asn1` chooses.
@@ -93,10 +159,11 @@ fn is_printable(character: char) -> bool {
     character.is_ascii_alphanumeric() || " '()+,-./:=?".contains(character)
 }
 
-fn value_text(value: &Any<'_>) -> String {
-    match value.tag() {
-        Tag::BmpString => {
-            let units = value.data.chunks(2).map(|pair| {
+fn value_text(value: Element<'_>) -> String {
+    let bytes = value.contents;
+    match value.tag {
+        BMP_STRING => {
+            let units = bytes.chunks(2).map(|pair| {
                 pair.iter()
                     .fold(0, |unit, &byte| (unit << 8) | u16::from(byte))
             });
@@ -104,26 +171,37 @@ fn value_text(value: &Any<'_>) -> String {
                 .map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER))
                 .collect()
         }
+        UNIVERSAL_STRING => bytes
+            .chunks(4)
+            .map(|four| {
+                let number = four
+                    .iter()
+                    .fold(0, |number, &byte| (number << 8) | u32::from(byte));
+                char::from_u32(number).unwrap_or(char::REPLACEMENT_CHARACTER)
+            })
+            .collect(),
         // In practice Latin-1, where it is not UTF-8.
-        Tag::T61String if std::str::from_utf8(value.data).is_err() => {
-            value.data.iter().copied().map(char::from).collect()
+        T61_STRING if std::str::from_utf8(bytes).is_err() => {
+            bytes.iter().copied().map(char::from).collect()
         }
-        Tag::NumericString
-        | Tag::VisibleString
-        | Tag::PrintableString
-        | Tag::GeneralString
-        | Tag::T61String
-        | Tag::Utf8String
-        | Tag::Ia5String => String::from_utf8_lossy(value.data).into_owned(),
-        _ => format!("#{}", super::certificate::hexadecimal(value.data)),
+        // UTF8String, NumericString, PrintableString, T61String, IA5String, VisibleString, GeneralString
+        0x0c | 0x12 | 0x13 | T61_STRING | 0x16 | 0x1a | 0x1b => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
+        _ => hexadecimal(bytes),
     }
+}
+
+const T61_STRING: u8 = 0x14;
+const UNIVERSAL_STRING: u8 = 0x1c;
+const BMP_STRING: u8 = 0x1e;
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    format!("#{}", super::certificate::hexadecimal(bytes))
 }
 
 #[cfg(test)]
 mod tests {
-    use x509_parser::oid_registry::OID_X509_ORGANIZATION_NAME;
-    use x509_parser::prelude::FromDer as _;
-
     use super::*;
 
     #[test]
@@ -142,18 +220,41 @@ mod tests {
             super::super::certificate::hexadecimal(&der),
             format!("303b{}", attributes.concat().replace(' ', ""))
         );
-        let (_, name) = X509Name::from_der(&der).unwrap();
-        assert_eq!(text(&name), "O=a + O=system:nodes, CN=system:node:n_1");
-        assert_eq!(
-            values(&name, &OID_X509_ORGANIZATION_NAME),
-            ["a", "system:nodes"]
-        );
+        assert_eq!(text(&der), "O=a + O=system:nodes, CN=system:node:n_1");
+        assert_eq!(organizations(&der), ["a", "system:nodes"]);
+        assert_eq!(common_name(&der).as_deref(), Some("system:node:n_1"));
     }
 
     #[test]
     fn control_characters_do_not_reach_a_terminal() {
         let der = encode("a\x1b[2J\nb", &[]);
-        let (_, name) = X509Name::from_der(&der).unwrap();
-        assert_eq!(text(&name), "CN=a\\u{1b}[2J\\nb");
+        assert_eq!(text(&der), "CN=a\\u{1b}[2J\\nb");
+    }
+
+    #[test]
+    fn odd_parts_are_shown_and_the_rest_is_understood() {
+        let common_name_of = |tag: u8, value: &[u8]| {
+            let attribute = der::sequence(&[
+                vec![6, 3, 0x55, 4, 3],
+                [&[tag, value.len() as u8], value].concat(),
+            ]);
+            [&[der::SET, attribute.len() as u8], attribute.as_slice()].concat()
+        };
+        for (set, shown) in [
+            (vec![0x31, 0], ""),
+            (common_name_of(0x1e, b"\0c\0a"), "CN=ca"),
+            (
+                common_name_of(0x1c, b"\0\0\0c\0\x01\xf6\x00"),
+                "CN=c\u{1f600}",
+            ),
+            (common_name_of(0x14, b"M\xfcller"), "CN=M\u{fc}ller"),
+            (common_name_of(0x02, &[1, 2]), "CN=#0102"),
+            (vec![0x30, 0], "#3000"),
+            (vec![0x31, 2, 0x30, 0], "#31023000"),
+        ] {
+            let name = der::sequence(&[set, common_name_of(0x0c, b"x")]);
+            assert_eq!(text(&name), format!("{shown}, CN=x"));
+        }
+        assert_eq!(text(&[0x30, 0]), "");
     }
 }

@@ -33,9 +33,9 @@ pub enum IssueError {
         /// `expired since …` or `not valid before …`.
         reason: String,
     },
-    /// The certificate to be succeeded is itself a CA's.
+    /// The certificate to be succeeded is a CA's own, not a leaf that says CA by mistake.
     #[error(
-        "{subject} is a CA certificate; replacing a CA is more than a renewal and is not done here"
+        "{subject} is the CA's own certificate; replacing a CA is more than a renewal and is not done here"
     )]
     OldIsAuthority {
         /// Its subject.
@@ -88,6 +88,9 @@ pub struct NewLeaf {
 /// usages and every other extension are copied verbatim; serial (63 bits, random), validity, key identifiers and
 /// issuer (the authority's subject byte for byte) are new.
 ///
+/// A leaf that says CA:TRUE is followed by one that does not: it gets CA:FALSE, and neither the key usages nor the
+/// constraints that only a CA has.
+///
 /// The authority key identifier is there if the authority has a key identifier, the subject key identifier if the old
 /// certificate had one. An old certificate of X.509 version 1, which has no extensions, is followed by one of version 3
 /// whose only extension is the authority key identifier.
@@ -101,7 +104,7 @@ pub fn reissue(
     validity: Validity,
     now: Timestamp,
 ) -> Result<Certificate, IssueError> {
-    if old.is_ca {
+    if old.is_ca && is_authoritys_own(old, authority.certificate()) {
         return Err(IssueError::OldIsAuthority {
             subject: old.subject.clone(),
         });
@@ -185,6 +188,39 @@ fn check_time(authority: &Certificate, now: Timestamp) -> Result<(), IssueError>
     })
 }
 
+/// Whether a certificate that says CA is one of an authority, and not a leaf's that says so by mistake.
+#[must_use]
+pub fn is_authoritys_own(certificate: &Certificate, authority: &Certificate) -> bool {
+    certificate.subject_der == certificate.issuer_der
+        || certificate.public_key_der == authority.public_key_der
+}
+
+/// A certificate's extensions as far as a leaf may have them, in their order.
+pub(super) fn of_a_leaf(certificate: &Certificate) -> Vec<Extension> {
+    if !certificate.is_ca {
+        return certificate.extensions.clone();
+    }
+    certificate
+        .extensions
+        .iter()
+        .filter(|extension| {
+            !extension::ONLY_FOR_AUTHORITIES
+                .iter()
+                .any(|oid| extension.is(oid))
+        })
+        .map(|extension| {
+            if extension.is(extension::BASIC_CONSTRAINTS) {
+                Extension::basic_constraints(false)
+            } else if extension.is(extension::KEY_USAGE) {
+                let bits = certificate.key_usage.unwrap_or_default();
+                Extension::key_usage(key_usage::of_a_leaf(bits))
+            } else {
+                extension.clone()
+            }
+        })
+        .collect()
+}
+
 /// The old extensions in their order, key identifiers made anew in place.
 fn succeeding_extensions(
     old: &Certificate,
@@ -192,16 +228,15 @@ fn succeeding_extensions(
     authority: &CertificateAuthority,
 ) -> Vec<Extension> {
     let mut authority_key_id = authority_key_id(authority);
-    let mut extensions: Vec<Extension> = old
-        .extensions
-        .iter()
+    let mut extensions: Vec<Extension> = of_a_leaf(old)
+        .into_iter()
         .filter_map(|extension| {
             if extension.is(extension::AUTHORITY_KEY_ID) {
                 authority_key_id.take()
             } else if extension.is(extension::SUBJECT_KEY_ID) {
                 Some(Extension::subject_key_id(&key_id(key)))
             } else {
-                Some(extension.clone())
+                Some(extension)
             }
         })
         .collect();

@@ -19,11 +19,11 @@ pub(super) struct TbsCertificate<'a> {
 impl TbsCertificate<'_> {
     /// Signs it under a new serial number and reads the result back.
     pub(super) fn sign(self, signer: &PrivateKey) -> Result<Certificate, IssueError> {
-        let signing = |error: &dyn std::fmt::Display| IssueError::Signing(error.to_string());
+        let failed = |what: &str| IssueError::Signing(what.to_owned());
         let version3 = yasna::construct_der(|writer| {
             writer.write_tagged(Tag::context(0), |writer| writer.write_u8(2));
         });
-        let serial = serial().map_err(|error| signing(&error))?;
+        let serial = serial().map_err(|_| failed("this machine gives no random numbers"))?;
         let algorithm = signer.signature_algorithm();
         let validity = der::sequence(&[
             der::time(self.validity.not_before),
@@ -50,9 +50,12 @@ impl TbsCertificate<'_> {
             }));
         }
         let tbs = der::sequence(&tbs);
-        let signature = signer.sign(&tbs).map_err(|error| signing(&error))?;
+        let signature = signer
+            .sign(&tbs)
+            .map_err(|_| failed("the CA's key made no signature"))?;
         let certificate = der::sequence(&[tbs, algorithm, der::bit_string(&signature)]);
-        Certificate::from_der(&certificate).map_err(|error| signing(&error))
+        Certificate::from_der(&certificate)
+            .map_err(|error| failed(&format!("the result would be a {error}")))
     }
 }
 

@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::extension;
-use super::{Certificate, PrivateKey, SubjectAltName, key_usage};
+use super::reissue::of_a_leaf;
+use super::{Certificate, PrivateKey, SignedBy, SubjectAltName, key_usage};
 
 /// Why a new certificate may not take the place of the old one.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -91,14 +92,15 @@ pub fn check_stand_in(
 
 /// Whether someone who trusts `authority` accepts `leaf`. OpenSSL, unlike Go, refuses a key identifier of another key.
 fn accepts(authority: &Certificate, leaf: &Certificate, now: Timestamp) -> bool {
-    let key_ids_agree = match (&leaf.authority_key_id, &authority.subject_key_id) {
-        (Some(named), Some(own)) => named == own,
-        _ => true,
-    };
-    authority.is_ca && authority.is_valid_at(now) && key_ids_agree && leaf.is_signed_by(authority)
+    authority.is_ca
+        && authority.is_valid_at(now)
+        && leaf.may_name_key_of(authority)
+        // An earlier certificate that is put back may have a signature that cannot be checked here; what is made here never
+        // has.
+        && leaf.signed_by(authority) != SignedBy::No
 }
 
-/// The first thing of `old` that `new` has not. An absent (extended) key usage allows everything, so nothing may stand in
+/// The first thing of `old` that `new` has not, as far as a leaf may have it. An absent (extended) key usage allows everything, so nothing may stand in
 /// its place.
 fn missing(old: &Certificate, new: &Certificate) -> Option<String> {
     if new.subject_der != old.subject_der {
@@ -111,7 +113,12 @@ fn missing(old: &Certificate, new: &Certificate) -> Option<String> {
     {
         return Some(format!("the name {}", name_text(name)));
     }
-    match (old.key_usage, new.key_usage) {
+    let extensions = of_a_leaf(old);
+    let old_usage = extensions
+        .iter()
+        .find(|extension| extension.is(extension::KEY_USAGE))
+        .and_then(|extension| extension::key_usages(&extension.value));
+    match (old_usage, new.key_usage) {
         (None, Some(_)) => return Some("unrestricted key usage".to_owned()),
         (Some(_), None) => return Some("the extension keyUsage".to_owned()),
         (Some(old), Some(new)) if old & !new != 0 => {
@@ -129,9 +136,12 @@ fn missing(old: &Certificate, new: &Certificate) -> Option<String> {
     {
         return Some(format!("the extended key usage {usage}"));
     }
-    old.extensions
+    extensions
         .iter()
-        .filter(|extension| !COMPARED_OTHERWISE.iter().any(|oid| extension.is(oid)))
+        .filter(|extension| {
+            !COMPARED_OTHERWISE.iter().any(|oid| extension.is(oid))
+                || !extension::is_understood(extension)
+        })
         .find(|extension| {
             !new.extensions.iter().any(|other| {
                 other.same_kind(extension)

@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::notes;
 use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
 use super::types::{Action, Obstacle, Reason};
 use super::words::date;
 use crate::config::Renewal;
 use crate::node::{
-    AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem, Signer,
+    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem,
+    Signer,
 };
-use crate::pki::Certificate;
+use crate::pki::{Certificate, KeyKind, is_authoritys_own};
 
 /// What somebody wants of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,14 +73,8 @@ impl<'node> Candidate<'node> {
         if let KeyState::OutOfReach(problem) = &present.key {
             return Err(Obstacle::Unreadable(in_full(problem)));
         }
-        if present.leaf.is_ca {
-            return Err(Obstacle::Unreadable(format!(
-                "{}: holds a CA's certificate where a leaf should be; restore it from a backup",
-                entry.certificate_path.display()
-            )));
-        }
         match &present.signer {
-            Signer::Expected | Signer::Unknown => {}
+            Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
             Signer::Foreign(issuer) => return Err(Obstacle::ForeignIssuer(issuer.clone())),
             Signer::SelfSigned => {
                 return Err(Obstacle::ForeignIssuer(format!(
@@ -120,6 +116,12 @@ impl<'node> Candidate<'node> {
                     KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
                         return unusable(in_full(problem));
                     }
+                    KeyState::Unsupported(problem) => {
+                        return Err(Obstacle::NotSupported(format!(
+                            "{}; {SIGN_ELSEWHERE}",
+                            in_full(problem)
+                        )));
+                    }
                 }
                 (certificates, signing)
             }
@@ -130,6 +132,10 @@ impl<'node> Candidate<'node> {
                 authority.certificate_path.display()
             ));
         }
+        if present.leaf.is_ca {
+            check_says_ca(entry, present, certificates)?;
+        }
+        check_keys(authority, signing, present, renewal)?;
         if let Some(reason) = inventory.uneditable.get(&entry.name) {
             return Err(Obstacle::NotEditable(format!(
                 "{}: {reason}",
@@ -148,6 +154,11 @@ impl<'node> Candidate<'node> {
             },
             renewal,
         })
+    }
+
+    /// What is to be known of its renewal, one sentence each.
+    pub(super) fn notes(&self) -> Vec<String> {
+        notes::of(self.present, self.renewal)
     }
 
     /// When it becomes due. What ends first counts, the certificate or its authority. The further certificates of its file do
@@ -280,10 +291,68 @@ impl<'node> Candidate<'node> {
     /// new key, so that heals it.
     fn key_is_unusable(&self) -> bool {
         match &self.present.key {
-            KeyState::Matching(_) | KeyState::Unread | KeyState::OutOfReach(_) => false,
+            KeyState::Matching(_)
+            | KeyState::Unread
+            | KeyState::OutOfReach(_)
+            | KeyState::Unsupported(_) => false,
             KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_) => true,
         }
     }
+}
+
+/// What to do about a CA whose key is of no use here.
+const SIGN_ELSEWHERE: &str = "renew its certificates with a tool that can sign with it, or move the cluster to a CA with an \
+                              RSA, ECDSA or Ed25519 key";
+
+/// A leaf that says CA:TRUE is renewed as what it was meant to be, as kubeadm does it. But a CA's own certificate may have
+/// got into its place: that has no leaf's key beside it, or signed itself, or others.
+fn check_says_ca(
+    entry: &Entry,
+    present: &Present,
+    authorities: &[Certificate],
+) -> Result<(), Obstacle> {
+    let leaf = &present.leaf;
+    let is_authoritys = authorities
+        .iter()
+        .any(|authority| is_authoritys_own(leaf, authority))
+        || present.chain.iter().any(|other| other.is_signed_by(leaf));
+    let path = entry.certificate_path.display();
+    if is_authoritys {
+        Err(Obstacle::Unreadable(format!(
+            "{path}: holds a CA's certificate where a leaf should be; restore it from a backup"
+        )))
+    } else if !matches!(present.key, KeyState::Matching(_)) {
+        Err(Obstacle::Unreadable(format!(
+            "{path}: says that it is a CA's certificate (CA:TRUE), and its key is not beside it; restore both from a backup"
+        )))
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether the keys that a renewal needs are of kinds that can be used here.
+fn check_keys(
+    authority: &Authority,
+    signing: &[Certificate],
+    present: &Present,
+    renewal: &Renewal,
+) -> Result<(), Obstacle> {
+    let kinds = signing.iter().map(KeyKind::of_certificate);
+    if let Some(kind) = kinds.clone().next()
+        && !kinds.clone().any(|kind| kind.can_sign())
+    {
+        return Err(Obstacle::NotSupported(format!(
+            "nothing can be signed here with the key of {}, whose kind is {kind}; {SIGN_ELSEWHERE}",
+            authority.name
+        )));
+    }
+    let own = KeyKind::of_certificate(&present.leaf);
+    if renewal.reuse_key && !own.can_sign() {
+        return Err(Obstacle::NotSupported(format!(
+            "renewal.reuse-key is to keep its key, which cannot be used here, as its kind is {own}; set it to false"
+        )));
+    }
+    Ok(())
 }
 
 fn in_full(problem: &Problem) -> String {

@@ -126,9 +126,13 @@ fn item(
     wish: Wish,
     now: Timestamp,
 ) -> PlanItem {
-    let (due_at, action) = match Candidate::new(inventory, entry, renewal, wish) {
-        Ok(candidate) => (Some(candidate.due_at()), candidate.action(wish, now)),
-        Err(obstacle) => (None, Action::Leave(obstacle)),
+    let (due_at, action, notes) = match Candidate::new(inventory, entry, renewal, wish) {
+        Ok(candidate) => (
+            Some(candidate.due_at()),
+            candidate.action(wish, now),
+            candidate.notes(),
+        ),
+        Err(obstacle) => (None, Action::Leave(obstacle), Vec::new()),
     };
     PlanItem {
         name: entry.name.clone(),
@@ -136,6 +140,7 @@ fn item(
         not_after: entry.present().map(|present| present.leaf.not_after),
         due_at,
         action,
+        notes,
     }
 }
 

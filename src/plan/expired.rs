@@ -114,7 +114,7 @@ pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
     let Some((like, present)) = old else {
         return KubeletNeed::Impossible(without_old(config));
     };
-    if present.signer != Signer::Expected {
+    if !matches!(present.signer, Signer::Expected | Signer::Unchecked(_)) {
         return KubeletNeed::Impossible(format!(
             "{}: the CA of this node did not sign it (its issuer is {}); renew it where that CA's key is",
             like.path.display(),
@@ -146,7 +146,11 @@ fn is_invalid(leaf: &Certificate, now: Timestamp) -> bool {
 /// Whether the kubelet could start with it.
 fn is_usable(entry: &Entry, now: Timestamp) -> bool {
     entry.present().is_some_and(|present| {
-        !is_invalid(&present.leaf, now) && matches!(present.key, KeyState::Matching(_))
+        !is_invalid(&present.leaf, now)
+            && matches!(
+                present.key,
+                KeyState::Matching(_) | KeyState::Unsupported(_)
+            )
     })
 }
 
@@ -186,7 +190,9 @@ fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
                 authority.certificate_path.display()
             ));
         }
-        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
+        KeyState::OutOfReach(problem)
+        | KeyState::Damaged(problem)
+        | KeyState::Unsupported(problem) => {
             return Some(format!("{}: {}", problem.path.display(), problem.reason));
         }
     }

@@ -7,6 +7,7 @@ mod candidate;
 mod decide;
 mod expired;
 mod hold;
+mod notes;
 mod order;
 mod schedule;
 mod types;

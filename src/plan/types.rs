@@ -74,6 +74,9 @@ pub struct PlanItem {
     pub due_at: Option<Timestamp>,
     /// What is done now.
     pub action: Action,
+    /// What is to be known of its renewal, now or when it is due: where the new one differs from the old one, and what
+    /// cannot be checked. One sentence each, which goes on from its name.
+    pub notes: Vec<String>,
 }
 
 /// What is done with a certificate now.
@@ -118,6 +121,9 @@ pub enum Obstacle {
     ForeignIssuer(String),
     /// The authority cannot sign: what is wrong with it.
     AuthorityUnusable(String),
+    /// The authority's key, or the certificate's that is to be kept, is of a kind that cannot be used here: which, and what
+    /// to do.
+    NotSupported(String),
     /// The authority ends so early, at that moment, that a new certificate would be due again at once, or not end later than
     /// the old one.
     AuthorityEndsTooSoon(Timestamp),

@@ -32,6 +32,8 @@ struct CertificateView {
     reason: Option<&'static str>,
     /// Why, in a sentence for people.
     message: Option<String>,
+    /// What is to be known of its renewal.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -104,6 +106,7 @@ impl From<&PlanItem> for CertificateView {
             action: item.action.code(),
             reason,
             message,
+            notes: item.notes.clone(),
         }
     }
 }
@@ -144,12 +147,32 @@ impl PlanView {
             ]
         }));
         format!(
-            "{}{}{}{}",
+            "{}{}{}{}{}",
             aligned(&rows),
+            self.notes_in_words(),
             self.restarts_in_words(),
             self.unread_in_words(),
             self.next_in_words()
         )
+    }
+
+    fn notes_in_words(&self) -> String {
+        let notes: String = self
+            .certificates
+            .iter()
+            .flat_map(|certificate| {
+                let name = &certificate.name;
+                certificate
+                    .notes
+                    .iter()
+                    .map(move |note| format!("Note: {name}: {note}\n"))
+            })
+            .collect();
+        if notes.is_empty() {
+            notes
+        } else {
+            format!("\n{notes}")
+        }
     }
 
     fn restarts_in_words(&self) -> String {

@@ -55,6 +55,7 @@ impl Obstacle {
             Self::NotEditable(_) => "not-editable",
             Self::ForeignIssuer(_) => "foreign-issuer",
             Self::AuthorityUnusable(_) => "authority-unusable",
+            Self::NotSupported(_) => "not-supported",
             Self::AuthorityEndsTooSoon(_) => "authority-ends-too-soon",
             Self::WouldNotEndLater(_) => "would-not-end-later",
             Self::RenewedJustNow(_) => "renewed-just-now",
@@ -73,7 +74,13 @@ impl fmt::Display for Obstacle {
                 "there is no such file; normal for super-admin.conf on a joined node, \
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
-            Self::Unreadable(what) | Self::NotEditable(what) | Self::AuthorityUnusable(what) => formatter.write_str(what),
+            Self::Unreadable(what) | Self::NotEditable(what) | Self::AuthorityUnusable(what) => {
+                formatter.write_str(what)
+            }
+            Self::NotSupported(what) if what.starts_with("not supported") => {
+                formatter.write_str(what)
+            }
+            Self::NotSupported(what) => write!(formatter, "not supported: {what}"),
             Self::ExternalAuthority(authority) => write!(
                 formatter,
                 "the key of {authority} is not on this node; have it signed where that key is and put it in place"

@@ -244,17 +244,17 @@ fn signing_certificate<'a>(
     present: &Present,
     authority: Option<&'a Authority>,
 ) -> Option<&'a Certificate> {
-    if present.signer != Signer::Expected {
+    if !matches!(present.signer, Signer::Expected | Signer::Unchecked(_)) {
         return None;
     }
     authority?.signer_of(&present.leaf)
 }
 
 fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {
+    let own = authority.map(AuthorityName::name).unwrap_or_default();
     match signer {
-        Signer::Expected => authority
-            .map(|name| name.name().to_owned())
-            .unwrap_or_default(),
+        Signer::Expected => own.to_owned(),
+        Signer::Unchecked(_) => format!("{own} (unchecked)"),
         Signer::Foreign(issuer) => issuer.clone(),
         Signer::SelfSigned => "itself".to_owned(),
         Signer::Unknown => "unknown".to_owned(),
@@ -312,7 +312,11 @@ fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> 
         KeyState::Mismatched => {
             "the key does not belong to the certificate; restore both from one backup, or renew"
         }
-        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => return Some(problem.clone()),
+        KeyState::OutOfReach(problem)
+        | KeyState::Damaged(problem)
+        | KeyState::Unsupported(problem) => {
+            return Some(problem.clone());
+        }
     };
     Some(Problem {
         path: path.to_path_buf(),

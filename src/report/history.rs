@@ -5,16 +5,15 @@ mod end;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use rustix::fs::OFlags;
 
 use self::chain::{check, line, lines, sha256, without_torn_end};
 use self::end::End;
-use crate::node::read_at_most;
+use crate::host::{Place, read_at_most, read_within};
 use crate::restart::Rung;
 use crate::transaction::{Outcome, Store, TransactionError, Trigger};
 
@@ -134,13 +133,8 @@ impl History {
             path: path.clone(),
             source,
         };
-        let mut file = File::options()
-            .read(true)
-            .append(true)
-            .create(true)
-            .mode(0o600)
-            .custom_flags(nix::libc::O_NONBLOCK)
-            .open(&path)
+        let mut file = Place::at(&path)
+            .and_then(|place| place.open_or_create(OFlags::RDWR | OFlags::APPEND, 0o600))
             .map_err(failed)?;
         let metadata = file.metadata().map_err(failed)?;
         if !metadata.is_file() || metadata.len() > LIMIT {
@@ -148,8 +142,7 @@ impl History {
             return Err(failed(io::Error::other(reason)));
         }
         file.lock().map_err(failed)?;
-        let mut text = Vec::new();
-        file.read_to_end(&mut text).map_err(failed)?;
+        let text = read_within(&file, LIMIT, Vec::new()).map_err(failed)?;
         let whole = without_torn_end(&text);
         if whole.len() < text.len() {
             tracing::warn!(
@@ -166,8 +159,8 @@ impl History {
             .map_err(failed)?;
         if text.is_empty() {
             // The file may be new: its name is to be as durable as its contents.
-            File::open(self.store.directory())
-                .and_then(|directory| directory.sync_all())
+            Place::at(self.store.directory())
+                .and_then(|place| place.open(OFlags::RDONLY)?.sync_all())
                 .map_err(failed)?;
         }
         let before: Vec<&[u8]> = lines(whole).collect();

@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 use super::endpoint::{Address, parse_url};
 use super::http::{self, Answer, HttpError, Security, Server};
 use super::read_bounded;
-use super::tls::{Identity, authorities_from_pem};
+use super::tls::{Identity, TlsError, authorities_from_pem};
+use super::witness::Anchors;
 use crate::node::{Credential, Kubeconfig};
 
 /// What the API server made of a kubeconfig.
@@ -37,7 +38,7 @@ pub enum AuthenticationError {
     /// No answer, or none that says anything: asking again may help.
     #[error("{0}")]
     NoAnswer(String),
-    /// The server does not accept the certificate.
+    /// The server was verified, and does not accept the certificate.
     #[error("{server} refuses it: {reason}")]
     Refused {
         /// Which server.
@@ -103,7 +104,7 @@ pub(super) async fn as_holder(
     let security = holder.security();
     let request = format!("{}{request}", holder.prefix);
     let ask = async |address: &Address| {
-        http::get(Server { address, security }, &request)
+        http::get_object(Server { address, security }, &request)
             .await
             .map_err(Attempt::from)
     };
@@ -151,7 +152,10 @@ impl Holder {
 
     fn security(&self) -> Security<'_> {
         Security::Verified {
-            authorities: &self.authorities,
+            anchors: Anchors {
+                authorities: &self.authorities,
+                exactly: None,
+            },
             server_name: self
                 .kubeconfig
                 .tls_server_name
@@ -163,7 +167,7 @@ impl Holder {
 }
 
 /// A kubeconfig and the client certificate of its current context.
-pub(super) fn kubeconfig_identity(path: &Path) -> Result<(Kubeconfig, Identity), String> {
+fn kubeconfig_identity(path: &Path) -> Result<(Kubeconfig, Identity), String> {
     let bytes = Zeroizing::new(read_bounded(path).map_err(|error| error.to_string())?);
     let kubeconfig = Kubeconfig::parse(&bytes).map_err(|error| error.to_string())?;
     let certificate = credential(path, &kubeconfig.certificate)?;
@@ -240,6 +244,11 @@ impl From<HttpError> for Attempt {
     fn from(error: HttpError) -> Self {
         if error.is_unreachable() {
             Self::Unreachable(error.to_string())
+        } else if let HttpError::Tls(TlsError::Refused { address, alert }) = error {
+            Self::Failed(AuthenticationError::Refused {
+                server: format!("https://{address}"),
+                reason: format!("TLS alert {alert}"),
+            })
         } else {
             Self::Failed(AuthenticationError::NoAnswer(error.to_string()))
         }
@@ -277,15 +286,19 @@ fn read_review(
         server: url.to_owned(),
         reason,
     };
-    let body: Value = serde_json::from_str(&review.body).map_err(|error| {
-        AuthenticationError::NoAnswer(format!("{url}: SelfSubjectReview cannot be read: {error}"))
-    })?;
+    let unreadable = |reason: &dyn std::fmt::Display| {
+        AuthenticationError::NoAnswer(format!("{url}: SelfSubjectReview cannot be read: {reason}"))
+    };
+    let body: Value = serde_json::from_str(&review.body).map_err(|error| unreadable(&error))?;
     let user = body
         .pointer("/status/userInfo/username")
         .and_then(Value::as_str)
         .unwrap_or_default()
         .to_owned();
-    if user.is_empty() || user == ANONYMOUS {
+    if user.is_empty() {
+        return Err(unreadable(&"it names no user"));
+    }
+    if user == ANONYMOUS {
         return Err(refused("the holder is taken for anonymous".to_owned()));
     }
     let shown = body.pointer(CREDENTIAL_ID).and_then(Value::as_str);

@@ -33,19 +33,19 @@ pub(super) struct HealthEndpoint {
     pub(super) address: Address,
     pub(super) https: bool,
     pub(super) path: String,
-    pub(super) credentials: Credentials,
+    pub(super) peer: PeerKind,
     /// Whether the address is only likely: the manifest does not say it.
     pub(super) is_guess: bool,
 }
 
-/// Which client certificate a health endpoint may want.
+/// Who is to answer at a health endpoint, and so by what it is verified and what is shown to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Credentials {
-    /// None: it answers anybody.
-    None,
-    /// One from a kubeconfig, where anonymous requests are refused.
-    Kubeconfig,
-    /// One that etcd accepts.
+pub(super) enum PeerKind {
+    /// It cannot be verified (plain HTTP, or a certificate made at each start): nothing is shown to it.
+    Unverifiable,
+    /// The API server, which is asked without credentials, as the kubelet's probes do.
+    ApiServer,
+    /// etcd, which demands a client certificate.
     Etcd,
 }
 
@@ -101,7 +101,7 @@ pub(super) fn health_endpoint(
             address: api_server_address(pod)?,
             https: true,
             path: "/readyz".to_owned(),
-            credentials: Credentials::Kubeconfig,
+            peer: PeerKind::ApiServer,
             is_guess: false,
         });
     }
@@ -118,7 +118,7 @@ pub(super) fn health_endpoint(
                 },
                 https: true,
                 path: probe_path(pod, port).unwrap_or_else(|| "/healthz".to_owned()),
-                credentials: Credentials::None,
+                peer: PeerKind::Unverifiable,
                 is_guess: false,
             });
         }
@@ -237,10 +237,10 @@ fn etcd_health(pod: &StaticPod) -> Option<HealthEndpoint> {
         address,
         https,
         path: ETCD_HEALTH.to_owned(),
-        credentials: if https {
-            Credentials::Etcd
+        peer: if https {
+            PeerKind::Etcd
         } else {
-            Credentials::None
+            PeerKind::Unverifiable
         },
         is_guess: false,
     })
@@ -314,7 +314,7 @@ fn own_probe(pod: &StaticPod, node_address: Option<&str>) -> Option<HealthEndpoi
         } else {
             format!("/{}", probe.path)
         },
-        credentials: Credentials::None,
+        peer: PeerKind::Unverifiable,
         is_guess: probe.host.is_empty(),
     })
 }

@@ -2,13 +2,14 @@
 
 use std::path::PathBuf;
 
-use super::authenticate::kubeconfig_identity;
-use super::endpoint::{Address, Credentials, HealthEndpoint, reachable};
-use super::http::{self, Answer, HttpError, Security, Server};
+use super::endpoint::{Address, HealthEndpoint, PeerKind, reachable};
+use super::http::{self, Answer, Security, Server};
+use super::peer::Peer;
 use super::tls::Identity;
 use crate::node::{Inventory, StaticPod};
 
-/// Whether it answers 200. The server's certificate is not verified: that is the proof's business.
+/// Whether it answers 200. API server and etcd are verified first. The API server is well also if it refuses anonymous
+/// requests: the kubelet's probes show it no certificate either. What cannot be verified is believed and proves nothing.
 ///
 /// # Errors
 /// What came back instead, in words.
@@ -17,21 +18,27 @@ pub(super) async fn healthy(
     pod: &StaticPod,
     inventory: &Inventory,
 ) -> Result<(), String> {
-    let answer = match endpoint.credentials {
-        Credentials::None => ask(endpoint, None).await?,
-        Credentials::Etcd => {
-            // Refused or not, the reason to show is that of the request with a certificate.
-            match etcd_identity(pod, inventory) {
-                Some(identity) => ask(endpoint, Some(&identity)).await?,
-                None => ask(endpoint, None).await?,
-            }
+    let host = &endpoint.address.host;
+    let unknown = |reason: String| format!("{}: {reason}", url(endpoint));
+    let answer = match endpoint.peer {
+        PeerKind::Unverifiable if endpoint.https => ask(endpoint, Security::Unverified).await?,
+        PeerKind::Unverifiable => ask(endpoint, Security::Plain).await?,
+        PeerKind::Etcd => {
+            let peer = Peer::etcd(inventory, host).map_err(unknown)?;
+            let identity = etcd_identity(pod, inventory);
+            ask(endpoint, peer.security(identity.as_ref())).await?
         }
-        Credentials::Kubeconfig => {
-            let anonymous = ask(endpoint, None).await?;
-            match anonymous.status {
-                401 | 403 => ask_as_somebody(endpoint, inventory, anonymous).await?,
-                _ => anonymous,
+        PeerKind::ApiServer => {
+            let peer = Peer::api_server(pod, inventory, host).map_err(unknown)?;
+            let answer = ask(endpoint, peer.security(None)).await?;
+            if matches!(answer.status, 401 | 403) {
+                tracing::debug!(
+                    component = pod.component(),
+                    "the API server answers, but refuses anonymous requests; taken for healthy"
+                );
+                return Ok(());
             }
+            answer
         }
     };
     if answer.status == 200 {
@@ -69,50 +76,11 @@ fn url(endpoint: &HealthEndpoint) -> String {
     format!("{scheme}://{}{}", endpoint.address, endpoint.path)
 }
 
-async fn ask(endpoint: &HealthEndpoint, identity: Option<&Identity>) -> Result<Answer, String> {
-    let server = Server {
-        address: &endpoint.address,
-        security: if endpoint.https {
-            Security::Unverified(identity)
-        } else {
-            Security::Plain
-        },
-    };
-    http::get(server, &endpoint.path)
+async fn ask(endpoint: &HealthEndpoint, security: Security<'_>) -> Result<Answer, String> {
+    let address = &endpoint.address;
+    http::get(Server { address, security }, &endpoint.path)
         .await
-        .map_err(|error: HttpError| error.to_string())
-}
-
-/// Asks again with each kubeconfig of the node until one is let in. A server that refuses anonymous requests and every
-/// credential here with 401 does answer; nobody on this node can ask it more.
-async fn ask_as_somebody(
-    endpoint: &HealthEndpoint,
-    inventory: &Inventory,
-    anonymous: Answer,
-) -> Result<Answer, String> {
-    let mut last = anonymous;
-    for name in ["admin.conf", "super-admin.conf", "controller-manager.conf"] {
-        let path = inventory.directories.kubernetes.join(name);
-        let Ok((_, identity)) = kubeconfig_identity(&path) else {
-            continue;
-        };
-        let answer = ask(endpoint, Some(&identity)).await?;
-        if answer.status != 401 {
-            return Ok(answer);
-        }
-        last = answer;
-    }
-    if last.status == 401 {
-        tracing::warn!(
-            component = "kube-apiserver",
-            "the API server answers, but refuses anonymous requests and every credential of this node; taken for healthy"
-        );
-        return Ok(Answer {
-            status: 200,
-            ..last
-        });
-    }
-    Ok(last)
+        .map_err(|error| error.to_string())
 }
 
 /// kubeadm's own client for this purpose, else etcd's serving pair, which is a client's too.

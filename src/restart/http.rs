@@ -1,20 +1,26 @@
 //! One HTTP/1.1 request over a fresh connection.
 
-use http_body_util::{BodyExt, Full};
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
-use std::pin::pin;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::endpoint::Address;
-use super::tls::{self, Identity, STEP_BOUND, TlsError, Trust};
+use super::tls::{self, Identity, STEP_BOUND, TlsError};
+use super::witness::{Anchors, Trust, refusal, tls_error};
 
-/// As much of a body as is read; health reports and status objects are shorter.
-const BODY_LIMIT: usize = 64 * 1024;
+/// Health reports and reviews are shorter; bytes.
+const ANSWER_LIMIT: usize = 64 * 1024;
+/// An object of the API: etcd takes no more than 1.5 MiB, and JSON is longer than what it keeps; bytes.
+const OBJECT_LIMIT: usize = 4 * 1024 * 1024;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +30,34 @@ pub(super) enum HttpError {
     Tls(#[from] TlsError),
     /// Connected, but no response; with TLS 1.3 a refused client certificate shows here.
     #[error("{address}: {reason}")]
-    NoResponse { address: Address, reason: String },
+    NoResponse {
+        address: Address,
+        reason: String,
+        /// The TLS alert that ended it, if that is one about the client's certificate.
+        alert: Option<&'static str>,
+    },
 }
 
 impl HttpError {
     pub(super) fn is_unreachable(&self) -> bool {
         matches!(self, Self::Tls(error) if error.is_unreachable())
+    }
+
+    /// Whether a verified server refuses the client's certificate.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Tls(TlsError::Refused { .. }))
+    }
+
+    /// With TLS 1.3 the alert comes after the handshake: an answer of the server that was verified in it.
+    fn of_verified(self, shown: bool) -> Self {
+        match self {
+            Self::NoResponse {
+                address,
+                alert: Some(alert),
+                ..
+            } if shown => Self::Tls(TlsError::Refused { address, alert }),
+            other => other,
+        }
     }
 }
 
@@ -43,20 +71,26 @@ pub(super) struct Answer {
 impl Answer {
     /// The status and the start of the body, for messages.
     pub(super) fn describe(&self) -> String {
-        let line: String = self
-            .body
-            .split_whitespace()
-            .collect::<Vec<_>>()
-            .join(" ")
-            .chars()
-            .take(200)
-            .collect();
+        let words: Vec<&str> = self.body.split_whitespace().collect();
+        let line: String = printable(&words.join(" ")).chars().take(200).collect();
         if line.is_empty() {
             format!("status {}", self.status)
         } else {
             format!("status {}: {line}", self.status)
         }
     }
+}
+
+/// What another process sent, without what a terminal or a log would obey.
+pub(super) fn printable(text: &str) -> String {
+    let shown = |character: char| {
+        if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        }
+    };
+    text.chars().map(shown).collect()
 }
 
 /// How to reach a server.
@@ -71,11 +105,11 @@ pub(super) struct Server<'a> {
 pub(super) enum Security<'a> {
     /// Plain http.
     Plain,
-    /// TLS without verifying the server.
-    Unverified(Option<&'a Identity>),
-    /// TLS with a server verified against authorities, for a name.
+    /// TLS with whoever answers: nothing is shown to it, and nothing that it says proves anything.
+    Unverified,
+    /// TLS with a server that is verified before anything is shown to it.
     Verified {
-        authorities: &'a [tokio_rustls::rustls::pki_types::CertificateDer<'static>],
+        anchors: Anchors<'a>,
         server_name: &'a str,
         identity: Option<&'a Identity>,
     },
@@ -83,12 +117,17 @@ pub(super) enum Security<'a> {
 
 /// GET.
 pub(super) async fn get(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
-    send(server, Method::GET, path, "").await
+    send(server, Method::GET, path, "", ANSWER_LIMIT).await
+}
+
+/// GET of an object of the API, which may be long.
+pub(super) async fn get_object(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
+    send(server, Method::GET, path, "", OBJECT_LIMIT).await
 }
 
 /// POST with a JSON body.
 pub(super) async fn post(server: Server<'_>, path: &str, json: &str) -> Result<Answer, HttpError> {
-    send(server, Method::POST, path, json).await
+    send(server, Method::POST, path, json, ANSWER_LIMIT).await
 }
 
 async fn send(
@@ -96,6 +135,7 @@ async fn send(
     method: Method,
     path: &str,
     json: &str,
+    limit: usize,
 ) -> Result<Answer, HttpError> {
     let address = server.address;
     let request = Request::builder()
@@ -108,55 +148,69 @@ async fn send(
         .body(Full::new(Bytes::copy_from_slice(json.as_bytes())))
         .map_err(|error| no_response(address, &error))?;
     match server.security {
-        Security::Plain => exchange(address, tls::connect_tcp(address).await?, request).await,
-        Security::Unverified(identity) => {
-            let seen = std::sync::Arc::default();
-            let trust = Trust::Anybody(&seen);
-            let stream = tls::connect(address, &address.host, trust, identity).await?;
-            exchange(address, stream, request).await
+        Security::Plain => {
+            exchange(address, tls::connect_tcp(address).await?, request, limit).await
+        }
+        Security::Unverified => {
+            let stream = tls::connect(address, &address.host, Trust::KeyHolder, None).await?;
+            exchange(address, stream, request, limit).await
         }
         Security::Verified {
-            authorities,
+            anchors,
             server_name,
             identity,
         } => {
-            let trust = Trust::Authorities(authorities);
+            let trust = Trust::Anchors(anchors);
             let stream = tls::connect(address, server_name, trust, identity).await?;
-            exchange(address, stream, request).await
+            exchange(address, stream, request, limit)
+                .await
+                .map_err(|error| error.of_verified(identity.is_some()))
         }
     }
 }
 
-/// Sends and receives while driving the connection, in one task, so that nothing outlives the call.
+/// Sends and receives while driving the connection, in one task, so that nothing outlives the call. An answer that is longer than
+/// `limit` bytes, or not as long as it says, is none.
 async fn exchange<S>(
     address: &Address,
     stream: S,
     request: Request<Full<Bytes>>,
+    limit: usize,
 ) -> Result<Answer, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let conversation = async {
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let (mut sender, mut connection) = http1::handshake(TokioIo::new(stream)).await?;
         let answer = async {
             let response = sender.send_request(request).await?;
             let status = response.status().as_u16();
-            let body = read_body(response.into_body()).await?;
-            Ok::<_, hyper::Error>(Answer { status, body })
+            let body = read_body(response.into_body(), limit).await?;
+            Ok::<_, Failure>(Answer { status, body })
         };
         let mut answer = pin!(answer);
-        let mut connection = pin!(connection);
         let mut open = true;
-        loop {
-            tokio::select! {
-                biased;
-                result = &mut answer => return result,
-                result = &mut connection, if open => {
-                    result?;
-                    open = false;
+        let answer = poll_fn(|context| {
+            loop {
+                if let Poll::Ready(result) = answer.as_mut().poll(context) {
+                    return Poll::Ready(result);
+                }
+                if !open {
+                    return Poll::Pending;
+                }
+                match connection.poll_without_shutdown(context) {
+                    Poll::Ready(Ok(())) => open = false,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                    Poll::Pending => return Poll::Pending,
                 }
             }
+        })
+        .await?;
+        let rest = connection.into_parts().read_buf.len();
+        if rest > 0 {
+            return Err(format!("the answer is at least {rest} bytes longer than it says").into());
         }
+        Ok::<_, Failure>(answer)
     };
     timeout(STEP_BOUND, conversation)
         .await
@@ -166,25 +220,25 @@ where
                 bound: STEP_BOUND,
             })
         })?
-        .map_err(|error| no_response(address, &error))
+        .map_err(|error| no_response(address, error.as_ref()))
 }
 
-async fn read_body(mut body: Incoming) -> Result<String, hyper::Error> {
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame?.into_data() {
-            bytes.extend_from_slice(&data);
+/// hyper's errors, and those of this module.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn read_body(body: Incoming, limit: usize) -> Result<String, Failure> {
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            format!("the answer is longer than {limit} bytes").into()
+        } else {
+            error
         }
-        if bytes.len() >= BODY_LIMIT {
-            bytes.truncate(BODY_LIMIT);
-            break;
-        }
-    }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    })?;
+    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
 }
 
 /// hyper's own message says little; the reason (an alert, say) is in its sources.
-fn no_response(address: &Address, error: &dyn std::error::Error) -> HttpError {
+fn no_response(address: &Address, error: &(dyn std::error::Error + 'static)) -> HttpError {
     let mut reason = error.to_string();
     let mut source = error.source();
     while let Some(deeper) = source {
@@ -194,5 +248,6 @@ fn no_response(address: &Address, error: &dyn std::error::Error) -> HttpError {
     HttpError::NoResponse {
         address: address.clone(),
         reason,
+        alert: tls_error(error).and_then(refusal),
     }
 }

@@ -13,6 +13,7 @@ mod ladder;
 mod member;
 mod nodes;
 mod parked;
+mod peer;
 mod picked_up;
 mod process;
 mod progress;
@@ -26,6 +27,7 @@ mod service;
 mod tls;
 mod wait;
 mod watch;
+mod witness;
 
 use std::io;
 use std::path::Path;

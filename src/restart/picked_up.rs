@@ -42,20 +42,15 @@ pub async fn picked_up(inventory: &Inventory, settings: &Restart, pod: &Affected
     loop {
         let mut missing = None;
         for endpoint in &wanted {
-            if let Err(seen) = serves_file(endpoint).await {
-                missing = Some(seen);
+            if let Err(seen) = serves_file(endpoint, inventory).await {
+                missing = Some(seen.into_words());
                 break;
             }
         }
         let component = pod.component.as_str();
         match missing {
-            None => {
-                tracing::info!(
-                    component,
-                    "{component}: serves its new certificates without a restart"
-                );
-                return true;
-            }
+            // The caller says so, as an event of the operation.
+            None => return true,
             Some(seen) if wait.is_over() => {
                 tracing::info!(
                     component,

@@ -4,6 +4,8 @@ use super::endpoint::{
     HealthEndpoint, ServingEndpoint, health_endpoint, node_address, serving_endpoints,
 };
 use super::health::healthy;
+use super::http::printable;
+use super::peer::{signers, vouch_for};
 use super::read_bounded;
 use super::tls::handshake;
 use crate::node::{Inventory, StaticPod};
@@ -63,44 +65,89 @@ impl<'a> Readiness<'a> {
             healthy(endpoint, self.pod, self.inventory).await?;
         }
         for endpoint in &self.serving {
-            serves_file(endpoint).await?;
+            serves_file(endpoint, self.inventory)
+                .await
+                .map_err(NotServed::into_words)?;
         }
         Ok(())
+    }
+}
+
+/// Why a certificate is not the one served.
+#[derive(Debug)]
+pub(super) enum NotServed {
+    /// Another one is, which its own CA signed for a server: an earlier one of the file, most likely. What is served, in words.
+    Another(String),
+    /// That says nothing about the certificate: no answer, no proof of the key, or another process on the port. In words.
+    Unknown(String),
+}
+
+impl NotServed {
+    pub(super) fn into_words(self) -> String {
+        let (Self::Another(reason) | Self::Unknown(reason)) = self;
+        reason
     }
 }
 
 /// Whether the certificate in the file is the one served; its serial where it is.
 ///
 /// # Errors
-/// What is served or wrong instead, in words.
-pub(super) async fn serves_file(endpoint: &ServingEndpoint) -> Result<String, String> {
+/// What is served or wrong instead.
+pub(super) async fn serves_file(
+    endpoint: &ServingEndpoint,
+    inventory: &Inventory,
+) -> Result<String, NotServed> {
     let path = endpoint.certificate.display();
-    let bytes = read_bounded(&endpoint.certificate).map_err(|error| format!("{path}: {error}"))?;
-    let certificates = certificates_from_pem(&bytes).map_err(|error| format!("{path}: {error}"))?;
+    let unknown = |reason: &dyn std::fmt::Display| NotServed::Unknown(format!("{path}: {reason}"));
+    let bytes = read_bounded(&endpoint.certificate).map_err(|error| unknown(&error))?;
+    let certificates = certificates_from_pem(&bytes).map_err(|error| unknown(&error))?;
     let wanted = certificates
         .first()
-        .ok_or_else(|| format!("{path}: holds no certificate"))?;
-    serves(endpoint, wanted).await
+        .ok_or_else(|| unknown(&"holds no certificate"))?;
+    let signers = signers(inventory, endpoint.certificate_name);
+    serves(endpoint, wanted, signers).await
 }
 
-/// Whether `wanted` is the certificate served; what was seen, in words, both ways.
+/// Whether `wanted` is the certificate served; what was seen, in words, both ways. `signers`: the CAs that may have signed it.
 pub(super) async fn serves(
     endpoint: &ServingEndpoint,
     wanted: &Certificate,
-) -> Result<String, String> {
+    signers: &[Certificate],
+) -> Result<String, NotServed> {
     let address = &endpoint.address;
     let served = handshake(address, &address.host, None)
         .await
-        .map_err(|error| error.to_string())?;
-    if served.leaf.der() == wanted.der() {
-        Ok(format!("{address} serves serial {}", served.leaf.serial))
-    } else {
-        Err(format!(
-            "{address} serves serial {} of {}, not serial {} as in {}",
-            served.leaf.serial,
-            served.leaf.subject,
-            wanted.serial,
-            endpoint.certificate.display()
-        ))
+        .map_err(|error| NotServed::Unknown(error.to_string()))?;
+    let leaf = &served.leaf;
+    if leaf.der() == wanted.der() {
+        return Ok(format!("{address} serves serial {}", leaf.serial));
     }
+    let told = format!(
+        "serves serial {} of {}, not serial {} as in {}",
+        leaf.serial,
+        printable(&leaf.subject),
+        wanted.serial,
+        endpoint.certificate.display()
+    );
+    let chain: Vec<Certificate> = served
+        .chain
+        .iter()
+        .map_while(|der| Certificate::from_der(der).ok())
+        .collect();
+    if vouch_for(signers, &chain) && may_serve(leaf) {
+        Err(NotServed::Another(format!("{address} {told}")))
+    } else {
+        Err(NotServed::Unknown(format!(
+            "another process answers: {address} {told}, and no CA that signs that file signed what it serves; see `ss -ltnp sport = :{}`",
+            address.port
+        )))
+    }
+}
+
+/// Holders of a client certificate of the same CA are no servers.
+fn may_serve(certificate: &Certificate) -> bool {
+    /// id-kp-serverAuth (RFC 5280 §4.2.1.12) and anyExtendedKeyUsage.
+    const SERVERS: [&str; 2] = ["1.3.6.1.5.5.7.3.1", "2.5.29.37.0"];
+    let usage = &certificate.extended_key_usage;
+    usage.is_empty() || usage.iter().any(|oid| SERVERS.contains(&oid.as_str()))
 }

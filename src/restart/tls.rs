@@ -9,23 +9,17 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
-use tokio_rustls::rustls::client::danger::{
-    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
-};
-use tokio_rustls::rustls::client::{Resumption, WebPkiServerVerifier};
-use tokio_rustls::rustls::crypto::{
-    CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
-};
+use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
-use tokio_rustls::rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-};
+use tokio_rustls::rustls::{ClientConfig, Error};
 use zeroize::Zeroizing;
 
 use super::endpoint::Address;
 use super::read_bounded;
+use super::witness::{Shown, Trust, Witness, refusal, tls_error};
 use crate::pki::{Certificate, private_key_der};
 
 /// The bound of each step towards an answer: connecting, the handshake, a response.
@@ -34,7 +28,7 @@ pub(super) const STEP_BOUND: Duration = Duration::from_secs(3);
 /// Why a TLS connection did not come about.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// Nobody listens, or the way there is cut.
+    /// Nothing listens there, or the way is cut.
     #[error("{address}: cannot connect: {source}")]
     Connect {
         /// Where to.
@@ -57,6 +51,27 @@ pub enum TlsError {
         address: Address,
         /// What rustls or the other side said.
         reason: String,
+    },
+    /// It showed a certificate and did not prove to have its key: another process, or a signature that cannot be checked
+    /// here.
+    #[error(
+        "{address}: shows the certificate with serial {serial}, but does not prove that it has the key: {reason}"
+    )]
+    NoKey {
+        /// Who.
+        address: Address,
+        /// The certificate's.
+        serial: String,
+        /// What rustls said.
+        reason: String,
+    },
+    /// A server that was verified refuses the client's certificate.
+    #[error("{address}: refuses the client certificate (TLS alert {alert})")]
+    Refused {
+        /// Who.
+        address: Address,
+        /// The alert's name in the TLS standard.
+        alert: &'static str,
     },
     /// The address, the trusted certificates or the client certificate cannot be used at all.
     #[error("{0}")]
@@ -159,22 +174,23 @@ pub struct Served {
     pub note: Option<String>,
 }
 
-/// Connects and remembers what the server shows. Only its possession of the key is verified, neither names nor trust.
+/// Connects and remembers what the server shows, if it proves to have the key. Neither names nor trust are verified.
 ///
 /// # Errors
-/// [`TlsError`] when it showed no certificate, or one that cannot be read.
+/// [`TlsError`] when it showed no certificate, one without its key, or one that cannot be read.
 pub async fn handshake(
     address: &Address,
     server_name: &str,
     identity: Option<&Identity>,
 ) -> Result<Served, TlsError> {
-    let seen = Arc::new(Mutex::new(Vec::new()));
-    let outcome = connect(address, server_name, Trust::Anybody(&seen), identity).await;
-    let chain = std::mem::take(&mut *seen.lock().unwrap_or_else(PoisonError::into_inner));
+    let shown = Arc::default();
+    let outcome = connect_seen(address, server_name, Trust::KeyHolder, identity, &shown).await;
+    let Shown { chain, has_key } =
+        std::mem::take(&mut *shown.lock().unwrap_or_else(PoisonError::into_inner));
     let note = match outcome {
         Ok(_) => None,
         Err(error) if chain.is_empty() => return Err(error),
-        Err(error) => Some(error.to_string()),
+        Err(error) => Some(error),
     };
     let leaf = chain
         .first()
@@ -188,15 +204,18 @@ pub async fn handshake(
                 reason: format!("the server's certificate cannot be read: {error}"),
             })
         })?;
+    let note = note.map(|error| match error {
+        TlsError::Handshake { reason, .. } => reason,
+        other => other.to_string(),
+    });
+    if !has_key {
+        return Err(TlsError::NoKey {
+            address: address.clone(),
+            serial: leaf.serial,
+            reason: note.unwrap_or_default(),
+        });
+    }
     Ok(Served { leaf, chain, note })
-}
-
-/// Whom a connection trusts.
-pub(super) enum Trust<'a> {
-    /// Anybody who has the key of the certificate he shows; it is put here.
-    Anybody(&'a Arc<Mutex<Vec<Vec<u8>>>>),
-    /// Holders of a certificate for the server's name from one of these authorities.
-    Authorities(&'a [CertificateDer<'static>]),
 }
 
 /// The certificates of a PEM bundle.
@@ -225,26 +244,50 @@ pub(super) async fn connect_tcp(address: &Address) -> Result<TcpStream, TlsError
     })
 }
 
-/// A TLS connection, each step within the bound.
+/// A TLS connection, each step within the bound. With [`Trust::Anchors`] nothing is shown to a server before it was verified.
 pub(super) async fn connect(
     address: &Address,
     server_name: &str,
     trust: Trust<'_>,
     identity: Option<&Identity>,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
-    let config = client_config(trust, identity)?;
+    connect_seen(address, server_name, trust, identity, &Arc::default()).await
+}
+
+async fn connect_seen(
+    address: &Address,
+    server_name: &str,
+    trust: Trust<'_>,
+    identity: Option<&Identity>,
+    shown: &Arc<Mutex<Shown>>,
+) -> Result<TlsStream<TcpStream>, TlsError> {
+    let config = client_config(trust, identity, shown)?;
     let name = ServerName::try_from(server_name.to_owned())
         .map_err(|error| TlsError::Setup(format!("{server_name}: no server name: {error}")))?;
     let stream = connect_tcp(address).await?;
-    timeout(
+    let error = match timeout(
         STEP_BOUND,
         TlsConnector::from(Arc::new(config)).connect(name, stream),
     )
     .await
-    .map_err(|_| silent(address))?
-    .map_err(|error| TlsError::Handshake {
-        address: address.clone(),
-        reason: error.to_string(),
+    {
+        Err(_) => return Err(silent(address)),
+        Ok(Ok(stream)) => return Ok(stream),
+        Ok(Err(error)) => error,
+    };
+    // Anybody can send an alert; only a server that is the right one refuses by it.
+    let verified = matches!(trust, Trust::Anchors(_))
+        && shown.lock().unwrap_or_else(PoisonError::into_inner).has_key;
+    let alert = tls_error(&error).and_then(refusal);
+    Err(match alert {
+        Some(alert) if verified && identity.is_some() => TlsError::Refused {
+            address: address.clone(),
+            alert,
+        },
+        _ => TlsError::Handshake {
+            address: address.clone(),
+            reason: error.to_string(),
+        },
     })
 }
 
@@ -256,32 +299,20 @@ fn silent(address: &Address) -> TlsError {
 }
 
 /// The provider is named, not taken from the process: nothing then depends on who starts first.
-fn client_config(trust: Trust<'_>, identity: Option<&Identity>) -> Result<ClientConfig, TlsError> {
+fn client_config(
+    trust: Trust<'_>,
+    identity: Option<&Identity>,
+    shown: &Arc<Mutex<Shown>>,
+) -> Result<ClientConfig, TlsError> {
     let setup = |error: Error| TlsError::Setup(format!("TLS cannot be set up: {error}"));
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier: Arc<dyn ServerCertVerifier> = match trust {
-        Trust::Anybody(seen) => Arc::new(Recorder {
-            seen: Arc::clone(seen),
-            provider: Arc::clone(&provider),
-        }),
-        Trust::Authorities(authorities) => {
-            let mut roots = RootCertStore::empty();
-            let (added, _) = roots.add_parsable_certificates(authorities.iter().cloned());
-            if added == 0 {
-                return Err(TlsError::Setup(
-                    "none of the trusted CA certificates can be used".to_owned(),
-                ));
-            }
-            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
-                .build()
-                .map_err(|error| TlsError::Setup(format!("TLS cannot be set up: {error}")))?
-        }
-    };
+    let witness =
+        Witness::new(trust, Arc::clone(shown), Arc::clone(&provider)).map_err(TlsError::Setup)?;
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(setup)?
         .dangerous()
-        .with_custom_certificate_verifier(verifier);
+        .with_custom_certificate_verifier(Arc::new(witness));
     let mut config = match identity {
         None => builder.with_no_client_auth(),
         Some(identity) => builder.with_client_cert_resolver(identity.resolver()),
@@ -289,54 +320,4 @@ fn client_config(trust: Trust<'_>, identity: Option<&Identity>) -> Result<Client
     // A resumed session shows no certificate.
     config.resumption = Resumption::disabled();
     Ok(config)
-}
-
-/// Records the chain and trusts it; signatures are verified, so whoever shows a certificate has its key.
-#[derive(Debug)]
-struct Recorder {
-    seen: Arc<Mutex<Vec<Vec<u8>>>>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Recorder {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.clear();
-        seen.push(end_entity.to_vec());
-        seen.extend(intermediates.iter().map(|der| der.to_vec()));
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signed: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
-    }
 }

@@ -15,6 +15,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use crate::host::Place;
+
 /// The access control list, if a file has one beyond its mode.
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
@@ -53,10 +55,16 @@ impl Attributes {
 
     /// What a symbolic link has: an owner and a time.
     pub(super) fn of_link(path: &Path) -> io::Result<Self> {
-        Ok(Self::with(
-            &std::fs::symlink_metadata(path)?,
-            BTreeMap::new(),
-        ))
+        // An open link would be what it leads to; of these no more is kept than can be looked at.
+        let found = Place::at(path)?.look()?.ok_or(io::ErrorKind::NotFound)?;
+        Ok(Self {
+            uid: found.uid,
+            gid: found.gid,
+            mode: found.mode,
+            modified: found.modified.0,
+            modified_nanoseconds: found.modified.1,
+            xattrs: BTreeMap::new(),
+        })
     }
 
     fn with(metadata: &Metadata, xattrs: BTreeMap<String, String>) -> Self {

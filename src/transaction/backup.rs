@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::attributes::Attributes;
 use super::{Store, TransactionError, durable, link, secrets, write};
-use crate::node::read_at_most;
+use crate::host::{FILE_LIMIT, read_at_most, read_within};
 
 /// The file in each generation that says what is in it.
 pub(super) const INDEX: &str = "index.json";
@@ -386,7 +386,8 @@ pub(super) fn read_index(directory: &Path) -> Result<Option<Index>, TransactionE
         let Some(file) = file else {
             return Ok(None);
         };
-        let index: Index = serde_json::from_reader(io::BufReader::new(file))?;
+        let text = read_within(file, FILE_LIMIT, Vec::new())?;
+        let index: Index = serde_json::from_slice(&text)?;
         check_index(&index, directory)?;
         Ok(Some(index))
     });

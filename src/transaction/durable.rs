@@ -1,21 +1,17 @@
 //! The few things done to a file system here, each so that a power cut leaves it done or not done.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "this is where renames are made safe: journalled by the callers, followed by an fsync"
-)]
-
 use std::ffi::OsString;
-use std::fs::{DirBuilder, File, Permissions};
+use std::fs::{File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
+use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{TransactionError, link};
+use crate::host::{self, Place};
 
 /// Threads that flush: one journal commit of the file system then covers several files, and four already give most
 /// of what there is to gain.
@@ -23,8 +19,8 @@ const FLUSHERS: usize = 4;
 
 /// Flushes a directory: the names in it are then durable.
 pub(super) fn sync_directory(directory: &Path) -> Result<(), TransactionError> {
-    File::open(directory)
-        .and_then(|opened| opened.sync_all())
+    Place::at(directory)
+        .and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK)?.sync_all())
         .map_err(TransactionError::file(
             directory,
             "could not be flushed to disk",
@@ -66,31 +62,54 @@ pub(super) fn make_private_directory(directory: &Path) -> Result<(), Transaction
 }
 
 /// Takes a directory's mode back to 0700 if others have any part in it. Where that cannot be done it is said.
-pub(super) fn keep_private(directory: &Path) {
-    let Ok(metadata) = std::fs::metadata(directory) else {
-        return;
-    };
+///
+/// # Errors
+/// Where it belongs to another user: whoever owns it decides what is in it.
+pub(super) fn keep_private(directory: &Path) -> Result<(), TransactionError> {
+    let looked_at = || TransactionError::file(directory, "could not be looked at");
+    let opened = Place::at(directory)
+        .and_then(|place| place.open(OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK))
+        .map_err(looked_at())?;
+    let metadata = opened.metadata().map_err(looked_at())?;
+    check_owner(&metadata).map_err(TransactionError::file(directory, "is not relied on"))?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 {
-        return;
+        return Ok(());
     }
-    match std::fs::set_permissions(directory, Permissions::from_mode(0o700)) {
+    match opened.set_permissions(Permissions::from_mode(0o700)) {
         Ok(()) => tracing::warn!(
             path = %directory.display(),
-            "{}: had mode {mode:04o} and has 0700 again; it belongs to nobody else", directory.display()
+            "{}: had mode {mode:04o} and has 0700 again; it is root's alone", directory.display()
         ),
         Err(error) => tracing::warn!(
             path = %directory.display(), %error,
             "{}: has mode {mode:04o}, and it should be 0700", directory.display()
         ),
     }
+    Ok(())
+}
+
+/// That what is kept of operations was written by root, or by this program's own user.
+pub(super) fn check_owner(metadata: &std::fs::Metadata) -> io::Result<()> {
+    let uid = metadata.uid();
+    if host::is_trusted_owner(uid) {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!(
+            "it belongs to user {uid}, who could make kubecertd change any file; see what is in it, then move it away or give it to root (chown)"
+        ),
+    ))
 }
 
 /// The same for a caller that flushes the parent later. Whether it was made.
 pub(super) fn make_unflushed_directory(directory: &Path) -> Result<bool, TransactionError> {
-    match DirBuilder::new().mode(0o700).create(directory) {
+    match Place::at(directory).and_then(|place| place.make_directory(0o700)) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && directory.is_dir() => {
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists && host::is_directory(directory) =>
+        {
             Ok(false)
         }
         Err(error) => Err(TransactionError::file(directory, "could not be made")(
@@ -104,14 +123,16 @@ pub(super) fn make_directories_above(file: &Path) -> Result<(), TransactionError
     let missing: Vec<&Path> = file
         .ancestors()
         .skip(1)
-        .take_while(|directory| !directory.exists())
+        .take_while(|directory| !host::is_directory(directory))
         .collect();
     for directory in missing.into_iter().rev() {
-        DirBuilder::new()
-            .mode(0o755)
-            .create(directory)
-            // Whatever this process's umask is.
-            .and_then(|()| std::fs::set_permissions(directory, Permissions::from_mode(0o755)))
+        Place::at(directory)
+            .and_then(|place| {
+                place.make_directory(0o755)?;
+                // Whatever this process's umask is.
+                let made = place.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+                made.set_permissions(Permissions::from_mode(0o755))
+            })
             .map_err(TransactionError::file(directory, "could not be made"))?;
         if let Some(parent) = directory.parent() {
             sync_directory(parent)?;
@@ -122,52 +143,42 @@ pub(super) fn make_directories_above(file: &Path) -> Result<(), TransactionError
 
 /// The names in a directory; none where it does not exist.
 pub(super) fn names_in(directory: &Path) -> Result<Vec<OsString>, TransactionError> {
-    let unreadable = || TransactionError::file(directory, "could not be listed");
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable()(error)),
-    };
-    let mut names = entries
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect::<io::Result<Vec<_>>>()
-        .map_err(unreadable())?;
-    names.sort();
-    Ok(names)
+    match host::names(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names.map_err(TransactionError::file(directory, "could not be listed")),
+    }
 }
 
 /// Renames over whatever is there. Both lie in one directory; the caller flushes it.
 pub(super) fn rename_over(from: &Path, to: &Path) -> Result<(), TransactionError> {
-    std::fs::rename(from, to).map_err(TransactionError::file(to, "could not be replaced"))
+    rename(from, to).map_err(TransactionError::file(to, "could not be replaced"))
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    Place::at(from)?.rename_over(&Place::at(to)?)
 }
 
 /// Renames unless something is there (`EEXIST`). The caller flushes both directories.
 pub(super) fn rename_if_free(from: &Path, to: &Path) -> io::Result<()> {
-    match renameat2(AT_FDCWD, from, AT_FDCWD, to, RenameFlags::RENAME_NOREPLACE) {
-        Ok(()) => Ok(()),
-        // Some network and overlay file systems do not know the flag.
-        Err(nix::Error::EINVAL | nix::Error::ENOSYS) => {
-            if exists(to)? {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            std::fs::rename(from, to)
-        }
-        Err(error) => Err(error.into()),
-    }
+    Place::at(from)?.rename_if_free(&Place::at(to)?)
 }
 
 /// Whether anything, be it a dangling link, has this name.
 pub(super) fn exists(path: &Path) -> io::Result<bool> {
-    match std::fs::symlink_metadata(path) {
-        Ok(_) => Ok(true),
+    match Place::at(path).and_then(|place| place.look()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+        looked => looked.map(|found| found.is_some()),
     }
+}
+
+/// Removes a file; an error where there is none.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    Place::at(path)?.remove()
 }
 
 /// Removes a file; whether there was one.
 pub(super) fn remove_if_there(path: &Path) -> Result<bool, TransactionError> {
-    match std::fs::remove_file(path) {
+    match remove(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(TransactionError::file(path, "could not be removed")(error)),
@@ -176,10 +187,7 @@ pub(super) fn remove_if_there(path: &Path) -> Result<bool, TransactionError> {
 
 /// Opens a regular file for reading; `None` where there is none. Never waits for a fifo, never follows a link.
 pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    let opened = File::options()
-        .read(true)
-        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-        .open(path);
+    let opened = Place::at(path).and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK));
     let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -200,11 +208,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<Option<File>> {
 
 /// A new file, mode 0600 from birth; an error where the name is taken.
 pub(super) fn create_private(path: &Path) -> io::Result<File> {
-    File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)
+    Place::at(path)?.create(0o600)
 }
 
 /// SHA-256 of a regular file, or what a symbolic link has in its place; `None` where there is neither.
@@ -252,6 +256,7 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods)]
     use super::*;
 
     #[test]

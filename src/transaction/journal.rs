@@ -2,13 +2,14 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate};
+use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
 use super::step::Step;
 use super::{TransactionError, durable};
+use crate::host::Place;
 
 /// Digits of the digest before each line.
 const CHECKSUM_DIGITS: usize = 16;
@@ -74,10 +75,8 @@ impl Journal {
     /// Opens a journal to read and continue it.
     pub(super) fn open(path: &Path) -> Result<(Self, Reading), TransactionError> {
         let reading = read(path)?;
-        let file = File::options()
-            .write(true)
-            .custom_flags(nix::libc::O_NOFOLLOW)
-            .open(path)
+        let file = Place::at(path)
+            .and_then(|place| place.open(OFlags::WRONLY | OFlags::NONBLOCK))
             .map_err(TransactionError::file(path, "could not be opened"))?;
         let journal = Self {
             file,
@@ -136,6 +135,10 @@ pub(super) fn read(path: &Path) -> Result<Reading, TransactionError> {
     let opened = durable::open_regular(path)
         .and_then(|file| file.ok_or_else(|| std::io::ErrorKind::NotFound.into()));
     opened
+        .and_then(|file| {
+            durable::check_owner(&file.metadata()?)?;
+            Ok(file)
+        })
         .and_then(|file| file.take(LIMIT + 1).read_to_end(&mut text))
         .map_err(TransactionError::file(path, "could not be read"))?;
     let mut reading = parse(&text);

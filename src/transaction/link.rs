@@ -2,25 +2,16 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, lchown, symlink};
 use std::path::{Path, PathBuf};
 
 use super::durable;
+use crate::host::Place;
 
 /// Where a link leads; `None` where there is none, or something else.
 pub(super) fn target_of(path: &Path) -> io::Result<Option<PathBuf>> {
-    match std::fs::read_link(path) {
-        Ok(target) => Ok(Some(target)),
-        // EINVAL: it is there, but no link.
-        Err(error)
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NotFound | io::ErrorKind::InvalidInput
-            ) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(error),
+    match Place::at(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        place => place?.link_target(),
     }
 }
 
@@ -33,11 +24,11 @@ pub(super) fn digest(target: &Path) -> String {
 
 /// Makes a link under a free name, with the owner of the one whose place it takes.
 pub(super) fn make(target: &Path, path: &Path, owner: Option<(u32, u32)>) -> io::Result<()> {
-    symlink(target, path)?;
-    let made = std::fs::symlink_metadata(path)?;
-    match owner {
-        Some((uid, gid)) if (made.uid(), made.gid()) != (uid, gid) => {
-            lchown(path, Some(uid), Some(gid))
+    let place = Place::at(path)?;
+    place.make_link(target)?;
+    match (owner, place.look()?) {
+        (Some(owner), Some(made)) if (made.uid, made.gid) != owner => {
+            place.give_owner(owner.0, owner.1)
         }
         _ => Ok(()),
     }

@@ -5,12 +5,14 @@
 
 use std::fs::{File, TryLockError};
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
+
 use super::{Store, TransactionError};
-use crate::node::read_at_most;
+use crate::host::{Place, read_at_most};
 
 /// How often, and with what pause, a lock that is taken is asked for again: another process may only be looking.
 const ATTEMPTS: u32 = 25;
@@ -82,29 +84,23 @@ impl Lock {
 }
 
 fn open(directory: &Path) -> Result<File, TransactionError> {
-    File::options()
-        .read(true)
-        .custom_flags(nix::libc::O_DIRECTORY | nix::libc::O_NONBLOCK)
-        .open(directory)
+    Place::at(directory)
+        .and_then(|place| place.open(OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK))
         .map_err(TransactionError::file(directory, "could not be opened"))
 }
 
 /// Whether a path still leads to what was opened there.
 fn is_still_at(open: &File, path: &Path) -> std::io::Result<bool> {
-    let (open, there) = (open.metadata()?, std::fs::metadata(path)?);
-    Ok((open.dev(), open.ino()) == (there.dev(), there.ino()))
+    let open = open.metadata()?;
+    let there = Place::at(path)?.look()?;
+    Ok(there.is_some_and(|there| there.identity == (open.dev(), open.ino())))
 }
 
 /// Writes down this process's id. Only a courtesy to whoever finds the lock taken: a full disk must not keep manifests
 /// from coming back.
 fn sign(path: &Path) {
-    let signed = File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-        .open(path)
+    let signed = Place::at(path)
+        .and_then(|place| place.open_or_create(OFlags::WRONLY | OFlags::TRUNC, 0o600))
         .and_then(|mut file| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
     if let Err(error) = signed {
         tracing::debug!(path = %path.display(), %error, "the process id could not be written down");

@@ -4,16 +4,14 @@
 //! lies on the same file system. Nothing here needs a journal: what is where can be seen.
 
 use std::ffi::OsStr;
-use std::fs::FileType;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use super::attributes::Attributes;
 use super::write::{discard, remove_temporaries, temporary_beside, write_atomically};
-use super::{Store, TransactionError, durable};
-use crate::node::read_at_most;
+use super::{Store, TransactionError, durable, link};
+use crate::host::{self, Place, read_at_most};
 use crate::root::Root;
 
 /// The directory where manifests are while they are out.
@@ -113,7 +111,7 @@ pub(super) fn bring_back(
             }
             (true, false) => move_if_free(&route.parked, &route.place).map(|()| Return::PutBack),
             (true, true) => match same(&route.parked, &route.place) {
-                Ok(true) => std::fs::remove_file(&route.parked).map(|()| Return::WasThere),
+                Ok(true) => durable::remove(&route.parked).map(|()| Return::WasThere),
                 Ok(false) => move_aside(&route.parked, &superseded()?).map(Return::KeptNewer),
                 Err(error) => Err(error),
             },
@@ -147,7 +145,13 @@ pub(super) fn bring_back_all(
 ) -> Result<Vec<PathBuf>, TransactionError> {
     let here = route(store, &manifest_directory.join(RETURN_TO))?;
     let place = directory_of(&here.place);
-    let beside_link = directory_of(manifest_directory).join(PARKED);
+    let beside_link = store
+        .resolve(directory_of(manifest_directory))
+        .map_err(TransactionError::file(
+            manifest_directory,
+            "could not be found",
+        ))?
+        .join(PARKED);
     let mut returned = Vec::new();
     let mut result = bring_back_from(store, directory_of(&here.parked), place, &mut returned);
     if beside_link != directory_of(&here.parked) {
@@ -162,6 +166,14 @@ fn bring_back_from(
     default: &Path,
     returned: &mut Vec<PathBuf>,
 ) -> Result<(), TransactionError> {
+    let target = link::target_of(parked);
+    if let Some(target) =
+        target.map_err(TransactionError::file(parked, "could not be looked at"))?
+    {
+        // Nothing that kubecertd made: in there is what is there anyway.
+        tracing::warn!(path = %parked.display(), target = %target.display(), "a symbolic link is where manifests are while they are out; it is left alone");
+        return Ok(());
+    }
     let place = return_address(store, parked).unwrap_or(default.to_path_buf());
     let mut result = Ok(());
     for name in durable::names_in(parked)? {
@@ -216,11 +228,11 @@ pub(super) fn remove_leftovers(route: &Route) -> Result<(), TransactionError> {
 pub(super) fn tidy(parked: &Path) -> Result<(), TransactionError> {
     let names = durable::names_in(parked)?;
     // Where it is not there, a read-only file system would complain all the same.
-    if names.iter().any(|name| name != RETURN_TO) || !parked.exists() {
+    if names.iter().any(|name| name != RETURN_TO) || !host::is_directory(parked) {
         return Ok(());
     }
     durable::remove_if_there(&parked.join(RETURN_TO))?;
-    match std::fs::remove_dir(parked) {
+    match Place::at(parked).and_then(|place| place.remove_directory()) {
         Ok(()) => Ok(()),
         Err(error)
             if matches!(
@@ -241,13 +253,14 @@ pub(super) fn tidy(parked: &Path) -> Result<(), TransactionError> {
 
 /// Whether two paths lead to one directory.
 fn is_same_directory(one: &Path, other: &Path) -> io::Result<bool> {
-    let look = |path: &Path| match std::fs::metadata(path) {
-        Ok(metadata) => Ok(Some((metadata.dev(), metadata.ino()))),
+    let look = |path: &Path| match Place::at(path).and_then(|place| place.look()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+        found => found,
     };
-    let one = look(one)?;
-    Ok(one.is_some() && one == look(other)?)
+    Ok(match (look(one)?, look(other)?) {
+        (Some(one), Some(other)) => one.identity == other.identity,
+        _ => false,
+    })
 }
 
 /// The directory of a path that was made by joining a name to one.
@@ -274,7 +287,8 @@ fn return_address(store: &Store, parked: &Path) -> Option<PathBuf> {
     let named = store.root().join(Path::new(OsStr::from_bytes(line)));
     let directory = store.resolve(&named).ok()?;
     let is_apart = matches!(is_same_directory(&directory, parked), Ok(false));
-    (directory.is_dir() && is_apart && named.parent() == parked.parent()).then_some(directory)
+    (host::is_directory(&directory) && is_apart && named.parent() == parked.parent())
+        .then_some(directory)
 }
 
 /// Moves a file, or a link, to a name that is free; across file systems by copy.
@@ -282,7 +296,7 @@ fn move_if_free(from: &Path, to: &Path) -> io::Result<()> {
     match durable::rename_if_free(from, to) {
         Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
             copy_if_free(from, to, true)?;
-            std::fs::remove_file(from)
+            durable::remove(from)
         }
         result => result,
     }
@@ -301,7 +315,7 @@ fn move_aside(from: &Path, to: &Path) -> io::Result<PathBuf> {
         };
         match copy_if_free(from, &free, false) {
             Ok(()) => {
-                std::fs::remove_file(from)?;
+                durable::remove(from)?;
                 return Ok(free);
             }
             Err(error)
@@ -323,12 +337,12 @@ fn copy_if_free(from: &Path, to: &Path, with_attributes: bool) -> io::Result<()>
         discard(&temporary);
     }
     copied?;
-    std::fs::File::open(directory_of(to))?.sync_all()
+    durable::sync_directory(directory_of(to)).map_err(io::Error::other)
 }
 
 fn copy_to(from: &Path, to: &Path, with_attributes: bool) -> io::Result<()> {
-    if kind(from)?.is_symlink() {
-        return std::os::unix::fs::symlink(std::fs::read_link(from)?, to);
+    if let Some(target) = link::target_of(from)? {
+        return link::make(&target, to, None);
     }
     let Some(mut old) = durable::open_regular(from)? else {
         return Err(io::ErrorKind::NotFound.into());
@@ -345,9 +359,9 @@ fn copy_to(from: &Path, to: &Path, with_attributes: bool) -> io::Result<()> {
 
 /// Whether two manifests are the same: contents, or where two links lead.
 fn same(one: &Path, other: &Path) -> io::Result<bool> {
-    match (kind(one)?.is_symlink(), kind(other)?.is_symlink()) {
-        (true, true) => Ok(std::fs::read_link(one)? == std::fs::read_link(other)?),
-        (false, false) => {
+    match (link::target_of(one)?, link::target_of(other)?) {
+        (Some(one), Some(other)) => Ok(one == other),
+        (None, None) => {
             let digest = |path| -> io::Result<Option<String>> {
                 let Some(mut file) = durable::open_regular(path)? else {
                     return Ok(None);
@@ -358,10 +372,6 @@ fn same(one: &Path, other: &Path) -> io::Result<bool> {
         }
         _ => Ok(false),
     }
-}
-
-fn kind(path: &Path) -> io::Result<FileType> {
-    std::fs::symlink_metadata(path).map(|metadata| metadata.file_type())
 }
 
 fn flush(route: &Route) -> Result<(), TransactionError> {

@@ -1,6 +1,6 @@
 //! Manifests on their way out and back as steps of an operation.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::attributes::Attributes;
@@ -9,6 +9,7 @@ use super::manifest::{self, Return, Route};
 use super::state::OutManifest;
 use super::step::{ParkedManifest, Step};
 use super::{Operation, Store, TransactionError, durable, write};
+use crate::host::{self, FILE_LIMIT, read_within};
 
 impl Operation<'_> {
     /// Moves a manifest out of the manifest directory, journalled before.
@@ -79,12 +80,11 @@ impl Operation<'_> {
             return Err(failed()(std::io::Error::other("it is not out")));
         };
         let parked = out.route(&self.store).parked;
-        let Some(mut old) = durable::open_regular(&parked).map_err(failed())? else {
+        let Some(old) = durable::open_regular(&parked).map_err(failed())? else {
             return Err(failed()(std::io::ErrorKind::NotFound.into()));
         };
         let attributes = Attributes::of(&old).map_err(failed())?;
-        let mut contents = Vec::new();
-        old.read_to_end(&mut contents).map_err(failed())?;
+        let contents = read_within(old, FILE_LIMIT, Vec::new()).map_err(failed())?;
         let contents = edit(&contents).map_err(failed())?;
         self.append(Step::Rewriting {
             manifest: named,
@@ -197,7 +197,9 @@ impl ParkedManifest {
         let directory = store.resolve(manifest::directory_of(&named));
         Route {
             place: match (directory, named.file_name()) {
-                (Ok(directory), Some(name)) if directory.is_dir() => directory.join(name),
+                (Ok(directory), Some(name)) if host::is_directory(&directory) => {
+                    directory.join(name)
+                }
                 _ => place,
             },
             parked: store.root().join(&self.parked),

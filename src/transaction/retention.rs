@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use super::backup::{BackedUpFile, Backup, INDEX, Index, read_index};
 use super::operation::is_id;
 use super::{Lock, Store, TransactionError, durable};
+use crate::host::{self, Place};
 
 /// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
 const MANIFESTS_ONLY: usize = 3;
@@ -82,7 +83,10 @@ pub(super) fn prune(
             continue;
         };
         let is_remnant = matches!(durable::exists(&directory.join(INDEX)), Ok(false));
-        if is_remnant && directory.is_dir() && !in_flight.iter().any(|flying| flying == id) {
+        if is_remnant
+            && host::is_directory(&directory)
+            && !in_flight.iter().any(|flying| flying == id)
+        {
             remove(store, id)?;
         }
     }
@@ -250,12 +254,13 @@ fn size_of(directory: &Path) -> Result<u64, TransactionError> {
     let mut size = 0;
     for name in durable::names_in(directory)? {
         let path = directory.join(name);
-        let metadata = std::fs::symlink_metadata(&path)
+        let found = Place::at(&path)
+            .and_then(|place| place.look())
             .map_err(TransactionError::file(&path, "could not be looked at"))?;
-        size += if metadata.is_dir() {
-            size_of(&path)?
-        } else {
-            metadata.len()
+        size += match found {
+            Some(found) if found.is_directory() => size_of(&path)?,
+            Some(found) => found.size,
+            None => 0,
         };
     }
     Ok(size)

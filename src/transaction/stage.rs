@@ -11,6 +11,7 @@ use super::attributes::{Attributes, is_immutable};
 use super::backup::Backup;
 use super::step::StagedFile;
 use super::{Store, TransactionError, durable, link, write};
+use crate::host;
 use crate::issuer::Replacement;
 
 /// How a target compares with what the journal says.
@@ -97,7 +98,7 @@ pub(super) fn survey(
         let refused = |action| TransactionError::file(path, action);
         let is_link = replacement.link_target().is_some();
         let target = place(store, path, is_link)?;
-        if !target.parent().is_some_and(Path::is_dir) {
+        if !target.parent().is_some_and(host::is_directory) {
             let absent = io::Error::new(io::ErrorKind::NotFound, "its directory does not exist");
             return Err(refused("cannot be replaced")(absent));
         }
@@ -347,7 +348,7 @@ fn put_group_back(
             durable::make_directories_above(&restored)?;
             backup.copy_out(&file.target, &restored)?;
             // Opening a link to flush it would open what it leads to; its name is flushed with the directory.
-            if !restored.is_symlink() {
+            if !link::target_of(&restored).is_ok_and(|target| target.is_some()) {
                 staged.push(restored);
             }
         }
@@ -388,7 +389,7 @@ fn flush_directories(store: &Store, files: &[StagedFile]) -> Result<(), Transact
     let targets: Vec<PathBuf> = files.iter().map(|file| file.target(store)).collect();
     let mut there = directories(&targets);
     // Where a directory is gone there is no name to be flushed.
-    there.retain(|directory| directory.exists());
+    there.retain(|directory| host::is_directory(directory));
     durable::sync_all(&there)
 }
 

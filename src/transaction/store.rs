@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{TransactionError, durable};
+use crate::host;
 use crate::root::Root;
 
 /// The state directory and what is in it.
@@ -47,18 +48,18 @@ impl Store {
     }
 
     /// Makes the state directories, mode 0700, where they are missing, and takes from others what somebody gave them: who can
-    /// write a journal decides over the files of the cluster.
+    /// write a journal decides over the files of the cluster. One that belongs to another user is not relied on.
     ///
     /// # Errors
     /// [`TransactionError::File`].
     pub fn prepare(&self) -> Result<(), TransactionError> {
         if let Some(parent) = self.directory.parent() {
-            std::fs::create_dir_all(parent)
+            host::make_directories(parent, 0o755)
                 .map_err(TransactionError::file(parent, "could not be made"))?;
         }
         for directory in [self.directory.clone(), self.journal(), self.backups()] {
             durable::make_private_directory(&directory)?;
-            durable::keep_private(&directory);
+            durable::keep_private(&directory)?;
         }
         Ok(())
     }

@@ -140,6 +140,15 @@ pub fn pem_of(authority: &CertificateAuthority) -> String {
 
 /// A certificate for client and server use on every loopback address that the tests take.
 pub fn issue(signer: &CertificateAuthority, common_name: &str) -> (String, String) {
+    issue_for(signer, common_name, true)
+}
+
+/// The same for clients only, unless for servers too.
+pub fn issue_for(
+    signer: &CertificateAuthority,
+    common_name: &str,
+    server_auth: bool,
+) -> (String, String) {
     let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
     let now = Timestamp::now();
     let validity = Validity {
@@ -155,7 +164,7 @@ pub fn issue(signer: &CertificateAuthority, common_name: &str) -> (String, Strin
             SubjectAltName::Ip("127.0.0.1".parse().unwrap()),
             SubjectAltName::Ip(NODE_ADDRESS.parse().unwrap()),
         ],
-        server_auth: true,
+        server_auth,
         client_auth: true,
     }
     .sign(&key, signer, validity)

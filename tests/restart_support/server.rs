@@ -1,19 +1,27 @@
 //! A TLS listener that reads its certificate from disk at every handshake, as etcd does, and answers HTTP.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use kubecertd::pki::{Certificate, CertificateAuthority};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::client::danger::HandshakeSignatureValid;
+use tokio_rustls::rustls::crypto::{
+    CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
+};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
-use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion};
+use tokio_rustls::rustls::{
+    DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig, SignatureScheme,
+    SupportedProtocolVersion,
+};
 
 /// What a request is answered by: (first line of the request, the client's common name) to (status, body).
 pub type Handler = Arc<dyn Fn(&str, Option<&str>) -> (u16, String) + Send + Sync>;
@@ -56,7 +64,7 @@ pub async fn listen(
     tls13: bool,
     handler: Handler,
 ) -> Listener {
-    let listener = TcpListener::bind(address).await.unwrap();
+    let listener = bind(address).await;
     let port = listener.local_addr().unwrap().port();
     let task = tokio::spawn(async move {
         loop {
@@ -67,6 +75,18 @@ pub async fn listen(
         }
     });
     Listener { port, task }
+}
+
+/// A listener that was dropped gives its port back only when the runtime gets to it.
+async fn bind(address: (&str, u16)) -> TcpListener {
+    for _ in 0..100 {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => {}
+            bound => return bound.unwrap(),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("{address:?} stays in use");
 }
 
 /// Answers `ok` to everything.
@@ -106,6 +126,106 @@ fn config(
     };
     let config = builder.with_client_cert_verifier(verifier);
     Arc::new(config.with_single_cert(chain, key).unwrap())
+}
+
+/// A listener that shows the certificate of `shown` and signs with the key of `key`, whosever that is. It asks every client for a
+/// certificate and takes any.
+pub struct Rogue {
+    pub listener: Listener,
+    /// The common names of the clients that showed it a certificate.
+    pub seen: Arc<Mutex<Vec<String>>>,
+}
+
+pub async fn rogue(
+    address: (&str, u16),
+    (shown, key): (&Path, &Path),
+    tls13: bool,
+    handler: Handler,
+) -> Rogue {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let chain = CertificateDer::pem_file_iter(shown)
+        .unwrap()
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    let signing = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let pair = SingleCertAndKey::from(CertifiedKey::new(chain, signing));
+    let seen = Arc::default();
+    let takes_any = TakesAny {
+        seen: Arc::clone(&seen),
+        provider: Arc::clone(&provider),
+    };
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[if tls13 { &TLS13 } else { &TLS12 }])
+        .unwrap()
+        .with_client_cert_verifier(Arc::new(takes_any))
+        .with_cert_resolver(Arc::new(pair));
+    let config = Arc::new(config);
+    let listener = bind(address).await;
+    let port = listener.local_addr().unwrap().port();
+    let task = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(stream, Arc::clone(&config), Arc::clone(&handler)));
+        }
+    });
+    Rogue {
+        listener: Listener { port, task },
+        seen,
+    }
+}
+
+#[derive(Debug)]
+struct TakesAny {
+    seen: Arc<Mutex<Vec<String>>>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for TakesAny {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let name = Certificate::from_der(end_entity).unwrap().common_name;
+        self.seen.lock().unwrap().push(name.unwrap());
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
 }
 
 async fn serve(stream: TcpStream, config: Arc<ServerConfig>, handler: Handler) {

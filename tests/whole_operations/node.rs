@@ -35,7 +35,7 @@ pub(crate) struct Node {
     well: Well,
     pub(crate) kubelet: Kubelet,
     told: Vec<Event>,
-    _listener: Listener,
+    listener: Option<Listener>,
 }
 
 impl Node {
@@ -117,7 +117,7 @@ impl Node {
             well,
             kubelet,
             told: Vec::new(),
-            _listener: listener,
+            listener: Some(listener),
         }
     }
 
@@ -131,6 +131,11 @@ impl Node {
 
     pub(crate) fn is_well(&self, well: impl Fn(&str) -> bool + Send + 'static) {
         *self.well.lock().unwrap() = Box::new(well);
+    }
+
+    /// Nothing answers on the API server's port any more; which one that was.
+    pub(crate) fn go_silent(&mut self) -> u16 {
+        self.listener.take().unwrap().port
     }
 
     /// How often the API server was started again.

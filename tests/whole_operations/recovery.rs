@@ -1,6 +1,7 @@
 //! Operations that were cut off.
 
 use std::fs;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
@@ -8,7 +9,8 @@ use kubecertd::operation::{Event, OperationError};
 use kubecertd::transaction::Outcome;
 
 use crate::node::{API_SERVER, Node, valid};
-use crate::restart_support::PKI;
+use crate::restart_support::server::{rogue, well};
+use crate::restart_support::{self, PKI};
 use crate::{FRESH, is_proving, nothing};
 
 #[tokio::test]
@@ -92,6 +94,46 @@ async fn a_recovery_whose_proof_is_refused_is_rolled_back_and_fails() {
     assert_eq!(receipts.len(), 1);
     assert!(matches!(&receipts[0].outcome, Outcome::RolledBack(why) if why.contains(&reason)));
     assert_eq!(node.in_flight(), 0);
+}
+
+/// After a power cut the API server may be slower than any bound, and any local user may take its port before it does.
+#[tokio::test]
+async fn what_cannot_be_reached_or_is_another_process_takes_no_renewal_back() {
+    for tls13 in [None, Some(false), Some(true)] {
+        let mut node = Node::start(FRESH).await;
+        node.context.proof_bound = Duration::from_millis(1500);
+        node.renew_cut_off(&["apiserver", "front-proxy-client"], is_proving)
+            .await;
+        let new = node.serial("apiserver");
+        let port = node.go_silent();
+        let foreign = restart_support::authority("foreign");
+        node.tree.leaf("foreign", &foreign, API_SERVER);
+        let (shown, key) = node.tree.pair("foreign");
+        let pair = (shown.as_path(), key.as_path());
+        let _rogue = match tls13 {
+            Some(tls13) => Some(rogue(("127.0.0.1", port), pair, tls13, well()).await),
+            None => None,
+        };
+        let reports = node.recover(&mut nothing).await.unwrap();
+        assert!(reports[0].forward, "{tls13:?}");
+        assert_eq!(reports[0].left.len(), 1, "{reports:?}");
+        assert!(reports[0].left[0].starts_with("apiserver: "), "{reports:?}");
+        assert_eq!((node.serial("apiserver"), node.in_flight()), (new, 0));
+        let receipts = node.receipts();
+        assert_eq!(receipts[0].outcome, Outcome::Done);
+        assert!(
+            receipts[0]
+                .proofs
+                .iter()
+                .all(|one| !one.starts_with("apiserver:"))
+        );
+        assert!(
+            receipts[0]
+                .warnings
+                .iter()
+                .any(|one| one.starts_with("apiserver: "))
+        );
+    }
 }
 
 #[tokio::test]

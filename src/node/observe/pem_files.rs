@@ -8,7 +8,9 @@ use super::closed::Reader;
 use crate::host::FILE_LIMIT;
 use crate::node::read::{FileContent, Found};
 use crate::node::{KeyState, Problem};
-use crate::pki::{Certificate, CertificateError, KeyError, PrivateKey, certificates_from_pem};
+use crate::pki::{
+    Certificate, CertificateError, ForeignKey, KeyError, PrivateKey, certificates_from_pem,
+};
 
 /// Certificates of one file: more than any chain or bundle of CAs that sign here.
 const CERTIFICATES: usize = 64;
@@ -186,7 +188,8 @@ pub(super) fn key_file(reader: &Reader<'_>, path: &Path, certificates: &[Certifi
 /// What is in the bytes that should hold the key of one of the certificates.
 pub(super) fn key_of(bytes: &[u8], path: &Path, certificates: &[Certificate]) -> KeyState {
     match private_key(bytes) {
-        Err(reason) => damaged(path, reason),
+        Err(UnusableKey::Unsupported(key)) => foreign_key_of(*key, path, certificates),
+        Err(unusable) => unusable.state(path),
         Ok(key)
             if certificates
                 .iter()
@@ -195,6 +198,39 @@ pub(super) fn key_of(bytes: &[u8], path: &Path, certificates: &[Certificate]) ->
             KeyState::Matching(key.algorithm())
         }
         Ok(_) => KeyState::Mismatched,
+    }
+}
+
+/// A key of a kind that is not supported: whose it is may be known all the same.
+fn foreign_key_of(key: ForeignKey, path: &Path, certificates: &[Certificate]) -> KeyState {
+    let answers: Vec<Option<bool>> = certificates
+        .iter()
+        .map(|certificate| key.fits(certificate))
+        .collect();
+    if answers.contains(&Some(true)) {
+        KeyState::Matching(None)
+    } else if answers.contains(&None) {
+        UnusableKey::Unsupported(Box::new(key)).state(path)
+    } else {
+        KeyState::Mismatched
+    }
+}
+
+/// Why there is no private key to be used.
+pub(super) enum UnusableKey {
+    Damaged(String),
+    Unsupported(Box<ForeignKey>),
+}
+
+impl UnusableKey {
+    pub(super) fn state(self, path: &Path) -> KeyState {
+        match self {
+            Self::Damaged(reason) => damaged(path, reason),
+            Self::Unsupported(key) => KeyState::Unsupported(Problem {
+                path: path.to_path_buf(),
+                reason: key.to_string(),
+            }),
+        }
     }
 }
 
@@ -215,12 +251,15 @@ pub(super) fn damaged(path: &Path, reason: String) -> KeyState {
 }
 
 /// The key in the bytes, or what is wrong with it.
-pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, String> {
+pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, UnusableKey> {
     PrivateKey::from_pem(bytes).map_err(|error| {
-        if let Some(reason) = common_reason(bytes, "key") {
-            return reason;
+        if let KeyError::Unsupported(key) = error {
+            return UnusableKey::Unsupported(Box::new(key));
         }
-        match error {
+        if let Some(reason) = common_reason(bytes, "key") {
+            return UnusableKey::Damaged(reason);
+        }
+        UnusableKey::Damaged(match error {
             KeyError::NoKey(Some(label)) => format!(
                 "holds a PEM block {label} where a private key should be; another file was put in its place"
             ),
@@ -228,7 +267,7 @@ pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, String> {
                 "holds no PEM block with a private key; restore it from a backup".to_owned()
             }
             other => other.to_string(),
-        }
+        })
     })
 }
 

@@ -88,7 +88,9 @@ fn an_extension_may_appear_only_once() {
     der[at + 4] = 0x0f;
     assert_eq!(
         Certificate::from_der(&der).unwrap_err(),
-        CertificateError::Der("extension 2.5.29.15 appears twice".to_owned())
+        CertificateError::Der(
+            "its extension 2.5.29.15 is there twice, which Kubernetes does not accept".to_owned()
+        )
     );
 }
 
@@ -152,7 +154,7 @@ fn what_is_no_certificate_says_what_it_is() {
     let long = armour::encode(LABEL, &[only(CA).der(), b"x"].concat());
     assert_eq!(
         certificates_from_pem(long.as_bytes()).unwrap_err(),
-        CertificateError::Der("1 bytes after the certificate".to_owned())
+        CertificateError::Der("1 bytes follow the certificate".to_owned())
     );
 }
 

@@ -69,8 +69,15 @@ fn kubeadms_own_certificate_is_made_again_byte_for_byte() {
     let new = reissue(&old, &key, &kubeadm_authority(), same, old.not_before).unwrap();
 
     let parts = |certificate: &Certificate| {
-        let outer = super::super::der::elements(certificate.der()).unwrap();
-        let mut tbs = super::super::der::elements(&outer[0]).unwrap();
+        let elements = |der: &[u8]| -> Vec<Vec<u8>> {
+            let elements = super::super::der::elements(der).unwrap();
+            elements
+                .iter()
+                .map(|element| element.whole.to_vec())
+                .collect()
+        };
+        let outer = elements(certificate.der());
+        let mut tbs = elements(&outer[0]);
         let serial = tbs.remove(1);
         (tbs, serial, outer[1].clone())
     };

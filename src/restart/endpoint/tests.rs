@@ -117,7 +117,7 @@ fn etcd_is_asked_on_its_metrics_listener_and_serves_on_two_ports() {
     let no_metrics = pod(&["etcd", "--listen-client-urls=https://127.0.0.1:2379"], "");
     let endpoint = health_endpoint(&no_metrics, None).unwrap();
     assert_eq!(endpoint.address.to_string(), "127.0.0.1:2379");
-    assert_eq!(endpoint.credentials, Credentials::Etcd);
+    assert_eq!(endpoint.peer, PeerKind::Etcd);
 }
 
 #[test]

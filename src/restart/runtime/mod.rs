@@ -1,5 +1,6 @@
 //! The container runtime, asked over its unix socket (CRI v1 and v1alpha2).
 
+mod codec;
 mod messages;
 mod pod;
 mod stop;
@@ -16,6 +17,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tower::service_fn;
 
+use self::codec::{Bounded, MESSAGE_LIMIT};
 use self::messages::{
     ContainerFilter, ListContainersRequest, ListContainersResponse, ListPodSandboxRequest,
     ListPodSandboxResponse, PodSandbox, PodSandboxFilter, VersionRequest, VersionResponse,
@@ -28,9 +30,6 @@ use crate::node::Inventory;
 
 /// Bound of each call, besides what the call itself is asked to wait.
 const CALL_BOUND: Duration = Duration::from_secs(5);
-
-/// As much as containerd itself sends.
-const MESSAGE_LIMIT: usize = 16 * 1024 * 1024;
 
 /// Where runtimes listen by default, the most common first.
 const USUAL_SOCKETS: [&str; 4] = [
@@ -277,11 +276,7 @@ impl ContainerRuntime {
                 .await
                 .map_err(|error| Status::unavailable(innermost(&error)))?;
             client
-                .unary(
-                    Request::new(message),
-                    path,
-                    tonic_prost::ProstCodec::<Q, A>::default(),
-                )
+                .unary(Request::new(message), path, Bounded::<Q, A>::default())
                 .await
         };
         // Here and not in the channel, whose bound would not cover waiting for it to reconnect.
