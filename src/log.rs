@@ -5,12 +5,14 @@ use std::io::IsTerminal;
 use nix::sys::stat::fstat;
 use tracing::Subscriber;
 use tracing_journald::{Priority, PriorityMappings};
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Registry, reload};
+use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::LogFormat;
+use crate::operation::EVENTS;
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -46,39 +48,79 @@ fn filter(level: &str) -> Result<EnvFilter, LogError> {
     EnvFilter::try_new(level).map_err(|_| LogError::Level(level.to_owned()))
 }
 
-/// Sends all log events to where `format` says. Colours only on a terminal, and not with `NO_COLOR`.
+/// Sends all log events to where `format` says. Colours only on a terminal, and not with `NO_COLOR`. `journal`: to the
+/// journal as well, where that does not get them already.
 ///
 /// # Errors
 /// [`LogError`].
-pub fn start(level: &str, format: LogFormat) -> Result<Level, LogError> {
+pub fn start(level: &str, format: LogFormat, journal: bool) -> Result<Level, LogError> {
     let (filter, handle) = reload::Layer::new(filter(level)?);
     let registry = tracing_subscriber::registry().with(filter);
-    send(registry, format).map(|()| Level(handle))
+    let started = match layer_to_journal(format)? {
+        Some(layer) => registry.with(layer).try_init(),
+        None => registry
+            .with(lines())
+            .with(second_journal(journal))
+            .try_init(),
+    };
+    started.map(|()| Level(handle)).map_err(|_| LogError::Twice)
 }
 
-fn send<S>(registry: S, format: LogFormat) -> Result<(), LogError>
-where
-    S: Subscriber + for<'span> LookupSpan<'span> + Send + Sync,
-{
+/// The same for a command, which shows the events of operations itself: they are not logged where it does. `journal`: how
+/// much goes to the journal, events included; `None` for a command that changes nothing.
+///
+/// # Errors
+/// [`LogError`].
+pub fn start_for_command(
+    level: &str,
+    format: LogFormat,
+    journal: Option<&str>,
+) -> Result<(), LogError> {
+    let no_events = || filter_fn(|line| line.target() != EVENTS);
+    let registry = tracing_subscriber::registry();
+    let started = match (layer_to_journal(format)?, journal) {
+        (Some(layer), Some(more)) => registry.with(layer.with_filter(filter(more)?)).try_init(),
+        (Some(layer), None) => registry
+            .with(layer.with_filter(filter(level)?.and(no_events())))
+            .try_init(),
+        (None, journal) => {
+            let lines = lines().with_filter(filter(level)?.and(no_events()));
+            let more = filter(journal.unwrap_or("off"))?;
+            let second = second_journal(journal.is_some()).map(|layer| layer.with_filter(more));
+            registry.with(lines).with(second).try_init()
+        }
+    };
+    started.map_err(|_| LogError::Twice)
+}
+
+/// The journal's layer, if that is what `format` means here.
+fn layer_to_journal(format: LogFormat) -> Result<Option<tracing_journald::Layer>, LogError> {
     match format {
-        LogFormat::Journald => {
-            let layer = journald().map_err(LogError::Journald)?;
-            return registry.with(layer).try_init().map_err(|_| LogError::Twice);
-        }
-        LogFormat::Auto if stderr_is_the_journal() => {
-            if let Ok(layer) = journald() {
-                return registry.with(layer).try_init().map_err(|_| LogError::Twice);
-            }
-        }
-        LogFormat::Auto | LogFormat::Text => {}
+        LogFormat::Journald => journald().map(Some).map_err(LogError::Journald),
+        LogFormat::Auto if stderr_is_the_journal() => Ok(journald().ok()),
+        LogFormat::Auto | LogFormat::Text => Ok(None),
     }
+}
+
+/// The journal's layer beside lines on standard error, unless those are read by the journal anyway.
+fn second_journal(wanted: bool) -> Option<tracing_journald::Layer> {
+    if !wanted || stderr_is_the_journal() {
+        return None;
+    }
+    journald().ok()
+}
+
+/// Plain lines on standard error.
+fn lines<S>() -> impl Layer<S> + Send + Sync
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    let lines = tracing_subscriber::fmt::layer()
+    tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(colours)
-        .with_target(false);
-    registry.with(lines).try_init().map_err(|_| LogError::Twice)
+        .with_target(false)
 }
 
 /// Fields are written under their own names, so that `journalctl CERTIFICATE=apiserver` works, and levels are mapped
@@ -86,6 +128,7 @@ where
 fn journald() -> std::io::Result<tracing_journald::Layer> {
     Ok(tracing_journald::layer()?
         .with_field_prefix(None)
+        .with_syslog_identifier("kubecertd".to_owned())
         .with_priority_mappings(PriorityMappings {
             error: Priority::Error,
             warn: Priority::Warning,

@@ -136,3 +136,30 @@ fn all_adds_the_kubelets_certificates() {
     assert!(table.contains("kubelet-client-current.pem"), "{table}");
     assert!(table.contains("kubelet.conf"), "{table}");
 }
+
+#[test]
+fn a_certificate_without_an_end_shows_the_date_that_it_has() {
+    // Beyond 2049 the date is a GeneralizedTime, which has room for the year 9999.
+    let days = |days: i64| jiff::SignedDuration::from_hours(24 * days);
+    let node = Node::new(days(-365 * 15), days(365 * 24 + 200));
+    let path = node.path("/etc/kubernetes/pki/apiserver.crt");
+    let mut der = pem::parse(std::fs::read(&path).unwrap())
+        .unwrap()
+        .into_contents();
+    let end = node.certificate("apiserver").not_after;
+    let end = end.strftime("%Y%m%d%H%M%SZ").to_string();
+    let place = der
+        .windows(end.len())
+        .position(|window| window == end.as_bytes())
+        .unwrap();
+    der[place..place + end.len()].copy_from_slice(b"99991231235959Z");
+    std::fs::write(&path, pem::encode(&pem::Pem::new("CERTIFICATE", der))).unwrap();
+
+    let table = text(&node.run(&["check-expiration"]).stdout);
+    assert!(table.contains("Dec 31, 9999 23:59 UTC"), "{table}");
+    let json = text(&node.run(&["check-expiration", "-o", "json"]).stdout);
+    assert!(json.contains("\"9999-12-31T23:59:59Z\""), "{json}");
+    let plan = text(&node.run(&["plan", "-o", "json"]).stdout);
+    assert!(plan.contains("\"9999-12-31T23:59:59Z\""), "{plan}");
+    assert!(!(table + &json + &plan).contains("9999-12-30"));
+}

@@ -31,10 +31,23 @@ fn what_is_due_is_renewed_without_a_hand() {
     }
     let status = read_status(&node.root).unwrap();
     assert_eq!(status.state, State::Waiting);
-    assert!(status.message.starts_with("Next: "), "{}", status.message);
+    // It stands there until something happens: a moment, and no countdown to it.
+    let next = status.next.as_ref().unwrap();
+    let expected = format!(
+        "Next: renewal of {} on {}",
+        next.certificate,
+        kubecertd::plan::date(next.at)
+    );
+    assert_eq!(status.message, expected);
     let shown = node.run(&["status"]);
     assert!(shown.status.success());
     assert!(text(&shown.stdout).contains("renewed 11 certificates"));
+    let counted = format!("{expected}, in 334 days\n");
+    assert!(
+        text(&shown.stdout).contains(&counted),
+        "{}",
+        text(&shown.stdout)
+    );
     let log = daemon.stop();
     assert!(log.contains("apiserver renewed"), "{log}");
     assert!(!log.contains("PRIVATE KEY"));
@@ -199,6 +212,9 @@ fn one_pass_does_what_is_due_and_ends() {
     assert_ne!(new, old);
     assert!(node.run(&["run", "--once"]).status.success());
     assert_eq!(node.serial("admin.conf"), new, "renewed twice");
+    let status = read_status(&node.root).unwrap();
+    assert_eq!(status.state, State::Stopped, "{}", status.message);
+    assert_eq!(status.message, "Stopped after one pass");
 }
 
 /// After a renewal the daemon rests for half a minute; after a failure, for hours.

@@ -658,6 +658,8 @@ fn an_operation_that_was_killed_behind_its_receipt_gets_no_second_one() {
             started: jiff::Timestamp::now(),
             finished: jiff::Timestamp::now(),
             trigger: Trigger::Command("renew all".to_owned()),
+            by: None,
+            history_before: None,
             outcome: Outcome::Done,
             certificates: Vec::new(),
             restarts: Vec::new(),

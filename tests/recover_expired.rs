@@ -260,6 +260,73 @@ fn everyday_renewal_leaves_the_kubelets_certificate_to_the_kubelet() {
 }
 
 #[test]
+fn a_missing_directory_of_the_kubelets_is_made_and_holds_nothing_up() {
+    let node = expired();
+    embed(&node, &std::fs::read(node.path(OLD)).unwrap());
+    std::fs::remove_dir_all(node.path(PKI)).unwrap();
+    let (success, told) = recover(&node);
+    assert!(success, "{told}");
+    current(&node);
+    let mode = std::fs::metadata(node.path(PKI)).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o7777, 0o755);
+    assert!(node.certificate("apiserver").is_valid_at(Timestamp::now()));
+
+    // Where none can be made, the kubelet's certificate fails alone.
+    let node = expired();
+    embed(&node, &std::fs::read(node.path(OLD)).unwrap());
+    std::fs::remove_dir_all(node.path(PKI)).unwrap();
+    std::fs::write(node.path(PKI), "in the way").unwrap();
+    let (success, told) = recover(&node);
+    assert!(!success);
+    assert!(
+        told.contains("/var/lib/kubelet/pki") && told.contains("not renewed"),
+        "{told}"
+    );
+    assert!(node.certificate("apiserver").is_valid_at(Timestamp::now()));
+}
+
+#[test]
+fn what_is_made_is_counted_as_what_it_is() {
+    let (success, told) = recover(&expired());
+    assert!(success, "{told}");
+    assert!(told.contains("making 11 keys and certificates\n"), "{told}");
+    assert!(
+        told.contains("making one key and certificate for the kubelet\n"),
+        "{told}"
+    );
+}
+
+#[test]
+fn everybody_is_pointed_to_the_recovery_of_the_kubelets_certificate() {
+    let node = expired();
+    let plan = text(&node.run(&["plan"]).stdout);
+    let line = plan
+        .lines()
+        .find(|line| line.starts_with("kubelet.conf"))
+        .unwrap();
+    assert!(line.contains("`kubecertd recover --expired`"), "{plan}");
+    assert!(!line.contains("only reported"), "{plan}");
+    let json = text(&node.run(&["plan", "-o", "json"]).stdout);
+    assert!(json.contains("\"needs-recovery\""), "{json}");
+
+    let output = node.run(&["renew", "all"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    let last = said.trim_end().lines().last().unwrap();
+    assert!(
+        last.starts_with("kubelet.conf, kubelet-client-current.pem not renewed: ")
+            && last.contains("`kubecertd recover --expired`"),
+        "{said}"
+    );
+    // By its name, that is what was asked for.
+    assert_eq!(node.run(&["renew", "kubelet.conf"]).status.code(), Some(1));
+
+    let fresh = Node::fresh();
+    let plan = text(&fresh.run(&["plan"]).stdout);
+    assert!(!plan.contains("recover --expired"), "{plan}");
+}
+
+#[test]
 fn a_rollback_of_it_leaves_the_kubelets_own_certificate_alone() {
     let node = expired();
     let old = node.serial("apiserver");

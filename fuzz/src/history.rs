@@ -116,6 +116,8 @@ fn receipt(text: &str) -> Receipt {
         started: moment,
         finished: moment,
         trigger: Trigger::Command(text.to_owned()),
+        by: None,
+        history_before: None,
         outcome: match text.len() % 3 {
             0 => Outcome::Done,
             1 => Outcome::RolledBack(text.to_owned()),
@@ -128,6 +130,8 @@ fn receipt(text: &str) -> Receipt {
             new_serial: "2".to_owned(),
             old_not_after: moment,
             new_not_after: moment,
+            old: None,
+            new: None,
         }],
         restarts: vec![(text.to_owned(), text.len() as f64 / 8.0)],
         rungs: Vec::new(),

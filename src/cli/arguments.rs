@@ -113,6 +113,25 @@ pub(super) enum Command {
     },
 }
 
+impl Command {
+    /// Whether it does something to the node, so that the journal has to have it.
+    pub(super) fn changes_something(&self) -> bool {
+        match self {
+            Self::Run { .. } | Self::Restart { .. } | Self::Recover { .. } => true,
+            Self::Renew(options) => !options.dry_run,
+            Self::Rollback(options) => !options.dry_run,
+            Self::CheckExpiration(_)
+            | Self::Plan { .. }
+            | Self::Preflight { .. }
+            | Self::Status { .. }
+            | Self::History { .. }
+            | Self::Config { .. }
+            | Self::Rehearse { .. }
+            | Self::Generate { .. } => false,
+        }
+    }
+}
+
 /// `check-expiration`
 #[derive(Debug, Args)]
 pub(super) struct CheckExpiration {
@@ -136,7 +155,8 @@ pub(super) struct Renew {
     /// Only say what would be done
     #[arg(long)]
     pub(super) dry_run: bool,
-    /// Also where the new certificate would not end later than the old one, or the clock looks wrong
+    /// Also where the new certificate would not end later than the old one, the clock looks wrong, or what restarts need does
+    /// not answer
     #[arg(long)]
     pub(super) force: bool,
     /// Leave the restart of the static pods to somebody else
@@ -246,7 +266,7 @@ fn moment(text: &str) -> Result<Timestamp, String> {
     let from_now = duration(text.trim_start_matches('+')).map_err(|_| {
         format!("{text:?} is no moment; write 2027-05-20T09:00:00Z, 2027-05-20 or 30d from now")
     })?;
-    Timestamp::now()
+    crate::host::now()
         .checked_add(from_now)
         .map_err(|_| format!("{text:?} is too far away"))
 }

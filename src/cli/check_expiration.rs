@@ -3,15 +3,13 @@
 use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::arguments::{CheckExpiration, StructuredFormat};
 use super::output::{error, print};
 use crate::operation::Context;
 use crate::report::ExpirationInfo;
 
 pub(super) fn run(context: &Context, options: &CheckExpiration) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let info = ExpirationInfo::new(&context.observe(), now, options.all);
     let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),

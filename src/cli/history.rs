@@ -5,11 +5,17 @@ use std::process::ExitCode;
 
 use super::arguments::{Format, HistoryAction};
 use super::output::{columns, error, print};
+use super::renew::exit_code;
 use crate::config::nearest;
+use crate::host::Journald;
+use crate::operation::witnesses;
 use crate::plan::date;
-use crate::report::{History, HistoryError, Receipt};
+use crate::report::{Comparison, Described, History, HistoryError, Receipt, Witness};
 use crate::root::Root;
 use crate::transaction::{Generation, Outcome, Store, Trigger, generations};
+
+/// So many contradictions are said one by one.
+const MOST_SAID: usize = 10;
 
 pub(super) fn run(
     root: &Root,
@@ -20,7 +26,9 @@ pub(super) fn run(
     match action {
         None => list(&store, output),
         Some(HistoryAction::Show { id, output }) => show(&store, id, *output),
-        Some(HistoryAction::Verify) => verify(&store),
+        Some(HistoryAction::Verify) => {
+            verify(&store, root.is_system().then(Journald::default).as_ref())
+        }
     }
 }
 
@@ -53,25 +61,94 @@ fn list(store: &Store, output: Format) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn verify(store: &Store) -> anyhow::Result<ExitCode> {
-    match History::new(store).verify() {
+fn verify(store: &Store, journald: Option<&Journald>) -> anyhow::Result<ExitCode> {
+    let history = History::new(store);
+    let broken = match history.verify() {
         Ok(count) => {
             print(&format!(
-                "{}: {count} receipt{}, none changed, missing or moved.\n",
+                "{}: {}, none changed, missing or moved.\n",
                 store.history().display(),
-                if count == 1 { "" } else { "s" }
+                receipts(count)
             ))?;
-            Ok(ExitCode::SUCCESS)
+            false
         }
         Err(HistoryError::Broken { path, line, reason }) => {
             error(&format!(
-                "{}:{line}: {reason}; compare it with `journalctl -u kubecertd`",
+                "{}:{line}: {reason}; compare it with `journalctl -t kubecertd`",
                 path.display()
             ));
-            Ok(ExitCode::FAILURE)
+            true
         }
-        Err(other) => Err(other.into()),
+        Err(other) => return Err(other.into()),
+    };
+    let contradicted = compare(&history, journald)?;
+    Ok(exit_code(!broken && !contradicted))
+}
+
+/// Says what the journal knows of the history, and what it cannot know. Whether something is missing or changed.
+fn compare(history: &History, journald: Option<&Journald>) -> anyhow::Result<bool> {
+    let Some(journald) = journald else {
+        print("The journal is another machine's, so that nothing else confirms them.\n")?;
+        return Ok(false);
+    };
+    let all = match witnesses(journald) {
+        Ok(all) => all,
+        Err(reason) => {
+            print(&format!(
+                "Nothing else confirms them, because the journal cannot be read: {reason}\n"
+            ))?;
+            return Ok(false);
+        }
+    };
+    let comparison = history.compare(&all)?;
+    print(&in_words(&comparison, all.first()))?;
+    for reason in comparison.contradictions.iter().take(MOST_SAID) {
+        error(reason);
     }
+    if let Some(more) = comparison
+        .contradictions
+        .len()
+        .checked_sub(MOST_SAID)
+        .filter(|more| *more > 0)
+    {
+        error(&format!("and so it is with {more} more"));
+    }
+    Ok(!comparison.contradictions.is_empty())
+}
+
+/// Whatever could have happened without a trace is said as well.
+fn in_words(comparison: &Comparison, oldest: Option<&Witness>) -> String {
+    let Comparison {
+        receipts: all,
+        confirmed,
+        ..
+    } = *comparison;
+    let Some(oldest) = oldest else {
+        return if all == 0 {
+            "The journal has no entry of root's about any, so there is nothing to compare. If both were removed, nothing here \
+             shows it.\n"
+                .to_owned()
+        } else {
+            "The journal has no entry of root's about them, so nothing else confirms them: it was removed, does not go back so \
+             far, or they were written by an earlier version.\n"
+                .to_owned()
+        };
+    };
+    let mut text = format!(
+        "The journal confirms {confirmed} of {}, by entries since {} that root wrote (_UID=0).\n",
+        receipts(all),
+        date(oldest.at)
+    );
+    if confirmed < all {
+        text.push_str(&format!(
+            "It says nothing about what follows receipt {confirmed}, so nothing else confirms that.\n"
+        ));
+    }
+    text
+}
+
+fn receipts(count: usize) -> String {
+    format!("{count} receipt{}", if count == 1 { "" } else { "s" })
 }
 
 fn show(store: &Store, id: &str, output: Format) -> anyhow::Result<ExitCode> {
@@ -163,6 +240,15 @@ fn did(receipt: &Receipt) -> String {
     }
 }
 
+fn described_as(one: &Described) -> String {
+    let mut text = format!("{}, issued by {}", one.subject, one.issuer);
+    if !one.names.is_empty() {
+        text.push_str(&format!(", for {}", one.names.join(" ")));
+    }
+    text.push_str(&format!(", SHA-256 {}", one.fingerprint));
+    text
+}
+
 fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
     let mut text = format!(
         "Operation {}\n  Asked by: {}\n   Started: {}\n  Finished: {}\n",
@@ -171,6 +257,9 @@ fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
         date(receipt.started),
         date(receipt.finished)
     );
+    if let Some(by) = &receipt.by {
+        text.push_str(&format!("   Process: {by}: {}\n", by.command.join(" ")));
+    }
     text.push_str(&match &receipt.outcome {
         Outcome::Done => "   Outcome: done\n".to_owned(),
         Outcome::RolledBack(reason) => format!("   Outcome: rolled back: {reason}\n"),
@@ -184,17 +273,23 @@ fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
             }
         }
     };
-    let certificates = receipt.certificates.iter().map(|one| {
-        format!(
-            "{} ({}): serial {} until {}, before {} until {}",
-            one.name,
-            one.path.display(),
-            one.new_serial,
-            date(one.new_not_after),
-            one.old_serial,
-            date(one.old_not_after)
-        )
-    });
+    let certificates =
+        receipt.certificates.iter().flat_map(|one| {
+            let mut lines = vec![format!(
+                "{} ({}): serial {} until {}, before {} until {}",
+                one.name,
+                one.path.display(),
+                one.new_serial,
+                date(one.new_not_after),
+                one.old_serial,
+                date(one.old_not_after)
+            )];
+            let described = [("now", &one.new), ("before", &one.old)];
+            lines.extend(described.into_iter().filter_map(|(when, one)| {
+                Some(format!("  {when}: {}", described_as(one.as_ref()?)))
+            }));
+            lines
+        });
     section("Certificates", certificates.collect());
     let restarts = receipt.restarts.iter();
     section(

@@ -25,7 +25,7 @@ use nix::sys::resource::{Resource, setrlimit};
 use arguments::{Arguments, Command};
 
 use crate::config::{ConfigError, LogFormat, load};
-use crate::operation::Context;
+use crate::operation::{Context, log_line};
 use crate::root::Root;
 
 /// sysexits(3) EX_CONFIG: systemd does not restart the daemon for it (`RestartPreventExitStatus=`).
@@ -50,6 +50,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             for line in told_once(&error).lines() {
                 output::error(line);
+                log_line(true, line);
             }
             match failure {
                 None if error.is::<WrongConfig>() => ExitCode::from(EXIT_CONFIG),
@@ -112,21 +113,21 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Err(errors) => return Err(refuse(&arguments, &root, errors)),
     };
     let context = Context::new(root, loaded.config, arguments.config.clone());
-    let level = arguments
-        .log_level
-        .clone()
-        .unwrap_or_else(|| match arguments.command {
-            Command::Run { .. } => context.config.log.level.clone(),
-            // A command says what happens on standard output; its log is for what goes wrong.
-            _ => "warn".to_owned(),
-        });
-    let log = crate::log::start(&level, context.config.log.format)?;
-    match arguments.command {
+    if let Command::Run { once } = arguments.command {
+        let level = arguments.log_level.as_ref();
+        let level = level.unwrap_or(&context.config.log.level);
+        let to_journal = context.root.is_system();
+        let log = crate::log::start(level, context.config.log.format, to_journal)?;
         // What was said by hand is not overruled by a configuration that is read again.
-        Command::Run { once } => {
-            let log = arguments.log_level.is_none().then_some(log);
-            run::run(context, once, log)
-        }
+        let log = arguments.log_level.is_none().then_some(log);
+        return run::run(context, once, log);
+    }
+    // A command says what happens on standard output; its log is for what goes wrong.
+    let level = arguments.log_level.as_deref().unwrap_or("warn");
+    let changes = arguments.command.changes_something() && context.root.is_system();
+    let journal = changes.then_some(context.config.log.level.as_str());
+    crate::log::start_for_command(level, context.config.log.format, journal)?;
+    match arguments.command {
         Command::CheckExpiration(options) => check_expiration::run(&context, &options),
         Command::Renew(options) => renew::run(&context, &options),
         Command::Rollback(options) => rollback::run(&context, &options),
@@ -144,6 +145,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Config { .. }
         | Command::Generate { .. }
         | Command::History { .. }
+        | Command::Run { .. }
         | Command::Status { .. } => Ok(ExitCode::SUCCESS),
     }
 }
@@ -154,9 +156,11 @@ fn refuse(arguments: &Arguments, root: &Root, errors: Vec<ConfigError>) -> anyho
         arguments.command,
         Command::Run { .. } | Command::Recover { .. }
     ) {
-        let settled = crate::log::start("info", LogFormat::Auto)
+        // What is done is said on the terminal.
+        let journal = root.is_system().then_some("info");
+        let settled = crate::log::start_for_command("info", LogFormat::Auto, journal)
             .map_err(anyhow::Error::from)
-            .and_then(|_| recover::settle(root, arguments.config.as_deref()));
+            .and_then(|()| recover::settle(root, arguments.config.as_deref()));
         if let Err(error) = settled {
             output::error(&format!("{error:#}"));
         }

@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::operation::Event;
+use crate::operation::{Event, EventLog};
 use crate::restart::Progress;
 
 /// One line on standard error, as kubectl's errors. Where that is closed, nobody reads it.
@@ -42,7 +42,7 @@ pub(super) fn columns<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> Strin
         .collect()
 }
 
-/// Tells a person what happens.
+/// Says what happens, on the terminal and in the log.
 #[derive(Debug)]
 pub(super) struct Narrator {
     terminal: bool,
@@ -50,6 +50,8 @@ pub(super) struct Narrator {
     transient: bool,
     /// When something was said last.
     told: Instant,
+    /// The journal hears of it as well.
+    log: EventLog,
 }
 
 /// Without a terminal, how long nothing may be said while a wait goes on.
@@ -66,11 +68,13 @@ impl Narrator {
             colours: terminal && !no_colour,
             transient: false,
             told: Instant::now(),
+            log: EventLog::default(),
         }
     }
 
     /// Prints one event: a wait is a line that the next one overwrites, or nothing where there is no terminal.
     pub(super) fn tell(&mut self, event: &Event) {
+        self.log.tell(event);
         let waiting = matches!(event, Event::Restart(Progress::Waiting { .. }));
         if waiting && !self.terminal && self.told.elapsed() < SILENCE {
             return;

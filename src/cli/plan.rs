@@ -16,7 +16,11 @@ pub(super) fn run(
     output: Format,
 ) -> anyhow::Result<ExitCode> {
     let inventory = context.observe();
-    let plan = context.plan(&inventory, &Request::Due, at.unwrap_or_else(Timestamp::now))?;
+    let plan = context.plan(
+        &inventory,
+        &Request::Due,
+        at.unwrap_or_else(crate::host::now),
+    )?;
     let view = PlanView::from(&plan);
     print(&match output {
         Format::Text => view.to_table(),

@@ -2,24 +2,27 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::arguments::Format;
 use super::output::print;
-use crate::operation::{Context, preflight};
+use super::runtime;
+use crate::operation::{Context, look_ahead, preflight};
 use crate::plan::Request;
-use crate::preflight::{Asked, Finding, PreflightView};
+use crate::preflight::{Asked, Finding, Intent, PreflightView, unrenewable};
 
 /// Something could not be found out.
 const EXIT_UNREAD: u8 = 2;
 
 /// As the daemon sees it, were everything due now.
 pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode> {
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let plan = context.plan(&inventory, &Request::All { force: false }, now)?;
-    let findings = preflight(context, &inventory, &plan, true, Asked::BySchedule);
-    let view = PreflightView::new(&findings, now);
+    let asked = Asked::BySchedule;
+    let mut findings = preflight(context, &inventory, &plan, true, asked);
+    let intent = Intent::of(&inventory, &plan, context.config.renewal.before, true);
+    findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
+    findings.extend(unrenewable(&inventory, &plan));
+    let view = PreflightView::new(&findings, context.is_live(), now);
     print(&match output {
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),

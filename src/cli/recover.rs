@@ -10,7 +10,10 @@ use super::runtime;
 use crate::config::{Config, LogFormat, load};
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::node::KubeletConfiguration;
-use crate::operation::{Context, Event, finish_recovery, give_up, recover_expired};
+use crate::operation::{
+    Context, Event, finish_recovery, give_up, log_line, log_summary, recover_expired,
+    recover_expired_holding,
+};
 use crate::plan::Request;
 use crate::root::Root;
 use crate::transaction::{Lock, Store, TransactionError, recover, return_parked};
@@ -28,6 +31,9 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     if reports.is_empty() && manifests.returned == Some(0) {
         print("Nothing to recover: no operation was cut off.\n")?;
     }
+    for report in &reports {
+        log_summary(context, Some(&report.operation));
+    }
     let is_all_done = reports.iter().all(|report| report.left.is_empty());
     Ok(exit_code(is_all_done && manifests.returned.is_some()))
 }
@@ -35,22 +41,32 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
 pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
-    let are_back = manifests_first(&context.store(), manifests)?
-        .returned
-        .is_some();
+    let manifests = manifests_first(&context.store(), manifests)?;
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
         let mut events = |event| narrator.tell(&event);
-        anyhow::Ok(recover_expired(context, force, &stop, &mut events).await?)
+        let recovered = match &manifests.lock {
+            Ok(lock) => recover_expired_holding(context, lock, force, &stop, &mut events).await,
+            // It says what is wrong with the state directory.
+            Err(_) => recover_expired(context, force, &stop, &mut events).await,
+        };
+        anyhow::Ok(recovered?)
     })?;
     let code = match report {
-        Some(report) => summarize(&report, &Request::DueByHand { force }, Words::Renewed)?,
+        Some(report) => {
+            log_summary(context, report.operation.as_deref());
+            summarize(&report, &Request::DueByHand { force }, Words::Renewed)?
+        }
         None => {
             print("Nothing has expired on this node.\n")?;
             ExitCode::SUCCESS
         }
     };
-    Ok(if are_back { code } else { ExitCode::FAILURE })
+    Ok(if manifests.returned.is_some() {
+        code
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// For whoever knows that what is owed cannot work until something else is done.
@@ -65,10 +81,12 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
     }
     for one in all {
         let files = if one.forward { "new" } else { "old" };
-        print(&format!(
-            "{}: given up, with its {files} files in place.\n",
+        let line = format!(
+            "{}: given up, with its {files} files in place.",
             one.operation
-        ))?;
+        );
+        print(&format!("{line}\n"))?;
+        log_line(false, &line);
         if !one.not_restarted.is_empty() {
             print(&format!(
                 "Not restarted, and perhaps with other files than these: {}. `kubecertd restart {}` restarts them.\n",
@@ -89,13 +107,16 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
 /// For the moments before kubelet starts and after the daemon died: no configuration, no runtime, no network.
 pub(super) fn return_manifests(root: &Root, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     // What was found in a manifest's place, or not found anywhere, is told there.
-    if let Err(error) = crate::log::start("warn", LogFormat::Auto) {
+    let journal = root.is_system().then_some("info");
+    if let Err(error) = crate::log::start_for_command("warn", LogFormat::Auto, journal) {
         output::error(&error.to_string());
     }
     let directories = manifest_directories(root, config);
     let done = manifests_first(&Store::new(root), directories)?;
     if let Err(error) = done.lock {
-        output::error(&format!("went on without the lock: {error}"));
+        let line = format!("went on without the lock: {error}");
+        output::error(&line);
+        log_line(true, &line);
     }
     Ok(exit_code(done.returned.is_some()))
 }
@@ -131,11 +152,14 @@ fn manifests_first(
         Ok(returned) => Some(returned),
         Err(error) => {
             output::error(&error.to_string());
+            log_line(true, &error.to_string());
             None
         }
     };
     for manifest in returned.iter().flatten() {
-        tell(&format!("{} returned\n", manifest.display()));
+        let line = format!("{} returned", manifest.display());
+        tell(&format!("{line}\n"));
+        log_line(false, &line);
     }
     Ok(ManifestsFirst {
         lock,

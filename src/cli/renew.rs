@@ -2,28 +2,30 @@
 
 use std::process::ExitCode;
 
-use jiff::Timestamp;
-
 use super::arguments::Renew;
 use super::output::{Narrator, error, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
-use crate::operation::{Context, Options, RenewalReport, preflight, renew};
+use crate::operation::{
+    Context, Options, RenewalReport, log_summary, look_ahead, preflight, renew,
+};
 use crate::plan::{Action, Obstacle, PlanView, Request};
-use crate::preflight::{Asked, Finding};
+use crate::preflight::{Asked, Finding, Intent};
 use crate::transaction::Trigger;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
     let request = request(options)?;
     if options.dry_run {
         let inventory = context.observe();
-        let plan = context.plan(&inventory, &request, Timestamp::now())?;
+        let plan = context.plan(&inventory, &request, crate::host::now())?;
         print(&PlanView::from(&plan).to_table())?;
         let restart = !options.no_restart && context.is_live();
         let asked = Asked::ByHand {
             force: options.force,
         };
-        let findings = preflight(context, &inventory, &plan, restart, asked);
+        let mut findings = preflight(context, &inventory, &plan, restart, asked);
+        let intent = Intent::of(&inventory, &plan, context.config.renewal.before, restart);
+        findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
         for finding in &findings {
             print(&format!(
                 "\n{}: {finding}\n",
@@ -59,6 +61,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let mut events = |event| narrator.tell(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
+    log_summary(context, report.operation.as_deref());
     summarize(&report, &request, Words::Renewed)
 }
 
@@ -96,7 +99,11 @@ pub(super) fn summarize(
         Words::PutBack => ("earlier", "put back"),
     };
     let mut text = String::new();
-    for (name, obstacle) in &report.left {
+    let (kubelets, left): (Vec<_>, Vec<_>) = report
+        .left
+        .iter()
+        .partition(|(_, obstacle)| matches!(obstacle, Obstacle::NeedsRecovery(_)));
+    for (name, obstacle) in left {
         text.push_str(&format!("{name} not renewed: {obstacle}\n"));
     }
     if report.operation.is_none() && report.left.is_empty() {
@@ -117,6 +124,13 @@ pub(super) fn summarize(
         text.push_str(&format!(
             "Done in {:.1} s.\n",
             report.duration.as_secs_f64()
+        ));
+    }
+    if let Some((_, obstacle)) = kubelets.first() {
+        let names: Vec<&str> = kubelets.iter().map(|(name, _)| name.as_str()).collect();
+        text.push_str(&format!(
+            "\n{} not renewed: {obstacle}.\n",
+            names.join(", ")
         ));
     }
     print(&text)?;
@@ -153,6 +167,8 @@ pub(super) fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> 
                 | Obstacle::ExternalAuthority(_)
                 | Obstacle::Skipped
                 | Obstacle::NotManaged
+                // Of the kubelet's, which kubeadm does not renew either; what does is said.
+                | Obstacle::NeedsRecovery(_)
         ),
     }
 }

@@ -10,13 +10,14 @@ use super::output::{Narrator, columns, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
-use crate::operation::{Context, RollBack, roll_back};
+use crate::operation::{Context, RollBack, log_summary, roll_back};
+use crate::pki::civil;
 use crate::plan::Request;
 
 pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitCode> {
     if options.dry_run {
         let inventory = context.observe();
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let prepared = RollBack::prepare(context, &inventory, &options.id, options.force, now)?;
         print(&preview(&prepared))?;
         return Ok(exit_code(prepared.obstacles.is_empty()));
@@ -29,7 +30,10 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
         anyhow::Ok(roll_back(context, id, force, restart, &stop, &mut events).await?)
     })?;
     match report {
-        Some(report) => summarize(&report, &Request::All { force: false }, Words::PutBack),
+        Some(report) => {
+            log_summary(context, report.operation.as_deref());
+            summarize(&report, &Request::All { force: false }, Words::PutBack)
+        }
         None => {
             print("Everything is in place already; nothing was changed.\n")?;
             Ok(ExitCode::SUCCESS)
@@ -63,7 +67,7 @@ fn preview(prepared: &RollBack) -> String {
 
 /// Two lines for each: several may end in the same minute.
 fn certificates(prepared: &RollBack) -> String {
-    let moment = |moment: Timestamp| moment.strftime("%b %d, %Y %H:%M:%S UTC").to_string();
+    let moment = |moment: Timestamp| civil(moment).strftime("%b %d, %Y %H:%M:%S UTC").to_string();
     let titles = ["CERTIFICATE", "", "VALID UNTIL", "SERIAL"].map(str::to_owned);
     let rows = prepared.certificates.iter().flat_map(|one| {
         let now = [

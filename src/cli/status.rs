@@ -23,7 +23,7 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
     };
     let running = status.is_running();
     print(&match output {
-        Format::Text => text(&status, running, Timestamp::now()),
+        Format::Text => text(&status, running, crate::host::now()),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&status)?),
     })?;
     Ok(if !running {
@@ -51,7 +51,11 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
             format!("not running; this is what it knew {}", ago(status.updated))
         }
     );
-    text.push_str(&format!("  Now: {}\n", status.message));
+    text.push_str(&format!(
+        "  Now: {}{}\n",
+        status.message,
+        countdown(status, now)
+    ));
     if let Some(last) = &status.last_operation {
         text.push_str(&format!(
             " Last: {} {} (operation {})\n",
@@ -65,7 +69,12 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
             " Fail: {} (attempt {}, next {})\n",
             failure.reason,
             failure.attempts,
-            in_words(failure.retry_at.duration_since(now))
+            in_words(
+                failure
+                    .retry_at
+                    .duration_since(now)
+                    .max(SignedDuration::ZERO)
+            )
         ));
     }
     for problem in &status.problems {
@@ -74,6 +83,18 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
     text.push('\n');
     text.push_str(&table(&status.certificates, now));
     text
+}
+
+/// How long it is until the moment that the message names: the file holds moments, since it stands there for hours.
+fn countdown(status: &Status, now: Timestamp) -> String {
+    let named = status
+        .next
+        .as_ref()
+        .filter(|next| status.message.contains(&date(next.at)));
+    named.map_or_else(String::new, |next| {
+        let left = next.at.duration_since(now).max(SignedDuration::ZERO);
+        format!(", {}", in_words(left))
+    })
 }
 
 fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
@@ -95,4 +116,45 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
         ]);
     }
     columns(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{Failure, Next};
+
+    #[test]
+    fn what_the_file_says_is_counted_from_when_it_is_read() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let due = at("2027-10-27T03:12:00Z");
+        let status = Status {
+            version: "0".to_owned(),
+            pid: 1,
+            started: at("2027-10-01T00:00:00Z"),
+            updated: at("2027-10-01T00:00:00Z"),
+            state: State::Waiting,
+            message: format!("Next: renewal of apiserver on {}", date(due)),
+            next: Some(Next {
+                at: due,
+                certificate: "apiserver".to_owned(),
+            }),
+            certificates: Vec::new(),
+            last_operation: None,
+            failure: Some(Failure {
+                reason: "x".to_owned(),
+                attempts: 1,
+                retry_at: at("2027-10-27T03:00:00Z"),
+            }),
+            problems: Vec::new(),
+        };
+        let early = text(&status, true, at("2027-10-27T00:12:00Z"));
+        assert!(
+            early.contains("Oct 27, 2027 03:12 UTC, in 3 hours\n"),
+            "{early}"
+        );
+        assert!(early.contains("attempt 1, next in 2 hours"), "{early}");
+        let late = text(&status, true, at("2027-10-27T03:11:00Z"));
+        assert!(late.contains("03:12 UTC, in 60 seconds\n"), "{late}");
+        assert!(late.contains("attempt 1, next now"), "{late}");
+    }
 }

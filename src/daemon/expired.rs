@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 use super::pass::{Daemon, Pass};
 use crate::plan::{expired, is_stopped};
 use crate::restart::reachability;
@@ -30,7 +28,7 @@ impl Daemon {
     /// Finds out whether expired certificates have stopped the node. Nobody is asked while none has expired.
     pub(super) async fn look_closer(&self, pass: &mut Pass) {
         let context = &self.context;
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let helpful = pass.due() > 0 || pass.kubelet.can_be_helped();
         let concerned = pass.kubelet.can_be_helped() || !expired(&pass.inventory, now).is_empty();
         if !helpful || !concerned || !context.is_live() || !context.config.renewal.enabled {

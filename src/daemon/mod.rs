@@ -3,7 +3,6 @@
 mod alive;
 mod clock;
 mod configuration;
-mod events;
 mod expired;
 mod held;
 mod others;
@@ -15,5 +14,4 @@ mod systemd;
 mod tidy;
 mod watch;
 
-pub use events::EventLog;
 pub use run::{DaemonError, StopSignals, run, stop_on_signal};

@@ -5,18 +5,19 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
-use super::events::EventLog;
 use super::held;
 use super::others::Others;
 use super::retry::Retry;
-use super::say::log_summary;
 use super::systemd::Systemd;
 use super::tidy::Tidying;
 use crate::log::Level;
 use crate::node::Inventory;
-use crate::operation::{Context, OperationError, Options, RenewalReport, preflight, renew};
+use crate::operation::{
+    Context, EventLog, OperationError, Options, RenewalReport, log_summary, look_ahead, preflight,
+    renew,
+};
 use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
-use crate::preflight::{Asked, Finding};
+use crate::preflight::{Asked, Finding, Intent};
 use crate::report::{State, in_words};
 use crate::transaction::{TransactionError, Trigger};
 
@@ -77,8 +78,21 @@ impl Pass {
     }
 
     /// When to look again at that.
-    pub(super) fn held_for(&self) -> Option<Duration> {
-        held::look_again_after(&self.held())
+    pub(super) fn held_for(&self, now: Timestamp) -> Option<Duration> {
+        held::look_again_after(&self.held(), now)
+    }
+
+    /// What an operation that begins now is about; `None` where there is nothing to do.
+    fn doing(&self) -> Option<String> {
+        match (self.due(), self.stopped) {
+            (0, false) if self.unfinished.is_empty() => None,
+            (0, false) => Some(format!(
+                "Finishing operation {}",
+                self.unfinished.join(", ")
+            )),
+            (0, true) => Some("Renewing: the kubelet's own certificate".to_owned()),
+            (due, _) => Some(format!("Renewing: {due} due")),
+        }
     }
 
     pub(super) fn due(&self) -> usize {
@@ -99,7 +113,7 @@ impl Daemon {
             retry: Retry::default(),
             others: Others::default(),
             was_stopped: false,
-            started: Timestamp::now(),
+            started: crate::host::now(),
             announced: false,
             last_failure: None,
             complaints: Vec::new(),
@@ -112,7 +126,7 @@ impl Daemon {
     /// Observes and plans.
     pub(super) fn look(&self) -> Pass {
         let inventory = self.context.observe();
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let plan = self.context.plan_due(&inventory, now);
         let live = self.context.is_live();
         Pass {
@@ -123,6 +137,18 @@ impl Daemon {
             plan,
             unfinished: self.in_flight(),
         }
+    }
+
+    /// Asks the node for what restarts need, where something is due; an operation asks again just before it begins.
+    pub(super) async fn look_ahead(&self, pass: &mut Pass) {
+        if pass.due() == 0 || pass.stopped || !pass.unfinished.is_empty() {
+            return;
+        }
+        let before = self.context.config.renewal.before;
+        let intent = Intent::of(&pass.inventory, &pass.plan, before, self.context.is_live());
+        let asked = Asked::BySchedule;
+        let found = look_ahead(&self.context, &pass.inventory, &intent, asked).await;
+        pass.findings.extend(found);
     }
 
     /// What cannot be listed is tried as well, so that the attempt says why.
@@ -159,14 +185,14 @@ impl Daemon {
             Ok(report) if report.failed.is_empty() => {
                 self.retry.succeeded(now);
                 self.last_failure = None;
-                log_summary(&self.context, &report);
+                log_summary(&self.context, report.operation.as_deref());
             }
             Ok(report) => {
                 let reasons: Vec<&str> =
                     report.failed.iter().map(|(_, why)| why.as_str()).collect();
                 self.last_failure = Some(reasons.join("; "));
                 self.retry.failed(now, false, jitter);
-                log_summary(&self.context, &report);
+                log_summary(&self.context, report.operation.as_deref());
             }
             Err(OperationError::Stopped) => {
                 tracing::info!("{}", OperationError::Stopped);
@@ -218,17 +244,21 @@ impl Daemon {
             restart: true,
             stopped: pass.stopped,
         };
-        self.publish(
-            &pass,
-            State::Renewing,
-            &format!("Renewing: {} due", pass.due()),
-        );
+        let doing = pass.doing();
+        if let Some(doing) = &doing {
+            self.publish(&pass, State::Renewing, doing);
+        }
         let context = self.context.clone();
         let systemd = &mut self.systemd;
         let mut log = EventLog::default();
+        let doing = if pass.due() == 0 && !pass.stopped {
+            "Finishing"
+        } else {
+            "Renewing"
+        };
         let mut events = |event| {
             log.tell(&event);
-            systemd.status(&format!("Renewing: {event}"));
+            systemd.status(&format!("{doing}: {event}"));
         };
         renew(&context, &Request::Due, &options, stop, &mut events).await
     }
@@ -240,5 +270,5 @@ pub(super) fn signed(duration: Duration) -> SignedDuration {
 
 /// A number from 0 to 1 that differs between nodes and attempts; randomness is not needed for that.
 fn jitter() -> f64 {
-    f64::from(Timestamp::now().subsec_nanosecond().unsigned_abs() % 1_000_000) / 1e6
+    f64::from(crate::host::now().subsec_nanosecond().unsigned_abs() % 1_000_000) / 1e6
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
@@ -11,6 +11,7 @@ use super::clock::{Alarm, Wake};
 use super::pass::{Daemon, Pass};
 use super::systemd::Systemd;
 use super::watch::{Watches, directories};
+use crate::host::{now, shifted};
 use crate::log::Level;
 use crate::operation::{Context, OperationError};
 use crate::report::status_file;
@@ -92,11 +93,12 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         let mut pass = daemon.look();
         watches.set(&directories(&daemon.context, &pass.inventory));
         daemon.look_at_others(&pass);
-        daemon.report(&pass);
         if *stop.borrow() {
             break;
         }
         daemon.look_closer(&mut pass).await;
+        daemon.look_ahead(&mut pass).await;
+        daemon.report(&pass);
         daemon.hurry_if_stopped(&pass);
         daemon.tidy(&pass, Instant::now());
         if daemon.may_act(&pass) {
@@ -139,7 +141,9 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     daemon.look_at_others(&pass);
     daemon.complain(&pass);
     daemon.tidy(&pass, Instant::now());
-    let report = daemon.renew(stop).await?;
+    let ended = daemon.renew(stop).await;
+    daemon.passed();
+    let report = ended?;
     if report.failed.is_empty() {
         return Ok(());
     }
@@ -156,7 +160,7 @@ async fn wait(
     reloads: &mut Signal,
     stopping: &mut watch::Receiver<bool>,
 ) -> Result<Woken, DaemonError> {
-    let scan = Timestamp::now() + SCAN_INTERVAL;
+    let scan = shifted(now(), SCAN_INTERVAL);
     let due = pass.plan.next_due.as_ref().map(|(moment, _)| *moment);
     let system = |source| DaemonError::System {
         what: "the clock cannot be waited for",
@@ -170,7 +174,7 @@ async fn wait(
     let now = Instant::now();
     let may_try = pass.has_work() && !daemon.others.at_work();
     let retry = pass
-        .held_for()
+        .held_for(crate::host::now())
         .or_else(|| may_try.then(|| daemon.retry.remaining(now)))
         .into_iter()
         .chain(pass.look_again_after())

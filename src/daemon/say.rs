@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::held;
 use super::pass::{Daemon, Pass, signed};
-use crate::operation::{Context, RenewalReport};
-use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
+use crate::host::{now, shifted};
+use crate::operation::Context;
+use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem, date};
 use crate::report::{
-    CertificateStatus, Failure, History, LastOperation, Next, State, Status, count, in_words,
-    write_status,
+    CertificateStatus, Failure, History, LastOperation, Next, State, Status, count, write_status,
 };
 
 impl Daemon {
@@ -45,6 +45,12 @@ impl Daemon {
         }
     }
 
+    /// The last words of a single pass: nobody is left to correct what was said while it went on.
+    pub(super) fn passed(&mut self) {
+        let pass = self.look();
+        self.publish(&pass, State::Stopped, "Stopped after one pass");
+    }
+
     /// Last words.
     pub(super) fn stopped(&mut self) {
         self.systemd.stopping();
@@ -77,19 +83,17 @@ impl Daemon {
             .collect()
     }
 
-    /// The line in `systemctl status`.
+    /// The line in `systemctl status`. It stands there for as long as nothing happens: it names moments, and counts down to none.
     fn message(&self, pass: &Pass) -> String {
-        let now = pass.plan.at;
         if let Some(message) = held::message(&pass.held()) {
             return message;
         }
         if let Some(failure) = &self.last_failure
             && pass.has_work()
         {
-            let retry = signed(self.retry.remaining(Instant::now()));
             return format!(
-                "Renewal failed, next attempt {}: {failure}",
-                in_words(retry)
+                "Renewal failed, next attempt at {}: {failure}",
+                self.retry_at().strftime("%b %d, %H:%M:%S UTC")
             );
         }
         if !pass.unfinished.is_empty() {
@@ -100,13 +104,16 @@ impl Daemon {
         }
         match (&pass.plan.next_due, pass.due()) {
             (_, due) if due > 0 => format!("{} due now", count(due, "certificate")),
-            (Some((moment, name)), _) => format!(
-                "Next: {name} is renewed {} ({})",
-                in_words(moment.duration_since(now)),
-                moment.strftime("%b %d, %Y %H:%M UTC")
-            ),
+            (Some((moment, name)), _) => {
+                format!("Next: renewal of {name} on {}", date(*moment))
+            }
             (None, _) => "Nothing to renew on this node".to_owned(),
         }
+    }
+
+    /// When the next attempt may be made.
+    fn retry_at(&self) -> Timestamp {
+        shifted(now(), signed(self.retry.remaining(Instant::now())))
     }
 
     pub(super) fn publish(&mut self, pass: &Pass, state: State, message: &str) {
@@ -114,7 +121,7 @@ impl Daemon {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: self.started,
-            updated: Timestamp::now(),
+            updated: crate::host::now(),
             state,
             message: message.to_owned(),
             next: pass.plan.next_due.as_ref().map(|(at, name)| Next {
@@ -126,7 +133,7 @@ impl Daemon {
             failure: self.last_failure.as_ref().map(|reason| Failure {
                 reason: reason.clone(),
                 attempts: self.retry.attempts(),
-                retry_at: Timestamp::now() + signed(self.retry.remaining(Instant::now())),
+                retry_at: self.retry_at(),
             }),
             problems: self.standing().into_iter().chain(sentences(pass)).collect(),
         };
@@ -147,16 +154,6 @@ impl Daemon {
 fn last_operation(context: &Context) -> Option<LastOperation> {
     let receipts = History::new(&context.store()).receipts().ok()?;
     receipts.last().map(LastOperation::of)
-}
-
-/// What an operation came to, in one line.
-pub(super) fn log_summary(context: &Context, report: &RenewalReport) {
-    let Some(id) = &report.operation else {
-        return;
-    };
-    if let Some(last) = last_operation(context).filter(|last| last.id == *id) {
-        tracing::info!(operation_id = id.as_str(), "{}", last.summary);
-    }
 }
 
 fn certificate_status(item: &PlanItem) -> CertificateStatus {
@@ -188,6 +185,12 @@ fn sentences(pass: &Pass) -> Vec<String> {
         .iter()
         .filter_map(|item| match &item.action {
             Action::Leave(Obstacle::NotManaged | Obstacle::Skipped) => None,
+            // Said once, below.
+            Action::Leave(Obstacle::NeedsRecovery(_))
+                if matches!(pass.kubelet, KubeletNeed::Impossible(_)) =>
+            {
+                None
+            }
             Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
             Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
             Action::Renew(_) | Action::Wait => None,

@@ -1,18 +1,27 @@
-//! This machine at its lowest: files and directories by handles, and its processes.
+//! This machine at its lowest: files and directories by handles, its processes, its clock, its journal, and what started this
+//! process.
 //!
 //! Every file of the node is reached through here. A path that comes in is one without links ([`crate::root::Root::resolve`]
 //! gives it); the way to it is gone by handles, and a symbolic link that turns up on the way is refused. So what is opened,
 //! made or renamed lies where it was decided to be, below the root, whatever others do with links meanwhile.
 
+mod actor;
+mod clock;
 mod directory;
+mod journald;
 mod place;
 pub mod process;
 mod read;
+mod synchronised;
 mod way;
 
+pub use actor::Actor;
+pub use clock::{now, shifted};
 pub use directory::{is_directory, make_directories, names, some_names};
+pub use journald::{Entry, Journald, JournaldError};
 pub use place::{Found, LinkOnTheWay, Place};
 pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
+pub use synchronised::{by_kernel_or_mark, by_timedated};
 pub use way::{Step, Way};
 
 /// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.

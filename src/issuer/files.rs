@@ -104,21 +104,25 @@ pub fn replacements(
                     Kubeconfig::replace_credentials(&text, &certificate_pem, &key_pem)
                         .map_err(|error| error.to_string())
                 })
+                .and_then(
+                    |text| match kubeconfig::trust_to_add(inventory, entry, issued) {
+                        Some(signer) => kubeconfig::with_trust(&text, signer),
+                        None => Ok(text),
+                    },
+                )
                 .map_err(edit)?;
-            Ok(vec![Replacement {
-                name: entry.name.clone(),
-                path: entry.path.clone(),
-                contents,
-                mode_if_new: SECRET,
-            }])
+            Ok(vec![kubeconfig_replacement(entry, contents)])
         }
-        (false, false) => Ok(in_files(
-            entry,
-            key_path,
-            issued,
-            &certificate_pem,
-            &key_pem,
-        )),
+        (false, false) => {
+            let mut files = in_files(entry, key_path, issued, &certificate_pem, &key_pem);
+            if let Some(signer) = kubeconfig::trust_to_add(inventory, entry, issued) {
+                let contents = kubeconfig::read(inventory.real(&entry.path))
+                    .and_then(|text| kubeconfig::with_trust(&text, signer))
+                    .map_err(edit)?;
+                files.push(kubeconfig_replacement(entry, contents));
+            }
+            Ok(files)
+        }
         _ => Err(edit(ONE_OF_EACH.to_owned())),
     }
 }
@@ -154,6 +158,15 @@ fn in_files(
         replacement(entry, key_path, &[key_pem], SECRET),
         certificate,
     ]
+}
+
+fn kubeconfig_replacement(entry: &Entry, contents: Zeroizing<Vec<u8>>) -> Replacement {
+    Replacement {
+        name: entry.name.clone(),
+        path: entry.path.clone(),
+        contents,
+        mode_if_new: SECRET,
+    }
 }
 
 fn replacement(entry: &Entry, path: &Path, parts: &[&str], mode_if_new: u32) -> Replacement {

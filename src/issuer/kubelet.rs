@@ -58,8 +58,19 @@ pub fn kubelet_client(
         return Ok((Some(issued), files));
     }
     let mut files = rotated(root, &current, &issued, now)?;
-    if embedded {
-        files.push(reference(root, config, &current)?);
+    let learns = kubeconfig::trust_to_add(inventory, config, &issued);
+    if embedded || learns.is_some() {
+        files.push(edited(root, config, |contents| {
+            let contents = if embedded {
+                refer_to(root, &contents, &current)?
+            } else {
+                contents
+            };
+            match learns {
+                Some(signer) => kubeconfig::with_trust(&contents, signer),
+                None => Ok(contents),
+            }
+        })?);
     }
     Ok((Some(issued), files))
 }
@@ -124,20 +135,35 @@ fn rotated(
 }
 
 fn reference(root: &Root, config: &Entry, current: &Path) -> Result<Replacement, IssuanceError> {
+    edited(root, config, |contents| refer_to(root, &contents, current))
+}
+
+/// The kubeconfig with a reference to the link.
+fn refer_to(root: &Root, contents: &[u8], current: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    let current = root.node_path(current);
+    Kubeconfig::refer_to(contents, &current).map_err(|error| {
+        format!(
+            "{error}; make client-certificate and client-key of its user lead to {} by hand",
+            current.display()
+        )
+    })
+}
+
+/// The kubelet's kubeconfig, edited.
+fn edited(
+    root: &Root,
+    config: &Entry,
+    edit: impl FnOnce(Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, String>,
+) -> Result<Replacement, IssuanceError> {
     let contents = root
         .resolve(&config.path)
         .map_err(|error| error.to_string())
         .and_then(|real| kubeconfig::read(&real))
-        .and_then(|text| {
-            Kubeconfig::refer_to(&text, &root.node_path(current)).map_err(|error| error.to_string())
-        })
+        .and_then(edit)
         .map_err(|reason| IssuanceError::Edit {
             name: config.name.clone(),
             path: config.path.clone(),
-            reason: format!(
-                "{reason}; make client-certificate and client-key of its user lead to {} by hand",
-                root.node_path(current).display()
-            ),
+            reason,
         })?;
     Ok(Replacement {
         name: config.name.clone(),

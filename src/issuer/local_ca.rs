@@ -40,6 +40,10 @@ pub struct Issued {
     pub chain: Vec<Certificate>,
     /// Its key.
     pub key: PrivateKey,
+    /// The CA's certificate whose key signed it.
+    pub signer: Certificate,
+    /// When it was made.
+    pub made: Timestamp,
 }
 
 /// Why an entry could not be issued.
@@ -255,6 +259,8 @@ impl<'a> Job<'a> {
             certificate,
             chain: self.present.chain.clone(),
             key,
+            signer: self.authority.signing.certificate().clone(),
+            made: now,
         })
     }
 }

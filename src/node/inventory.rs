@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{KubeletConfiguration, StaticPod};
+use super::{KubeletConfiguration, StaticPod, Trust};
 use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm, SignedBy};
 
 /// Something that could not be read or makes no sense, with the file and what to do about it.
@@ -46,6 +46,8 @@ pub struct Inventory {
     pub problems: Vec<Problem>,
     /// Those of the problems that are something that was to be looked at and was not: nobody knows what is in it.
     pub unseen: Vec<Problem>,
+    /// What the clients and servers of this node trust.
+    pub trusts: Vec<Trust>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
     /// Where those files of entries, authorities, the service account and static pods really lie whose paths lead through

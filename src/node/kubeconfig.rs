@@ -5,6 +5,7 @@ mod edit;
 mod refer;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod written;
 
 use std::path::PathBuf;
@@ -164,6 +165,20 @@ impl Kubeconfig {
     ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
         let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
         let edited = edit::replace_credentials(&text.text, certificate_pem, key_pem)?;
+        Ok(text.encode(&edited))
+    }
+
+    /// The contents with more certificates (PEM) behind those that the current cluster's `certificate-authority-data` has, and not
+    /// one other byte changed. The result is read back and compared.
+    ///
+    /// # Errors
+    /// [`KubeconfigError::Edit`] when the field is not a plain embedded value, or the comparison fails.
+    pub fn trust(
+        contents: impl AsRef<[u8]>,
+        certificates_pem: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let edited = trust::add(&text.text, certificates_pem)?;
         Ok(text.encode(&edited))
     }
 

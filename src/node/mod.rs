@@ -10,6 +10,7 @@ mod kubelet;
 mod manifest;
 mod observe;
 mod read;
+mod trust;
 mod yaml;
 
 pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
@@ -23,3 +24,4 @@ pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
 pub use observe::observe;
+pub use trust::{Trust, TrustHolder};

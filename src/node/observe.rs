@@ -12,6 +12,7 @@ mod manifests;
 mod name;
 mod named;
 mod pem_files;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -21,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{
     Authority, CertificateState, Directories, Entry, EntryKind, Inventory, KubeletConfiguration,
-    Present, Problem, Signer, StaticPod,
+    Present, Problem, Signer, StaticPod, Trust,
 };
 use crate::config::Locations;
 use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
@@ -73,9 +74,9 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
             uneditable.insert(found.entry.name.clone(), reason);
         }
         entries.push(found.entry);
-        findings.problems.extend(found.problem);
+        findings.trust(found.trust);
     }
-    entries.extend(kubelets::entries(&node, &mut findings.problems));
+    entries.extend(kubelets::entries(&node, &mut findings));
     let extras = extras::entries(&node, &entries, &mut findings);
     entries.extend(extras);
     let service_account = authorities::service_account(&reader, &directories);
@@ -89,6 +90,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         ])
         .chain(static_pods.iter().map(|pod| pod.path.as_path()));
     let links = links(root, known, &static_pods);
+    findings.trusts.extend(trust::by_flags(&node));
     Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
         service_account,
@@ -102,6 +104,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         uneditable,
         problems: findings.problems,
         unseen: findings.unseen,
+        trusts: findings.trusts,
         external_etcd,
         links,
     }
@@ -112,9 +115,17 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
 struct Findings {
     problems: Vec<Problem>,
     unseen: Vec<Problem>,
+    trusts: Vec<Trust>,
 }
 
 impl Findings {
+    /// Whom a kubeconfig trusts, and what is wrong with that.
+    fn trust(&mut self, trust: Option<Trust>) {
+        let problem = trust.as_ref().and_then(|trust| trust.problem.clone());
+        self.problems.extend(problem);
+        self.trusts.extend(trust);
+    }
+
     /// Something that was to be looked at and was not.
     fn unseen(&mut self, problem: Problem) {
         self.unseen.push(problem.clone());
@@ -150,10 +161,10 @@ struct Node<'a> {
     external_etcd: bool,
 }
 
-/// An entry, and what there is to say of its file besides.
+/// An entry, and what else is in its file.
 struct Found {
     entry: Entry,
-    problem: Option<Problem>,
+    trust: Option<Trust>,
     /// Why new credentials could not be put into it.
     uneditable: Option<String>,
 }
@@ -162,7 +173,7 @@ impl From<Entry> for Found {
     fn from(entry: Entry) -> Self {
         Self {
             entry,
-            problem: None,
+            trust: None,
             uneditable: None,
         }
     }

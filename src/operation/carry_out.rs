@@ -3,7 +3,6 @@
 
 use std::time::Instant;
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::ending::{Ending, end};
@@ -75,6 +74,7 @@ pub(super) async fn carry_out(
         lock,
         options.trigger.clone(),
         &inherited.ids(),
+        context.history_head(),
     )?;
     let id = operation.id().to_owned();
     report.operation = Some(id.clone());
@@ -302,8 +302,10 @@ pub(super) fn receipt(
     Receipt {
         id: operation.id().to_owned(),
         started: operation.started(),
-        finished: Timestamp::now(),
+        finished: crate::host::now(),
         trigger: operation.trigger().clone(),
+        by: operation.by().cloned(),
+        history_before: operation.history().cloned(),
         outcome,
         certificates: report.renewed.clone(),
         restarts: healthy(&report.restarts),

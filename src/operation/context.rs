@@ -6,12 +6,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Config;
+use crate::host::Journald;
 use crate::node::{Inventory, observe};
 use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};
 use crate::report::History;
 use crate::restart::KubeletService;
 use crate::root::Root;
-use crate::transaction::{Outcome, Store, Trigger};
+use crate::transaction::{Head, Outcome, Store, Trigger};
 
 /// The node, the configuration and kubecertd's own state directory.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Context {
     pub config_file: Option<PathBuf>,
     /// What runs on this root; `None` for a copy or an image of a node.
     pub machine: Option<Machine>,
+    /// This machine's journal, where what is done here belongs into it.
+    pub journald: Option<Journald>,
     /// How long the components have, all together, to show that they use the new certificates.
     pub proof_bound: Duration,
 }
@@ -55,6 +58,7 @@ impl Context {
     pub fn new(root: Root, config: Config, config_file: Option<PathBuf>) -> Self {
         Self {
             machine: root.is_system().then(Machine::default),
+            journald: root.is_system().then(Journald::default),
             root,
             config,
             config_file,
@@ -66,6 +70,13 @@ impl Context {
     #[must_use]
     pub fn store(&self) -> Store {
         Store::new(&self.root)
+    }
+
+    /// Where the history ends now; `None` where that cannot be read.
+    pub(super) fn history_head(&self) -> Option<Head> {
+        let head = History::new(&self.store()).head();
+        head.inspect_err(|error| tracing::debug!(%error, "where the history ends is not known"))
+            .ok()
     }
 
     /// What is on the node now.

@@ -2,6 +2,7 @@
 
 use std::mem::discriminant;
 
+use super::witness::testify;
 use super::{Context, OperationError};
 use crate::report::{History, HistoryError, Receipt};
 use crate::transaction::Operation;
@@ -114,7 +115,9 @@ fn keep(context: &Context, receipt: &Receipt, news: bool) -> Result<(), HistoryE
         if is_told {
             Ok(())
         } else {
-            history.append(receipt)
+            let head = history.append(receipt)?;
+            testify(context, receipt, &head);
+            Ok(())
         }
     });
     if let Err(error) = &written

@@ -36,7 +36,7 @@ pub enum OperationError {
     #[error("no certificate could be issued: {0}; nothing was changed")]
     NothingIssued(String),
     /// Restart or proof failed; the old files are back and the pods run with them.
-    #[error("{reason}; the old certificates are back in place{}", aftermath.as_ref().map(|after| format!(", but {after}")).unwrap_or_default())]
+    #[error("{reason}; the old certificates are back in place{}", aftermath.as_ref().map(|after| but(reason, after)).unwrap_or_default())]
     RolledBack {
         /// What failed.
         reason: String,
@@ -68,6 +68,15 @@ impl From<HistoryError> for OperationError {
     }
 }
 
+/// What went wrong the second time; not the same words again where it is the same.
+fn but(reason: &str, aftermath: &str) -> String {
+    if aftermath == reason {
+        ", but the pods could not be restarted with them for the same reason".to_owned()
+    } else {
+        format!(", but {aftermath}")
+    }
+}
+
 fn without_receipt(error: &HistoryError) -> &'static str {
     if error.is_no_room() {
         "it is written as soon as there is room"
@@ -89,5 +98,29 @@ impl OperationError {
     #[must_use]
     pub fn disturbed_the_node(&self) -> bool {
         matches!(self, Self::RolledBack { .. } | Self::Failed(_))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_twice_for_one_reason_is_said_once() {
+        let told = |aftermath: &str| {
+            let error = OperationError::RolledBack {
+                reason: "the kubelet does not answer".to_owned(),
+                aftermath: Some(aftermath.to_owned()),
+            };
+            error.to_string()
+        };
+        let same = told("the kubelet does not answer");
+        assert_eq!(
+            same.matches("the kubelet does not answer").count(),
+            1,
+            "{same}"
+        );
+        assert!(same.ends_with("for the same reason"), "{same}");
+        assert!(told("etcd is away").ends_with("in place, but etcd is away"));
     }
 }

@@ -48,6 +48,11 @@ pub enum Event {
         /// How many.
         count: usize,
     },
+    /// What the kubelet needs to start is being made.
+    IssuingForKubelet {
+        /// Whether that is a certificate, and not only a reference to one.
+        certificate: bool,
+    },
     /// One could not be made; the others go on.
     IssueFailed {
         /// Its name.
@@ -159,6 +164,15 @@ impl fmt::Display for Event {
             Self::NodeReady { seen } => out.write_str(seen),
             Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
             Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
+            Self::IssuingForKubelet { certificate: true } => {
+                write!(out, "making one key and certificate for the kubelet")
+            }
+            Self::IssuingForKubelet { certificate: false } => {
+                write!(
+                    out,
+                    "making kubelet.conf refer to the kubelet's own certificate"
+                )
+            }
             Self::IssueFailed { reason, .. } => write!(out, "not renewed: {reason}"),
             Self::Renewed {
                 certificate,

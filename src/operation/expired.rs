@@ -5,13 +5,13 @@ use tokio::sync::watch;
 
 use super::preflight::take_lock;
 use super::recover::{finish_recovery, tell};
-use super::renew::{Made, Options, RenewalReport, renew};
+use super::renew::{Made, Options, RenewalReport, renew_holding};
 use super::{Context, Event, OperationError};
-use crate::issuer::kubelet_client;
+use crate::issuer::{Replacement, kubelet_client};
 use crate::node::Inventory;
 use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
 use crate::restart::{node_is_ready, reachability};
-use crate::transaction::{Trigger, recover};
+use crate::transaction::{Lock, Trigger, check_targets, make_directory, recover};
 
 /// What this command is called in journals and receipts.
 const COMMAND: &str = "recover --expired";
@@ -32,19 +32,32 @@ pub async fn recover_expired(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Option<RenewalReport>, OperationError> {
     let lock = take_lock(context)?;
+    recover_expired_holding(context, &lock, force, stop, events).await
+}
+
+/// The same with the lock that is held already. It is held to the end: what was looked at must not be changed meanwhile.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn recover_expired_holding(
+    context: &Context,
+    lock: &Lock,
+    force: bool,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<Option<RenewalReport>, OperationError> {
     // Files and manifests first; what is owed besides may need what is made here.
-    for recovery in recover(&context.store(), &lock)? {
+    for recovery in recover(&context.store(), lock)? {
         tell(&recovery, events);
     }
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let need = kubelet_need(&inventory, now);
     let names = expired(&inventory, now);
     if names.is_empty() && need == KubeletNeed::Nothing {
-        finish_recovery(context, &lock, stop, events).await?;
+        finish_recovery(context, lock, stop, events).await?;
         return Ok(None);
     }
-    drop(lock);
     if let KubeletNeed::Impossible(reason) = &need
         && names.is_empty()
     {
@@ -60,8 +73,9 @@ pub async fn recover_expired(
         restart: true,
         stopped,
     };
-    renew(
+    renew_holding(
         context,
+        lock,
         &Request::DueByHand { force },
         &options,
         stop,
@@ -80,24 +94,45 @@ pub(super) fn make_for_kubelet(
     report: &mut RenewalReport,
 ) -> Option<Made> {
     let need = kubelet_need(inventory, now);
+    if need.can_be_helped() {
+        events(Event::IssuingForKubelet {
+            certificate: matches!(need, KubeletNeed::Certificate { .. }),
+        });
+    }
     let renewal = &context.config.renewal;
-    match kubelet_client(&context.root, inventory, renewal, &need, now) {
+    let made = kubelet_client(&context.root, inventory, renewal, &need, now)
+        .map_err(|error| error.to_string())
+        .and_then(|made| may_be_put_there(context, inventory, &made.1).map(|()| made));
+    match made {
         Ok((_, files)) if files.is_empty() => None,
         Ok((issued, files)) => Some(Made {
             issued: issued.into_iter().collect(),
             files,
         }),
-        Err(error) => {
+        Err(reason) => {
             events(Event::IssueFailed {
                 certificate: KUBELET_CLIENT.to_owned(),
-                reason: error.to_string(),
+                reason: reason.clone(),
             });
-            report
-                .failed
-                .push((KUBELET_CLIENT.to_owned(), error.to_string()));
+            report.failed.push((KUBELET_CLIENT.to_owned(), reason));
             None
         }
     }
+}
+
+/// Makes the kubelet's directory where it is missing, as the kubelet does, and looks whether the files can be put where they
+/// belong: in the installation one that cannot would hold up all the others.
+fn may_be_put_there(
+    context: &Context,
+    inventory: &Inventory,
+    files: &[Replacement],
+) -> Result<(), String> {
+    let store = context.store();
+    let directory = &inventory.directories.kubelet_pki;
+    if files.iter().any(|file| file.path.starts_with(directory)) {
+        make_directory(&store, directory).map_err(|error| error.to_string())?;
+    }
+    check_targets(&store, files).map_err(|error| error.to_string())
 }
 
 /// The names under which the API server and others can be asked: the kubelet's certificate shows by its kubeconfig.

@@ -3,7 +3,6 @@
 //! An operation whose restarts fail keeps its journal and is tried again. Where something else is due meanwhile, that may be
 //! the very reason why they fail, and must not wait for them.
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::carry_out::receipt;
@@ -166,7 +165,7 @@ fn is_overtaken(context: &Context, recovery: &Recovery<'_>) -> bool {
     if by_hand || !recovery.rolled_forward {
         return false;
     }
-    let plan = context.plan_due(&context.observe(), Timestamp::now());
+    let plan = context.plan_due(&context.observe(), crate::host::now());
     let is_due = |name: &str| {
         plan.items
             .iter()

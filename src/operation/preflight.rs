@@ -3,14 +3,15 @@
 use jiff::Timestamp;
 
 use super::{Context, Event, OperationError};
-use crate::config::OtherRenewer;
+use crate::config::{OtherRenewer, RestartMode};
 use crate::node::Inventory;
 use crate::plan::Plan;
 use crate::preflight::{
-    Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, read, read_places,
-    running_kubeadm,
+    Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook, read,
+    read_places, running_kubeadm,
 };
 use crate::report::{History, HistoryError};
+use crate::restart::outlook;
 use crate::transaction::{Lock, TransactionError};
 
 /// What is found before a plan is carried out. `restart`: whether pods are restarted.
@@ -61,6 +62,24 @@ pub fn preflight_for(
     judge(&readings, intent, asked, now)
 }
 
+/// What a running node lacks for the restarts of `intent`; nothing where there are none. Takes some seconds at most.
+pub async fn look_ahead(
+    context: &Context,
+    inventory: &Inventory,
+    intent: &Intent,
+    asked: Asked,
+) -> Vec<Finding> {
+    let Some(machine) = &context.machine else {
+        return Vec::new();
+    };
+    if intent.manifests.is_empty() || context.config.restart.mode == RestartMode::None {
+        return Vec::new();
+    }
+    let found = outlook(inventory, &context.config.restart, &machine.kubelet, intent).await;
+    // The time of the answers.
+    judge_outlook(&found, intent, asked, Timestamp::now())
+}
+
 /// A kubeadm at work, beside which no pod is restarted. Where processes cannot be listed, none is known of.
 pub(super) fn kubeadm_at_work(context: &Context, inventory: &Inventory) -> Vec<Finding> {
     let found = context
@@ -82,7 +101,7 @@ pub(super) fn kubeadm_at_work(context: &Context, inventory: &Inventory) -> Vec<F
             .collect(),
         ..Intent::default()
     };
-    let findings = judge(&readings, &intent, Asked::BySchedule, Timestamp::now());
+    let findings = judge(&readings, &intent, Asked::BySchedule, crate::host::now());
     blocking(&findings)
         .into_iter()
         .filter(|finding| finding.check == Check::Kubeadm)
@@ -147,7 +166,7 @@ fn state_directory(context: &Context) -> Vec<Finding> {
         &readings,
         &intent,
         Asked::ByHand { force: false },
-        Timestamp::now(),
+        crate::host::now(),
     );
     blocking(&found)
         .into_iter()

@@ -12,6 +12,7 @@ use super::preflight::kubeadm_at_work;
 use super::restarts::Restarts;
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError, RenewalReport};
+use crate::host::shifted;
 use crate::plan::date;
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
@@ -122,7 +123,7 @@ pub(super) fn tell(recovery: &Recovery<'_>, events: &mut (dyn FnMut(Event) + Sen
 
 /// What its receipt will say already, and whether the old certificates are worth putting back.
 pub(super) fn so_far(context: &Context, recovery: &Recovery<'_>) -> (RenewalReport, bool) {
-    let replaced = replaced(context, &recovery.id, Timestamp::now());
+    let replaced = replaced(context, &recovery.id, crate::host::now());
     let old_are_valid = replaced.as_ref().is_some_and(|all| all.old_are_valid);
     let renewed = replaced.filter(|_| recovery.rolled_forward);
     let report = RenewalReport {
@@ -236,7 +237,7 @@ impl Owed {
         if findings.is_empty() {
             return Ok(restarts);
         }
-        if let Some((name, ends)) = about_to_end(context, id, Timestamp::now()) {
+        if let Some((name, ends)) = about_to_end(context, id, crate::host::now()) {
             for finding in findings {
                 events(Event::Warning(format!(
                     "{finding}; restarting all the same, because the {name} that was replaced and may be in use until then ends {}",
@@ -290,7 +291,7 @@ fn about_to_end(context: &Context, id: &str, now: Timestamp) -> Option<(String, 
         .filter_map(|one| {
             let (begins, ends) = one.validity()?;
             let last = (ends.duration_since(begins) / 3).min(LAST_DAY);
-            (now >= ends - last).then(|| (one.name.clone(), ends))
+            (now >= shifted(ends, -last)).then(|| (one.name.clone(), ends))
         })
         .min_by_key(|(_, ends)| *ends)
 }
@@ -313,7 +314,10 @@ fn replaced(context: &Context, id: &str, now: Timestamp) -> Option<Replaced> {
             new_serial: back.old_serial,
             old_not_after: back.new_not_after,
             new_not_after: back.old_not_after,
-            ..back
+            old: back.new,
+            new: back.old,
+            name: back.name,
+            path: back.path,
         });
     Some(Replaced {
         certificates: certificates.collect(),

@@ -2,22 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::carry_out::{Change, carry_out, unwanted};
 use super::expired::make_for_kubelet;
 use super::hand_over::Inherited;
-use super::preflight::{permit, preflight, take_lock};
+use super::preflight::{look_ahead, permit, preflight, take_lock};
 use super::shared::{conflict, twins, without_twins};
+use super::trusted::keep_trusted;
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
-use crate::preflight::Asked;
-use crate::report::RenewedCertificate;
+use crate::preflight::{Asked, Intent};
+use crate::report::{Described, RenewedCertificate};
 use crate::restart::{Proof, RestartReport};
-use crate::transaction::{Trigger, check_targets};
+use crate::transaction::{Lock, Trigger, check_targets};
 
 /// What the caller wants besides the certificates.
 #[derive(Debug, Clone)]
@@ -68,11 +68,26 @@ pub async fn renew(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<RenewalReport, OperationError> {
     let lock = take_lock(context)?;
+    renew_holding(context, &lock, request, options, stop, events).await
+}
+
+/// The same with the lock that is held already.
+///
+/// # Errors
+/// As [`renew`].
+pub(super) async fn renew_holding(
+    context: &Context,
+    lock: &Lock,
+    request: &Request,
+    options: &Options,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<RenewalReport, OperationError> {
     let has_work = || has_work(context, request, options.stopped);
     let inherited =
-        Inherited::settle(context, &lock, options.stopped, &has_work, stop, events).await?;
+        Inherited::settle(context, lock, options.stopped, &has_work, stop, events).await?;
     let begun = Instant::now();
-    let started = Timestamp::now();
+    let started = crate::host::now();
     let inventory = context.observe();
     let mut plan = context.plan(&inventory, request, started)?;
     if !inherited.is_none() {
@@ -83,13 +98,15 @@ pub async fn renew(
         ..RenewalReport::default()
     };
     let wants_restart = options.restart && context.is_live();
-    let found = preflight(
-        context,
-        &inventory,
-        &plan,
-        wants_restart,
-        asked(request, options),
-    );
+    let asked = asked(request, options);
+    let mut found = preflight(context, &inventory, &plan, wants_restart, asked);
+    if wants_restart && !options.stopped {
+        let before = context.config.renewal.before;
+        let mut intent = Intent::of(&inventory, &plan, before, wants_restart);
+        // What an earlier operation left undone may be what they lack.
+        intent.broken |= !inherited.is_none();
+        found.extend(look_ahead(context, &inventory, &intent, asked).await);
+    }
     let prepared = permit(found, events).and_then(|may_restart| {
         let made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
         Ok((unwanted(options, may_restart), made))
@@ -129,7 +146,7 @@ pub async fn renew(
         begun,
     };
     drop(issued);
-    carry_out(context, &lock, change, options, stop, events, report).await
+    carry_out(context, lock, change, options, stop, events, report).await
 }
 
 /// What is to be said of manifests that could not be read.
@@ -145,7 +162,7 @@ fn unread(plan: &Plan) -> impl Iterator<Item = String> {
 
 /// Whether there is something to renew, apart from what earlier operations owe.
 fn has_work(context: &Context, request: &Request, stopped: bool) -> bool {
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let is_renewed = |plan: Plan| {
         plan.items
@@ -225,19 +242,14 @@ fn issue_planned(
         count: wanted.len(),
     });
     let results = issue(inventory, &context.config.renewal, &wanted, plan.at);
-    let mut issued = Vec::new();
-    let mut files = Vec::new();
+    let mut ready = Vec::new();
     for (want, result) in wanted.iter().zip(results) {
         let made = result
             .and_then(|one| replacements(inventory, &one).map(|files| (one, files)))
             .map_err(|error| error.to_string())
             .and_then(|made| may_be_replaced(context, inventory, made));
         match made {
-            Ok((one, new_files)) => {
-                tell_notes(plan, &want.name, events, report);
-                files.extend(new_files);
-                issued.push(one);
-            }
+            Ok(one) => ready.push(one),
             Err(reason) => {
                 let reason = named(&want.name, reason);
                 events(Event::IssueFailed {
@@ -248,11 +260,22 @@ fn issue_planned(
             }
         }
     }
-    if issued.is_empty() {
+    let forced = is_forced(request);
+    let ready = keep_trusted(inventory, plan, forced, ready, events, report);
+    if ready.is_empty() {
         let reasons: Vec<&str> = report.failed.iter().map(|(_, why)| why.as_str()).collect();
         return Err(OperationError::NothingIssued(reasons.join("; ")));
     }
-    Ok(Some(Made { issued, files }))
+    let mut made = Made {
+        issued: Vec::new(),
+        files: Vec::new(),
+    };
+    for (one, files) in ready {
+        tell_notes(plan, &one.name, events, report);
+        made.issued.push(one);
+        made.files.extend(files);
+    }
+    Ok(Some(made))
 }
 
 /// What is to be known of a renewal goes to the log and into the receipt.
@@ -275,7 +298,7 @@ fn tell_notes(
 }
 
 /// One file may be the reason for several certificates.
-fn named(name: &str, reason: String) -> String {
+pub(super) fn named(name: &str, reason: String) -> String {
     if reason.starts_with(&format!("{name}: ")) {
         reason
     } else {
@@ -296,11 +319,15 @@ fn may_be_replaced(
     }
 }
 
-fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
-    let forced = matches!(
+fn is_forced(request: &Request) -> bool {
+    matches!(
         request,
         Request::All { force: true } | Request::Named { force: true, .. }
-    );
+    )
+}
+
+fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
+    let forced = is_forced(request);
     plan.items
         .iter()
         .filter_map(|item| match item.action {
@@ -325,6 +352,8 @@ fn receipt_lines(inventory: &Inventory, issued: &Issued) -> Vec<RenewedCertifica
             new_serial: issued.certificate.serial.clone(),
             old_not_after: issued.old.not_after,
             new_not_after: issued.certificate.not_after,
+            old: Some(Described::of(&issued.old)),
+            new: Some(Described::of(&issued.certificate)),
         })
         .collect()
 }

@@ -1,6 +1,5 @@
 //! Restarting pods by hand.
 
-use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::carry_out::receipt;
@@ -54,7 +53,7 @@ pub async fn restart(
     let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
     let trigger = Trigger::Command("restart".to_owned());
-    let started = Timestamp::now();
+    let started = crate::host::now();
     let inventory = context.observe();
     let mut restarts = Restarts::of(&inventory, components);
     let intent = Intent {
@@ -66,7 +65,8 @@ pub async fn restart(
         preflight_for(context, &inventory, &intent, asked, started),
         events,
     )?;
-    let mut operation = Operation::begin(&context.store(), &lock, trigger)?;
+    let head = context.history_head();
+    let mut operation = Operation::begin_after(&context.store(), &lock, trigger, &[], head)?;
     events(Event::Begun {
         operation: operation.id().to_owned(),
     });

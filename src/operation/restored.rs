@@ -12,7 +12,7 @@ use crate::issuer::Replacement;
 use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::date;
-use crate::report::{RenewedCertificate, in_words};
+use crate::report::{Described, RenewedCertificate, in_words};
 use crate::root::Root;
 use crate::transaction::{Kept, digest};
 
@@ -299,6 +299,11 @@ impl Restored {
             new_serial: certificate.serial.clone(),
             old_not_after: before.not_after,
             new_not_after: certificate.not_after,
+            old: self
+                .present
+                .as_ref()
+                .map(|present| Described::of(&present.leaf)),
+            new: Some(Described::of(certificate)),
         })
     }
 

@@ -9,7 +9,7 @@ use super::carry_out::{Change, carry_out, unwanted};
 use super::context::ROLLBACK;
 use super::hand_over::Inherited;
 use super::past::Past;
-use super::preflight::{permit, preflight_for, take_lock};
+use super::preflight::{look_ahead, permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
 use super::restored::{EndsSoon, Restored, restored};
 use super::{Context, Event, OperationError, Options, RenewalReport};
@@ -209,6 +209,9 @@ impl RollBack {
                 .collect(),
             deadline: None,
             first_end: None,
+            due: None,
+            // What it puts back may be what mends them.
+            broken: true,
             separable: false,
         }
     }
@@ -229,7 +232,7 @@ pub async fn roll_back(
 ) -> Result<Option<RenewalReport>, OperationError> {
     let lock = take_lock(context)?;
     finish_recovery(context, &lock, stop, events).await?;
-    let now = Timestamp::now();
+    let now = crate::host::now();
     let inventory = context.observe();
     let prepared = RollBack::prepare(context, &inventory, id, force, now)?;
     if !prepared.obstacles.is_empty() {
@@ -250,13 +253,10 @@ pub async fn roll_back(
         restart,
         stopped: false,
     };
-    let found = preflight_for(
-        context,
-        &inventory,
-        &prepared.intent(restart && context.is_live()),
-        Asked::ByHand { force },
-        now,
-    );
+    let intent = prepared.intent(restart && context.is_live());
+    let asked = Asked::ByHand { force };
+    let mut found = preflight_for(context, &inventory, &intent, asked, now);
+    found.extend(look_ahead(context, &inventory, &intent, asked).await);
     let unwanted = unwanted(&options, permit(found, events)?);
     let had_expired = !prepared
         .restored

@@ -3,9 +3,10 @@
 //! Reading goes as far as Go's parser does, which every component of Kubernetes uses: lengths in their shortest form,
 //! tag numbers below 31. What an element means is up to the caller.
 
+use super::moment;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
-use jiff::tz::{Offset, TimeZone};
+use jiff::tz::Offset;
 use yasna::models::ObjectIdentifier;
 use yasna::tags::{TAG_GENERALIZEDTIME, TAG_UTCTIME};
 
@@ -181,7 +182,7 @@ fn arcs(contents: &[u8]) -> Option<Vec<u128>> {
 }
 
 /// A UTCTime or GeneralizedTime, in the forms that Go takes and with fractions of a second, which are dropped: seconds may
-/// be missing from a UTCTime, and the zone may be an offset. Moments beyond what a [`Timestamp`] can say become its ends.
+/// be missing from a UTCTime, and the zone may be an offset. Moments beyond what a [`Timestamp`] can say are kept as [`moment`](mod@moment) says.
 pub(super) fn moment(element: Element<'_>) -> Option<Timestamp> {
     let text = std::str::from_utf8(element.contents).ok()?;
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -215,13 +216,9 @@ pub(super) fn moment(element: Element<'_>) -> Option<Timestamp> {
         0,
     )
     .ok()?;
-    let offset = offset(zone)?;
-    let end = if year > 0 {
-        Timestamp::MAX
-    } else {
-        Timestamp::MIN
-    };
-    Some(offset.to_timestamp(local).unwrap_or(end))
+    let seconds = local.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    let seconds = seconds.as_secs() - i64::from(offset(zone)?.seconds());
+    Some(moment::from_second(seconds))
 }
 
 /// `Z`, `+0130`
@@ -268,7 +265,7 @@ pub(super) fn bit_string(bytes: &[u8]) -> Vec<u8> {
 
 /// A Time as RFC 5280 §4.1.2.5 wants it: UTCTime up to 2049, GeneralizedTime from 2050, whole seconds.
 pub(super) fn time(timestamp: Timestamp) -> Vec<u8> {
-    let utc = timestamp.to_zoned(TimeZone::UTC);
+    let utc = moment::civil(timestamp);
     let (tag, format) = if (1950..2050).contains(&utc.year()) {
         (TAG_UTCTIME, "%y%m%d%H%M%SZ")
     } else {
@@ -320,7 +317,7 @@ mod tests {
         }
         assert_eq!(
             read(GENERALIZED_TIME, "99991231235959Z"),
-            Some(Timestamp::MAX)
+            Some(moment::from_second(253_402_300_799))
         );
         for (tag, text) in [
             (UTC_TIME, "271302030405Z"),

@@ -13,6 +13,7 @@ mod foreign_key;
 mod key_kind;
 mod key_usage;
 mod layout;
+mod moment;
 mod name;
 mod private_key;
 mod reissue;
@@ -27,6 +28,7 @@ pub use certificate::{
 };
 pub use foreign_key::ForeignKey;
 pub use key_kind::{KeyAlgorithm, KeyKind};
+pub use moment::{civil, rfc3339, serde_end};
 pub use private_key::{KeyError, PrivateKey, private_key_der};
 pub use reissue::{IssueError, NewLeaf, Validity, is_authoritys_own, reissue};
 pub use signature::SignedBy;

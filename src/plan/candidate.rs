@@ -33,10 +33,22 @@ pub(super) enum Wish {
     Nothing,
 }
 
+impl Wish {
+    /// Whether it was asked for with `--force`.
+    pub(super) fn is_forced(self) -> bool {
+        matches!(self, Self::Now { force: true, .. })
+    }
+
+    /// Whether it goes by what is due, not by names.
+    pub(super) fn is_whatever_is_due(self) -> bool {
+        matches!(self, Self::WhenDue | Self::WhenDueByHand)
+    }
+}
+
 /// A certificate that could be renewed here.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Candidate<'node> {
-    present: &'node Present,
+    pub(super) present: &'node Present,
     /// At least one: those that the authority's key belongs to (several where a CA was renewed with its key).
     authority: &'node [Certificate],
     /// When the certificate ends that signed the present one: while a CA is being changed, another than the one that signs.
@@ -276,6 +288,17 @@ impl<'node> Candidate<'node> {
     /// The least time between two renewals, and the least that one has to gain.
     fn minimum_interval(&self) -> Duration {
         Duration::from_secs((self.renewal.validity.as_secs() / 10).min(60))
+    }
+
+    /// The authority's certificates that may sign, the one that lasts longest first.
+    pub(super) fn signers(&self, now: Timestamp) -> Vec<&'node Certificate> {
+        let mut signers: Vec<&Certificate> = self
+            .authority
+            .iter()
+            .filter(|certificate| certificate.is_valid_at(now))
+            .collect();
+        signers.sort_by_key(|certificate| std::cmp::Reverse(certificate.not_after));
+        signers
     }
 
     /// The authority's certificate that would sign: the valid one that lasts longest.

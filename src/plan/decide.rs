@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
+use super::settle::{Decided, settle};
 use super::{
     Action, Obstacle, Plan, PlanItem, Request, UnknownName, affected_pods, restart_groups,
 };
@@ -39,20 +41,20 @@ fn decide(
     holds: &[Hold],
     now: Timestamp,
 ) -> Plan {
-    let items: Vec<PlanItem> = inventory
+    let decided: Vec<Decided<'_>> = inventory
         .entries
         .iter()
         .map(|entry| {
-            item(
-                inventory,
-                &config.renewal,
-                entry,
-                request.wish(&entry.name),
-                now,
-            )
+            let wish = request.wish(&entry.name);
+            let (item, candidate) = item(inventory, &config.renewal, entry, wish, now);
+            Decided {
+                item: hold::apply(holds, inventory, item, now),
+                wish,
+                candidate,
+            }
         })
-        .map(|item| hold::apply(holds, inventory, item, now))
         .collect();
+    let items = settle(inventory, decided, now);
     let renewed: Vec<&str> = items
         .iter()
         .filter(|item| matches!(item.action, Action::Renew(_)))
@@ -69,7 +71,7 @@ fn decide(
     };
     let next_due = next_due(inventory, &config.renewal, &renewed, now)
         .into_iter()
-        .chain(items.iter().filter_map(hold::next))
+        .chain(items.iter().filter_map(next_try))
         .min();
     Plan {
         at: now,
@@ -119,29 +121,46 @@ fn check_names(inventory: &Inventory, request: &Request) -> Result<(), UnknownNa
     }
 }
 
-fn item(
-    inventory: &Inventory,
-    renewal: &Renewal,
-    entry: &Entry,
+/// When something that is left alone for the time being is renewed all the same.
+fn next_try(item: &PlanItem) -> Option<(Timestamp, String)> {
+    match &item.action {
+        Action::Leave(Obstacle::RolledBack(until)) => Some((*until, item.name.clone())),
+        Action::Leave(Obstacle::NotTrusted(refusal)) => Some((refusal.until, item.name.clone())),
+        _ => None,
+    }
+}
+
+fn item<'node>(
+    inventory: &'node Inventory,
+    renewal: &'node Renewal,
+    entry: &'node Entry,
     wish: Wish,
     now: Timestamp,
-) -> PlanItem {
-    let (due_at, action, notes) = match Candidate::new(inventory, entry, renewal, wish) {
+) -> (PlanItem, Option<Candidate<'node>>) {
+    let found = Candidate::new(inventory, entry, renewal, wish);
+    let (due_at, action, notes) = match &found {
         Ok(candidate) => (
             Some(candidate.due_at()),
             candidate.action(wish, now),
             candidate.notes(),
         ),
-        Err(obstacle) => (None, Action::Leave(obstacle), Vec::new()),
+        Err(Obstacle::NotManaged) => {
+            let kubelets = kubelet_obstacle(inventory, entry, now);
+            let obstacle = kubelets.unwrap_or(Obstacle::NotManaged);
+            (None, Action::Leave(obstacle), Vec::new())
+        }
+        Err(obstacle) => (None, Action::Leave(obstacle.clone()), Vec::new()),
     };
-    PlanItem {
+    let item = PlanItem {
         name: entry.name.clone(),
         authority: entry.authority,
         not_after: entry.present().map(|present| present.leaf.not_after),
         due_at,
         action,
         notes,
-    }
+        trust_notes: Vec::new(),
+    };
+    (item, found.ok())
 }
 
 /// What the daemon will renew next, of that which is not renewed now.

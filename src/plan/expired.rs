@@ -6,6 +6,7 @@
 use jiff::Timestamp;
 
 use super::schedule::begins_later;
+use super::types::Obstacle;
 use super::words::date;
 use crate::node::{
     AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Signer,
@@ -139,6 +140,32 @@ pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
     }
 }
 
+/// What is to be said of a certificate of the kubelet's own that is not valid at `now`; `None` of any other, and where the
+/// kubelet needs nothing.
+pub(super) fn kubelet_obstacle(
+    inventory: &Inventory,
+    entry: &Entry,
+    now: Timestamp,
+) -> Option<Obstacle> {
+    let is_kubelets = matches!(
+        entry.kind,
+        EntryKind::KubeletConfig | EntryKind::KubeletClient
+    );
+    if !is_kubelets || !is_invalid(&entry.present()?.leaf, now) {
+        return None;
+    }
+    Some(Obstacle::NeedsRecovery(match kubelet_need(inventory, now) {
+        KubeletNeed::Nothing => return None,
+        KubeletNeed::Certificate { .. } => "not valid, so the kubelet can neither start nor renew it; \
+             `kubecertd recover --expired` makes a new one, and so does the daemon"
+            .to_owned(),
+        KubeletNeed::Reference => "not valid, although the kubelet has rotated its certificate; \
+             `kubecertd recover --expired` makes kubelet.conf refer to that one, and so does the daemon"
+            .to_owned(),
+        KubeletNeed::Impossible(reason) => format!("the kubelet cannot start: {reason}"),
+    }))
+}
+
 fn is_invalid(leaf: &Certificate, now: Timestamp) -> bool {
     now > leaf.not_after || begins_later(leaf, now)
 }
@@ -230,7 +257,7 @@ fn without_old(config: &Entry) -> String {
         }
     };
     format!(
-        "{what}. Nobody knows what the kubelet's certificate should say. {}",
+        "{what}. What the kubelet's certificate should say is not known. {}",
         elsewhere(config, None)
     )
 }

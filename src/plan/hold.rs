@@ -4,15 +4,12 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::schedule::{earlier, later};
+use super::schedule::{LAST_MOMENT, earlier, later};
 use super::types::{Action, Obstacle, PlanItem, Reason};
 use crate::node::Inventory;
 
 /// How long the daemon leaves alone what was rolled back.
 const HELD: Duration = Duration::from_secs(86_400);
-
-/// A certificate that is about to end is renewed nevertheless, so much before.
-const LAST_MOMENT: Duration = Duration::from_secs(86_400);
 
 /// One certificate that was rolled back by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +54,5 @@ pub(super) fn apply(
             }
         }
         _ => item,
-    }
-}
-
-/// When an item is held no longer.
-pub(super) fn next(item: &PlanItem) -> Option<(Timestamp, String)> {
-    match &item.action {
-        Action::Leave(Obstacle::RolledBack(until)) => Some((*until, item.name.clone())),
-        _ => None,
     }
 }

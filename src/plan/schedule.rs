@@ -12,6 +12,9 @@ use crate::pki::Certificate;
 /// How far a new certificate's NotBefore lies back, by kubeadm's habit: so that clocks that differ a little accept it.
 pub(super) const BACKDATED: Duration = Duration::from_secs(300);
 
+/// A certificate that is about to end is renewed whatever is doubtful about that, so much before.
+pub(super) const LAST_MOMENT: Duration = Duration::from_secs(86_400);
+
 /// How small a part of the lifetime that a certificate claims may be believed on account of its file's age: a quarter, so
 /// that what kubeadm made for a year is renewed thirty days before its end, whenever its file was restored or copied.
 const LEAST_PART: u64 = 4;

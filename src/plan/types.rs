@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::RestartGroup;
+use super::{RestartGroup, trust::Refusal};
 use crate::node::Problem;
 use crate::pki::AuthorityName;
 
@@ -77,6 +77,8 @@ pub struct PlanItem {
     /// What is to be known of its renewal, now or when it is due: where the new one differs from the old one, and what
     /// cannot be checked. One sentence each, which goes on from its name.
     pub notes: Vec<String>,
+    /// Who does not trust the CA that will sign it, or is made to. One sentence each, likewise.
+    pub trust_notes: Vec<String>,
 }
 
 /// What is done with a certificate now.
@@ -102,6 +104,8 @@ pub enum Reason {
     NotYetValid,
     /// Its key is missing or another's, so nothing can use it.
     KeyUnusable,
+    /// A server's new certificate is signed by a CA that it does not trust yet: it learns of that by being renewed.
+    SignerChanges,
     /// Somebody asked.
     Requested,
 }
@@ -124,6 +128,8 @@ pub enum Obstacle {
     /// The authority's key, or the certificate's that is to be kept, is of a kind that cannot be used here: which, and what
     /// to do.
     NotSupported(String),
+    /// One that checks it does not trust the CA that would sign it, and accepts the present one.
+    NotTrusted(Box<Refusal>),
     /// The authority ends so early, at that moment, that a new certificate would be due again at once, or not end later than
     /// the old one.
     AuthorityEndsTooSoon(Timestamp),
@@ -137,6 +143,8 @@ pub enum Obstacle {
     Skipped,
     /// It is due, but the configuration says `renewal.enabled = false`.
     Disabled,
+    /// It is the kubelet's own and has ended, so that the kubelet can neither start nor renew it: why, and what does.
+    NeedsRecovery(String),
     /// The kubelet renews it itself, or nobody told kubecertd how.
     NotManaged,
 }

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::types::{Action, Plan, PlanItem};
 use super::words::date;
 use super::{AffectedPod, RestartGroup};
+use crate::pki::serde_end;
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -25,6 +26,7 @@ pub struct PlanView {
 struct CertificateView {
     name: String,
     authority: Option<&'static str>,
+    #[serde(serialize_with = "serde_end::option::serialize")]
     not_after: Option<Timestamp>,
     due_at: Option<Timestamp>,
     action: &'static str,
@@ -106,7 +108,12 @@ impl From<&PlanItem> for CertificateView {
             action: item.action.code(),
             reason,
             message,
-            notes: item.notes.clone(),
+            notes: item
+                .notes
+                .iter()
+                .chain(&item.trust_notes)
+                .cloned()
+                .collect(),
         }
     }
 }

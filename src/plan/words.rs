@@ -5,11 +5,12 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::types::{Action, Obstacle, Reason};
+use crate::pki::civil;
 
 /// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
 #[must_use]
 pub fn date(moment: Timestamp) -> String {
-    moment.strftime("%b %d, %Y %H:%M UTC").to_string()
+    civil(moment).strftime("%b %d, %Y %H:%M UTC").to_string()
 }
 
 impl Reason {
@@ -27,6 +28,7 @@ impl Reason {
             Self::Expired => "expired",
             Self::NotYetValid => "not-yet-valid",
             Self::KeyUnusable => "key-unusable",
+            Self::SignerChanges => "signer-changes",
             Self::Requested => "requested",
         }
     }
@@ -39,6 +41,9 @@ impl fmt::Display for Reason {
             Self::Expired => "it has expired",
             Self::NotYetValid => "it is not valid yet",
             Self::KeyUnusable => "its private key is missing, damaged or another certificate's",
+            Self::SignerChanges => {
+                "the CA that signs the API server's certificate changes, and renewing adds it here"
+            }
             Self::Requested => "asked for",
         })
     }
@@ -56,12 +61,14 @@ impl Obstacle {
             Self::ForeignIssuer(_) => "foreign-issuer",
             Self::AuthorityUnusable(_) => "authority-unusable",
             Self::NotSupported(_) => "not-supported",
+            Self::NotTrusted(_) => "not-trusted",
             Self::AuthorityEndsTooSoon(_) => "authority-ends-too-soon",
             Self::WouldNotEndLater(_) => "would-not-end-later",
             Self::RenewedJustNow(_) => "renewed-just-now",
             Self::RolledBack(_) => "rolled-back",
             Self::Skipped => "skipped",
             Self::Disabled => "disabled",
+            Self::NeedsRecovery(_) => "needs-recovery",
             Self::NotManaged => "not-managed",
         }
     }
@@ -74,13 +81,17 @@ impl fmt::Display for Obstacle {
                 "there is no such file; normal for super-admin.conf on a joined node, \
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
-            Self::Unreadable(what) | Self::NotEditable(what) | Self::AuthorityUnusable(what) => {
+            Self::Unreadable(what)
+            | Self::NotEditable(what)
+            | Self::AuthorityUnusable(what)
+            | Self::NeedsRecovery(what) => {
                 formatter.write_str(what)
             }
             Self::NotSupported(what) if what.starts_with("not supported") => {
                 formatter.write_str(what)
             }
             Self::NotSupported(what) => write!(formatter, "not supported: {what}"),
+            Self::NotTrusted(refusal) => refusal.fmt(formatter),
             Self::ExternalAuthority(authority) => write!(
                 formatter,
                 "the key of {authority} is not on this node; have it signed where that key is and put it in place"

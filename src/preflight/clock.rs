@@ -1,20 +1,15 @@
 //! Whether the clock can be believed: everything that is decided here rests on it.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::host::process;
+use crate::host::{by_kernel_or_mark, by_timedated, process};
 use crate::node::{EntryKind, Inventory, Present, Signer};
 use crate::plan::lifetime;
 use crate::transaction::Store;
-
-/// The kernel's estimate of its error reaches this when nobody has synchronised the clock, in microseconds. systemd judges by
-/// it too, and not by STA_UNSYNC, which time services set to keep the kernel from the hardware clock.
-const UNSYNCHRONISED_ERROR: i64 = 16_000_000;
 
 /// Programs that synchronise the clock (the kernel cuts names after 15 letters), and how the units begin that run them.
 const TIME_SERVICES: [(&str, &[&str]); 9] = [
@@ -32,7 +27,7 @@ const TIME_SERVICES: [(&str, &[&str]); 9] = [
 /// What is known of the clock.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Clock {
-    /// Whether it is synchronised with another; `None` where the kernel does not say.
+    /// Whether it is synchronised with another; `None` where nobody says.
     pub synchronised: Option<bool>,
     /// A time service runs, by name.
     pub service: Option<String>,
@@ -89,7 +84,7 @@ pub fn clock(
         what: "kubecertd's last operation ended".to_owned(),
     });
     Clock {
-        synchronised: synchronised().ok(),
+        synchronised: by_kernel_or_mark(),
         service: time_service(processes),
         latest: own
             .chain(receipt)
@@ -101,13 +96,16 @@ pub fn clock(
     }
 }
 
-/// Whether the kernel takes the clock for synchronised.
-fn synchronised() -> io::Result<bool> {
-    let mut state = rtime_clock::adjtime::Timex::new();
-    rtime_clock::adjtime::adjtimex(&mut state)?;
-    #[allow(clippy::useless_conversion, reason = "another width on other machines")]
-    let error = i64::from(state.0.maxerror);
-    Ok(error < UNSYNCHRONISED_ERROR)
+impl Clock {
+    /// Asks systemd-timedated where the kernel and marks say nothing and the answer matters: where something is to be done, or
+    /// something speaks against the clock.
+    pub(super) fn ask_further(&mut self, is_needed: bool, now: Timestamp) {
+        let is_doubtful = self.latest.as_ref().is_some_and(|mark| now < mark.moment)
+            || self.certificates.is_some_and(|lives| lives.last_end < now);
+        if self.synchronised.is_none() && (is_needed || is_doubtful) {
+            self.synchronised = by_timedated();
+        }
+    }
 }
 
 /// Anybody can call a process so: only one in the cgroup of such a service counts.

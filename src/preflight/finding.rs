@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 /// What is looked at, in the order in which it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -10,10 +12,20 @@ pub enum Check {
     Space,
     /// Whether files can be replaced where they lie.
     Writable,
-    /// One manifest for each pod that is restarted.
+    /// Whether every authority can sign.
+    Authorities,
+    /// One manifest for each pod that is restarted, where the kubelet looks for it.
     Manifests,
     /// Whether the images of pods that are out stay on the disk.
     Images,
+    /// Whether the kubelet answers.
+    Kubelet,
+    /// Whether the container runtime answers.
+    Runtime,
+    /// Whether what is to be restarted is well before.
+    Health,
+    /// Whether it is this control plane's turn, and the others answer.
+    Peers,
     /// Whether the clock can be believed.
     Clock,
     /// Another kubeadm that changes the same files.
@@ -24,11 +36,16 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 12] = [
         Self::Space,
         Self::Writable,
+        Self::Authorities,
         Self::Manifests,
         Self::Images,
+        Self::Kubelet,
+        Self::Runtime,
+        Self::Health,
+        Self::Peers,
         Self::Clock,
         Self::Kubeadm,
         Self::OtherRenewer,
@@ -41,11 +58,25 @@ impl Check {
             Self::Space => "space",
             Self::Writable => "writable",
             Self::Manifests => "manifests",
+            Self::Authorities => "authorities",
             Self::Images => "images",
+            Self::Kubelet => "kubelet",
+            Self::Runtime => "runtime",
+            Self::Health => "health",
+            Self::Peers => "peers",
             Self::Clock => "clock",
             Self::Kubeadm => "kubeadm",
             Self::OtherRenewer => "other-renewer",
         }
+    }
+
+    /// Whether it is asked of a running node, and means nothing on a copy of one.
+    #[must_use]
+    pub fn is_asked(self) -> bool {
+        matches!(
+            self,
+            Self::Kubelet | Self::Runtime | Self::Health | Self::Peers
+        )
     }
 
     /// What is true when nothing is found.
@@ -56,6 +87,11 @@ impl Check {
             Self::Writable => "nothing is read-only or immutable",
             Self::Manifests => "one manifest for each pod",
             Self::Images => "no disk so full that the kubelet removes images",
+            Self::Authorities => "every CA that is to sign here can",
+            Self::Kubelet => "the kubelet answers",
+            Self::Runtime => "the container runtime answers",
+            Self::Health => "what would be restarted is well",
+            Self::Peers => "no other control plane has to be waited for",
             Self::Clock => "synchronised, or in keeping with everything on the node",
             Self::Kubeadm => "no kubeadm is at work",
             Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",
@@ -103,6 +139,8 @@ pub struct Finding {
     pub unread: bool,
     /// Whether pods must not be restarted although the operation goes on.
     pub forbids_restart: bool,
+    /// When it passes by itself, where that is known.
+    pub passes: Option<Timestamp>,
 }
 
 impl Finding {
@@ -115,6 +153,7 @@ impl Finding {
             sentence,
             unread: false,
             forbids_restart: false,
+            passes: None,
         }
     }
 

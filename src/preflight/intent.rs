@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::host::shifted;
 use crate::node::{Entry, Inventory};
-use crate::plan::{Action, Plan, due_at};
+use crate::plan::{Action, Plan, Reason, due_at};
 
 /// Doubts have no force any more when a certificate ends within this time, however short its life is.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -35,6 +36,10 @@ pub struct Intent {
     pub deadline: Option<Deadline>,
     /// The certificate that ends first, and when; `None` when nothing ends.
     pub first_end: Option<(String, Timestamp)>,
+    /// When the first that is renewed in its time became due, and when it ends; `None` where one is renewed for another reason.
+    pub due: Option<(Timestamp, Timestamp)>,
+    /// Whether one of them is of no use to anybody now: what uses it need not be well.
+    pub broken: bool,
     /// Whether a certificate with a file that cannot be replaced is left out, and the others are not.
     pub separable: bool,
 }
@@ -90,6 +95,13 @@ impl Intent {
                 .iter()
                 .filter_map(|entry| Some((entry.name.clone(), ends(inventory, entry)?)))
                 .min_by_key(|(_, ends)| *ends),
+            due: first_due(inventory, plan),
+            broken: plan.items.iter().any(|item| {
+                matches!(
+                    item.action,
+                    Action::Renew(Reason::Expired | Reason::NotYetValid | Reason::KeyUnusable)
+                )
+            }),
             separable: true,
         }
     }
@@ -116,6 +128,17 @@ impl Intent {
     }
 }
 
+fn first_due(inventory: &Inventory, plan: &Plan) -> Option<(Timestamp, Timestamp)> {
+    plan.items
+        .iter()
+        .filter(|item| item.action == Action::Renew(Reason::Due))
+        .filter_map(|item| {
+            let ends = ends(inventory, inventory.entry(&item.name)?)?;
+            Some((item.due_at?, ends))
+        })
+        .min()
+}
+
 /// When it ends, or its authority.
 fn ends(inventory: &Inventory, entry: &Entry) -> Option<Timestamp> {
     let leaf = &entry.present()?.leaf;
@@ -133,6 +156,6 @@ fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<De
     Some(Deadline {
         certificate: entry.name.clone(),
         ends,
-        patience_ends: ends - margin / 3,
+        patience_ends: shifted(ends, -(margin / 3)),
     })
 }

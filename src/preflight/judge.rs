@@ -2,8 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Asked, Check, Clock, Doubled, FileSystem, Finding, Hindered, Hindrance, ImageDisk};
+use super::{
+    Asked, Check, Clock, Doubled, Elsewhere, FileSystem, Finding, Hindered, Hindrance, ImageDisk,
+};
 use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
+use crate::host::shifted;
 use crate::node::Problem;
 use crate::plan::date;
 
@@ -49,6 +52,12 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .iter()
             .filter_map(|doubled| case.doubled(doubled)),
     );
+    findings.extend(
+        readings
+            .elsewhere
+            .as_ref()
+            .and_then(|one| case.elsewhere(one)),
+    );
     if !intent.is_empty() && !intent.only_restarts() {
         findings.extend(readings.unread_manifests.iter().map(unread_manifest));
     }
@@ -62,10 +71,10 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
 }
 
 /// What the decisions depend on besides the readings.
-struct Case<'a> {
-    intent: &'a Intent,
-    asked: Asked,
-    now: Timestamp,
+pub(super) struct Case<'a> {
+    pub(super) intent: &'a Intent,
+    pub(super) asked: Asked,
+    pub(super) now: Timestamp,
 }
 
 impl Case<'_> {
@@ -79,7 +88,7 @@ impl Case<'_> {
     }
 
     /// A doubt: it has its severity only while there is time.
-    fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+    pub(super) fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
         let near = self
             .intent
             .deadline
@@ -101,7 +110,7 @@ impl Case<'_> {
     }
 
     /// Only a warning where a certificate ends too soon to wait.
-    fn unless(
+    pub(super) fn unless(
         &self,
         ending: Option<(&String, Timestamp)>,
         check: Check,
@@ -129,7 +138,7 @@ impl Case<'_> {
             return None;
         }
         if let Some(mark) = &clock.latest {
-            if self.now < mark.moment - SKEW {
+            if self.now < shifted(mark.moment, -SKEW) {
                 let severity = self.unless_forced();
                 return Some(self.doubt(Check::Clock, severity, set_back(mark)));
             }
@@ -160,7 +169,7 @@ impl Case<'_> {
                 ..Finding::new(
                     Check::Clock,
                     Severity::Warn,
-                    "the kernel does not say whether the clock is synchronised (adjtimex)".to_owned(),
+                    "the kernel does not say whether the clock is synchronised, nor does systemd (adjtimex, timedatectl)".to_owned(),
                 )
             },
             (Some(_), Some(service)) => self.doubt(
@@ -180,8 +189,8 @@ impl Case<'_> {
         })
     }
 
-    /// The daemon waits for the clock to be set; by hand it is taken for right with --force.
-    fn unless_forced(&self) -> Severity {
+    /// The daemon waits for what can pass; by hand --force overrules it.
+    pub(super) fn unless_forced(&self) -> Severity {
         match self.asked {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { force: false } => Severity::Refuse,
@@ -204,7 +213,10 @@ impl Case<'_> {
                 .kubeadm
                 .iter()
                 .map(|one| {
-                    if one.since.is_none_or(|since| since + HANGING <= self.now) {
+                    if one
+                        .since
+                        .is_none_or(|since| shifted(since, HANGING) <= self.now)
+                    {
                         self.doubt(Check::Kubeadm, severity, running(one))
                     } else {
                         self.until_the_last_day(Check::Kubeadm, severity, running(one))
@@ -215,7 +227,7 @@ impl Case<'_> {
         let Some(changed) = readings.scratch_changed else {
             return Vec::new();
         };
-        let quiet = changed + SCRATCH_QUIET;
+        let quiet = shifted(changed, SCRATCH_QUIET);
         if changed > self.now || quiet <= self.now {
             return Vec::new();
         }
@@ -253,6 +265,22 @@ impl Case<'_> {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { .. } => Severity::Warn,
         }
+    }
+
+    /// A manifest that is moved where the kubelet does not look moves no pod.
+    fn elsewhere(&self, one: &Elsewhere) -> Option<Finding> {
+        if self.intent.manifests.is_empty() {
+            return None;
+        }
+        let sentence = format!(
+            "the manifests are looked for in {}, but the kubelet watches {}: moving them there restarts no pod; put paths.manifests \
+             right",
+            one.manifests.display(),
+            one.watched.display()
+        );
+        let mut finding = self.doubt(Check::Manifests, Severity::Refuse, sentence);
+        finding.forbids_restart = true;
+        Some(finding)
     }
 
     fn doubled(&self, doubled: &Doubled) -> Option<Finding> {
@@ -436,4 +464,4 @@ fn in_units(bytes: u64) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

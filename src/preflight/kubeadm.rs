@@ -137,7 +137,7 @@ fn identity(directory: &Path) -> io::Result<(u64, u64)> {
 fn started_at(ticks: u64) -> Option<Timestamp> {
     let up = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
     let ago = up.tv_sec() - i64::try_from(ticks / TICKS).ok()?;
-    Timestamp::from_second(Timestamp::now().as_second() - ago).ok()
+    Timestamp::from_second(crate::host::now().as_second() - ago).ok()
 }
 
 #[cfg(test)]
@@ -222,7 +222,7 @@ mod tests {
             (12, &[UPGRADE, ROOT, SESSION]),
             (13, &[("cmdline", "kubeadm\0version\0"), ROOT, SESSION]),
         ]);
-        let found = running_kubeadm(processes.path(), Path::new("/etc/kubernetes")).unwrap();
+        let found = running_kubeadm(processes.path(), Path::new("/none")).unwrap();
         let pids: Vec<u32> = found.running.iter().map(|one| one.pid).collect();
         assert_eq!((pids, found.incomplete), (vec![12], false));
     }

@@ -40,6 +40,8 @@ pub struct Readings {
     pub doubled: Vec<Doubled>,
     /// Files of the manifest directory that cannot be read.
     pub unread_manifests: Vec<Problem>,
+    /// The directory that the kubelet watches, where it is another one than the manifests'.
+    pub elsewhere: Option<Elsewhere>,
     /// The disk with the images of the pods that will be out, where it is known.
     pub images: Option<ImageDisk>,
     /// What is known of the clock.
@@ -63,6 +65,15 @@ pub struct Doubled {
     pub manifests: Vec<PathBuf>,
 }
 
+/// Two directories where one is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elsewhere {
+    /// Where the manifests are looked for.
+    pub manifests: PathBuf,
+    /// Where the kubelet looks for them.
+    pub watched: PathBuf,
+}
+
 /// Something that could not be found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
@@ -82,10 +93,13 @@ pub fn read(
     intent: &Intent,
     last_receipt: Option<Timestamp>,
 ) -> Readings {
+    let mut clock = clock(store, inventory, last_receipt, Path::new(PROCESSES));
+    clock.ask_further(!intent.targets.is_empty(), Timestamp::now());
     let mut readings = Readings {
         doubled: doubled(inventory),
         unread_manifests: inventory.unread_manifests.clone(),
-        clock: clock(store, inventory, last_receipt, Path::new(PROCESSES)),
+        elsewhere: elsewhere(store.root(), inventory),
+        clock,
         ..read_places(store, intent)
     };
     if !intent.manifests.is_empty() {
@@ -275,6 +289,21 @@ fn existing(directory: &Path) -> Option<PathBuf> {
 /// What is missing is made anew and small.
 fn size(file: &Path) -> u64 {
     std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+}
+
+/// Nothing where the kubelet does not say where it looks.
+fn elsewhere(root: &Root, inventory: &Inventory) -> Option<Elsewhere> {
+    let manifests = &inventory.directories.manifests;
+    let watched = inventory
+        .kubelet
+        .static_pod_path
+        .as_ref()
+        .filter(|_| inventory.kubelet.present)?;
+    let real = |path: &PathBuf| root.resolve(path).unwrap_or_else(|_| path.clone());
+    (real(watched) != real(manifests)).then(|| Elsewhere {
+        manifests: manifests.clone(),
+        watched: watched.clone(),
+    })
 }
 
 fn doubled(inventory: &Inventory) -> Vec<Doubled> {

@@ -22,9 +22,9 @@ struct Row {
 }
 
 impl PreflightView {
-    /// One row per finding, and one per check that passed.
+    /// One row per finding, and one per check that passed. `asked`: whether a running node was asked, too.
     #[must_use]
-    pub fn new(findings: &[Finding], at: Timestamp) -> Self {
+    pub fn new(findings: &[Finding], asked: bool, at: Timestamp) -> Self {
         let rows = Check::ALL.into_iter().flat_map(|check| {
             let mut rows: Vec<Row> = findings
                 .iter()
@@ -32,10 +32,18 @@ impl PreflightView {
                 .map(row)
                 .collect();
             if rows.is_empty() {
+                let (result, why) = if asked || !check.is_asked() {
+                    ("pass", check.passed())
+                } else {
+                    (
+                        "not-asked",
+                        "no pod is restarted here, so nothing was asked",
+                    )
+                };
                 rows.push(Row {
                     check,
-                    result: "pass",
-                    why: check.passed().to_owned(),
+                    result,
+                    why: why.to_owned(),
                 });
             }
             rows

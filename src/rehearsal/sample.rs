@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sample_manifests::{KUBELET_CONFIGURATION, manifests};
+use crate::host::shifted;
 use crate::pki::{
     AuthorityName, Certificate, CertificateAuthority, IssueError, KeyAlgorithm, KubeconfigName,
     LeafName, NewAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_to_pem,
@@ -39,11 +40,11 @@ pub struct Sample {
 impl Default for Sample {
     /// RSA-2048 as kubeadm's, made eleven months ago: due for renewal.
     fn default() -> Self {
-        let now = Timestamp::now();
+        let now = crate::host::now();
         Self {
             algorithm: KeyAlgorithm::Rsa2048,
-            not_before: now - DAY * 345,
-            not_after: now + DAY * 20,
+            not_before: shifted(now, -(DAY * 345)),
+            not_after: shifted(now, DAY * 20),
         }
     }
 }
@@ -109,7 +110,7 @@ impl Sample {
             common_name: common_name.to_owned(),
             algorithm: self.algorithm,
             not_before: self.not_before,
-            not_after: self.not_before + DAY * 3650,
+            not_after: shifted(self.not_before, DAY * 3650),
         })?;
         write_pair(
             &pki.join(name.base()),

@@ -1,6 +1,8 @@
 //! One receipt per finished operation, each holding the digest of the one before.
 
 mod chain;
+mod compare;
+mod described;
 mod end;
 #[cfg(test)]
 mod tests;
@@ -12,10 +14,13 @@ use jiff::Timestamp;
 use rustix::fs::OFlags;
 
 use self::chain::{check, line, lines, sha256, without_torn_end};
-use self::end::End;
-use crate::host::{Place, read_at_most, read_within};
+pub use self::compare::{Comparison, Witness};
+use self::compare::{compare, found_before};
+pub use self::described::Described;
+use crate::host::{Actor, Place, read_at_most, read_within};
+use crate::pki::serde_end;
 use crate::restart::Rung;
-use crate::transaction::{Outcome, Store, TransactionError, Trigger};
+use crate::transaction::{Head, Outcome, Store, TransactionError, Trigger};
 
 /// More than a history ever has: bytes.
 const LIMIT: u64 = 64 * 1024 * 1024;
@@ -31,6 +36,12 @@ pub struct Receipt {
     pub finished: Timestamp,
     /// What set it off.
     pub trigger: Trigger,
+    /// What started the process that began it; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
+    /// The history as it was when the operation began; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_before: Option<Head>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
@@ -59,9 +70,17 @@ pub struct RenewedCertificate {
     /// Serial after.
     pub new_serial: String,
     /// End before.
+    #[serde(with = "serde_end")]
     pub old_not_after: Timestamp,
     /// End after.
+    #[serde(with = "serde_end")]
     pub new_not_after: Timestamp,
+    /// What it was before, where that could be read; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Described>,
+    /// What it is after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Described>,
 }
 
 /// Why the history cannot be read or written.
@@ -124,9 +143,11 @@ impl History {
 
     /// Appends a receipt, fsynced. A torn last line, from a power cut, is removed before.
     ///
+    /// Gives where the history ends now.
+    ///
     /// # Errors
     /// [`HistoryError`].
-    pub fn append(&self, receipt: &Receipt) -> Result<(), HistoryError> {
+    pub fn append(&self, receipt: &Receipt) -> Result<Head, HistoryError> {
         self.store.prepare()?;
         let path = self.store.history();
         let failed = |source| HistoryError::File {
@@ -164,14 +185,40 @@ impl History {
                 .map_err(failed)?;
         }
         let before: Vec<&[u8]> = lines(whole).collect();
-        if let Some(reason) = End::contradicts(&self.store, &before)? {
+        let head = Head {
+            receipts: before.len() + 1,
+            last: sha256(line.trim_end_matches('\n').as_bytes()),
+        };
+        if let Some(reason) = end::contradicts(&self.store, &before)? {
             // What shows that receipts are missing must not be covered up by the next one.
             tracing::error!(path = %path.display(), "the history is not whole: {reason}");
-            return Ok(());
+            return Ok(head);
         }
-        let last = sha256(line.trim_end_matches('\n').as_bytes());
-        let receipts = before.len() + 1;
-        End { receipts, last }.write(&self.store)
+        end::write(&head, &self.store)?;
+        Ok(head)
+    }
+
+    /// Where the history ends.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn head(&self) -> Result<Head, HistoryError> {
+        let text = self.read()?;
+        let all: Vec<&[u8]> = lines(without_torn_end(&text)).collect();
+        Ok(Head {
+            receipts: all.len(),
+            last: all.last().map(|line| sha256(line)).unwrap_or_default(),
+        })
+    }
+
+    /// Compares the receipts with what another record of them says. Whether they hang together is [`Self::verify`]'s.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn compare(&self, witnesses: &[Witness]) -> Result<Comparison, HistoryError> {
+        let text = self.read()?;
+        let all: Vec<&[u8]> = lines(without_torn_end(&text)).collect();
+        Ok(compare(&all, witnesses))
     }
 
     /// All receipts, oldest first; a line that is none is an error of its own. A torn last line is left out.
@@ -215,11 +262,15 @@ impl History {
         let text = self.read()?;
         let all: Vec<&[u8]> = lines(without_torn_end(&text)).collect();
         let mut previous = String::new();
+        let mut digests: Vec<String> = Vec::with_capacity(all.len());
         for (index, line) in all.iter().enumerate() {
-            check(line, &previous).map_err(|reason| self.broken(index, reason))?;
+            check(line, &previous)
+                .and_then(|before| found_before(before.as_ref(), &digests))
+                .map_err(|reason| self.broken(index, reason))?;
             previous = sha256(line);
+            digests.push(previous.clone());
         }
-        match End::contradicts(&self.store, &all)? {
+        match end::contradicts(&self.store, &all)? {
             Some(reason) => Err(self.broken(all.len(), reason)),
             None => Ok(all.len()),
         }

@@ -7,7 +7,9 @@ mod status;
 
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
-pub use history::{History, HistoryError, Receipt, RenewedCertificate};
+pub use history::{
+    Comparison, Described, History, HistoryError, Receipt, RenewedCertificate, Witness,
+};
 pub(crate) use status::count;
 pub use status::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,

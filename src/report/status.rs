@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Receipt;
 use crate::host::make_directories;
+use crate::pki::serde_end;
 use crate::root::Root;
 use crate::transaction::{Outcome, TransactionError, Trigger, write_atomically};
 
@@ -70,7 +71,11 @@ pub struct CertificateStatus {
     /// Its name.
     pub name: String,
     /// When it ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "serde_end::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub not_after: Option<Timestamp>,
     /// When its renewal is due; absent where nobody here renews it.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -58,7 +58,7 @@ impl<'node> Restarter<'node> {
         parked: &mut ParkedManifests<'_, '_>,
         progress: Teller<'_>,
     ) -> Result<Vec<RestartReport>, RestartError> {
-        let runtime = self.runtime_in_time().await;
+        let runtime = self.runtime_in_time(progress).await;
         let mut members = Vec::new();
         for group in groups {
             let mut pods = self.members(group)?;
@@ -68,7 +68,7 @@ impl<'node> Restarter<'node> {
             watch(&mut pods, self, runtime.as_ref()).await;
             members.push(pods);
         }
-        let kubelet_restarted = kubelet_changed || !self.kubelet_answers_soon().await;
+        let kubelet_restarted = kubelet_changed || !self.kubelet_answers_soon(progress).await;
         if kubelet_restarted {
             self.restart_kubelet(progress).await?;
         }
@@ -117,26 +117,28 @@ impl<'node> Restarter<'node> {
         Ok(())
     }
 
-    async fn runtime_in_time(&self) -> Option<ContainerRuntime> {
-        let wait = Wait::begin(RUNTIME_BOUND);
+    async fn runtime_in_time(&self, progress: Teller<'_>) -> Option<ContainerRuntime> {
+        let mut wait = Wait::begin(RUNTIME_BOUND);
         let mut pace = Pace::new();
         while !wait.is_over() {
             if let Ok(runtime) = ContainerRuntime::find(self.inventory, self.settings).await {
                 return Some(runtime);
             }
+            wait.tell("container runtime", "its answer", progress);
             pace.pause().await;
         }
         self.runtime().await
     }
 
     /// One that is just being started by systemd is not down.
-    async fn kubelet_answers_soon(&self) -> bool {
-        let wait = Wait::begin(super::sequence::KUBELET_BOUND);
+    async fn kubelet_answers_soon(&self, progress: Teller<'_>) -> bool {
+        let mut wait = Wait::begin(super::sequence::KUBELET_BOUND);
         let mut pace = Pace::new();
         while kubelet_answers(self.inventory).await.is_err() {
             if wait.is_over() {
                 return false;
             }
+            wait.tell("kubelet", "its answer", progress);
             pace.pause().await;
         }
         true

@@ -125,14 +125,7 @@ impl Member<'_> {
     }
 
     pub(super) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
-        if wait.is_to_be_told() {
-            progress(Progress::Waiting {
-                component: self.component.clone(),
-                what: what.to_owned(),
-                since: wait.elapsed(),
-                bound: wait.bound,
-            });
-        }
+        wait.tell(&self.component, what, progress);
     }
 
     pub(super) fn report(&self) -> Option<RestartReport> {

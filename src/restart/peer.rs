@@ -106,6 +106,17 @@ impl Peer {
         })
     }
 
+    /// The same kind of server on another node, whose own name it has to bear.
+    ///
+    /// # Errors
+    /// There is no CA certificate by which it could be verified.
+    pub(super) fn on_another_node(self, host: &str) -> Result<Self, String> {
+        Ok(Self {
+            server_name: host.to_owned(),
+            ..self.by_authorities_only()?
+        })
+    }
+
     fn of(
         authorities: Vec<CertificateDer<'static>>,
         file: Option<PathBuf>,

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::RestartError;
@@ -166,7 +165,7 @@ impl<'node> Restarter<'node> {
         });
         let done = match (rung, &member.watch) {
             (Rung::Annotation, _) => {
-                parked.annotate(&member.manifest, &Timestamp::now().to_string())
+                parked.annotate(&member.manifest, &crate::host::now().to_string())
             }
             (Rung::Containers, Some(watch)) => watch.remove(grace(member)).await,
             (Rung::Kubelet, _) => self
@@ -188,6 +187,7 @@ impl<'node> Restarter<'node> {
     pub(super) async fn restart_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
         progress(Progress::KubeletRestarting);
         let begun = Instant::now();
+        let mut wait = Wait::begin(KUBELET_START);
         self.kubelet.restart().await?;
         let mut pace = Pace::new();
         while let Err((address, reason)) = kubelet_answers(self.inventory).await {
@@ -198,6 +198,7 @@ impl<'node> Restarter<'node> {
                     reason,
                 });
             }
+            wait.tell("kubelet", &format!("its answer at {address}"), progress);
             pace.pause().await;
         }
         progress(Progress::KubeletAnswers {

@@ -111,7 +111,7 @@ impl<'node> Restarter<'node> {
         if members.is_empty() {
             return Ok(());
         }
-        self.expect_kubelet().await?;
+        self.expect_kubelet(progress).await?;
         let runtime = self.runtime().await;
         for wave in &group.out {
             for member in of_wave(members, wave) {
@@ -146,13 +146,14 @@ impl<'node> Restarter<'node> {
     }
 
     /// Moving a manifest means nothing while the kubelet is down, and much when it comes back.
-    async fn expect_kubelet(&self) -> Result<(), RestartError> {
-        let wait = Wait::begin(KUBELET_BOUND);
+    async fn expect_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
+        let mut wait = Wait::begin(KUBELET_BOUND);
         let mut pace = Pace::new();
         while let Err((address, reason)) = kubelet_answers(self.inventory).await {
             if wait.is_over() {
                 return Err(RestartError::KubeletDown { address, reason });
             }
+            wait.tell("kubelet", &format!("its answer at {address}"), progress);
             pace.pause().await;
         }
         Ok(())

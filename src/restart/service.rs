@@ -13,6 +13,9 @@ const UNIT: &str = "kubelet.service";
 /// Bound of each command: a stop that takes longer than systemd's own patience is not ours to wait for.
 const COMMAND_BOUND: Duration = Duration::from_secs(100);
 
+/// Bound of the question what the kubelet is about.
+const STATE_BOUND: Duration = Duration::from_secs(2);
+
 /// Why the kubelet could not be restarted.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{command}` failed: {reason}; try it by hand, and see `journalctl -u {UNIT}`")]
@@ -49,6 +52,31 @@ impl KubeletService {
     pub async fn restart(&self) -> Result<(), ServiceError> {
         self.run("reset-failed").await?;
         self.run("restart").await
+    }
+
+    /// How systemd explains that the kubelet does not run; `None` where it runs, or where systemd cannot be asked.
+    pub(super) async fn why_down(&self) -> Option<String> {
+        let asked = Command::new(&self.systemctl)
+            .args(["show", "--property=LoadState,ActiveState,SubState", UNIT])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .output();
+        let output = timeout(STATE_BOUND, asked).await.ok()?.ok()?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let value = |property: &str| {
+            text.lines()
+                .find_map(|line| line.strip_prefix(property)?.strip_prefix('='))
+        };
+        match (value("LoadState")?, value("ActiveState")?) {
+            ("not-found", _) => Some(format!("there is no {UNIT}")),
+            ("masked", _) => Some(format!("{UNIT} is masked")),
+            (_, "active" | "reloading") => None,
+            (_, state) => Some(format!(
+                "{UNIT} is {state} ({})",
+                value("SubState").unwrap_or_default()
+            )),
+        }
     }
 
     async fn run(&self, verb: &str) -> Result<(), ServiceError> {

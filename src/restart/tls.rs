@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::endpoint::Address;
 use super::read_bounded;
+use super::tls_words::{in_words, of_tls};
 use super::witness::{Shown, Trust, Witness, refusal, tls_error};
 use crate::pki::{Certificate, private_key_der};
 
@@ -120,11 +121,11 @@ impl Identity {
         let der = private_key_der(key).map_err(|error| unusable(&error))?;
         let der = PrivateKeyDer::try_from(der.as_slice()).map_err(|error| unusable(&error))?;
         let signing =
-            aws_lc_rs::sign::any_supported_type(&der).map_err(|error| unusable(&error))?;
+            aws_lc_rs::sign::any_supported_type(&der).map_err(|error| unusable(&of_tls(&error)))?;
         let certified = CertifiedKey::new(chain, signing);
-        certified
-            .keys_match()
-            .map_err(|error| IdentityError::Unusable(format!("certificate and key: {error}")))?;
+        certified.keys_match().map_err(|error| {
+            IdentityError::Unusable(format!("certificate and key: {}", of_tls(&error)))
+        })?;
         Ok(Self(Arc::new(certified)))
     }
 
@@ -286,7 +287,7 @@ async fn connect_seen(
         },
         _ => TlsError::Handshake {
             address: address.clone(),
-            reason: error.to_string(),
+            reason: in_words(&error),
         },
     })
 }
@@ -304,7 +305,7 @@ fn client_config(
     identity: Option<&Identity>,
     shown: &Arc<Mutex<Shown>>,
 ) -> Result<ClientConfig, TlsError> {
-    let setup = |error: Error| TlsError::Setup(format!("TLS cannot be set up: {error}"));
+    let setup = |error: Error| TlsError::Setup(format!("TLS cannot be set up: {}", of_tls(&error)));
     let provider = Arc::new(aws_lc_rs::default_provider());
     let witness =
         Witness::new(trust, Arc::clone(shown), Arc::clone(&provider)).map_err(TlsError::Setup)?;

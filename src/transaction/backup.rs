@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::attributes::Attributes;
 use super::{Store, TransactionError, durable, link, secrets, write};
 use crate::host::{FILE_LIMIT, read_at_most, read_within};
+use crate::pki::serde_end;
 
 /// The file in each generation that says what is in it.
 pub(super) const INDEX: &str = "index.json";
@@ -32,7 +33,11 @@ pub struct BackedUpFile {
     /// What it held; `None` where there was no file.
     pub contents: Option<BackedUpContents>,
     /// When the certificate in it ends; `None` where none could be read in it, and in generations of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        with = "serde_end::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub ends: Option<Timestamp>,
 }
 
@@ -88,7 +93,7 @@ impl Backup {
             None => Index {
                 id: id.to_owned(),
                 number: next_number(store)?,
-                created: Timestamp::now(),
+                created: crate::host::now(),
                 files: Vec::new(),
             },
         };

@@ -12,7 +12,10 @@ use super::journal::Journal;
 use super::stage::Forward;
 use super::state::{Files, State, Way};
 use super::step::{Beginning, StagedFile, Step};
-use super::{Lock, Outcome, Record, Store, TransactionError, Trigger, durable, retention, stage};
+use super::{
+    Head, Lock, Outcome, Record, Store, TransactionError, Trigger, durable, retention, stage,
+};
+use crate::host::Actor;
 use crate::issuer::Replacement;
 
 /// An operation in flight. Dropping it without [`Operation::finish`] leaves the journal as it is, for recovery.
@@ -41,10 +44,11 @@ impl<'lock> Operation<'lock> {
         lock: &'lock Lock,
         trigger: Trigger,
     ) -> Result<Self, TransactionError> {
-        Self::begin_after(store, lock, trigger, &[])
+        Self::begin_after(store, lock, trigger, &[], None)
     }
 
-    /// The same beside operations that are recovered and still owe something.
+    /// The same beside operations that are recovered and still have restarts or proofs before them. `history`: where the
+    /// history ends now, for the receipt.
     ///
     /// # Errors
     /// As [`Self::begin`], for any other.
@@ -53,19 +57,22 @@ impl<'lock> Operation<'lock> {
         _lock: &'lock Lock,
         trigger: Trigger,
         recovered: &[&str],
+        history: Option<Head>,
     ) -> Result<Self, TransactionError> {
         store.prepare()?;
         let mut in_flight = store.in_flight()?.into_iter();
         if let Some(id) = in_flight.find(|id| !recovered.contains(&id.as_str())) {
             return Err(TransactionError::Unfinished { id });
         }
-        let started = Timestamp::now();
+        let started = crate::host::now();
         let id = free_id(store, started)?;
         let beginning = Beginning {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             id,
             trigger,
             started,
+            by: Some(Actor::of_this_process()),
+            history,
         };
         let mut operation = Self {
             lock: PhantomData,
@@ -127,6 +134,18 @@ impl<'lock> Operation<'lock> {
     #[must_use]
     pub fn trigger(&self) -> &Trigger {
         &self.beginning.trigger
+    }
+
+    /// What started the process that began it, where its journal says so.
+    #[must_use]
+    pub fn by(&self) -> Option<&Actor> {
+        self.beginning.by.as_ref()
+    }
+
+    /// Where the history ended when it began, where its journal says so.
+    #[must_use]
+    pub fn history(&self) -> Option<&Head> {
+        self.beginning.history.as_ref()
     }
 
     /// Puts the files in place as one transaction. When it returns an error, everything is as it was before, unless it

@@ -85,6 +85,18 @@ pub fn check_targets(store: &Store, replacements: &[Replacement]) -> Result<(), 
     survey(store, "check", replacements).map(drop)
 }
 
+/// Makes a directory for files that are to be put there, with those above it, durably and with mode 0755, where it is missing.
+///
+/// # Errors
+/// [`TransactionError::File`].
+pub fn make_directory(store: &Store, directory: &Path) -> Result<(), TransactionError> {
+    let real = store.resolve(directory).map_err(TransactionError::file(
+        directory,
+        "its links could not be followed",
+    ))?;
+    durable::make_directories_above(&real.join("file"))
+}
+
 /// Follows each path to its target, looks at what is there, and names the file that will be staged. Changes nothing.
 pub(super) fn survey(
     store: &Store,

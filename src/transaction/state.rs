@@ -259,7 +259,13 @@ impl State {
                 Files::RollingBack(files.of_commit())
             }
             (Files::RollingBack(files), Step::RolledBack { .. }) => Files::RolledBack(files),
-            (files, step) => return Err(format!("{step:?} cannot follow {}", files.in_words())),
+            (files, step) => {
+                return Err(format!(
+                    "{} cannot follow {}",
+                    step.name(),
+                    files.in_words()
+                ));
+            }
         };
         Ok(self)
     }

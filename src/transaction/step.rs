@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use crate::host::Actor;
+
 /// What set an operation off.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,6 +91,27 @@ pub(super) enum Step {
     Noted(Record),
 }
 
+impl Step {
+    /// Its name, as in the journal.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Begun(_) => "begun",
+            Self::Staging { .. } => "staging",
+            Self::Unstaged => "unstaged",
+            Self::Committing => "committing",
+            Self::Committed => "committed",
+            Self::Parking(_) => "parking",
+            Self::Rewriting { .. } => "rewriting",
+            Self::Returning { .. } => "returning",
+            Self::Returned { .. } => "returned",
+            Self::RollingBack { .. } => "rolling-back",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Finished { .. } => "finished",
+            Self::Noted(_) => "a note",
+        }
+    }
+}
+
 /// How an operation began.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(super) struct Beginning {
@@ -97,6 +120,21 @@ pub(super) struct Beginning {
     pub(super) version: String,
     pub(super) trigger: Trigger,
     pub(super) started: Timestamp,
+    /// What started the process; missing in those of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) by: Option<Actor>,
+    /// The history as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) history: Option<Head>,
+}
+
+/// Where a history ends.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Head {
+    /// How many receipts it has.
+    pub receipts: usize,
+    /// SHA-256 of the last one's line, hexadecimal; empty where there is none.
+    pub last: String,
 }
 
 /// One file that is to be replaced.
@@ -146,6 +184,11 @@ mod tests {
                 version: "0.1.0".into(),
                 trigger: Trigger::Command("renew all".into()),
                 started: Timestamp::UNIX_EPOCH,
+                by: Some(Actor::of_this_process()),
+                history: Some(Head {
+                    receipts: 1,
+                    last: "x".into(),
+                }),
             }),
             Step::Staging { files: Vec::new() },
             Step::Unstaged,

@@ -130,6 +130,7 @@ pub(crate) fn node() -> Inventory {
         uneditable: BTreeMap::new(),
         problems: Vec::new(),
         unseen: Vec::new(),
+        trusts: Vec::new(),
         external_etcd: false,
         links: BTreeMap::new(),
     }

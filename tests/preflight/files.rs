@@ -384,3 +384,71 @@ fn a_dry_run_says_what_would_be_refused() {
         "{told}"
     );
 }
+
+#[test]
+fn a_ca_that_cannot_sign_keeps_a_renewal_from_being_done() {
+    use kubecertd::pki::{
+        CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, Validity,
+        certificates_to_pem,
+    };
+    let told = |node: &Node| {
+        let output = node.run(&["preflight"]);
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let lines: Vec<String> = text(&output.stdout)
+            .lines()
+            .filter(|line| line.starts_with("authorities"))
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(lines.len(), 1, "one reason is said once: {lines:?}");
+        lines[0].clone()
+    };
+    // Its key is elsewhere.
+    let node = Node::fresh();
+    std::fs::remove_file(node.path("/etc/kubernetes/pki/ca.key")).unwrap();
+    let line = told(&node);
+    for part in ["   skip ", "the key of ca is not on this node", "apiserver"] {
+        assert!(line.contains(part), "{line}");
+    }
+    // It has ended.
+    let node = Node::fresh();
+    let hours = jiff::SignedDuration::from_hours;
+    let now = jiff::Timestamp::now();
+    let ended = CertificateAuthority::generate(&NewAuthority {
+        common_name: "kubernetes".to_owned(),
+        algorithm: KeyAlgorithm::EcdsaP256,
+        not_before: now - hours(24 * 400),
+        not_after: now - hours(24),
+    })
+    .unwrap();
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    let leaf = NewLeaf {
+        common_name: "kube-apiserver".to_owned(),
+        organizations: Vec::new(),
+        subject_alt_names: Vec::new(),
+        server_auth: true,
+        client_auth: false,
+    }
+    .sign(
+        &key,
+        &ended,
+        Validity {
+            not_before: now - hours(24 * 300),
+            not_after: now + hours(24 * 60),
+        },
+    )
+    .unwrap();
+    let pki = node.path("/etc/kubernetes/pki");
+    let write = |name: &str, text: &str| std::fs::write(pki.join(name), text).unwrap();
+    write("ca.crt", &certificates_to_pem([ended.certificate()]));
+    write("ca.key", &ended.key().to_pem().unwrap());
+    write("apiserver.crt", &certificates_to_pem([&leaf]));
+    write("apiserver.key", &key.to_pem().unwrap());
+    let line = told(&node);
+    for part in [
+        "   refuse ",
+        "has expired on",
+        "renew the CA first; not renewed: apiserver",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+}

@@ -12,6 +12,7 @@ mod common;
 mod files;
 mod moment;
 mod renewers;
+mod units;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

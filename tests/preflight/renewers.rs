@@ -132,3 +132,53 @@ fn cron_jobs_are_found_by_file_and_line() {
         }
     }
 }
+
+#[test]
+fn what_any_user_can_write_is_nobody_who_renews() {
+    use std::os::unix::fs::{PermissionsExt as _, chown};
+    let node = Node::fresh();
+    let renews = "0 3 1 * * kubeadm certs renew all\n";
+    let root = nix::unistd::geteuid().is_root();
+    // A user's own table, one that others can write, and a log that root's job writes of what others say.
+    put(&node, "/var/spool/cron/crontabs/someone", renews);
+    put(&node, "/var/spool/cron/someone", renews);
+    put(&node, "/etc/cron.d/open", renews);
+    let open = std::fs::Permissions::from_mode(0o666);
+    std::fs::set_permissions(node.path("/etc/cron.d/open"), open).unwrap();
+    put(
+        &node,
+        "/etc/cron.d/job",
+        "@daily root /opt/job >>/var/log/job.log\n",
+    );
+    put(&node, "/var/log/job.log", "kubeadm certs renew all\n");
+    put(&node, "/opt/job", "#!/bin/sh\nkubeadm certs renew all\n");
+    if root {
+        chown(node.path("/opt/job"), Some(65534), None).unwrap();
+    } else {
+        std::fs::remove_file(node.path("/opt/job")).unwrap();
+    }
+    let output = node.run(&["preflight"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    // The same file as root's is a script.
+    put(&node, "/opt/own", "kubeadm certs renew all\n");
+    put(
+        &node,
+        "/etc/cron.d/own",
+        "@daily root /bin/sh -e /opt/own\n",
+    );
+    let output = node.run(&["preflight"]);
+    assert!(said(&output).contains("/etc/cron.d/own:1 (/opt/own)"));
+}
+
+#[test]
+fn a_job_that_names_a_file_over_and_over_reads_it_once() {
+    let node = Node::fresh();
+    let script = format!("#!/bin/sh\n{}", "true\n".repeat(50_000));
+    put(&node, "/opt/long", &script);
+    let line = format!("@daily root true {}\n", "/opt/long ".repeat(20_000));
+    put(&node, "/etc/cron.d/job", &line);
+    let begun = std::time::Instant::now();
+    let output = node.run(&["preflight"]);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10));
+}

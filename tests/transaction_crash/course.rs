@@ -224,6 +224,8 @@ fn end(
         started: operation.started(),
         finished: Timestamp::now(),
         trigger: operation.trigger().clone(),
+        by: operation.by().cloned(),
+        history_before: None,
         outcome: outcome.clone(),
         certificates: Vec::new(),
         restarts: Vec::new(),

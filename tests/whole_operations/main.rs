@@ -7,6 +7,7 @@
 )]
 
 mod node;
+mod outlook;
 mod owed;
 mod recovery;
 #[path = "../restart_support/mod.rs"]
@@ -19,7 +20,9 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
-use kubecertd::operation::{Event, OperationError, roll_back};
+use kubecertd::host::Journald;
+use kubecertd::operation::{Event, OperationError, roll_back, witnesses};
+use kubecertd::report::{History, Receipt};
 use kubecertd::transaction::Outcome;
 
 use node::{API_SERVER, Node, leaf, never, valid};
@@ -238,4 +241,118 @@ async fn an_installation_that_fails_has_a_receipt() {
         "{receipts:?}"
     );
     assert_eq!(node.in_flight(), 0);
+}
+
+/// The fields of an entry as they came to a journald's socket.
+fn entry(journal: &std::os::unix::net::UnixDatagram) -> std::collections::BTreeMap<String, String> {
+    let mut bytes = [0; 4096];
+    let length = journal.recv(&mut bytes).unwrap();
+    let text = std::str::from_utf8(&bytes[..length]).unwrap();
+    let fields = text.lines().map(|line| line.split_once('=').unwrap());
+    fields
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_journal_hears_where_the_history_ends_and_shows_what_is_missing_from_it() {
+    let mut node = Node::start(FRESH).await;
+    let history = History::new(&node.context.store());
+    let journald = Journald {
+        socket: node.tree.path("/journal"),
+        readers: vec![node.tree.path("/journalctl")],
+    };
+    let journal = std::os::unix::net::UnixDatagram::bind(&journald.socket).unwrap();
+    node.context.journald = Some(journald.clone());
+    let mut entries = Vec::new();
+    let mut heads = Vec::new();
+    for count in ["1", "2"] {
+        let report = node
+            .renew(&["apiserver"], &never(), &mut nothing)
+            .await
+            .unwrap();
+        let mut fields = entry(&journal);
+        let head = history.head().unwrap();
+        assert_eq!(fields["HISTORY_COUNT"], count);
+        assert_eq!(fields["HISTORY_HEAD"], head.last);
+        assert_eq!(fields["OPERATION_ID"], report.operation.unwrap());
+        assert_eq!(fields["SYSLOG_IDENTIFIER"], "kubecertd");
+        assert!(fields["MESSAGE"].contains(&head.last), "{fields:?}");
+        heads.push(head);
+        // What journald adds.
+        fields.insert("_UID".to_owned(), "0".to_owned());
+        fields.insert(
+            "__REALTIME_TIMESTAMP".to_owned(),
+            "1790000000000000".to_owned(),
+        );
+        entries.push(fields);
+    }
+    let receipts = node.receipts();
+    assert_eq!(receipts[1].history_before.as_ref(), Some(&heads[0]));
+    let by = receipts[1].by.as_ref().unwrap();
+    assert_eq!(by.uid, nix::unistd::getuid().as_raw());
+    let renewed = &receipts[1].certificates[0];
+    let (old, new) = (renewed.old.as_ref().unwrap(), renewed.new.as_ref().unwrap());
+    let there = fs::read(node.tree.pair("apiserver").0).unwrap();
+    let there = kubecertd::pki::certificates_from_pem(&there)
+        .unwrap()
+        .remove(0);
+    assert_eq!(new.fingerprint, there.fingerprint());
+    assert_eq!(new.subject, there.subject);
+    assert_eq!(new.issuer, there.issuer);
+    let first = receipts[0].certificates[0].new.as_ref().unwrap();
+    assert_eq!(old, first);
+
+    // A user's entry and that of a pod's root say nothing, whatever they say.
+    let mut forged = entries[1].clone();
+    forged.insert("HISTORY_COUNT".to_owned(), "9".to_owned());
+    forged.insert("_UID".to_owned(), "1000".to_owned());
+    let mut pods = forged.clone();
+    pods.insert("_UID".to_owned(), "0".to_owned());
+    let group = "/kubepods.slice/kubepods-burstable.slice/cri-1".to_owned();
+    pods.insert("_SYSTEMD_CGROUP".to_owned(), group);
+    entries.extend([forged, pods]);
+    let lines: Vec<String> = entries
+        .iter()
+        .map(|fields| serde_json::to_string(fields).unwrap())
+        .collect();
+    let script = format!("#!/bin/sh\ncat <<'END'\n{}\nEND\n", lines.join("\n"));
+    fs::write(&journald.readers[0], script).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&journald.readers[0], executable).unwrap();
+    let all = witnesses(&journald).unwrap();
+    assert_eq!(all.len(), 2);
+    let comparison = history.compare(&all).unwrap();
+    assert_eq!((comparison.receipts, comparison.confirmed), (2, 2));
+    assert!(comparison.contradictions.is_empty(), "{comparison:?}");
+
+    // Written anew by somebody who knows how.
+    let state = node.context.store().directory().to_path_buf();
+    for name in ["history.jsonl", "history.end"] {
+        fs::remove_file(state.join(name)).unwrap();
+    }
+    assert_eq!(history.verify().unwrap(), 0);
+    assert_eq!(history.compare(&all).unwrap().contradictions.len(), 2);
+    let mut altered = receipts[0].clone();
+    altered.warnings = vec!["altered".to_owned()];
+    history.append(&altered).unwrap();
+    history
+        .append(&Receipt {
+            history_before: Some(history.head().unwrap()),
+            ..receipts[1].clone()
+        })
+        .unwrap();
+    assert_eq!(history.verify().unwrap(), 2);
+    let comparison = history.compare(&all).unwrap();
+    assert_eq!(comparison.contradictions.len(), 2, "{comparison:?}");
+    // And one whose operation had found others.
+    for name in ["history.jsonl", "history.end"] {
+        fs::remove_file(state.join(name)).unwrap();
+    }
+    history.append(&receipts[1]).unwrap();
+    let error = history.verify().unwrap_err().to_string();
+    assert!(
+        error.contains("began behind receipt 1, which is missing"),
+        "{error}"
+    );
 }

@@ -151,6 +151,10 @@ impl Node {
         History::new(&self.context.store()).receipts().unwrap()
     }
 
+    pub(crate) fn api_port(&self) -> u16 {
+        self.listener.as_ref().map_or(0, |listener| listener.port)
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.context.store().in_flight().unwrap().len()
     }

@@ -234,7 +234,7 @@ async fn the_daemon_says_that_something_is_owed() {
         status["message"]
             .as_str()
             .unwrap()
-            .contains("next attempt in"),
+            .contains("next attempt at"),
         "{status}"
     );
     assert_eq!((node.in_flight(), node.receipts().len()), (1, 1));

@@ -41,7 +41,7 @@ pub(super) struct Cluster {
     pub(super) server: Option<String>,
     pub(super) tls_server_name: Option<String>,
     pub(super) certificate_authority: Option<String>,
-    pub(super) certificate_authority_data: Option<String>,
+    pub(super) certificate_authority_data: Option<Data>,
 }
 
 #[derive(Deserialize)]

@@ -155,7 +155,10 @@ fn kubeconfig(
     let name = name(node, path);
     let found = kubeconfigs::unknown(node, &name, path, Budget::of_a_file(), named.is_some());
     let problem = match (found, named) {
-        (Unknown::Entry(entry), _) => return Some(entry),
+        (Unknown::Entry(entry, trust), _) => {
+            findings.trusts.extend(trust.map(|trust| *trust));
+            return Some(*entry);
+        }
         (Unknown::Nothing, _) | (Unknown::Missing, None) => return None,
         (Unknown::Missing, Some(named)) => named.missing(),
         (Unknown::Unreadable(problem), _) => problem,

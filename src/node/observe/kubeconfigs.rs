@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Found, Node, Wanted, pem_files};
+use super::{Found, Node, Wanted, pem_files, trust};
 use crate::host::FILE_LIMIT;
 use crate::node::encoding::Text;
 use crate::node::kubeconfig::{Credential, Kubeconfig, KubeconfigError};
 use crate::node::read::{self, FileContent};
-use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Problem};
+use crate::node::{
+    CertificateState, Entry, EntryKind, KeyState, Present, Problem, Trust, TrustHolder,
+};
 use crate::pki::{AuthorityName, Catalogued, KubeconfigName};
 
 /// One of kubeadm's four.
@@ -30,12 +32,12 @@ pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> Found {
     )
 }
 
-/// The entry of a kubeconfig's client certificate, and what is wrong with the kubeconfig besides.
+/// The entry of a kubeconfig's client certificate, and whom its user trusts.
 pub(super) fn entry(node: &Node<'_>, name: &str, kind: EntryKind, path: &Path) -> Found {
     match read(node, path) {
         Ok(Some(read)) => Found {
             entry: from_kubeconfig(node, name, kind, path, &read),
-            problem: untrusting(node, path, &read.kubeconfig),
+            trust: trusting(node, name, path, &read.kubeconfig),
             uneditable: read.uneditable,
         },
         Ok(None) => bare(name, kind, path, CertificateState::Missing).into(),
@@ -51,8 +53,8 @@ pub(super) enum Unknown {
     Missing,
     /// It could not be read, or is a kubeconfig with something wrong in it.
     Unreadable(Problem),
-    /// One with a client certificate.
-    Entry(Entry),
+    /// One with a client certificate, and whom its user trusts.
+    Entry(Box<Entry>, Option<Box<Trust>>),
 }
 
 /// A kubeconfig that kubeadm does not know; `promised` where a flag says that it is one.
@@ -80,7 +82,8 @@ pub(super) fn unknown(
             entry.authority = entry
                 .present()
                 .and_then(|present| node.signing_authority(&present.leaf));
-            Unknown::Entry(entry)
+            let trust = trusting(node, name, path, &read.kubeconfig);
+            Unknown::Entry(Box::new(entry), trust.map(Box::new))
         }
         Err(NoKubeconfig::Wrong(KubeconfigError::NoCertificate(_))) => Unknown::Nothing,
         Err(NoKubeconfig::Wrong(error)) if promised || claims_a_certificate(&content) => {
@@ -205,31 +208,35 @@ fn from_kubeconfig(
     }
 }
 
-/// A kubeconfig that trusts nothing is of no use to anybody, but its certificate can still be read and renewed.
-fn untrusting(node: &Node<'_>, path: &Path, kubeconfig: &Kubeconfig) -> Option<Problem> {
+/// Whom the user of a kubeconfig trusts, if it says so. One that trusts nothing is of no use to anybody, but its certificate
+/// can still be read and renewed.
+fn trusting(node: &Node<'_>, name: &str, path: &Path, kubeconfig: &Kubeconfig) -> Option<Trust> {
+    let holder = |embedded| TrustHolder::Kubeconfig {
+        name: name.to_owned(),
+        embedded,
+    };
     if let Some(pem) = &kubeconfig.certificate_authority {
-        let reason = pem_files::first_certificates_of(pem).err()?;
-        return Some(Problem {
+        let found = pem_files::first_certificates_of(pem).map_err(|reason| Problem {
             path: path.to_path_buf(),
             reason: format!(
                 "clusters[{}].certificate-authority-data {reason}",
                 kubeconfig.cluster
             ),
         });
+        return Some(trust::trust(holder(true), trust::API_SERVER, path, found));
     }
     let file = beside(node, path, kubeconfig.certificate_authority_file.as_ref()?);
-    // Those whom a client trusts may be many more than sign here.
-    match pem_files::some_certificates(node.reader, &file, FILE_LIMIT) {
-        Ok(Some(_)) => None,
-        Ok(None) => Some(Problem {
-            path: file,
-            reason: format!(
-                "does not exist, but {} refers to it as certificate-authority",
-                node.root.node_path(path).display()
-            ),
-        }),
-        Err(unusable) => Some(unusable.into_problem()),
+    let mut trust = trust::of_file(node, holder(false), trust::API_SERVER, &file);
+    if let Some(problem) = &mut trust.problem
+        && problem.reason == trust::MISSING
+    {
+        problem.reason = format!(
+            "{}, but {} refers to it as certificate-authority",
+            trust::MISSING,
+            node.root.node_path(path).display()
+        );
     }
+    Some(trust)
 }
 
 /// Says in the reason which field of the kubeconfig a key is in.

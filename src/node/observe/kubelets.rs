@@ -2,19 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Node, Wanted, kubeconfigs, leaves};
-use crate::node::{CertificateState, Entry, EntryKind, Problem, Signer};
+use super::{Findings, Node, Wanted, kubeconfigs, leaves};
+use crate::node::{CertificateState, Entry, EntryKind, Signer};
 use crate::pki::AuthorityName;
 
 const CLIENT: &str = "kubelet-client-current.pem";
 const SERVER: &str = "kubelet-server-current.pem";
 
 /// What there is of them, or should be where there is a kubelet.
-pub(super) fn entries(node: &Node<'_>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
     let mut entries = Vec::new();
     let path = node.directories.kubernetes.join("kubelet.conf");
     let found = kubeconfigs::entry(node, "kubelet.conf", EntryKind::KubeletConfig, &path);
-    problems.extend(found.problem);
+    findings.trust(found.trust);
     let config = found.entry;
     let client = node.directories.kubelet_pki.join(CLIENT);
     let refers_to_client = config.certificate_path == client;

@@ -33,6 +33,15 @@ pub(super) struct CertificateFile {
     content: FileContent,
 }
 
+impl CertificateFile {
+    /// Its certificates, in order.
+    pub(super) fn all(self) -> Vec<Certificate> {
+        let mut all = self.chain;
+        all.insert(0, self.leaf);
+        all
+    }
+}
+
 /// Why there is no certificate to show.
 pub(super) enum Unusable {
     /// The file could not be read, so nobody knows.
@@ -103,9 +112,11 @@ pub(super) fn certificates_of(bytes: &[u8]) -> Result<(Certificate, Vec<Certific
     }
 }
 
-/// What is wrong with the first certificates, however many there are.
-pub(super) fn first_certificates_of(bytes: &[u8]) -> Result<(), String> {
-    parse(bytes).map(|_| ())
+/// All certificates that somebody trusts, `None` where they are many, or what is wrong with the first ones.
+pub(super) fn first_certificates_of(bytes: &[u8]) -> Result<Option<Vec<Certificate>>, String> {
+    let (first, mut others, is_cut) = parse(bytes)?;
+    others.insert(0, first);
+    Ok((!is_cut).then_some(others))
 }
 
 fn too_many() -> String {

@@ -6,20 +6,22 @@ use jiff::SignedDuration;
 use super::*;
 use crate::preflight::{Deadline, Lives};
 
-pub(super) fn now() -> Timestamp {
+pub(in crate::preflight) fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
 }
 
-pub(super) fn days(number: i64) -> SignedDuration {
+pub(in crate::preflight) fn days(number: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * number)
 }
 
 /// An intent whose certificate ends after so long; patience ends ten days before, as with the default thirty.
-pub(super) fn ending_in(left: SignedDuration) -> Intent {
+pub(in crate::preflight) fn ending_in(left: SignedDuration) -> Intent {
     Intent {
         targets: [PathBuf::from("/p/apiserver.crt")].into(),
         manifests: [PathBuf::from("/m/etcd.yaml")].into(),
         separable: true,
+        due: None,
+        broken: false,
         first_end: Some(("apiserver".into(), now() + left)),
         deadline: Some(Deadline {
             certificate: "apiserver".into(),

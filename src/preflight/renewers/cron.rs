@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Renewer, Scan};
 
-/// Directories of crontabs, Debian's and Red Hat's.
-const TABLES: [&str; 3] = ["/etc/cron.d", "/var/spool/cron/crontabs", "/var/spool/cron"];
+/// The system's tables: one, and a directory of them.
+const TABLE: &str = "/etc/crontab";
+const TABLES: &str = "/etc/cron.d";
+/// Root's own table, Debian's and Red Hat's. Any user has one beside it, which can renew nothing.
+const ROOTS: [&str; 2] = ["/var/spool/cron/crontabs/root", "/var/spool/cron/root"];
 /// Directories of scripts.
 const SCRIPTS: [&str; 4] = [
     "/etc/cron.hourly",
@@ -26,11 +29,9 @@ const LEFT_OVER: [&str; 7] = [
 ];
 
 pub(super) fn renewers(scan: &mut Scan<'_>) -> Vec<Renewer> {
-    let mut tables = vec![scan.root.join("/etc/crontab")];
-    for directory in TABLES {
-        let directory = scan.root.join(directory);
-        tables.extend(scan.list(&directory));
-    }
+    let directory = scan.root.join(TABLES);
+    let mut tables = scan.list(&directory);
+    tables.extend([TABLE, ROOTS[0], ROOTS[1]].map(|table| scan.root.join(table)));
     let mut found = Vec::new();
     for table in tables.iter().filter(|path| is_read(path)) {
         found.extend(in_table(scan, table));

@@ -5,14 +5,25 @@ mod cron;
 mod script;
 mod systemd;
 
+use std::collections::BTreeMap;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::node::read_bounded;
+use crate::node::read_at_most;
 use crate::root::Root;
 
 /// Scripts and units longer than this are none.
 const LONGEST: u64 = 256 * 1024;
+
+/// As much is read of all of them together, and so many files; a node has a tenth of it.
+const MOST_BYTES: u64 = 16 * 1024 * 1024;
+const MOST_FILES: usize = 10_000;
+/// So many names of a directory are looked at.
+const MOST_NAMES: usize = 10_000;
+
+/// Programs that read their script from the file that follows.
+const SHELLS: [&str; 7] = ["sh", "bash", "dash", "ksh", "zsh", "source", "."];
 
 /// Somebody else who renews, regularly and by himself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,18 +39,30 @@ pub struct Renewer {
 pub fn renewers(root: &Root) -> (Vec<Renewer>, Vec<(PathBuf, io::Error)>) {
     let mut scan = Scan {
         root,
+        bytes_left: MOST_BYTES,
+        files_left: MOST_FILES,
+        scripts: BTreeMap::new(),
         unread: Vec::new(),
     };
     let mut found = systemd::renewers(&mut scan);
     found.extend(cron::renewers(&mut scan));
     found.sort();
     found.dedup();
+    if scan.files_left == 0 || scan.bytes_left == 0 {
+        let rest =
+            io::Error::other("there are more units, cron jobs and scripts than are looked at");
+        scan.unread.push((root.join("/etc"), rest));
+    }
     (found, scan.unread)
 }
 
 /// Reads what may not be there and remembers what could not be read.
 struct Scan<'a> {
     root: &'a Root,
+    bytes_left: u64,
+    files_left: usize,
+    /// Whether these scripts renew, so that each is read once however many jobs name it.
+    scripts: BTreeMap<PathBuf, bool>,
     unread: Vec<(PathBuf, io::Error)>,
 }
 
@@ -52,7 +75,7 @@ impl Scan<'_> {
             .resolve(directory)
             .and_then(std::fs::read_dir)
             .and_then(|entries| {
-                for entry in entries {
+                for entry in entries.take(MOST_NAMES) {
                     found.push(directory.join(entry?.file_name()));
                 }
                 Ok(())
@@ -64,8 +87,14 @@ impl Scan<'_> {
         found
     }
 
-    /// A text file of the node; `None` for anything else. Of a program's file only the beginning is looked at.
+    /// A text file of the node that only root can have written; `None` for anything else. What any other user writes starts
+    /// nothing of root's, whatever it says.
     fn text(&mut self, path: &Path) -> Option<String> {
+        self.file(path).map(|(text, _)| text)
+    }
+
+    /// The same with its mode.
+    fn file(&mut self, path: &Path) -> Option<(String, u32)> {
         let real = match self.root.resolve(path) {
             Ok(real) => real,
             Err(error) => {
@@ -74,12 +103,23 @@ impl Scan<'_> {
             }
         };
         let metadata = std::fs::metadata(&real).ok()?;
-        if !metadata.is_file() || metadata.len() > LONGEST {
+        if !metadata.is_file() || metadata.len() > LONGEST || !is_roots(&metadata) {
             return None;
         }
-        match read_bounded(&real) {
+        self.files_left = self.files_left.checked_sub(1)?;
+        self.bytes_left = match self.bytes_left.checked_sub(metadata.len()) {
+            Some(left) => left,
+            None => {
+                self.bytes_left = 0;
+                return None;
+            }
+        };
+        match read_at_most(&real, LONGEST) {
             Ok(bytes) if bytes.contains(&0) => None,
-            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Ok(bytes) => Some((
+                String::from_utf8_lossy(&bytes).into_owned(),
+                metadata.mode(),
+            )),
             Err(error) => {
                 self.note(path, error);
                 None
@@ -92,12 +132,38 @@ impl Scan<'_> {
         if script::renews(command) {
             return Some(PathBuf::new());
         }
-        script::words(command)
-            .filter(|word| word.starts_with('/'))
-            .map(|word| self.root.join(word))
-            .collect::<Vec<_>>()
-            .into_iter()
-            .find(|path| self.text(path).is_some_and(|text| script::renews(&text)))
+        let mut before = "";
+        for word in script::words(command) {
+            let after_shell = before
+                .rsplit('/')
+                .next()
+                .is_some_and(|name| SHELLS.contains(&name));
+            if word.starts_with('/') {
+                let path = self.root.join(word);
+                if self.script_renews(&path, after_shell) {
+                    return Some(path);
+                }
+            }
+            // A shell's options stand between it and the file.
+            if !(after_shell && word.starts_with('-')) {
+                before = word;
+            }
+        }
+        None
+    }
+
+    /// Whether a file that a command names is a script, and renews. A log or a list of which it is only an argument may say
+    /// anything.
+    fn script_renews(&mut self, path: &Path, after_shell: bool) -> bool {
+        if let Some(known) = self.scripts.get(path) {
+            return *known;
+        }
+        let renews = self.file(path).is_some_and(|(text, mode)| {
+            let is_script = after_shell || text.starts_with("#!") || mode & 0o111 != 0;
+            is_script && script::renews(&text)
+        });
+        self.scripts.insert(path.to_path_buf(), renews);
+        renews
     }
 
     fn note(&mut self, path: &Path, error: io::Error) {
@@ -117,4 +183,11 @@ impl Scan<'_> {
             format!(" ({})", self.root.node_path(script).display())
         }
     }
+}
+
+/// Whether only root can have written it: cron asks the same of its tables. On a copy of a node, the user who made it.
+fn is_roots(metadata: &std::fs::Metadata) -> bool {
+    const OTHERS_WRITE: u32 = 0o022;
+    let owner = metadata.uid();
+    (owner == 0 || owner == nix::unistd::geteuid().as_raw()) && metadata.mode() & OTHERS_WRITE == 0
 }

@@ -1,9 +1,9 @@
 //! `CertificateExpirationInfo` as a value, in kubeadm's order of fields.
 
-use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{CertificateRow, ExpirationInfo, Found};
+use crate::pki::rfc3339;
 
 pub(super) fn document(info: &ExpirationInfo) -> Value {
     let rows = |rows: &[CertificateRow], more: fn(&CertificateRow, &mut Map<String, Value>)| {
@@ -63,7 +63,7 @@ fn row_fields(info: &ExpirationInfo, row: &CertificateRow) -> Map<String, Value>
     };
     let mut fields = Map::new();
     fields.insert("name".to_owned(), json!(row.name));
-    fields.insert("expirationDate".to_owned(), json!(end.map(date)));
+    fields.insert("expirationDate".to_owned(), json!(end.map(rfc3339)));
     fields.insert(
         "residualTime".to_owned(),
         json!(end.map_or(0, |end| info.residual(end).as_secs())),
@@ -86,13 +86,8 @@ fn row_fields(info: &ExpirationInfo, row: &CertificateRow) -> Map<String, Value>
 
 fn add_effective(row: &CertificateRow, fields: &mut Map<String, Value>) {
     let effective = match row.found {
-        Found::Expires { effective, .. } => Some(date(effective)),
+        Found::Expires { effective, .. } => Some(rfc3339(effective)),
         Found::Missing | Found::Unreadable(_) => None,
     };
     fields.insert("effectiveExpirationDate".to_owned(), json!(effective));
-}
-
-/// RFC 3339 in whole seconds, as Go writes it.
-fn date(moment: Timestamp) -> String {
-    moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

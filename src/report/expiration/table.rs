@@ -1,9 +1,7 @@
 //! The tables, laid out as Go's text/tabwriter does it for kubeadm.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
-
 use super::{CertificateRow, ExpirationInfo, Found};
+use crate::plan::date;
 use crate::report::human_duration;
 
 /// kubeadm's `tabwriter.NewWriter(out, 10, 4, 3, ' ', 0)`.
@@ -126,14 +124,6 @@ fn marked_name(row: &CertificateRow) -> String {
         Found::Missing => format!("!MISSING! {}", row.name),
         Found::Unreadable(_) => format!("!UNREADABLE! {}", row.name),
     }
-}
-
-/// `May 20, 2027 09:12 UTC`
-fn date(moment: Timestamp) -> String {
-    moment
-        .to_zoned(TimeZone::UTC)
-        .strftime("%b %d, %Y %H:%M UTC")
-        .to_string()
 }
 
 /// Every cell but the last of a row is padded to its column's width; the last stands as it is.

@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Receipt;
+use crate::transaction::Head;
 
 /// What a line holds besides the receipt, and what is before its own digest.
 #[derive(serde::Serialize)]
@@ -15,6 +16,7 @@ struct Chained<'receipt> {
 #[derive(serde::Deserialize)]
 struct Link {
     previous: String,
+    history_before: Option<Head>,
 }
 
 const BEFORE_DIGEST: &str = ",\"digest\":\"";
@@ -27,7 +29,8 @@ pub(super) fn line(receipt: &Receipt, previous: &str) -> serde_json::Result<Stri
     Ok(format!("{line}{BEFORE_DIGEST}{digest}{BEHIND_DIGEST}\n"))
 }
 
-pub(super) fn check(line: &[u8], previous: &str) -> Result<(), String> {
+/// Whether a line is as it was written, behind the one with that digest. Gives the history that its operation found.
+pub(super) fn check(line: &[u8], previous: &str) -> Result<Option<Head>, String> {
     let changed = || "this line was changed since it was written".to_owned();
     let rest = line
         .strip_suffix(BEHIND_DIGEST.as_bytes())
@@ -47,7 +50,7 @@ pub(super) fn check(line: &[u8], previous: &str) -> Result<(), String> {
             "it does not follow the line before: one is missing here, or was moved".to_owned(),
         );
     }
-    Ok(())
+    Ok(link.history_before)
 }
 
 pub(super) fn without_torn_end(text: &[u8]) -> &[u8] {

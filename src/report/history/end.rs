@@ -5,68 +5,57 @@ use std::io;
 use super::HistoryError;
 use super::chain::sha256;
 use crate::node::read_bounded;
-use crate::transaction::{Store, write_atomically};
+use crate::transaction::{Head, Store, write_atomically};
 
-/// How many receipts there were, and the digest of the last. Written after each receipt, so that a crash between the two
+/// Writes how many receipts there are, and the digest of the last. After each receipt, so that a crash between the two
 /// leaves a history that is one receipt longer.
-#[derive(Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(super) struct End {
-    pub(super) receipts: usize,
-    pub(super) last: String,
+pub(super) fn write(head: &Head, store: &Store) -> Result<(), HistoryError> {
+    let path = store.history_end();
+    let text = serde_json::to_vec(head).map_err(|error| HistoryError::File {
+        path: path.clone(),
+        source: error.into(),
+    })?;
+    Ok(write_atomically(&path, &text, 0o600)?)
 }
 
-impl End {
-    pub(super) fn write(&self, store: &Store) -> Result<(), HistoryError> {
-        let path = store.history_end();
-        let text = serde_json::to_vec(self).map_err(|error| HistoryError::File {
-            path: path.clone(),
-            source: error.into(),
-        })?;
-        Ok(write_atomically(&path, &text, 0o600)?)
-    }
-
-    /// What stands against the lines there are being all; `None` if nothing does.
-    pub(super) fn contradicts(
-        store: &Store,
-        lines: &[&[u8]],
-    ) -> Result<Option<String>, HistoryError> {
-        let path = store.history_end();
-        let text = match read_bounded(&path) {
-            Ok(text) => text,
-            // The first receipt may have been written just before a crash.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((lines.len() > 1).then(|| {
-                    format!(
-                        "{}, which says how many receipts there are, is missing",
-                        path.display()
-                    )
-                }));
-            }
-            Err(source) => return Err(HistoryError::File { path, source }),
-        };
-        let Ok(end) = serde_json::from_slice::<Self>(&text) else {
-            return Ok(Some(format!(
-                "{} was changed: it cannot be understood",
-                path.display()
-            )));
-        };
-        Ok(
-            match end.receipts.checked_sub(1).map(|last| lines.get(last)) {
-                Some(Some(line)) if sha256(line) != end.last => Some(format!(
-                    "receipt {} is not the one that was written there",
-                    end.receipts
-                )),
-                Some(None) => Some(format!(
-                    "there were {} receipts, and {} of them are missing at the end",
-                    end.receipts,
-                    end.receipts - lines.len()
-                )),
-                None => Some(format!(
-                    "{} was changed: it says that there are no receipts",
+/// What stands against the lines there are being all; `None` if nothing does.
+pub(super) fn contradicts(store: &Store, lines: &[&[u8]]) -> Result<Option<String>, HistoryError> {
+    let path = store.history_end();
+    let text = match read_bounded(&path) {
+        Ok(text) => text,
+        // The first receipt may have been written just before a crash.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok((lines.len() > 1).then(|| {
+                format!(
+                    "{}, which says how many receipts there are, is missing",
                     path.display()
-                )),
-                _ => None,
-            },
-        )
-    }
+                )
+            }));
+        }
+        Err(source) => return Err(HistoryError::File { path, source }),
+    };
+    let Ok(end) = serde_json::from_slice::<Head>(&text) else {
+        return Ok(Some(format!(
+            "{} was changed: it cannot be understood",
+            path.display()
+        )));
+    };
+    Ok(
+        match end.receipts.checked_sub(1).map(|last| lines.get(last)) {
+            Some(Some(line)) if sha256(line) != end.last => Some(format!(
+                "receipt {} is not the one that was written there",
+                end.receipts
+            )),
+            Some(None) => Some(format!(
+                "there were {} receipts, and {} of them are missing at the end",
+                end.receipts,
+                end.receipts - lines.len()
+            )),
+            None => Some(format!(
+                "{} was changed: it says that there are no receipts",
+                path.display()
+            )),
+            _ => None,
+        },
+    )
 }

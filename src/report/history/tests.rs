@@ -15,6 +15,8 @@ fn receipt(number: i64) -> Receipt {
         started: Timestamp::from_second(number).unwrap(),
         finished: Timestamp::from_second(number + 1).unwrap(),
         trigger: Trigger::Command("renew all".into()),
+        by: None,
+        history_before: None,
         outcome: match number % 3 {
             0 => Outcome::Done,
             1 => Outcome::RolledBack("the scheduler\nis unhealthy \"}".into()),
@@ -27,6 +29,8 @@ fn receipt(number: i64) -> Receipt {
             new_serial: "2".into(),
             old_not_after: Timestamp::from_second(number).unwrap(),
             new_not_after: Timestamp::from_second(number).unwrap(),
+            old: None,
+            new: None,
         }],
         restarts: vec![("etcd".into(), 0.1 + 0.2)],
         rungs: vec![("etcd".into(), vec![Rung::Annotation, Rung::Containers])],

@@ -290,7 +290,7 @@ impl ContainerRuntime {
         RuntimeError::Call {
             socket: self.socket.clone(),
             call,
-            reason: format!("{:?}: {}", status.code(), status.message()),
+            reason: format!("{}: {}", status.code(), status.message()),
         }
     }
 }

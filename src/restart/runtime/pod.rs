@@ -72,6 +72,17 @@ pub enum ContainerPhase {
     Unknown,
 }
 
+impl fmt::Display for ContainerPhase {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Exited => "exited",
+            Self::Unknown => "in a state that the container runtime does not know",
+        })
+    }
+}
+
 impl PodState {
     /// Whether a container runs or is about to, or a sandbox is ready.
     #[must_use]
@@ -90,7 +101,7 @@ impl fmt::Display for PodState {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let containers = self.containers.iter().map(|container| {
             format!(
-                "container {} {} is {:?} (attempt {})",
+                "container {} {} is {} (attempt {})",
                 container.name,
                 container.id.get(..13).unwrap_or(&container.id),
                 container.phase,

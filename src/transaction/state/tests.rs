@@ -9,6 +9,8 @@ fn begun() -> Step {
         version: "0".into(),
         trigger: Trigger::Schedule,
         started: Timestamp::UNIX_EPOCH,
+        by: None,
+        history: None,
     })
 }
 

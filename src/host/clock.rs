@@ -1,0 +1,53 @@
+//! The clock.
+
+use std::time::SystemTime;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// The moment it is, by this machine's clock. One that lies beyond what a [`Timestamp`] can say, which ends with the year 9999,
+/// is the last or the first that it can.
+#[must_use]
+pub fn now() -> Timestamp {
+    clamped(SystemTime::now())
+}
+
+/// The moment so much later, or earlier where that is negative; the last or the first there is where it lies beyond.
+#[must_use]
+pub fn shifted(moment: Timestamp, by: SignedDuration) -> Timestamp {
+    moment.checked_add(by).unwrap_or(if by.is_negative() {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+fn clamped(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(if time < SystemTime::UNIX_EPOCH {
+        Timestamp::MIN
+    } else {
+        Timestamp::MAX
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_beyond_the_year_9999_is_at_its_end() {
+        let centuries = Duration::from_secs(10_000 * 366 * 86_400);
+        let (later, earlier) = (
+            SystemTime::UNIX_EPOCH + centuries,
+            SystemTime::UNIX_EPOCH - 2 * centuries,
+        );
+        assert_eq!(clamped(later), Timestamp::MAX);
+        assert_eq!(clamped(earlier), Timestamp::MIN);
+        assert_eq!(clamped(SystemTime::UNIX_EPOCH), Timestamp::UNIX_EPOCH);
+        let hour = SignedDuration::from_hours(1);
+        assert_eq!(shifted(Timestamp::MAX, hour), Timestamp::MAX);
+        assert_eq!(shifted(Timestamp::MIN, -hour), Timestamp::MIN);
+        assert_eq!(shifted(Timestamp::UNIX_EPOCH, hour).as_second(), 3600);
+    }
+}

@@ -1,0 +1,128 @@
+//! One more authority among those that the user of a kubeconfig trusts, nothing else touched.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::edit::{apply, name_of, nothing_else_changed, splices_for, wipe};
+use super::written::{Written, decode};
+use super::{Current, Kubeconfig, KubeconfigError};
+
+const FIELD: &str = "certificate-authority-data";
+
+pub(super) fn add(
+    text: &str,
+    certificates_pem: &str,
+) -> Result<Zeroizing<String>, KubeconfigError> {
+    let failed = |what: String| KubeconfigError::Edit(what);
+    let written = Written::parse(text)?;
+    let current = Current::of(&written)?;
+    let cluster = current.cluster.name();
+    let data = current
+        .cluster
+        .value()
+        .and_then(|cluster| cluster.certificate_authority_data.as_ref())
+        .filter(|data| !data.is_empty())
+        .ok_or_else(|| {
+            failed(format!(
+                "the cluster {cluster:?} has no {FIELD} in the file"
+            ))
+        })?;
+    let mut bundle = decode(data).map_err(|reason| failed(format!("{FIELD}: {reason}")))?;
+    if !bundle.ends_with(b"\n") {
+        bundle.push(b'\n');
+    }
+    bundle.extend_from_slice(certificates_pem.as_bytes());
+    let quoted = Zeroizing::new(format!("\"{}\"", STANDARD.encode(bundle.as_slice())));
+    let mut splices = splices_for(text, FIELD, data, quoted)?;
+    splices.sort_by_key(|splice| splice.range.start);
+    let edited = apply(text, &splices)?;
+
+    let read_back = Kubeconfig::parse(&edited)
+        .map_err(|error| failed(format!("the result could not be read back ({error})")))?;
+    if read_back.certificate_authority.as_deref() != Some(bundle.as_slice()) {
+        return Err(failed(
+            "the result has other authorities than wanted".to_owned(),
+        ));
+    }
+    nothing_else_changed(text, &edited, |value| blank_authorities(value, cluster))?;
+    Ok(edited)
+}
+
+/// Takes the field of the cluster out of the comparison.
+fn blank_authorities(kubeconfig: &mut Value, cluster: &str) {
+    let clusters = kubeconfig.get_mut("clusters").and_then(Value::as_array_mut);
+    for entry in clusters.into_iter().flatten() {
+        if name_of(entry) != Some(cluster) {
+            continue;
+        }
+        if let Some(value) = entry
+            .get_mut("cluster")
+            .and_then(|cluster| cluster.get_mut(FIELD))
+        {
+            wipe(value);
+            *value = Value::Null;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MORE: &str = "-----BEGIN CERTIFICATE-----\nbmV3\n-----END CERTIFICATE-----\n";
+
+    fn kubeconfig(cluster: &str) -> String {
+        format!(
+            "apiVersion: v1 # kept\nclusters:\n- cluster: {{certificate-authority-data: b3RoZXI=}}\n  name: other\n\
+             - name: k\n  cluster:\n    server: https://x\n{cluster}contexts:\n- context:\n    cluster: k\n    user: u\n  \
+             name: c\ncurrent-context: c\nusers:\n- name: u\n  user: {{client-certificate-data: Yw==, client-key-data: aw==}} # end\n"
+        )
+    }
+
+    #[test]
+    fn only_the_bundle_changes() {
+        for (written, before) in [
+            ("    certificate-authority-data: b2xk\n", "old\n"),
+            (
+                "    certificate-authority-data: \"b2xkCg==\" # why\n",
+                "old\n",
+            ),
+            (
+                "    'certificate-authority-data': >-\n      b2xk\n      Cg==\n",
+                "old\n",
+            ),
+        ] {
+            let text = kubeconfig(written);
+            let edited = add(&text, MORE).unwrap();
+            let bundle = Kubeconfig::parse(&edited).unwrap().certificate_authority;
+            assert_eq!(bundle.unwrap(), format!("{before}{MORE}").as_bytes());
+            let data = STANDARD.encode(format!("{before}{MORE}"));
+            let rest = edited.replace(&data, "");
+            for kept in ["# kept", "b3RoZXI=", "Yw==", "aw==", "# end", "https://x"] {
+                assert!(rest.contains(kept), "{kept} in {rest}");
+            }
+            assert_eq!(rest.contains("# why"), written.contains("# why"));
+        }
+    }
+
+    #[test]
+    fn json_is_edited_as_well() {
+        let text = r#"{"clusters":[{"name":"k","cluster":{"certificate-authority-data":"b2xk"}}],"contexts":[{"name":"c","context":{"cluster":"k","user":"u"}}],"current-context":"c","users":[{"name":"u","user":{"client-certificate-data":"Yw==","client-key-data":"aw=="}}]}"#;
+        let edited = add(text, MORE).unwrap();
+        let data = STANDARD.encode(format!("old\n{MORE}"));
+        assert_eq!(*edited, text.replace("b2xk", &data));
+    }
+
+    #[test]
+    fn what_embeds_no_bundle_is_refused() {
+        for cluster in [
+            "",
+            "    certificate-authority: /etc/kubernetes/pki/ca.crt\n",
+            "    certificate-authority-data: %%%\n",
+        ] {
+            assert!(add(&kubeconfig(cluster), MORE).is_err(), "{cluster}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! What the clients and servers of this node trust: the kubeconfigs' bundles, and the files that flags name.
+
+use std::path::Path;
+
+use super::{Node, pem_files};
+use crate::host::FILE_LIMIT;
+use crate::node::{Problem, Trust, TrustHolder};
+use crate::pki::Certificate;
+
+/// A flag that names whom a component trusts, and the certificates that it checks so.
+type Flag = (&'static str, &'static str, &'static [&'static str]);
+
+/// Whoever talks to the API server with a client certificate.
+const CLIENTS: &[&str] = &[
+    "admin.conf",
+    "controller-manager.conf",
+    "scheduler.conf",
+    "super-admin.conf",
+    "kubelet.conf",
+    "kubelet-client-current.pem",
+];
+
+/// What is wrong with a file that is not there.
+pub(super) const MISSING: &str = "does not exist";
+
+/// What a kubeconfig's bundle is for.
+pub(super) const API_SERVER: &[&str] = &["apiserver"];
+
+const FLAGS: [Flag; 6] = [
+    ("kube-apiserver", "client-ca-file", CLIENTS),
+    ("kube-apiserver", "etcd-cafile", &["etcd-server"]),
+    // Extension API servers get it from there.
+    (
+        "kube-apiserver",
+        "requestheader-client-ca-file",
+        &["front-proxy-client"],
+    ),
+    // Every pod of the cluster gets it from there.
+    ("kube-controller-manager", "root-ca-file", API_SERVER),
+    (
+        "etcd",
+        "trusted-ca-file",
+        &["apiserver-etcd-client", "etcd-healthcheck-client"],
+    ),
+    ("etcd", "peer-trusted-ca-file", &["etcd-peer"]),
+];
+
+/// What pods and the kubelet trust, by their flags and configuration.
+pub(super) fn by_flags(node: &Node<'_>) -> Vec<Trust> {
+    let pods = FLAGS.iter().filter_map(|(component, flag, checks)| {
+        let path = node.pod(component)?.file_flag(flag)?;
+        let holder = TrustHolder::Pod {
+            component: (*component).to_owned(),
+            flag,
+        };
+        Some(of_file(node, holder, checks, &path))
+    });
+    let kubelet = node.kubelet.client_ca_file.as_deref().map(|path| {
+        of_file(
+            node,
+            TrustHolder::Kubelet,
+            &["apiserver-kubelet-client"],
+            path,
+        )
+    });
+    pods.chain(kubelet).collect()
+}
+
+/// Trust in the certificates of a file. kubeadm's is nearly always an authority's own, which is read already.
+pub(super) fn of_file(
+    node: &Node<'_>,
+    holder: TrustHolder,
+    checks: &'static [&'static str],
+    path: &Path,
+) -> Trust {
+    let known = node
+        .authorities
+        .iter()
+        .find(|authority| authority.certificate_path == path)
+        .and_then(|authority| authority.certificates());
+    let found = match known {
+        Some(certificates) => Ok(Some(certificates.to_vec())),
+        // Those whom a client trusts may be many more than sign here.
+        None => match pem_files::some_certificates(node.reader, path, FILE_LIMIT) {
+            Ok(Some(file)) if file.is_cut => Ok(None),
+            Ok(Some(file)) => Ok(Some(file.all())),
+            Ok(None) => Err(Problem {
+                path: path.to_path_buf(),
+                reason: MISSING.to_owned(),
+            }),
+            Err(unusable) => Err(unusable.into_problem()),
+        },
+    };
+    trust(holder, checks, path, found)
+}
+
+/// Trust in what was found at a path.
+pub(super) fn trust(
+    holder: TrustHolder,
+    checks: &'static [&'static str],
+    path: &Path,
+    found: Result<Option<Vec<Certificate>>, Problem>,
+) -> Trust {
+    let (authorities, problem) = match found {
+        Ok(authorities) => (authorities, None),
+        Err(problem) => (None, Some(problem)),
+    };
+    Trust {
+        holder,
+        checks,
+        path: path.to_path_buf(),
+        authorities,
+        problem,
+    }
+}

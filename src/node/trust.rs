@@ -1,0 +1,50 @@
+//! Who on this node checks certificates against which authorities.
+
+use std::path::PathBuf;
+
+use super::Problem;
+use crate::pki::Certificate;
+
+/// What one client or server on this node trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trust {
+    /// Who trusts it.
+    pub holder: TrustHolder,
+    /// The entries whose certificates it checks, by name.
+    pub checks: &'static [&'static str],
+    /// The file that holds the authorities' certificates: a kubeconfig that embeds them, or one of certificates.
+    pub path: PathBuf,
+    /// Those certificates; `None` where they cannot be read, or are too many.
+    pub authorities: Option<Vec<Certificate>>,
+    /// What is wrong with them.
+    pub problem: Option<Problem>,
+}
+
+/// Who trusts authorities.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TrustHolder {
+    /// Whoever uses a kubeconfig.
+    Kubeconfig {
+        /// The entry's name.
+        name: String,
+        /// Whether the certificates are in the kubeconfig itself.
+        embedded: bool,
+    },
+    /// A static pod.
+    Pod {
+        /// Its component.
+        component: String,
+        /// The flag that names the file, without dashes.
+        flag: &'static str,
+    },
+    /// The kubelet, by its configuration.
+    Kubelet,
+}
+
+impl Trust {
+    /// Whether it checks the certificate of that name.
+    #[must_use]
+    pub fn concerns(&self, name: &str) -> bool {
+        self.checks.contains(&name)
+    }
+}

@@ -1,0 +1,148 @@
+//! Between issuing and installing: what its own clients or servers would refuse is not put in place.
+//!
+//! Which of several CA certificates signs is known only now, when the key has signed.
+
+use std::path::Path;
+
+use super::renew::named;
+use super::{Event, RenewalReport};
+use crate::issuer::{Issued, Replacement};
+use crate::node::{Inventory, Signer, TrustHolder};
+use crate::plan::{
+    Action, Doubter, Plan, Reason, Refusal, doubters, is_renewed_nevertheless, learns,
+};
+
+/// A new certificate with the files that it goes into.
+pub(super) type Ready = (Issued, Vec<Replacement>);
+
+/// Takes out what would be refused, and says the rest that is to be known of who trusts the new ones.
+pub(super) fn keep_trusted(
+    inventory: &Inventory,
+    plan: &Plan,
+    forced: bool,
+    mut ready: Vec<Ready>,
+    events: &mut (dyn FnMut(Event) + Send),
+    report: &mut RenewalReport,
+) -> Vec<Ready> {
+    // Without one kubeconfig, another certificate may be refused.
+    while let Some((index, refusal)) = first_refused(inventory, plan, forced, &ready) {
+        let (issued, _) = ready.remove(index);
+        let reason = named(&issued.name, refusal.to_string());
+        events(Event::IssueFailed {
+            certificate: issued.name.clone(),
+            reason: reason.clone(),
+        });
+        report.failed.push((issued.name, reason));
+    }
+    for sentence in sentences(inventory, plan, &ready) {
+        events(Event::Warning(sentence.clone()));
+        report.warnings.push(sentence);
+    }
+    ready
+}
+
+fn first_refused(
+    inventory: &Inventory,
+    plan: &Plan,
+    forced: bool,
+    ready: &[Ready],
+) -> Option<(usize, Refusal)> {
+    ready.iter().enumerate().find_map(|(index, (issued, _))| {
+        let present = inventory.entry(&issued.name)?.present()?;
+        let reason = reason(plan, &issued.name);
+        if is_renewed_nevertheless(present, reason, forced, plan.at) {
+            return None;
+        }
+        doubters_of(inventory, issued)
+            .into_iter()
+            .filter(|doubter| doubter.accepts_present && !learns_of_it(inventory, doubter, ready))
+            .map(|doubter| (index, refusal(plan, inventory, &doubter, issued)))
+            .next()
+            .and_then(|(index, refusal)| Some((index, refusal?)))
+    })
+}
+
+fn sentences(inventory: &Inventory, plan: &Plan, ready: &[Ready]) -> Vec<String> {
+    let mut sentences = Vec::new();
+    for (issued, _) in ready {
+        for doubter in doubters_of(inventory, issued) {
+            let sentence = match (
+                &doubter.trust.holder,
+                learns_of_it(inventory, &doubter, ready),
+            ) {
+                (TrustHolder::Kubeconfig { name, .. }, true) => named(name, learns(&issued.signer)),
+                _ => match refusal(plan, inventory, &doubter, issued) {
+                    Some(refusal) => named(&issued.name, refusal.fact()),
+                    None => continue,
+                },
+            };
+            if !sentences.contains(&sentence) {
+                sentences.push(sentence);
+            }
+        }
+    }
+    let others: Vec<&str> = ready
+        .iter()
+        .map(|(issued, _)| issued)
+        .filter(|issued| has_another_signer(inventory, issued))
+        .map(|issued| issued.name.as_str())
+        .collect();
+    if !others.is_empty() {
+        sentences.push(format!(
+            "signed by another CA than before: {}; whatever checks them on other machines (kubelets, kubeconfigs, other control \
+             planes) has to trust that CA as well",
+            others.join(", ")
+        ));
+    }
+    sentences
+}
+
+fn doubters_of<'node>(inventory: &'node Inventory, issued: &'node Issued) -> Vec<Doubter<'node>> {
+    doubters(inventory, &issued.name, &[&issued.signer], issued.made)
+}
+
+/// Whether the doubter is a kubeconfig that is replaced, and so has the CA afterwards.
+fn learns_of_it(inventory: &Inventory, doubter: &Doubter<'_>, ready: &[Ready]) -> bool {
+    let TrustHolder::Kubeconfig { embedded: true, .. } = doubter.trust.holder else {
+        return false;
+    };
+    let own: &Path = inventory.real(&doubter.trust.path);
+    ready
+        .iter()
+        .flat_map(|(_, files)| files)
+        .any(|file| inventory.real(&file.path) == own)
+}
+
+fn refusal(
+    plan: &Plan,
+    inventory: &Inventory,
+    doubter: &Doubter<'_>,
+    issued: &Issued,
+) -> Option<Refusal> {
+    let present = inventory.entry(&issued.name)?.present()?;
+    let waits = |name: &str| {
+        let item = plan.items.iter().find(|item| item.name == name);
+        item.is_some_and(|item| item.action == Action::Wait)
+    };
+    let can_be_renewed = matches!(
+        &doubter.trust.holder,
+        TrustHolder::Kubeconfig { name, embedded: true } if waits(name)
+    );
+    Some(Refusal::by(doubter, present, can_be_renewed))
+}
+
+/// Why it is renewed; what the plan does not have, is the kubelet's and has expired.
+fn reason(plan: &Plan, name: &str) -> Reason {
+    let item = plan.items.iter().find(|item| item.name == name);
+    match item.map(|item| &item.action) {
+        Some(Action::Renew(reason)) => *reason,
+        _ => Reason::Expired,
+    }
+}
+
+fn has_another_signer(inventory: &Inventory, issued: &Issued) -> bool {
+    let present = inventory.entry(&issued.name).and_then(|one| one.present());
+    present.is_some_and(|present| {
+        present.signer == Signer::Expected && !present.leaf.is_signed_by(&issued.signer)
+    })
+}

@@ -1,0 +1,153 @@
+//! When a control plane's turn is, so that several that fall due together do not restart together.
+//!
+//! They do not talk about it: each reckons its own turns from what all of them know. Time is cut into windows of some hours,
+//! the same for all, and each control plane has its place in every window.
+
+use jiff::Timestamp;
+
+/// No wait is longer: by then every control plane has had its turn.
+const LONGEST_WINDOW: i64 = 8 * 3600;
+/// Below this there is nothing to spread over.
+const SHORTEST_WINDOW: i64 = 16;
+/// A turn is open for this part of the window: long enough for a second attempt, and over before the next one's of seven.
+const OPEN_PART: i64 = 8;
+
+/// A control plane's place among several: `place` of `of`, counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    place: u32,
+    of: u32,
+}
+
+impl Share {
+    /// Its place where all are known.
+    #[must_use]
+    pub fn ranked(place: usize, of: usize) -> Self {
+        let of = u32::try_from(of).unwrap_or(u32::MAX).max(1);
+        Self {
+            place: u32::try_from(place).unwrap_or(0) % of,
+            of,
+        }
+    }
+
+    /// A place by a name that no other one has, where they are not known: always the same, and likely not another's.
+    #[must_use]
+    pub fn of_name(name: &str) -> Self {
+        // FNV-1a, and splitmix64's end, without which names that differ in their last letter come to neighbouring places. Every
+        // release has to come to the same place, which the standard library's own does not promise.
+        let mut hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        hash = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Self {
+            place: u32::try_from(hash >> 48).unwrap_or(0),
+            of: 0x1_0000,
+        }
+    }
+}
+
+/// When the next turn begins; `None` where it is this one's turn, or where nothing is spread any more. `due` and `ends`: of the
+/// certificate that is due first. The window is a third of the time between the two, and hours at most; when only the last
+/// third is left, everybody acts.
+#[must_use]
+pub fn next_turn(
+    share: Share,
+    due: Timestamp,
+    ends: Timestamp,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let third = ends.as_second().saturating_sub(due.as_second()) / 3;
+    let window = third.min(LONGEST_WINDOW);
+    let no_more = ends.as_second() - third;
+    let moment = now.as_second();
+    if window < SHORTEST_WINDOW || moment >= no_more {
+        return None;
+    }
+    let place = window * i64::from(share.place) / i64::from(share.of);
+    let since = (moment - place).rem_euclid(window);
+    let began = moment - since;
+    if began >= due.as_second() && since < window / OPEN_PART {
+        return None;
+    }
+    Timestamp::from_second((began + window).min(no_more)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::SignedDuration;
+
+    fn due() -> Timestamp {
+        "2026-06-01T00:10:00Z".parse().unwrap()
+    }
+
+    /// The first moment, second by second, at which it may act.
+    fn acts(share: Share, ends: Timestamp, from: Timestamp) -> Timestamp {
+        let mut now = from;
+        while let Some(next) = next_turn(share, due(), ends, now) {
+            assert!(next > now, "{next} at {now}");
+            now = next;
+        }
+        now
+    }
+
+    #[test]
+    fn ranked_control_planes_never_have_their_turn_together() {
+        for (life, count) in [
+            (600_i64, 3_usize),
+            (600, 5),
+            (30 * 24 * 3600, 3),
+            (86_400, 7),
+        ] {
+            let ends = due() + SignedDuration::from_secs(life / 3);
+            let window = SignedDuration::from_secs((life / 9).min(8 * 3600));
+            for place in 0..count {
+                let first = acts(Share::ranked(place, count), ends, due());
+                assert!(first <= due() + window, "{first}");
+            }
+            let step = (life / 9 / 600).max(1);
+            for second in (0..life * 2 / 9 - 1).step_by(usize::try_from(step).unwrap()) {
+                let now = due() + SignedDuration::from_secs(second);
+                let open = (0..count)
+                    .filter(|place| {
+                        next_turn(Share::ranked(*place, count), due(), ends, now).is_none()
+                    })
+                    .count();
+                assert!(open <= 1, "{open} at {second} of {life}");
+            }
+        }
+    }
+
+    #[test]
+    fn whoever_missed_a_turn_has_another_and_at_the_end_all_act() {
+        let ends = due() + SignedDuration::from_hours(24 * 30);
+        let share = Share::ranked(1, 3);
+        let first = acts(share, ends, due());
+        let missed = first + SignedDuration::from_hours(2);
+        assert_eq!(
+            acts(share, ends, missed),
+            first + SignedDuration::from_hours(8)
+        );
+        let late = ends - SignedDuration::from_hours(240);
+        assert_eq!(next_turn(share, due(), ends, late), None);
+        assert_eq!(
+            next_turn(share, due(), ends, ends + SignedDuration::from_hours(1)),
+            None
+        );
+        assert!(acts(share, ends, late - SignedDuration::from_secs(1)) <= late);
+        // A life of seconds.
+        assert_eq!(
+            next_turn(share, due(), due() + SignedDuration::from_secs(40), due()),
+            None
+        );
+    }
+
+    #[test]
+    fn names_come_to_places_that_stay() {
+        let places: Vec<u32> = ["cp1", "cp2", "cp3"]
+            .map(|name| Share::of_name(name).place)
+            .into();
+        assert_eq!(places, [63475, 35376, 36121]);
+    }
+}
