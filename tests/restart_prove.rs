@@ -640,23 +640,49 @@ async fn an_answer_of_a_wrong_length_is_none() {
     }
 }
 
-/// A plain listener that answers one request so, whatever it was, and hangs up.
-async fn answering(answer: String) -> u16 {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+/// Any local user may take the kubelet's health port while it is down.
+#[tokio::test]
+async fn a_process_of_another_user_is_not_the_kubelet() {
+    let tree = Tree::new();
     let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
         .await
         .unwrap();
     let port = listener.local_addr().unwrap().port();
+    let mut inventory = tree.observe();
+    inventory.kubelet.healthz = Some(("127.0.0.1".to_owned(), port));
+    // Only root can give a socket away.
+    let own = nix::unistd::geteuid().is_root();
+    let given = std::os::unix::fs::fchown(&listener, Some(65534), None).is_ok();
+    assert_eq!(given, own);
+    answer(
+        listener,
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok".to_owned(),
+    );
+    assert_eq!(reachability(&inventory).await.kubelet, !given);
+}
+
+/// A plain listener that answers one request so, whatever it was, and hangs up.
+async fn answering(text: String) -> u16 {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+        .await
+        .unwrap();
+    let port = listener.local_addr().unwrap().port();
+    answer(listener, text);
+    port
+}
+
+fn answer(listener: tokio::net::TcpListener, text: String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
         let mut request = Vec::new();
         while !request.ends_with(b"\r\n\r\n") {
             stream.read_buf(&mut request).await.unwrap();
         }
-        let _ = stream.write_all(answer.as_bytes()).await;
+        let _ = stream.write_all(text.as_bytes()).await;
         let _ = stream.shutdown().await;
+        let _stays = listener.accept().await;
     });
-    port
 }
 
 /// The caller says so, as an event of its operation, which is logged.

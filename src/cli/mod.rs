@@ -4,6 +4,7 @@ mod arguments;
 mod check_expiration;
 mod config;
 mod generate;
+mod hints;
 mod history;
 mod output;
 mod plan;
@@ -113,6 +114,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Err(errors) => return Err(refuse(&arguments, &root, errors)),
     };
     let context = Context::new(root, loaded.config, arguments.config.clone());
+    hints::are_for(&context.root);
     if let Command::Run { once } = arguments.command {
         let level = arguments.log_level.as_ref();
         let level = level.unwrap_or(&context.config.log.level);

@@ -3,12 +3,13 @@
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
+use super::hints::adapted;
 use crate::operation::{Event, EventLog};
 use crate::restart::Progress;
 
 /// One line on standard error, as kubectl's errors. Where that is closed, nobody reads it.
 pub(super) fn error(text: &str) {
-    let _ = writeln!(io::stderr(), "error: {text}");
+    let _ = writeln!(io::stderr(), "error: {}", adapted(text));
 }
 
 /// A line of what goes on, which must go on whether anybody reads it or not.
@@ -21,7 +22,7 @@ pub(super) fn tell(text: &str) {
 /// Text on standard output. The error is of use: a closed pipe ends the program quietly.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())?;
+    out.write_all(adapted(text).as_bytes())?;
     out.flush()
 }
 
@@ -86,7 +87,7 @@ impl Narrator {
         let written = if waiting {
             write!(out, "{clear}{event}")
         } else {
-            writeln!(out, "{clear}{}", self.coloured(event))
+            writeln!(out, "{clear}{}", adapted(&self.coloured(event)))
         };
         self.transient = waiting;
         // Whoever closed the pipe does not want to know; the operation goes on all the same.

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::arguments::Format;
 use super::output::print;
 use super::renew::exit_code;
+use crate::node::hard_links;
 use crate::operation::Context;
-use crate::plan::{PlanView, Request};
+use crate::plan::{Action, PlanView, Request};
 
 pub(super) fn run(
     context: &Context,
@@ -21,7 +22,14 @@ pub(super) fn run(
         &Request::Due,
         at.unwrap_or_else(crate::host::now),
     )?;
-    let view = PlanView::from(&plan);
+    let renewed: Vec<&str> = plan
+        .items
+        .iter()
+        .filter(|item| !matches!(item.action, Action::Leave(_)))
+        .map(|item| item.name.as_str())
+        .collect();
+    let notes = hard_links(&context.root, &inventory, &renewed);
+    let view = PlanView::from(&plan).with_notes(notes);
     print(&match output {
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),

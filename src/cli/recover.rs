@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::hints::are_for_another_root;
 use super::output::{self, Narrator, print, tell};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
@@ -88,10 +89,15 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
         print(&format!("{line}\n"))?;
         log_line(false, &line);
         if !one.not_restarted.is_empty() {
+            let pods = one.not_restarted.join(", ");
+            let how = if are_for_another_root() {
+                "They have to be started anew on the node itself.".to_owned()
+            } else {
+                let names = one.not_restarted.join(" ");
+                format!("`kubecertd restart {names}` restarts them.")
+            };
             print(&format!(
-                "Not restarted, and perhaps with other files than these: {}. `kubecertd restart {}` restarts them.\n",
-                one.not_restarted.join(", "),
-                one.not_restarted.join(" ")
+                "Not restarted, and perhaps with other files than these: {pods}. {how}\n"
             ))?;
         }
         if !one.not_proved.is_empty() {

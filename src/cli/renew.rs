@@ -3,9 +3,11 @@
 use std::process::ExitCode;
 
 use super::arguments::Renew;
+use super::hints::are_for_another_root;
 use super::output::{Narrator, error, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
+use crate::node::hard_links;
 use crate::operation::{
     Context, Options, RenewalReport, log_summary, look_ahead, preflight, renew,
 };
@@ -18,7 +20,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     if options.dry_run {
         let inventory = context.observe();
         let plan = context.plan(&inventory, &request, crate::host::now())?;
-        print(&PlanView::from(&plan).to_table())?;
+        let notes = hard_links(&context.root, &inventory, &plan.renewed());
+        print(&PlanView::from(&plan).with_notes(notes).to_table())?;
         let restart = !options.no_restart && context.is_live();
         let asked = Asked::ByHand {
             force: options.force,
@@ -109,7 +112,12 @@ pub(super) fn summarize(
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");
     }
-    if !report.not_restarted.is_empty() {
+    if !report.not_restarted.is_empty() && are_for_another_root() {
+        text.push_str(&format!(
+            "\nThe {which} certificates are used once these are started anew, on the node itself: {}\n",
+            report.not_restarted.join(", ")
+        ));
+    } else if !report.not_restarted.is_empty() {
         text.push_str(&format!(
             "\nRestart {} so that the {which} certificates are used: kubecertd restart {}\n",
             if report.not_restarted.len() == 1 {

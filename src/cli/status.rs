@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::arguments::Format;
 use super::output::{columns, error, print};
 use crate::plan::date;
-use crate::report::{CertificateStatus, State, Status, in_words, read_status};
+use crate::report::{
+    CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
+};
 use crate::root::Root;
 
 /// As `systemctl status` of a unit that is not running.
@@ -16,6 +18,13 @@ const EXIT_NOT_RUNNING: u8 = 3;
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
     let status = match read_status(root) {
         Ok(status) => status,
+        Err(StatusError::NeverWritten) if !root.is_system() => {
+            error(&format!(
+                "no kubecertd has run on the node below {} since it was started",
+                root.directory().display()
+            ));
+            return Ok(ExitCode::from(EXIT_NOT_RUNNING));
+        }
         Err(reason) => {
             error(&reason.to_string());
             return Ok(ExitCode::from(EXIT_NOT_RUNNING));
@@ -98,11 +107,18 @@ fn countdown(status: &Status, now: Timestamp) -> String {
 }
 
 fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
-    let mut rows = vec![["CERTIFICATE", "EXPIRES", "RENEWAL", "STATE"].map(str::to_owned)];
+    let titles = ["CERTIFICATE", "EXPIRES", "RENEWAL", "IN USE", "STATE"];
+    let mut rows = vec![titles.map(str::to_owned)];
     for certificate in certificates {
+        let in_use = certificate.in_use.as_ref().map(|known| known.state);
         let state = match (certificate.action.as_str(), certificate.reason.as_str()) {
             (_, reason) if !reason.is_empty() => reason.to_owned(),
-            ("wait", _) => "fine".to_owned(),
+            ("wait", _) => match in_use {
+                Some(UseState::NotYet) => "not in use yet".to_owned(),
+                // Whether it is fine depends on what its users go on with.
+                Some(UseState::Unknown) => "valid".to_owned(),
+                Some(UseState::Proved) | None => "fine".to_owned(),
+            },
             (action, _) => action.to_owned(),
         };
         rows.push([
@@ -112,6 +128,7 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
                 || "-".to_owned(),
                 |due| in_words(due.duration_since(now).max(SignedDuration::ZERO)),
             ),
+            in_use.map_or("-", UseState::words).to_owned(),
             state,
         ]);
     }
@@ -121,7 +138,39 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Failure, Next};
+    use crate::report::{Failure, InUse, Next};
+
+    #[test]
+    fn only_what_is_in_use_is_fine() {
+        let row = |state: Option<UseState>| {
+            let certificate = CertificateStatus {
+                name: "scheduler.conf".to_owned(),
+                not_after: None,
+                due_at: None,
+                action: "wait".to_owned(),
+                reason: String::new(),
+                in_use: state.map(|state| InUse {
+                    state,
+                    evidence: String::new(),
+                    at: None,
+                    component: None,
+                    used_until: None,
+                }),
+            };
+            table(&[certificate], Timestamp::UNIX_EPOCH)
+                .lines()
+                .nth(1)
+                .unwrap()
+                .split_whitespace()
+                .skip(3)
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(row(Some(UseState::Proved)), "proved fine");
+        assert_eq!(row(Some(UseState::NotYet)), "not yet not in use yet");
+        assert_eq!(row(Some(UseState::Unknown)), "unknown valid");
+        assert_eq!(row(None), "- fine");
+    }
 
     #[test]
     fn what_the_file_says_is_counted_from_when_it_is_read() {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
+
 use super::ConfigError;
+use crate::host::{self, Place};
 use crate::root::Root;
 
 /// The largest file read: a thousand times what anybody writes by hand.
@@ -34,7 +36,9 @@ pub(super) struct Source {
 /// The one file that was named; it has to be there.
 pub(super) fn named(file: &Path) -> Result<Vec<Source>, Vec<ConfigError>> {
     let mut errors = Vec::new();
-    let text = read_text(file, file, &mut errors);
+    // It is one of this machine, whose links are followed as the machine does.
+    let real = std::fs::canonicalize(file).unwrap_or_else(|_| file.to_path_buf());
+    let text = read_text(file, &real, &mut errors);
     if errors.is_empty() {
         Ok(text
             .map(|text| Source {
@@ -56,8 +60,7 @@ pub(super) fn standard(root: &Root) -> (Vec<Source>, Vec<ConfigError>) {
     paths.extend(drop_ins(root, &mut errors));
     let mut sources = Vec::new();
     for path in paths {
-        if matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
-        {
+        if matches!(root.look(&path), Ok(None)) {
             continue;
         }
         let resolved = match root.resolve(&path) {
@@ -128,14 +131,10 @@ fn drop_ins(root: &Root, errors: &mut Vec<ConfigError>) -> Vec<PathBuf> {
         let directory = root.join(directory);
         let listing = root
             .resolve(&directory)
-            .and_then(|resolved| std::fs::read_dir(resolved)?.collect::<io::Result<Vec<_>>>());
+            .and_then(|resolved| host::names(&resolved));
         match listing {
-            Ok(entries) => {
-                for name in entries
-                    .iter()
-                    .map(std::fs::DirEntry::file_name)
-                    .filter(is_drop_in)
-                {
+            Ok(names) => {
+                for name in names.into_iter().filter(is_drop_in) {
                     let path = directory.join(&name);
                     by_name.insert(name, path);
                 }
@@ -156,7 +155,7 @@ fn is_drop_in(name: &OsString) -> bool {
 fn read_text(path: &Path, real: &Path, errors: &mut Vec<ConfigError>) -> Option<String> {
     let bytes = match read_bytes(real) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_symlink() => {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && path != real => {
             errors.push(ConfigError::Read {
                 path: path.to_path_buf(),
                 reason: format!(
@@ -181,8 +180,9 @@ fn read_text(path: &Path, real: &Path, errors: &mut Vec<ConfigError>) -> Option<
 }
 
 fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
-    // Asked before opening: opening a FIFO would wait for its writer.
-    let kind = std::fs::metadata(path)?.file_type();
+    // Opening a FIFO so does not wait for its writer.
+    let file = Place::at(path)?.open(OFlags::RDONLY | OFlags::NONBLOCK)?;
+    let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(io::Error::other(
             "it is a directory; a file is expected here",
@@ -192,7 +192,7 @@ fn read_bytes(path: &Path) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is no regular file"));
     }
     let mut bytes = Vec::new();
-    File::open(path)?.take(LIMIT + 1).read_to_end(&mut bytes)?;
+    file.take(LIMIT + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LIMIT {
         return Err(io::Error::other(
             "it is larger than 1 MiB, so it is no configuration of kubecertd",

@@ -12,6 +12,7 @@ mod run;
 mod say;
 mod systemd;
 mod tidy;
+mod uses;
 mod watch;
 
 pub use run::{DaemonError, StopSignals, run, stop_on_signal};

@@ -10,6 +10,7 @@ use super::others::Others;
 use super::retry::Retry;
 use super::systemd::Systemd;
 use super::tidy::Tidying;
+use super::uses::Uses;
 use crate::log::Level;
 use crate::node::Inventory;
 use crate::operation::{
@@ -37,6 +38,8 @@ pub(super) struct Pass {
     pub(super) stopped: bool,
     /// What the kubelet needs to start.
     pub(super) kubelet: KubeletNeed,
+    /// After how long what is in use may be looked at, where that was too soon.
+    pub(super) use_unseen: Option<Duration>,
 }
 
 /// The daemon between two looks.
@@ -56,6 +59,8 @@ pub(super) struct Daemon {
     pub(super) complaints: Vec<String>,
     /// What is wrong with the configuration on disk, which is therefore not in force.
     pub(super) wrong_configuration: Option<String>,
+    /// Whether the certificates in the files are the ones in use.
+    pub(super) uses: Uses,
     /// Why the status file is not as it should be.
     pub(super) unwritten_status: Option<String>,
     pub(super) tidying: Tidying,
@@ -118,6 +123,7 @@ impl Daemon {
             last_failure: None,
             complaints: Vec::new(),
             wrong_configuration: None,
+            uses: Uses::default(),
             unwritten_status: None,
             tidying: Tidying::default(),
         }
@@ -133,6 +139,7 @@ impl Daemon {
             findings: preflight(&self.context, &inventory, &plan, live, Asked::BySchedule),
             stopped: false,
             kubelet: kubelet_need(&inventory, now),
+            use_unseen: None,
             inventory,
             plan,
             unfinished: self.in_flight(),

@@ -96,6 +96,14 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         if *stop.borrow() {
             break;
         }
+        let is_new = tokio::select! {
+            biased;
+            _ = stopping.wait_for(|stop| *stop) => break,
+            is_new = daemon.look_at_use(&mut pass) => is_new,
+        };
+        if is_new {
+            daemon.report(&pass);
+        }
         daemon.look_closer(&mut pass).await;
         daemon.look_ahead(&mut pass).await;
         daemon.report(&pass);
@@ -178,6 +186,8 @@ async fn wait(
         .or_else(|| may_try.then(|| daemon.retry.remaining(now)))
         .into_iter()
         .chain(pass.look_again_after())
+        .chain(pass.use_unseen)
+        .chain(daemon.uses.look_again_after())
         .min()
         .map(|pause| now + pause);
     loop {

@@ -61,7 +61,8 @@ impl Daemon {
 
     /// Logs what is wrong on the node, each thing once until it changes.
     pub(super) fn complain(&mut self, pass: &Pass) {
-        let now = sentences(pass);
+        let mut now = sentences(pass);
+        now.extend(self.uses.notes(&pass.inventory));
         for sentence in &now {
             if !self.complaints.contains(sentence) {
                 tracing::warn!("{sentence}");
@@ -128,14 +129,27 @@ impl Daemon {
                 at: *at,
                 certificate: name.clone(),
             }),
-            certificates: pass.plan.items.iter().map(certificate_status).collect(),
+            certificates: pass
+                .plan
+                .items
+                .iter()
+                .map(|item| CertificateStatus {
+                    in_use: self.uses.of(&pass.inventory, &item.name),
+                    ..certificate_status(item)
+                })
+                .collect(),
             last_operation: last_operation(&self.context),
             failure: self.last_failure.as_ref().map(|reason| Failure {
                 reason: reason.clone(),
                 attempts: self.retry.attempts(),
                 retry_at: self.retry_at(),
             }),
-            problems: self.standing().into_iter().chain(sentences(pass)).collect(),
+            problems: self
+                .standing()
+                .into_iter()
+                .chain(sentences(pass))
+                .chain(self.uses.notes(&pass.inventory))
+                .collect(),
         };
         let unwritten = write_status(&self.context.root, &status)
             .err()
@@ -168,6 +182,7 @@ fn certificate_status(item: &PlanItem) -> CertificateStatus {
         due_at: item.due_at,
         action: action.to_owned(),
         reason,
+        in_use: None,
     }
 }
 

@@ -5,12 +5,12 @@
 //! hint the watched directories are compared by device and inode and watched again; their parents are watched too.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use crate::host::{self, Place};
 use crate::node::{EntryKind, Inventory};
 use crate::operation::Context;
 use crate::root::Root;
@@ -65,10 +65,9 @@ impl Watches {
         let present: BTreeMap<PathBuf, (u64, u64)> = directories
             .iter()
             .filter_map(|path| {
-                let metadata = std::fs::metadata(path).ok()?;
-                metadata
-                    .is_dir()
-                    .then(|| (path.clone(), (metadata.dev(), metadata.ino())))
+                // Not one behind a link: where that leads is wanted as well.
+                let found = Place::at(path).ok()?.look().ok()??;
+                found.is_directory().then(|| (path.clone(), found.identity))
             })
             .collect();
         let mut complaint = None;
@@ -148,7 +147,7 @@ pub(super) fn directories(context: &Context, inventory: &Inventory) -> BTreeSet<
     for file in files(context, inventory) {
         wanted.extend(file.parent().map(Path::to_path_buf));
         if let Ok(target) = root.resolve(&file)
-            && !is_special(&target)
+            && !is_special(root, &target)
         {
             wanted.extend(target.parent().map(Path::to_path_buf));
         }
@@ -172,8 +171,8 @@ pub(super) fn directories(context: &Context, inventory: &Inventory) -> BTreeSet<
 }
 
 /// Whether it is a device or the like: their directories are never quiet.
-fn is_special(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+fn is_special(root: &Root, path: &Path) -> bool {
+    matches!(root.look(path), Ok(Some(found)) if !found.is_file() && !found.is_directory())
 }
 
 /// The files that are read.
@@ -202,20 +201,19 @@ fn files(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
         }
     }
     // All that lies there, and not only what is a pod: it may become one where the link leads to.
-    let manifests = std::fs::read_dir(&inventory.directories.manifests);
-    files.extend(
-        manifests
-            .into_iter()
-            .flatten()
-            .filter_map(|entry| Some(entry.ok()?.path())),
-    );
+    let manifests = &inventory.directories.manifests;
+    let names = context
+        .root
+        .resolve(manifests)
+        .and_then(|real| host::names(&real));
+    files.extend(names.into_iter().flatten().map(|name| manifests.join(name)));
     files
 }
 
 fn nearest_existing(root: &Root, path: &Path) -> Option<PathBuf> {
     path.ancestors()
         .take_while(|ancestor| ancestor.starts_with(root.directory()))
-        .find(|ancestor| ancestor.is_dir())
+        .find(|ancestor| root.is_directory(ancestor))
         .map(Path::to_path_buf)
 }
 

@@ -154,6 +154,16 @@ impl Place {
         Ok(File::from(opened?))
     }
 
+    /// Makes a file without a name in the same directory, open for writing, of which nothing is left once it is closed.
+    ///
+    /// # Errors
+    /// What the system says; not every file system can do that.
+    pub fn create_nameless(&self) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC;
+        let mode = Mode::RUSR | Mode::WUSR;
+        Ok(File::from(openat(&self.directory, ".", flags, mode)?))
+    }
+
     /// Opens a file to write to it, made with this mode where it is missing. `flags` says how it is written to.
     ///
     /// # Errors

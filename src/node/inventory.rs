@@ -166,6 +166,9 @@ pub enum KeyState {
     Unread,
     /// It was read and is no key that can be used, with the reason.
     Damaged(Problem),
+    /// The certificate's or the key's file must not be replaced, because it is, or may be, not this certificate's own: a
+    /// link to another's, say. Whether the key is sound is not known then.
+    NotOwn(Problem),
     /// It was read, and its kind is not supported here: it may be the certificate's and sound, which cannot be checked.
     Unsupported(Problem),
     /// There, but another certificate's.

@@ -4,16 +4,19 @@
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
 mod encoding;
+mod hard_links;
 mod inventory;
 mod kubeconfig;
 mod kubelet;
 mod manifest;
 mod observe;
 mod read;
+mod replaceable;
 mod trust;
 mod yaml;
 
 pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
+pub use hard_links::hard_links;
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
@@ -24,4 +27,5 @@ pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
 pub use observe::observe;
+pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};

@@ -22,7 +22,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{
     Authority, CertificateState, Directories, Entry, EntryKind, Inventory, KubeletConfiguration,
-    Present, Problem, Signer, StaticPod, Trust,
+    Present, Problem, Signer, StaticPod, Trust, replaceable,
 };
 use crate::config::Locations;
 use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
@@ -91,7 +91,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         .chain(static_pods.iter().map(|pod| pod.path.as_path()));
     let links = links(root, known, &static_pods);
     findings.trusts.extend(trust::by_flags(&node));
-    Inventory {
+    let mut inventory = Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
         service_account,
         directories,
@@ -107,7 +107,9 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         trusts: findings.trusts,
         external_etcd,
         links,
-    }
+    };
+    replaceable::mark(root, &mut inventory);
+    inventory
 }
 
 /// What is wrong besides entries and authorities.

@@ -11,6 +11,7 @@ use super::hand_over::Inherited;
 use super::restarts::{Restarts, affected, healthy, rungs};
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::issuer::Replacement;
+use crate::node::Replaceable;
 use crate::plan::Plan;
 use crate::report::{Receipt, RenewedCertificate};
 use crate::restart::{Proof, RestartError, prove, stopped};
@@ -32,6 +33,8 @@ pub(super) struct Change<'a> {
     /// The restarts.
     pub(super) plan: &'a Plan,
     pub(super) files: Vec<Replacement>,
+    /// Which files may be replaced at all.
+    pub(super) replaceable: Replaceable,
     pub(super) certificates: Vec<RenewedCertificate>,
     /// Whether there is nothing useful to go back to.
     pub(super) had_expired: bool,
@@ -83,7 +86,7 @@ pub(super) async fn carry_out(
     });
     let restart = change.unwanted.is_none();
     let installed = Restarts::announce(context, plan, restart, stopped, &mut operation)
-        .and_then(|()| operation.install(change.files));
+        .and_then(|()| operation.install_replaceable(change.files, &change.replaceable));
     if let Err(error) = installed {
         let (outcome, ending) = not_installed(&mut operation, error);
         let receipt = receipt(&operation, outcome, &report);

@@ -8,7 +8,7 @@ use super::recover::{finish_recovery, tell};
 use super::renew::{Made, Options, RenewalReport, renew_holding};
 use super::{Context, Event, OperationError};
 use crate::issuer::{Replacement, kubelet_client};
-use crate::node::Inventory;
+use crate::node::{Inventory, Replaceable};
 use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
 use crate::restart::{node_is_ready, reachability};
 use crate::transaction::{Lock, Trigger, check_targets, make_directory, recover};
@@ -88,7 +88,7 @@ pub async fn recover_expired_holding(
 /// What the kubelet needs to start; `None` when that is nothing, or nothing that can be made here.
 pub(super) fn make_for_kubelet(
     context: &Context,
-    inventory: &Inventory,
+    (inventory, replaceable): (&Inventory, &Replaceable),
     now: Timestamp,
     events: &mut (dyn FnMut(Event) + Send),
     report: &mut RenewalReport,
@@ -102,7 +102,9 @@ pub(super) fn make_for_kubelet(
     let renewal = &context.config.renewal;
     let made = kubelet_client(&context.root, inventory, renewal, &need, now)
         .map_err(|error| error.to_string())
-        .and_then(|made| may_be_put_there(context, inventory, &made.1).map(|()| made));
+        .and_then(|made| {
+            may_be_put_there(context, (inventory, replaceable), &made.1).map(|()| made)
+        });
     match made {
         Ok((_, files)) if files.is_empty() => None,
         Ok((issued, files)) => Some(Made {
@@ -124,7 +126,7 @@ pub(super) fn make_for_kubelet(
 /// belong: in the installation one that cannot would hold up all the others.
 fn may_be_put_there(
     context: &Context,
-    inventory: &Inventory,
+    (inventory, replaceable): (&Inventory, &Replaceable),
     files: &[Replacement],
 ) -> Result<(), String> {
     let store = context.store();
@@ -132,7 +134,7 @@ fn may_be_put_there(
     if files.iter().any(|file| file.path.starts_with(directory)) {
         make_directory(&store, directory).map_err(|error| error.to_string())?;
     }
-    check_targets(&store, files).map_err(|error| error.to_string())
+    check_targets(&store, files, replaceable).map_err(|error| error.to_string())
 }
 
 /// The names under which the API server and others can be asked: the kubelet's certificate shows by its kubeconfig.

@@ -12,7 +12,7 @@ use super::shared::{conflict, twins, without_twins};
 use super::trusted::keep_trusted;
 use super::{Context, Event, OperationError};
 use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
-use crate::node::Inventory;
+use crate::node::{Inventory, Replaceable, hard_links};
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
 use crate::preflight::{Asked, Intent};
 use crate::report::{Described, RenewedCertificate};
@@ -107,8 +107,10 @@ pub(super) async fn renew_holding(
         intent.broken |= !inherited.is_none();
         found.extend(look_ahead(context, &inventory, &intent, asked).await);
     }
+    let replaceable = Replaceable::of(&context.root, &inventory);
+    let node = (&inventory, &replaceable);
     let prepared = permit(found, events).and_then(|may_restart| {
-        let made = issue_planned(context, &inventory, &plan, request, events, &mut report)?;
+        let made = issue_planned(context, node, &plan, request, events, &mut report)?;
         Ok((unwanted(options, may_restart), made))
     });
     let (unwanted, mut made) = match prepared {
@@ -121,9 +123,15 @@ pub(super) async fn renew_holding(
     };
     let mut kubelet_changed = false;
     if options.stopped {
-        let kubelet = make_for_kubelet(context, &inventory, started, events, &mut report);
+        let kubelet = make_for_kubelet(context, node, started, events, &mut report);
         kubelet_changed = kubelet.is_some();
         made = Made::joined(made, kubelet);
+    }
+    if made.is_some() {
+        for note in hard_links(&context.root, &inventory, &plan.renewed()) {
+            events(Event::Warning(note.clone()));
+            report.warnings.push(note);
+        }
     }
     let Some(Made { issued, files }) = made else {
         return inherited
@@ -134,6 +142,7 @@ pub(super) async fn renew_holding(
     let change = Change {
         plan: &plan,
         files,
+        replaceable,
         certificates: issued
             .iter()
             .flat_map(|one| receipt_lines(&inventory, one))
@@ -227,7 +236,7 @@ impl Made {
 /// Issues what the plan renews; `None` when that is nothing.
 fn issue_planned(
     context: &Context,
-    inventory: &Inventory,
+    (inventory, replaceable): (&Inventory, &Replaceable),
     plan: &Plan,
     request: &Request,
     events: &mut (dyn FnMut(Event) + Send),
@@ -247,7 +256,7 @@ fn issue_planned(
         let made = result
             .and_then(|one| replacements(inventory, &one).map(|files| (one, files)))
             .map_err(|error| error.to_string())
-            .and_then(|made| may_be_replaced(context, inventory, made));
+            .and_then(|made| may_be_replaced(context, (inventory, replaceable), made));
         match made {
             Ok(one) => ready.push(one),
             Err(reason) => {
@@ -309,10 +318,10 @@ pub(super) fn named(name: &str, reason: String) -> String {
 /// Passes on what can be put in place. The rest fails here and alone: in the installation it would hold up all the others.
 fn may_be_replaced(
     context: &Context,
-    inventory: &Inventory,
+    (inventory, replaceable): (&Inventory, &Replaceable),
     (issued, files): (Issued, Vec<Replacement>),
 ) -> Result<(Issued, Vec<Replacement>), String> {
-    check_targets(&context.store(), &files).map_err(|error| error.to_string())?;
+    check_targets(&context.store(), &files, replaceable).map_err(|error| error.to_string())?;
     match conflict(inventory, &issued.name, &files) {
         Some(reason) => Err(reason),
         None => Ok((issued, files)),

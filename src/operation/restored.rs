@@ -75,7 +75,7 @@ pub(super) fn restored(
         {
             let index = index_of(&mut all, &name, inventory);
             let one = &mut all[index];
-            let now = read_bounded(&path).map(Zeroizing::new);
+            let now = root.read(&path).map(Zeroizing::new);
             one.in_place &= now.is_ok_and(|now| digest(&now) == held.sha256);
             one.key_removed = held.removed;
             continue;

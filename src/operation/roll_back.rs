@@ -13,7 +13,7 @@ use super::preflight::{look_ahead, permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
 use super::restored::{EndsSoon, Restored, restored};
 use super::{Context, Event, OperationError, Options, RenewalReport};
-use crate::node::Inventory;
+use crate::node::{Inventory, Replaceable};
 use crate::plan::{Plan, RestartGroup, affected_pods, restart_groups};
 use crate::preflight::{Asked, Intent};
 use crate::report::RenewedCertificate;
@@ -270,6 +270,7 @@ pub async fn roll_back(
     let change = Change {
         plan: &prepared.plan,
         files,
+        replaceable: Replaceable::of(&context.root, &inventory),
         certificates: prepared.certificates,
         had_expired,
         kubelet_changed: false,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::issuer::{Replacement, Wanted};
-use crate::node::{Entry, Inventory};
+use crate::node::{Entry, Inventory, KeyState};
 
 /// The other certificates that lie in exactly the files of this one.
 pub(super) fn twins<'node>(inventory: &'node Inventory, name: &str) -> Vec<&'node Entry> {
@@ -41,7 +41,13 @@ pub(super) fn conflict(
         .iter()
         .map(|one| inventory.real(&one.path))
         .collect();
-    others(inventory, name).find_map(|other| {
+    // A link that leads here does not make it another's file: others could hold up any certificate by that.
+    let mut others = others(inventory, name).filter(|other| {
+        other
+            .present()
+            .is_none_or(|present| !matches!(present.key, KeyState::NotOwn(_)))
+    });
+    others.find_map(|other| {
         let theirs = real_files(inventory, other);
         let shared = replaced.iter().find(|file| theirs.contains(*file))?;
         (theirs != own).then(|| {

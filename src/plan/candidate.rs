@@ -85,6 +85,9 @@ impl<'node> Candidate<'node> {
         if let KeyState::OutOfReach(problem) = &present.key {
             return Err(Obstacle::Unreadable(in_full(problem)));
         }
+        if let KeyState::NotOwn(problem) = &present.key {
+            return Err(Obstacle::NotReplaceable(in_full(problem)));
+        }
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
             Signer::Foreign(issuer) => return Err(Obstacle::ForeignIssuer(issuer.clone())),
@@ -125,7 +128,9 @@ impl<'node> Candidate<'node> {
                             authority.certificate_path.display()
                         ));
                     }
-                    KeyState::OutOfReach(problem) | KeyState::Damaged(problem) => {
+                    KeyState::OutOfReach(problem)
+                    | KeyState::Damaged(problem)
+                    | KeyState::NotOwn(problem) => {
                         return unusable(in_full(problem));
                     }
                     KeyState::Unsupported(problem) => {
@@ -317,6 +322,7 @@ impl<'node> Candidate<'node> {
             KeyState::Matching(_)
             | KeyState::Unread
             | KeyState::OutOfReach(_)
+            | KeyState::NotOwn(_)
             | KeyState::Unsupported(_) => false,
             KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_) => true,
         }

@@ -219,6 +219,7 @@ fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
         }
         KeyState::OutOfReach(problem)
         | KeyState::Damaged(problem)
+        | KeyState::NotOwn(problem)
         | KeyState::Unsupported(problem) => {
             return Some(format!("{}: {}", problem.path.display(), problem.reason));
         }

@@ -61,6 +61,18 @@ pub struct Plan {
     pub unread_manifests: Vec<Problem>,
 }
 
+impl Plan {
+    /// The certificates that are renewed, by name.
+    #[must_use]
+    pub fn renewed(&self) -> Vec<&str> {
+        self.items
+            .iter()
+            .filter(|item| matches!(item.action, Action::Renew(_)))
+            .map(|item| item.name.as_str())
+            .collect()
+    }
+}
+
 /// What is to happen to one certificate.
 #[derive(Debug, Clone)]
 pub struct PlanItem {
@@ -117,6 +129,8 @@ pub enum Obstacle {
     Missing,
     /// It cannot be read: path and reason.
     Unreadable(String),
+    /// One of its files must not be replaced: path and reason.
+    NotReplaceable(String),
     /// The authority's key is not on this node.
     ExternalAuthority(AuthorityName),
     /// Its kubeconfig is written so that nothing can be put into it in place: construct and line.

@@ -19,6 +19,8 @@ pub struct PlanView {
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
     unread_manifests: Vec<UnreadView>,
+    /// What else is to be known, one sentence each.
+    notes: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -34,7 +36,8 @@ struct CertificateView {
     reason: Option<&'static str>,
     /// Why, in a sentence for people.
     message: Option<String>,
-    /// What is to be known of its renewal.
+    /// What is to be known of its renewal; absent where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
 }
 
@@ -89,6 +92,7 @@ impl From<&Plan> for PlanView {
                     reason: problem.reason.clone(),
                 })
                 .collect(),
+            notes: Vec::new(),
         }
     }
 }
@@ -139,6 +143,13 @@ impl From<&RestartGroup> for GroupView {
 }
 
 impl PlanView {
+    /// The same with what else is to be known.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
     /// What `kubecertd plan` prints: the certificates, the restarts in their order, and what comes next.
     #[must_use]
     pub fn to_table(&self) -> String {
@@ -174,6 +185,7 @@ impl PlanView {
                     .iter()
                     .map(move |note| format!("Note: {name}: {note}\n"))
             })
+            .chain(self.notes.iter().map(|note| format!("Note: {note}\n")))
             .collect();
         if notes.is_empty() {
             notes

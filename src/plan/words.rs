@@ -56,6 +56,7 @@ impl Obstacle {
         match self {
             Self::Missing => "missing",
             Self::Unreadable(_) => "unreadable",
+            Self::NotReplaceable(_) => "not-replaceable",
             Self::ExternalAuthority(_) => "external-authority",
             Self::NotEditable(_) => "not-editable",
             Self::ForeignIssuer(_) => "foreign-issuer",
@@ -82,6 +83,7 @@ impl fmt::Display for Obstacle {
                  any other is made by kubeadm init phase certs or kubeconfig",
             ),
             Self::Unreadable(what)
+            | Self::NotReplaceable(what)
             | Self::NotEditable(what)
             | Self::AuthorityUnusable(what)
             | Self::NeedsRecovery(what) => {

@@ -1,12 +1,11 @@
 //! Whether the clock can be believed: everything that is decided here rests on it.
 
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
 use jiff::{SignedDuration, Timestamp};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::host::{by_kernel_or_mark, by_timedated, process};
+use crate::host::{Place, by_kernel_or_mark, by_timedated, process};
 use crate::node::{EntryKind, Inventory, Present, Signer};
 use crate::plan::lifetime;
 use crate::transaction::Store;
@@ -70,7 +69,11 @@ pub fn clock(
 ) -> Clock {
     let own = [
         (store.history(), "kubecertd's history was written"),
-        (program(), "the program kubecertd was made"),
+        // Where the kernel cannot say it, the other marks do.
+        (
+            std::env::current_exe().unwrap_or_default(),
+            "the program kubecertd was made",
+        ),
     ]
     .into_iter()
     .filter_map(|(path, what)| {
@@ -181,11 +184,7 @@ fn life(present: &Present) -> Lives {
     }
 }
 
-fn program() -> PathBuf {
-    PathBuf::from("/proc/self/exe")
-}
-
 fn modified(path: &Path) -> Option<Timestamp> {
-    let time: SystemTime = std::fs::metadata(path).ok()?.modified().ok()?;
-    Timestamp::try_from(time).ok()
+    let (seconds, nanoseconds) = Place::at(path).ok()?.look().ok()??.modified;
+    Timestamp::new(seconds, i32::try_from(nanoseconds).ok()?).ok()
 }

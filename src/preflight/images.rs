@@ -3,8 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::statfs;
+use rustix::fs::{OFlags, fstatfs};
 
+use crate::host::{self, Place};
 use crate::node::Inventory;
 use crate::root::Root;
 
@@ -35,12 +36,12 @@ pub(super) fn image_disk(root: &Root, inventory: &Inventory) -> io::Result<Optio
     let socket = inventory.kubelet.container_runtime_socket.as_deref();
     let Some(directory) = socket
         .and_then(directory)
-        .map(|path| root.join(path))
-        .filter(|directory| directory.is_dir())
+        .and_then(|path| root.resolve(&root.join(path)).ok())
+        .filter(|directory| host::is_directory(directory))
     else {
         return Ok(None);
     };
-    let numbers = statfs(&directory)?;
+    let numbers = fstatfs(Place::at(&directory)?.open(OFlags::PATH)?)?;
     Ok(
         used_percent(numbers.f_blocks, numbers.f_bavail).map(|used_percent| ImageDisk {
             directory,

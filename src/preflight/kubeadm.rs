@@ -7,7 +7,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use nix::time::{ClockId, clock_gettime};
 
-use crate::host::process;
+use crate::host::{self, Place, process};
 
 /// Ticks in a second of what /proc says (USER_HZ), the same on every architecture that Kubernetes runs on.
 const TICKS: u64 = 100;
@@ -74,18 +74,20 @@ pub fn running_kubeadm(processes: &Path, kubernetes: &Path) -> io::Result<Kubead
 /// When it cannot be read.
 pub fn scratch_changed(kubernetes: &Path) -> io::Result<Option<Timestamp>> {
     let directory = kubernetes.join("tmp");
-    let listed = match std::fs::read_dir(&directory) {
-        Ok(listed) => listed,
+    let names = match host::names(&directory) {
+        Ok(names) => names,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let mut newest = std::fs::metadata(&directory)?.modified()?;
-    for entry in listed.take(MOST_SCRATCH) {
-        if let Ok(modified) = entry?.metadata().and_then(|metadata| metadata.modified()) {
-            newest = newest.max(modified);
-        }
-    }
-    Ok(Timestamp::try_from(newest).ok())
+    let below = names
+        .iter()
+        .take(MOST_SCRATCH)
+        .map(|name| directory.join(name));
+    let newest = below
+        .chain([directory.clone()])
+        .filter_map(|path| Some(Place::at(&path).ok()?.look().ok()??.modified))
+        .max();
+    Ok(newest.and_then(|(seconds, _)| Timestamp::from_second(seconds).ok()))
 }
 
 /// `kubeadm upgrade apply`, for a kubeadm that writes; `None` for any other program and for what only reads.

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
+use rustix::fs::{Access, AtFlags, OFlags, StatVfsMountFlags, accessat, fstatvfs};
 use rustix::io::Errno;
+
+use crate::host::{Found, Place};
 
 use crate::transaction::is_immutable;
 
@@ -34,15 +35,15 @@ pub struct Hindered {
 }
 
 /// What was found, and the paths that could not be looked at.
-type Found = (Vec<Hindered>, BTreeMap<PathBuf, io::Error>);
+type Looked = (Vec<Hindered>, BTreeMap<PathBuf, io::Error>);
 
 /// What keeps these files from being replaced, besides their directories.
-pub(super) fn hindered_files(files: &BTreeSet<PathBuf>) -> Found {
+pub(super) fn hindered_files(files: &BTreeSet<PathBuf>) -> Looked {
     gathered(files.iter().map(|path| (path.as_path(), marked(path))))
 }
 
 /// What keeps names in these directories from being changed.
-pub(super) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Found {
+pub(super) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Looked {
     gathered(
         directories
             .iter()
@@ -51,7 +52,7 @@ pub(super) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Found {
 }
 
 /// What keeps the history from being written: the first file is appended to, the second one replaced.
-pub(super) fn hindered_history(appended: &Path, replaced: &Path) -> Found {
+pub(super) fn hindered_history(appended: &Path, replaced: &Path) -> Looked {
     gathered([
         (appended, of_appended(appended)),
         (replaced, of_replaced(replaced)),
@@ -61,7 +62,7 @@ pub(super) fn hindered_history(appended: &Path, replaced: &Path) -> Found {
 /// What is not there cannot hinder.
 fn gathered<'path>(
     looked_at: impl IntoIterator<Item = (&'path Path, io::Result<Option<Hindrance>>)>,
-) -> Found {
+) -> Looked {
     let mut hindered = Vec::new();
     let mut unread = BTreeMap::new();
     for (path, found) in looked_at {
@@ -82,10 +83,8 @@ fn gathered<'path>(
 
 /// Opening changes nothing, and says what appending would: a file marked append-only is as good as any.
 fn of_appended(path: &Path) -> io::Result<Option<Hindrance>> {
-    let opened = File::options()
-        .append(true)
-        .custom_flags(nix::libc::O_NONBLOCK)
-        .open(path);
+    let opened = Place::at(path)
+        .and_then(|place| place.open(OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK));
     let Err(error) = opened else {
         return Ok(None);
     };
@@ -102,23 +101,26 @@ fn of_appended(path: &Path) -> io::Result<Option<Hindrance>> {
 }
 
 fn of_replaced(path: &Path) -> io::Result<Option<Hindrance>> {
-    if std::fs::metadata(path)?.is_dir() {
+    let place = Place::at(path)?;
+    if look(&place)?.is_directory() {
         return Ok(Some(Hindrance::Directory));
     }
-    if statvfs(path)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
+    if is_read_only(&place.open(OFlags::PATH)?)? {
         return Ok(Some(Hindrance::ReadOnly));
     }
     marked(path)
 }
 
 fn of_directory(path: &Path) -> io::Result<Option<Hindrance>> {
-    if statvfs(path)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
+    let directory = Place::at(path)?.open(OFlags::PATH)?;
+    if is_read_only(&directory)? {
         return Ok(Some(Hindrance::ReadOnly));
     }
     if let Some(mark) = marked(path)? {
         return Ok(Some(mark));
     }
-    match access(path, Access::WRITE_OK | Access::EXEC_OK) {
+    let wanted = Access::WRITE_OK | Access::EXEC_OK;
+    match accessat(&directory, ".", wanted, AtFlags::empty()) {
         Ok(()) => Ok(None),
         Err(Errno::ROFS) => Ok(Some(Hindrance::ReadOnly)),
         Err(error @ (Errno::ACCESS | Errno::PERM)) => Ok(Some(Hindrance::Forbidden(
@@ -128,15 +130,21 @@ fn of_directory(path: &Path) -> io::Result<Option<Hindrance>> {
     }
 }
 
+fn look(place: &Place) -> io::Result<Found> {
+    place.look()?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+fn is_read_only(opened: &File) -> io::Result<bool> {
+    Ok(fstatvfs(opened)?.f_flag.contains(StatVfsMountFlags::RDONLY))
+}
+
 /// A file need not be writable to be replaced, but it must not be marked.
 fn marked(path: &Path) -> io::Result<Option<Hindrance>> {
-    let kind = std::fs::metadata(path)?.file_type();
-    if !kind.is_file() && !kind.is_dir() {
+    let place = Place::at(path)?;
+    let found = look(&place)?;
+    if !found.is_file() && !found.is_directory() {
         return Ok(None);
     }
-    let opened = File::options()
-        .read(true)
-        .custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_NOFOLLOW)
-        .open(path)?;
+    let opened = place.open(OFlags::RDONLY | OFlags::NONBLOCK)?;
     Ok(is_immutable(&opened)?.then_some(Hindrance::Immutable))
 }

@@ -13,6 +13,7 @@ use super::{
     Check, Clock, Intent, Kubeadm, Renewer, clock, renewers, running_kubeadm, scratch_changed,
 };
 use crate::host::process::MOST_PROCESSES;
+use crate::host::{self, Place};
 use crate::node::{Inventory, Problem};
 use crate::root::Root;
 use crate::transaction::Store;
@@ -119,6 +120,10 @@ impl Readings {
 
     fn look_for_others(&mut self, root: &Root, kubernetes: &Path) {
         let processes = Path::new(PROCESSES);
+        // Where that cannot be followed, there is nothing of kubeadm's either.
+        let kubernetes = &root
+            .resolve(kubernetes)
+            .unwrap_or_else(|_| kubernetes.to_path_buf());
         match running_kubeadm(processes, kubernetes) {
             Ok(found) => {
                 self.kubeadm = found.running;
@@ -231,7 +236,7 @@ impl Changed {
         if !intent.is_empty() {
             directories.extend(existing(store.directory()));
             let own = [store.journal(), store.backups()];
-            directories.extend(own.into_iter().filter(|path| path.is_dir()));
+            directories.extend(own.into_iter().filter(|path| host::is_directory(path)));
         }
         Self {
             targets,
@@ -282,13 +287,14 @@ fn beside(manifest: &Path) -> Option<PathBuf> {
 fn existing(directory: &Path) -> Option<PathBuf> {
     directory
         .ancestors()
-        .find(|ancestor| ancestor.is_dir())
+        .find(|ancestor| host::is_directory(ancestor))
         .map(Path::to_path_buf)
 }
 
 /// What is missing is made anew and small.
 fn size(file: &Path) -> u64 {
-    std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+    let found = Place::at(file).and_then(|place| place.look());
+    found.ok().flatten().map_or(0, |found| found.size)
 }
 
 /// Nothing where the kubelet does not say where it looks.

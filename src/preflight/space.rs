@@ -5,7 +5,9 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{StatFs, statfs};
+use rustix::fs::{OFlags, StatFs, fstatfs};
+
+use crate::host::Place;
 
 /// No certificate, key or journal is counted as smaller than this.
 const SMALLEST: u64 = 8 * 1024;
@@ -46,8 +48,10 @@ impl Written {
         let mut found: BTreeMap<u64, FileSystem> = BTreeMap::new();
         let mut unread = BTreeMap::new();
         for (directory, sizes) in self.0 {
-            let asked = std::fs::metadata(&directory)
-                .and_then(|metadata| Ok((metadata.dev(), statfs(&directory)?)));
+            let asked = Place::at(&directory).and_then(|place| {
+                let opened = place.open(OFlags::PATH)?;
+                Ok((opened.metadata()?.dev(), fstatfs(&opened)?))
+            });
             let (device, numbers) = match asked {
                 Ok(asked) => asked,
                 Err(error) => {

@@ -314,6 +314,7 @@ fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> 
         }
         KeyState::OutOfReach(problem)
         | KeyState::Damaged(problem)
+        | KeyState::NotOwn(problem)
         | KeyState::Unsupported(problem) => {
             return Some(problem.clone());
         }

@@ -3,6 +3,7 @@
 mod duration;
 mod expiration;
 mod history;
+mod in_use;
 mod status;
 
 pub use duration::{human_duration, in_words};
@@ -10,6 +11,7 @@ pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use history::{
     Comparison, Described, History, HistoryError, Receipt, RenewedCertificate, Witness,
 };
+pub use in_use::{InUse, UseState, in_use};
 pub(crate) use status::count;
 pub use status::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,

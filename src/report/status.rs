@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::Receipt;
+use super::{InUse, Receipt};
 use crate::host::make_directories;
 use crate::pki::serde_end;
 use crate::root::Root;
@@ -84,6 +84,9 @@ pub struct CertificateStatus {
     pub action: String,
     /// Why, in words; empty when there is nothing to say.
     pub reason: String,
+    /// Whether it is the one in use; absent where that was not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_use: Option<InUse>,
 }
 
 /// The last operation.

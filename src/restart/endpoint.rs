@@ -173,6 +173,15 @@ pub(super) fn node_address(inventory: &Inventory) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// Where the kubelet of this node serves the API server, as its configuration says.
+pub(super) fn kubelet_address(inventory: &Inventory) -> Address {
+    let kubelet = &inventory.kubelet;
+    Address {
+        host: reachable(kubelet.address.as_deref().unwrap_or_default()),
+        port: kubelet.port,
+    }
+}
+
 /// Where etcd serves its clients over TLS.
 pub(super) fn etcd_client_address(pod: &StaticPod) -> Option<Address> {
     listening(pod, "listen-client-urls", true)

@@ -1,11 +1,13 @@
 //! Asking a component whether it is well.
 
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use super::endpoint::{Address, HealthEndpoint, PeerKind, reachable};
 use super::http::{self, Answer, Security, Server};
 use super::peer::Peer;
 use super::tls::Identity;
+use crate::host::{is_trusted_owner, listeners};
 use crate::node::{Inventory, StaticPod};
 
 /// Whether it answers 200. API server and etcd are verified first. The API server is well also if it refuses anonymous
@@ -65,7 +67,10 @@ pub(super) async fn kubelet_answers(inventory: &Inventory) -> Result<(), (Addres
         security: Security::Plain,
     };
     match http::get(server, "/healthz").await {
-        Ok(answer) if answer.status == 200 => Ok(()),
+        Ok(answer) if answer.status == 200 => match whose(&address) {
+            None => Ok(()),
+            Some(reason) => Err((address, reason)),
+        },
         Ok(answer) => Err((address.clone(), answer.describe())),
         Err(error) => Err((address.clone(), error.to_string())),
     }
@@ -98,4 +103,21 @@ pub(super) fn etcd_identity(pod: &StaticPod, inventory: &Inventory) -> Option<Id
     .into_iter()
     .flatten()
     .find_map(|(certificate, key)| Identity::from_files(&certificate, &key).ok())
+}
+
+/// Why what answered is not the kubelet, which is root's. Where the kernel does not show that, it is believed: no proof is made of
+/// it.
+fn whose(address: &Address) -> Option<String> {
+    let host: IpAddr = address.host.parse().ok()?;
+    match listeners(SocketAddr::new(host, address.port)) {
+        Ok(users) if users.iter().any(|user| is_trusted_owner(*user)) => None,
+        Ok(users) => Some(users.first().map_or_else(
+            || "nothing listens there any more".to_owned(),
+            |user| format!("a process of user {user} answers, which is not the kubelet"),
+        )),
+        Err(error) => {
+            tracing::debug!("whose process listens at {address} is not known: {error}");
+            None
+        }
+    }
 }

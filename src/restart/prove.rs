@@ -149,7 +149,7 @@ impl Node<'_> {
         serves(endpoint, &present.leaf, signers(self.inventory, name))
             .await
             .map_err(|error| match error {
-                NotServed::Another(reason) => Doubt::Refused(reason),
+                NotServed::Another { told, .. } => Doubt::Refused(told),
                 NotServed::Unknown(reason) => Doubt::Passing(reason),
             })
     }

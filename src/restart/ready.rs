@@ -1,5 +1,7 @@
 //! Whether a pod that runs is well and serves what is on the disk.
 
+use jiff::Timestamp;
+
 use super::endpoint::{
     HealthEndpoint, ServingEndpoint, health_endpoint, node_address, serving_endpoints,
 };
@@ -76,16 +78,21 @@ impl<'a> Readiness<'a> {
 /// Why a certificate is not the one served.
 #[derive(Debug)]
 pub(super) enum NotServed {
-    /// Another one is, which its own CA signed for a server: an earlier one of the file, most likely. What is served, in words.
-    Another(String),
+    /// Another one is, which its own CA signed for a server: an earlier one of the file, most likely.
+    Another {
+        /// In words.
+        told: String,
+        /// When that one ends.
+        not_after: Timestamp,
+    },
     /// That says nothing about the certificate: no answer, no proof of the key, or another process on the port. In words.
     Unknown(String),
 }
 
 impl NotServed {
     pub(super) fn into_words(self) -> String {
-        let (Self::Another(reason) | Self::Unknown(reason)) = self;
-        reason
+        let (Self::Another { told, .. } | Self::Unknown(told)) = self;
+        told
     }
 }
 
@@ -135,7 +142,10 @@ pub(super) async fn serves(
         .map_while(|der| Certificate::from_der(der).ok())
         .collect();
     if vouch_for(signers, &chain) && may_serve(leaf) {
-        Err(NotServed::Another(format!("{address} {told}")))
+        Err(NotServed::Another {
+            told: format!("{address} {told}"),
+            not_after: leaf.not_after,
+        })
     } else {
         Err(NotServed::Unknown(format!(
             "another process answers: {address} {told}, and no CA that signs that file signed what it serves; see `ss -ltnp sport = :{}`",

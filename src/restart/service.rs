@@ -10,6 +10,9 @@ use tokio::time::timeout;
 /// kubeadm's packages call it so.
 const UNIT: &str = "kubelet.service";
 
+/// Never looked for in `$PATH`, which others may have set. Where `/usr` is not merged, `/bin` has it.
+const SYSTEMCTL: &str = "/bin/systemctl";
+
 /// Bound of each command: a stop that takes longer than systemd's own patience is not ours to wait for.
 const COMMAND_BOUND: Duration = Duration::from_secs(100);
 
@@ -34,7 +37,7 @@ pub struct KubeletService {
 
 impl Default for KubeletService {
     fn default() -> Self {
-        Self::through(PathBuf::from("systemctl"))
+        Self::through(PathBuf::from(SYSTEMCTL))
     }
 }
 

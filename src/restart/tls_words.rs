@@ -45,9 +45,13 @@ fn of_certificate(error: &CertificateError) -> String {
         CertificateError::BadSignature => {
             "a signature is wrong, its certificate's or that of the handshake"
         }
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate lacks the name or address that was asked for"
+        CertificateError::NotValidForNameContext { expected, .. } => {
+            return format!(
+                "its certificate is not valid for name {}",
+                expected.to_str()
+            );
         }
+        CertificateError::NotValidForName => "its certificate is not valid for name or address",
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
             "its certificate is not meant for this use (extended key usage)"
         }

@@ -20,8 +20,13 @@ use crate::host::Place;
 /// The access control list, if a file has one beyond its mode.
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
-/// Digests and signatures of the contents: the kernel makes them anew, and the old ones would be wrong.
-const OF_CONTENTS: [&str; 2] = ["security.ima", "security.evm"];
+/// The most that all extended attributes of a file may take, in bytes: whoever may write the file may give it thousands.
+const LIMIT: usize = 256 << 10;
+
+/// What a new file gets none of. Digests and signatures of the contents: the kernel makes them anew, and the old ones would
+/// be wrong. And capabilities, which no certificate needs: whoever writes these directories could set them, and a process
+/// that may not fails.
+const NEVER_KEPT: [&str; 3] = ["security.ima", "security.evm", "security.capability"];
 
 /// Owner, group, mode, time of last change and extended attributes of a file.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -45,8 +50,16 @@ impl Attributes {
     pub(super) fn of(file: &File) -> io::Result<Self> {
         let metadata = file.metadata()?;
         let mut xattrs = BTreeMap::new();
+        let mut size = 0;
         for name in names(file)? {
             if let Some(value) = value(file, &name)? {
+                size += name.len() + value.len();
+                if size > LIMIT {
+                    return Err(io::Error::other(format!(
+                        "has more than {} KiB of extended attributes; remove those that are not needed",
+                        LIMIT >> 10
+                    )));
+                }
                 xattrs.insert(name, BASE64.encode(value));
             }
         }
@@ -92,7 +105,7 @@ impl Attributes {
             }
         }
         for (name, encoded) in &self.xattrs {
-            if OF_CONTENTS.contains(&name.as_str()) {
+            if NEVER_KEPT.contains(&name.as_str()) {
                 continue;
             }
             let wanted = BASE64

@@ -11,7 +11,7 @@ use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::{TransactionError, link};
-use crate::host::{self, Place};
+use crate::host::{self, FILE_LIMIT, Place};
 
 /// Threads that flush: one journal commit of the file system then covers several files, and four already give most
 /// of what there is to gain.
@@ -243,9 +243,16 @@ pub(super) fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Resu
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
+        size += read as u64;
+        if size > FILE_LIMIT {
+            // Whoever writes these directories could have it copied until the disk is full.
+            return Err(io::Error::other(format!(
+                "is larger than {} MiB, which no file of this kind is",
+                FILE_LIMIT >> 20
+            )));
+        }
         context.update(&buffer[..read]);
         to.write_all(&buffer[..read])?;
-        size += read as u64;
     }
     Ok((hexadecimal(context.finish().as_ref()), size))
 }

@@ -17,6 +17,7 @@ use super::{
 };
 use crate::host::Actor;
 use crate::issuer::Replacement;
+use crate::node::Replaceable;
 
 /// An operation in flight. Dropping it without [`Operation::finish`] leaves the journal as it is, for recovery.
 #[derive(Debug)]
@@ -148,12 +149,32 @@ impl<'lock> Operation<'lock> {
         self.beginning.history.as_ref()
     }
 
-    /// Puts the files in place as one transaction. When it returns an error, everything is as it was before, unless it
+    /// Puts the files in place as one transaction. Links are followed where they are root's alone. When it returns an error, everything is as it was before, unless it
     /// is [`TransactionError::NotUndone`]. An operation installs once.
     ///
     /// # Errors
     /// [`TransactionError`].
     pub fn install(&mut self, replacements: Vec<Replacement>) -> Result<(), TransactionError> {
+        self.put_in_place(replacements, None)
+    }
+
+    /// The same, of files that may be replaced; the first that may not is an error.
+    ///
+    /// # Errors
+    /// As [`Self::install`].
+    pub fn install_replaceable(
+        &mut self,
+        replacements: Vec<Replacement>,
+        replaceable: &Replaceable,
+    ) -> Result<(), TransactionError> {
+        self.put_in_place(replacements, Some(replaceable))
+    }
+
+    fn put_in_place(
+        &mut self,
+        replacements: Vec<Replacement>,
+        replaceable: Option<&Replaceable>,
+    ) -> Result<(), TransactionError> {
         if self.state.files != Files::Untouched {
             return Err(self.out_of_order("it has installed files already"));
         }
@@ -161,7 +182,7 @@ impl<'lock> Operation<'lock> {
             return Ok(());
         }
         let replacements = stage::pair(replacements);
-        let files = stage::survey(&self.store, self.id(), &replacements)?;
+        let files = stage::survey(&self.store, self.id(), &replacements, replaceable)?;
         self.append(Step::Staging {
             files: files.clone(),
         })?;

@@ -7,12 +7,18 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use zeroize::Zeroizing;
+
 use super::attributes::{Attributes, is_immutable};
 use super::backup::Backup;
 use super::step::StagedFile;
 use super::{Store, TransactionError, durable, link, write};
-use crate::host;
+use crate::host::{self, Place, Way};
 use crate::issuer::Replacement;
+use crate::node::{Replaceable, trusted};
+
+/// Of a mode, what a file with a private key may have of it.
+const PRIVATE: u32 = 0o640;
 
 /// How a target compares with what the journal says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +82,45 @@ pub(super) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
     paired
 }
 
-/// Whether new files could take these places, before an operation begins: each path must lead to a regular file, or to nothing
-/// in a directory that is there. Changes nothing.
+/// Whether new files could take these places, before an operation begins: each path must lead to a regular file that may be
+/// replaced and whose attributes can be kept, or to nothing in a directory that is there. Leaves nothing behind.
 ///
 /// # Errors
 /// [`TransactionError::File`] with the first that could not.
-pub fn check_targets(store: &Store, replacements: &[Replacement]) -> Result<(), TransactionError> {
-    survey(store, "check", replacements).map(drop)
+pub fn check_targets(
+    store: &Store,
+    replacements: &[Replacement],
+    replaceable: &Replaceable,
+) -> Result<(), TransactionError> {
+    for file in survey(store, "check", replacements, Some(replaceable))? {
+        if !file.link {
+            try_attributes(&file.target(store))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file without a name, or one that is removed at once, everything that a file has besides its contents.
+fn try_attributes(target: &Path) -> Result<(), TransactionError> {
+    let Some(attributes) = attributes_of(target)? else {
+        return Ok(());
+    };
+    let failed = || TransactionError::file(target, "its successor could not be staged");
+    let temporary = write::temporary_beside(target)?;
+    let place = Place::at(&temporary).map_err(failed())?;
+    match place.create_nameless() {
+        Ok(file) => attributes.give_to(&file).map_err(failed()),
+        // Not every file system has files without names.
+        Err(_) => {
+            let given = place
+                .create(0o600)
+                .and_then(|file| attributes.give_to(&file));
+            if let Err(error) = place.remove() {
+                tracing::warn!(path = %temporary.display(), %error, "a temporary file is left behind");
+            }
+            given.map_err(failed())
+        }
+    }
 }
 
 /// Makes a directory for files that are to be put there, with those above it, durably and with mode 0755, where it is missing.
@@ -102,14 +140,19 @@ pub(super) fn survey(
     store: &Store,
     id: &str,
     replacements: &[Replacement],
+    replaceable: Option<&Replaceable>,
 ) -> Result<Vec<StagedFile>, TransactionError> {
     let mut targets = BTreeSet::new();
+    let mut linked = Vec::new();
     let mut files = Vec::with_capacity(replacements.len());
     for replacement in replacements {
         let path = &replacement.path;
         let refused = |action| TransactionError::file(path, action);
         let is_link = replacement.link_target().is_some();
-        let target = place(store, path, is_link)?;
+        let (target, way) = place(store, path, is_link)?;
+        if way.ends_in_link {
+            linked.push((replacement, target.clone()));
+        }
         if !target.parent().is_some_and(host::is_directory) {
             let absent = io::Error::new(io::ErrorKind::NotFound, "its directory does not exist");
             return Err(refused("cannot be replaced")(absent));
@@ -125,6 +168,7 @@ pub(super) fn survey(
             Some(_) => None,
             None => durable::open_regular(&target).map_err(refused("cannot be replaced"))?,
         };
+        may_be_replaced(replacement, &target, &way, replaceable)?;
         if let Some(old) = &old
             && is_immutable(old).map_err(refused("could not be looked at"))?
         {
@@ -147,7 +191,66 @@ pub(super) fn survey(
             target: store.root().node_path(&target),
         });
     }
+    if replaceable.is_some() {
+        linked
+            .into_iter()
+            .try_for_each(|(replacement, target)| is_of_that_kind(replacement, &target))?;
+    }
     Ok(files)
+}
+
+/// That the links to it are root's alone, and that it is no file that is never replaced.
+fn may_be_replaced(
+    replacement: &Replacement,
+    target: &Path,
+    way: &Way,
+    replaceable: Option<&Replaceable>,
+) -> Result<(), TransactionError> {
+    let path = &replacement.path;
+    let refused = || TransactionError::file(path, "is not replaced");
+    let found = Place::at(target)
+        .and_then(|place| place.look())
+        .map_err(refused())?;
+    match replaceable {
+        Some(replaceable) => replaceable.check(&replacement.name, way, found.as_ref()),
+        None => trusted(way),
+    }
+    .map_err(|reason| refused()(io::Error::new(io::ErrorKind::PermissionDenied, reason)))
+}
+
+/// That what a link leads to is of the kind that takes its place: since it was observed, it may have been made to lead to
+/// anything in those directories.
+fn is_of_that_kind(replacement: &Replacement, target: &Path) -> Result<(), TransactionError> {
+    let refused = TransactionError::file(&replacement.path, "is not replaced");
+    match host::read_bounded(target).map(Zeroizing::new) {
+        Ok(old) if kind(&old) == kind(&replacement.contents) => Ok(()),
+        Ok(_) => Err(refused(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "it leads to {}, which holds something else than what is to be put there; put the file itself in the link's place",
+                target.display()
+            ),
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// Whether there are certificates and keys in a file, and whether it is a kubeconfig.
+fn kind(contents: &[u8]) -> [bool; 3] {
+    let holds = |text: &[u8]| contents.windows(text.len()).any(|window| window == text);
+    [
+        holds(b"-----BEGIN CERTIFICATE-----"),
+        holds(b"PRIVATE KEY-----"),
+        holds(b"current-context"),
+    ]
+}
+
+/// Whether the contents are, or hold, a private key: then nobody but its owner and, at most, its group may read them.
+fn is_secret(replacement: &Replacement) -> bool {
+    let contents = &replacement.contents;
+    let holds = |text: &[u8]| contents.windows(text.len()).any(|window| window == text);
+    replacement.mode_if_new & 0o077 == 0 || holds(b"PRIVATE KEY-----") || holds(b"client-key-data")
 }
 
 /// Writes the new files beside the old ones, with the attributes of those. Gives the paths to be flushed.
@@ -168,7 +271,12 @@ pub(super) fn stage(
             ))?;
             continue;
         }
-        let attributes = attributes_of(&file.target(store))?;
+        let mut attributes = attributes_of(&file.target(store))?;
+        if let Some(attributes) = &mut attributes
+            && is_secret(replacement)
+        {
+            attributes.mode &= PRIVATE;
+        }
         durable::create_private(&staged)
             .and_then(|mut new| {
                 new.write_all(&replacement.contents)?;
@@ -188,15 +296,21 @@ pub(super) fn stage(
     Ok(written)
 }
 
-/// The file that a path stands for: behind its links, or the link itself where that is to be replaced.
-fn place(store: &Store, path: &Path, is_link: bool) -> Result<PathBuf, TransactionError> {
+/// The file that a path stands for: behind its links, or the link itself where that is to be replaced. With the way that
+/// leads there.
+fn place(store: &Store, path: &Path, is_link: bool) -> Result<(PathBuf, Way), TransactionError> {
     let unfollowed = |error| TransactionError::file(path, "its links could not be followed")(error);
     match (is_link, path.parent(), path.file_name()) {
         (true, Some(directory), Some(name)) => {
-            let directory = store.resolve(directory).map_err(unfollowed)?;
-            Ok(directory.join(name))
+            let mut way = store.root().way(directory).map_err(unfollowed)?;
+            way.ends_in_link = false;
+            way.real.push(name);
+            Ok((way.real.clone(), way))
         }
-        _ => store.resolve(path).map_err(unfollowed),
+        _ => {
+            let way = store.root().way(path).map_err(unfollowed)?;
+            Ok((way.real.clone(), way))
+        }
     }
 }
 
@@ -204,7 +318,10 @@ fn place(store: &Store, path: &Path, is_link: bool) -> Result<PathBuf, Transacti
 pub(super) fn check_unchanged(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     for file in files {
         let path = store.root().join(&file.path);
-        let target = place(store, &path, file.link)?;
+        let (target, way) = place(store, &path, file.link)?;
+        trusted(&way)
+            .map_err(|reason| io::Error::new(io::ErrorKind::PermissionDenied, reason))
+            .map_err(TransactionError::file(&path, "is not replaced"))?;
         if target != file.target(store) || durable::digest_of(&target)? != file.old_digest {
             return Err(TransactionError::Changed { path });
         }

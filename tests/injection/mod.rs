@@ -286,6 +286,8 @@ fn unchanging(name: &str) -> String {
         return format!("{stem}{MARK}*{what}");
     }
     match name.as_bytes() {
+        // A file without a name, by its number.
+        [b'#', ..] => "#".to_owned(),
         [b'2', b'0', _, _, _, _, _, _, b'T', ..] if name.len() >= ID => format!("*{}", &name[ID..]),
         _ => name.to_owned(),
     }

@@ -22,7 +22,8 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
 use kubecertd::host::Journald;
 use kubecertd::operation::{Event, OperationError, roll_back, witnesses};
-use kubecertd::report::{History, Receipt};
+use kubecertd::report::{History, Receipt, UseState, in_use};
+use kubecertd::restart::look_at_use;
 use kubecertd::transaction::Outcome;
 
 use node::{API_SERVER, Node, leaf, never, valid};
@@ -241,6 +242,50 @@ async fn an_installation_that_fails_has_a_receipt() {
         "{receipts:?}"
     );
     assert_eq!(node.in_flight(), 0);
+}
+
+/// What a component goes on with is what counts, and it is said until when that lasts.
+#[tokio::test]
+async fn what_is_in_place_but_not_restarted_is_not_in_use() {
+    let mut node = Node::start(FRESH).await;
+    node.context.config.restart.mode = RestartMode::None;
+    let old_end = node
+        .context
+        .observe()
+        .entry("apiserver")
+        .unwrap()
+        .present()
+        .unwrap()
+        .leaf
+        .not_after;
+    node.renew(&["apiserver"], &never(), &mut nothing)
+        .await
+        .unwrap();
+    let look = async |node: &Node| {
+        let inventory = node.context.observe();
+        let seen = look_at_use(&inventory, &node.context.config.restart).await;
+        let known = in_use(&inventory, &seen, &node.receipts(), Timestamp::now());
+        let (_, known) = known
+            .into_iter()
+            .find(|(name, _)| name == "apiserver")
+            .unwrap();
+        known
+    };
+    let known = look(&node).await;
+    assert_eq!(
+        (known.state, known.used_until),
+        (UseState::NotYet, Some(old_end))
+    );
+    assert!(
+        known
+            .note("apiserver")
+            .unwrap()
+            .contains("kubecertd restart kube-apiserver")
+    );
+    node::serve_what_is_there(&node.tree);
+    assert_eq!(look(&node).await.state, UseState::Proved);
+    node.go_silent();
+    assert_eq!(look(&node).await.state, UseState::Unknown);
 }
 
 /// The fields of an entry as they came to a journald's socket.

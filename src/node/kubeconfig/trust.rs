@@ -90,7 +90,7 @@ mod tests {
                 "old\n",
             ),
             (
-                "    'certificate-authority-data': >-\n      b2xk\n      Cg==\n",
+                "    'certificate-authority-data': |\n      b2xk\n      Cg==\n",
                 "old\n",
             ),
         ] {

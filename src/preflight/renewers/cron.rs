@@ -1,6 +1,5 @@
 //! Cron jobs.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::{Renewer, Scan};
@@ -68,7 +67,7 @@ fn in_table(scan: &mut Scan<'_>, table: &Path) -> Vec<Renewer> {
 /// run-parts(8) runs only what is executable.
 fn of_script(scan: &mut Scan<'_>, path: &Path) -> Option<Renewer> {
     let real: PathBuf = scan.root.resolve(path).ok()?;
-    let mode = std::fs::metadata(&real).ok()?.permissions().mode();
+    let mode = scan.root.look(&real).ok()??.mode;
     if mode & 0o111 == 0 || !is_read(path) {
         return None;
     }

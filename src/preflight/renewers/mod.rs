@@ -7,10 +7,9 @@ mod systemd;
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::node::read_at_most;
+use crate::host::{self, Found, read_at_most};
 use crate::root::Root;
 
 /// Scripts and units longer than this are none.
@@ -69,22 +68,17 @@ struct Scan<'a> {
 impl Scan<'_> {
     /// The files and directories in a directory of the node, sorted.
     fn list(&mut self, directory: &Path) -> Vec<PathBuf> {
-        let mut found = Vec::new();
         let listed = self
             .root
             .resolve(directory)
-            .and_then(std::fs::read_dir)
-            .and_then(|entries| {
-                for entry in entries.take(MOST_NAMES) {
-                    found.push(directory.join(entry?.file_name()));
-                }
-                Ok(())
-            });
-        if let Err(error) = listed {
-            self.note(directory, error);
+            .and_then(|real| host::some_names(&real, MOST_NAMES));
+        match listed {
+            Ok((names, _)) => names.iter().map(|name| directory.join(name)).collect(),
+            Err(error) => {
+                self.note(directory, error);
+                Vec::new()
+            }
         }
-        found.sort();
-        found
     }
 
     /// A text file of the node that only root can have written; `None` for anything else. What any other user writes starts
@@ -102,12 +96,12 @@ impl Scan<'_> {
                 return None;
             }
         };
-        let metadata = std::fs::metadata(&real).ok()?;
-        if !metadata.is_file() || metadata.len() > LONGEST || !is_roots(&metadata) {
+        let found = self.root.look(&real).ok()??;
+        if !found.is_file() || found.size > LONGEST || !is_roots(&found) {
             return None;
         }
         self.files_left = self.files_left.checked_sub(1)?;
-        self.bytes_left = match self.bytes_left.checked_sub(metadata.len()) {
+        self.bytes_left = match self.bytes_left.checked_sub(found.size) {
             Some(left) => left,
             None => {
                 self.bytes_left = 0;
@@ -116,10 +110,7 @@ impl Scan<'_> {
         };
         match read_at_most(&real, LONGEST) {
             Ok(bytes) if bytes.contains(&0) => None,
-            Ok(bytes) => Some((
-                String::from_utf8_lossy(&bytes).into_owned(),
-                metadata.mode(),
-            )),
+            Ok(bytes) => Some((String::from_utf8_lossy(&bytes).into_owned(), found.mode)),
             Err(error) => {
                 self.note(path, error);
                 None
@@ -186,8 +177,7 @@ impl Scan<'_> {
 }
 
 /// Whether only root can have written it: cron asks the same of its tables. On a copy of a node, the user who made it.
-fn is_roots(metadata: &std::fs::Metadata) -> bool {
+fn is_roots(found: &Found) -> bool {
     const OTHERS_WRITE: u32 = 0o022;
-    let owner = metadata.uid();
-    (owner == 0 || owner == nix::unistd::geteuid().as_raw()) && metadata.mode() & OTHERS_WRITE == 0
+    host::is_trusted_owner(found.uid) && found.mode & OTHERS_WRITE == 0
 }

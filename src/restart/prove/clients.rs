@@ -1,7 +1,7 @@
 //! Whether etcd and the kubelet accept a client certificate.
 
 use super::super::endpoint::{
-    API_SERVER, Address, ETCD, ETCD_HEALTH, etcd_http_address, parse_url, runs,
+    API_SERVER, Address, ETCD, ETCD_HEALTH, etcd_http_address, kubelet_address, parse_url, runs,
 };
 use super::super::http::{self, Answer, Server};
 use super::super::peer::Peer;
@@ -58,15 +58,13 @@ impl Node<'_> {
     /// The kubelet listens on all addresses unless told otherwise; then on the node's.
     pub(super) async fn accepted_by_kubelet(&self, entry: &Entry) -> Result<String, Doubt> {
         let identity = identity(entry)?;
-        let kubelet = &self.inventory.kubelet;
-        let own = kubelet.address.as_deref();
-        let mut hosts = vec![own.unwrap_or("127.0.0.1").to_owned()];
+        let Address { host, port } = kubelet_address(self.inventory);
+        let mut hosts = vec![host];
         if let Ok(pod) = self.pod(API_SERVER) {
             hosts.extend(pod.flag("advertise-address").map(str::to_owned));
         }
         let mut seen = Vec::new();
         for host in hosts {
-            let port = kubelet.port;
             let address = Address { host, port };
             let Some(peer) = Peer::kubelet(self.inventory, &address.host) else {
                 match self.of_unverified_kubelet(&address, &identity).await {

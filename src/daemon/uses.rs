@@ -1,0 +1,211 @@
+//! Whether the certificates in the files are the ones in use.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::pass::{Daemon, Pass};
+use crate::node::Inventory;
+use crate::report::{History, InUse, UseState, in_use};
+use crate::restart::look_at_use;
+
+/// No look follows another sooner, however often files change.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How often is looked at what is not in use yet: somebody may restart it at any time.
+const NOT_YET_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What is known since the last look.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    known: Vec<Use>,
+    at: Option<Instant>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Use {
+    name: String,
+    serial: String,
+    in_use: InUse,
+}
+
+impl Uses {
+    /// Of the certificate that is in the file now.
+    pub(super) fn of(&self, inventory: &Inventory, name: &str) -> Option<InUse> {
+        let serial = &inventory.entry(name)?.present()?.leaf.serial;
+        let mut known = self.known.iter();
+        known
+            .find(|known| known.name == name && known.serial == *serial)
+            .map(|known| known.in_use.clone())
+    }
+
+    /// What goes on with another certificate than the file's, one sentence each.
+    pub(super) fn notes(&self, inventory: &Inventory) -> Vec<String> {
+        self.known
+            .iter()
+            .filter_map(|known| self.of(inventory, &known.name)?.note(&known.name))
+            .collect()
+    }
+
+    /// When to look again although nothing changed.
+    pub(super) fn look_again_after(&self) -> Option<Duration> {
+        let not_yet = |known: &Use| known.in_use.state == UseState::NotYet;
+        self.known.iter().any(not_yet).then_some(NOT_YET_INTERVAL)
+    }
+
+    /// How long a look has to wait, if it has to: for certificates that have been looked at.
+    fn pause(&self, inventory: &Inventory) -> Option<Duration> {
+        let are_known = inventory
+            .entries
+            .iter()
+            .filter(|entry| entry.present().is_some())
+            .all(|entry| self.of(inventory, &entry.name).is_some());
+        let pause = PAUSE.saturating_sub(self.at?.elapsed());
+        (are_known && !pause.is_zero()).then_some(pause)
+    }
+}
+
+impl Daemon {
+    /// Looks at what the running components use. Whether something new is known; also when to look again, if that was too soon.
+    pub(super) async fn look_at_use(&mut self, pass: &mut Pass) -> bool {
+        if !self.context.is_live() {
+            return false;
+        }
+        pass.use_unseen = self.uses.pause(&pass.inventory);
+        if pass.use_unseen.is_some() {
+            return false;
+        }
+        let seen = look_at_use(&pass.inventory, &self.context.config.restart).await;
+        // What is wrong with the history is a finding; what can be read of it is of use.
+        let receipts: Vec<_> = History::new(&self.context.store())
+            .entries()
+            .map(|entries| entries.into_iter().flatten().collect())
+            .unwrap_or_default();
+        let known: Vec<Use> = in_use(&pass.inventory, &seen, &receipts, Timestamp::now())
+            .into_iter()
+            .filter_map(|(name, in_use)| {
+                let serial = pass.inventory.entry(&name)?.present()?.leaf.serial.clone();
+                Some(Use {
+                    name,
+                    serial,
+                    in_use,
+                })
+            })
+            .collect();
+        let is_new = !is_same(&known, &self.uses.known);
+        self.uses = Uses {
+            known,
+            at: Some(Instant::now()),
+        };
+        is_new
+    }
+}
+
+/// But for the moments: every handshake has its own.
+fn is_same(known: &[Use], before: &[Use]) -> bool {
+    let told = |known: &Use| {
+        let InUse {
+            state, evidence, ..
+        } = &known.in_use;
+        (
+            known.name.clone(),
+            known.serial.clone(),
+            *state,
+            evidence.clone(),
+        )
+    };
+    known.iter().map(told).eq(before.iter().map(told))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Signer};
+    use crate::operation::Context;
+    use crate::pki::{
+        CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, Validity,
+    };
+    use crate::root::Root;
+
+    fn entry() -> Entry {
+        let now = Timestamp::now();
+        let validity = Validity {
+            not_before: now,
+            not_after: now + SignedDuration::from_hours(1),
+        };
+        let authority = CertificateAuthority::generate(&NewAuthority {
+            common_name: "kubernetes".to_owned(),
+            algorithm: KeyAlgorithm::EcdsaP256,
+            not_before: validity.not_before,
+            not_after: validity.not_after,
+        })
+        .unwrap();
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let leaf = NewLeaf {
+            common_name: "x".to_owned(),
+            organizations: Vec::new(),
+            subject_alt_names: Vec::new(),
+            server_auth: true,
+            client_auth: false,
+        };
+        Entry {
+            name: "apiserver".to_owned(),
+            kind: EntryKind::Extra,
+            path: PathBuf::from("/x"),
+            certificate_path: PathBuf::from("/x"),
+            key_path: None,
+            authority: None,
+            state: CertificateState::Present(Box::new(Present {
+                leaf: leaf.sign(&key, &authority, validity).unwrap(),
+                chain: Vec::new(),
+                key: KeyState::Missing,
+                signer: Signer::Unknown,
+                modified: None,
+            })),
+        }
+    }
+
+    fn known(entry: &Entry, state: UseState) -> Uses {
+        Uses {
+            known: vec![Use {
+                name: entry.name.clone(),
+                serial: entry.present().unwrap().leaf.serial.clone(),
+                in_use: InUse {
+                    state,
+                    evidence: "kube-apiserver serves another one".to_owned(),
+                    at: None,
+                    component: Some("kube-apiserver".to_owned()),
+                    used_until: None,
+                },
+            }],
+            at: Some(Instant::now()),
+        }
+    }
+
+    #[test]
+    fn what_was_known_of_another_certificate_is_forgotten() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        let mut inventory = Context::new(root, Config::default(), None).observe();
+        inventory.entries = vec![entry()];
+        let uses = known(&inventory.entries[0], UseState::NotYet);
+        assert_eq!(uses.notes(&inventory).len(), 1);
+        assert_eq!(uses.look_again_after(), Some(NOT_YET_INTERVAL));
+        assert!(uses.pause(&inventory).is_some(), "looked at just now");
+        inventory.entries = vec![entry()];
+        assert_eq!(uses.of(&inventory, "apiserver"), None);
+        assert!(uses.notes(&inventory).is_empty());
+        assert_eq!(
+            uses.pause(&inventory),
+            None,
+            "a new one is looked at at once"
+        );
+        let uses = known(&inventory.entries[0], UseState::Proved);
+        assert!(uses.notes(&inventory).is_empty());
+        assert_eq!(uses.look_again_after(), None);
+    }
+}

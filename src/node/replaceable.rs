@@ -1,0 +1,356 @@
+//! Which files may be replaced for which certificate.
+//!
+//! The directories of certificates are written by others as well: the etcd pod has its own mounted writable, and so have
+//! backup jobs. Whoever is root there can make a link of a name. Therefore a link is followed to a file that is to be
+//! replaced only where root alone can have it lead elsewhere and it leads to a directory in which this node's certificates
+//! live; and what is an authority's, the service account's, a manifest's or another certificate's is never replaced.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use super::{CertificateState, Entry, Inventory, KeyState, Problem};
+use crate::host::{Found, Way};
+use crate::root::Root;
+
+/// Where manifests are while they are out, beside their directory.
+const PARKED: &str = ".kubecertd";
+
+/// The flags of kubeadm's static pods that name files with a leaf certificate or its key.
+const LEAF_FLAGS: [&str; 15] = [
+    "tls-cert-file",
+    "tls-private-key-file",
+    "etcd-certfile",
+    "etcd-keyfile",
+    "kubelet-client-certificate",
+    "kubelet-client-key",
+    "proxy-client-cert-file",
+    "proxy-client-key-file",
+    "cert-file",
+    "key-file",
+    "peer-cert-file",
+    "peer-key-file",
+    "kubeconfig",
+    "authentication-kubeconfig",
+    "authorization-kubeconfig",
+];
+
+/// Which files may be replaced for which certificate, as things were when a node was observed.
+#[derive(Debug, Clone, Default)]
+pub struct Replaceable {
+    /// Directories in which this node's certificates live, without links.
+    directories: BTreeSet<PathBuf>,
+    /// Files that are replaced for nothing.
+    kept: Vec<Owned>,
+    /// Directories of which no file is replaced, and what they are.
+    kept_directories: Vec<(PathBuf, &'static str)>,
+    /// The files of each certificate.
+    certificates: Vec<Owned>,
+}
+
+/// A file, and what or whose it is.
+#[derive(Debug, Clone)]
+struct Owned {
+    real: PathBuf,
+    /// Device and number: another name of the same file is the same file.
+    identity: Option<(u64, u64)>,
+    /// `the key of the authority ca`; for a certificate's file its name.
+    whose: String,
+}
+
+/// Why a file is not replaced, as a sentence without its path.
+type Reason = String;
+
+impl Replaceable {
+    /// What may be replaced on a node.
+    #[must_use]
+    pub fn of(root: &Root, inventory: &Inventory) -> Self {
+        let places = &inventory.directories;
+        let mut directories = vec![
+            places.certificates.clone(),
+            places.certificates.join("etcd"),
+            places.kubernetes.clone(),
+            places.kubelet_pki.clone(),
+        ];
+        let own = inventory
+            .entries
+            .iter()
+            .filter(|entry| entry.is_catalogued());
+        // Also those of the files that flags name.
+        directories.extend(
+            own.flat_map(Entry::files)
+                .map(Path::to_path_buf)
+                .chain(named_leaves(inventory))
+                .filter_map(|file| file.parent().map(Path::to_path_buf)),
+        );
+        let manifests = resolved(root, &places.manifests);
+        let parked = manifests.parent().map(|beside| beside.join(PARKED));
+        let mut kept_directories = vec![(manifests, "a static pod's manifest")];
+        kept_directories.extend(parked.map(|parked| (parked, "a static pod's manifest")));
+        Self {
+            directories: directories
+                .iter()
+                .map(|directory| resolved(root, directory))
+                .collect(),
+            kept: kept(root, inventory),
+            kept_directories,
+            certificates: certificates(root, inventory),
+        }
+    }
+
+    /// Whether the file that a path leads to may be replaced for a certificate. `found` is what is there.
+    ///
+    /// # Errors
+    /// Why not, and what to do.
+    pub fn check(&self, name: &str, way: &Way, found: Option<&Found>) -> Result<(), Reason> {
+        let identity = found.map(|found| found.identity);
+        let kept = self.kept.iter().find(|kept| kept.is(&way.real, identity));
+        if let Some(kept) = kept {
+            return Err(is_kept(way, &kept.real, &kept.whose));
+        }
+        let directory = way.real.parent().unwrap_or(&way.real);
+        if let Some((_, what)) = self
+            .kept_directories
+            .iter()
+            .find(|(one, _)| one == directory)
+        {
+            return Err(is_kept(way, &way.real, what));
+        }
+        if way.links.is_empty() {
+            return Ok(());
+        }
+        trusted(way)?;
+        if !self.directories.contains(directory) {
+            return Err(format!(
+                "is a symbolic link to {}, outside of the directories of this node's certificates, so nothing is written \
+                 there; put the file itself in the link's place, or name its directory as paths.certificates",
+                way.real.display()
+            ));
+        }
+        match self.shared_with(name, &way.real) {
+            Some(other) => Err(format!(
+                "leads to {}, which is also a file of {other}; give each of the two its own files",
+                way.real.display()
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Whose file it is besides, if that certificate does not lie in the very same files.
+    fn shared_with(&self, name: &str, real: &Path) -> Option<&str> {
+        let files = |name: &str| -> BTreeSet<&Path> {
+            self.certificates
+                .iter()
+                .filter(|file| file.whose == name)
+                .map(|file| file.real.as_path())
+                .collect()
+        };
+        self.certificates
+            .iter()
+            .filter(|file| file.whose != name && file.real == real)
+            .map(|file| file.whose.as_str())
+            .find(|other| files(other) != files(name))
+    }
+
+    /// Why a key file that does not hold this certificate's key may be another's, if it may.
+    fn not_own_key(&self, name: &str, way: &Way, found: Option<&Found>) -> Option<Reason> {
+        if way.ends_in_link {
+            return Some(format!(
+                "is a symbolic link to {}, which holds no key of this certificate and may be another's; restore the key there, \
+                 or put one in the link's place",
+                way.real.display()
+            ));
+        }
+        let identity = Some(found?.identity);
+        let other = self.certificates.iter().find(|file| {
+            file.whose != name && file.real != way.real && file.identity == identity
+        })?;
+        Some(format!(
+            "is, by a hard link, {}, a file of {}, and holds no key of this certificate; remove it here and restore this \
+             certificate's own key",
+            other.real.display(),
+            other.whose
+        ))
+    }
+}
+
+impl Owned {
+    fn new(root: &Root, file: &Path, whose: &str) -> Option<Self> {
+        let real = root.resolve(file).ok()?;
+        let identity = root.look(&real).ok()?.map(|found| found.identity);
+        Some(Self {
+            real,
+            identity,
+            whose: whose.to_owned(),
+        })
+    }
+
+    fn is(&self, real: &Path, identity: Option<(u64, u64)>) -> bool {
+        self.real == real || (identity.is_some() && self.identity == identity)
+    }
+}
+
+/// Whether no other than root can have the way lead elsewhere.
+///
+/// # Errors
+/// What others could change, and what to do.
+pub fn trusted(way: &Way) -> Result<(), Reason> {
+    if way.links.is_empty() {
+        return Ok(());
+    }
+    let Some(step) = way.loose() else {
+        return Ok(());
+    };
+    let others = if crate::host::is_trusted_owner(step.found.uid) {
+        format!(
+            "others than root can write to (mode {:04o}; chmod go-w)",
+            step.found.mode
+        )
+    } else {
+        format!("belongs to user {} (chown root)", step.found.uid)
+    };
+    Err(format!(
+        "leads to {} through {}, which {others}, so nothing is written there; make that root's alone, or put the file itself \
+         in the link's place",
+        way.real.display(),
+        step.path.display()
+    ))
+}
+
+/// Finds the certificates whose files must not be replaced, and says so in the state of their keys. Of a file that is
+/// behind a link, or another's by another name, a key that is of no use is no reason to write there: it may be another's.
+pub(super) fn mark(root: &Root, inventory: &mut Inventory) {
+    let replaceable = Replaceable::of(root, inventory);
+    for entry in &mut inventory.entries {
+        if !entry.is_catalogued() {
+            continue;
+        }
+        let problem = entry
+            .files()
+            .find_map(|file| problem(root, &replaceable, entry, file));
+        if let (Some(problem), CertificateState::Present(present)) = (problem, &mut entry.state) {
+            present.key = KeyState::NotOwn(problem);
+        }
+    }
+}
+
+/// What speaks against replacing one of its files.
+fn problem(root: &Root, replaceable: &Replaceable, entry: &Entry, file: &Path) -> Option<Problem> {
+    // What cannot be reached is said by whoever reads it.
+    let way = root.way(file).ok()?;
+    let found = root.look(&way.real).ok()?;
+    if found.is_none() && way.ends_in_link {
+        return None;
+    }
+    let reason = match replaceable.check(&entry.name, &way, found.as_ref()) {
+        Err(reason) => reason,
+        Ok(()) if entry.key_path.as_deref() == Some(file) && has_unusable_key(entry) => {
+            replaceable.not_own_key(&entry.name, &way, found.as_ref())?
+        }
+        Ok(()) => return None,
+    };
+    Some(Problem {
+        path: file.to_path_buf(),
+        reason,
+    })
+}
+
+fn has_unusable_key(entry: &Entry) -> bool {
+    entry.present().is_some_and(|present| {
+        matches!(
+            present.key,
+            KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_)
+        )
+    })
+}
+
+fn is_kept(way: &Way, kept: &Path, what: &str) -> Reason {
+    let how = if way.real != kept {
+        "is, by a hard link,"
+    } else if way.links.is_empty() {
+        "is"
+    } else {
+        "is a symbolic link to"
+    };
+    format!(
+        "{how} {}, {what}, which is never replaced; remove it here and restore this certificate's own file",
+        kept.display()
+    )
+}
+
+fn kept(root: &Root, inventory: &Inventory) -> Vec<Owned> {
+    let mut kept = Vec::new();
+    let mut keep = |file: &Path, whose: &str| kept.extend(Owned::new(root, file, whose));
+    for authority in &inventory.authorities {
+        let name = authority.name;
+        keep(
+            &authority.key_path,
+            &format!("the key of the authority {name}"),
+        );
+        keep(
+            &authority.certificate_path,
+            &format!("the certificate of the authority {name}"),
+        );
+    }
+    keep(
+        &inventory.service_account.key_path,
+        "the key of the service account",
+    );
+    keep(
+        &inventory.service_account.public_key_path,
+        "the public key of the service account",
+    );
+    for entry in &inventory.entries {
+        if entry.present().is_some_and(|present| present.leaf.is_ca) && !entry.is_catalogued() {
+            entry
+                .files()
+                .for_each(|file| keep(file, &format!("a file of the authority {}", entry.name)));
+        }
+    }
+    let mut own: BTreeSet<PathBuf> = named_leaves(inventory).collect();
+    let entries = inventory.entries.iter();
+    own.extend(
+        entries
+            .clone()
+            .flat_map(Entry::files)
+            .map(Path::to_path_buf),
+    );
+    // By another way through a linked directory they are the same files.
+    own.extend(
+        entries
+            .filter(|entry| entry.is_catalogued())
+            .flat_map(Entry::files)
+            .filter_map(|file| root.way(file).ok().filter(|way| !way.ends_in_link))
+            .map(|way| way.real),
+    );
+    let is_own = |file: &Path| own.contains(file) || own.contains(&resolved(root, file));
+    for pod in &inventory.static_pods {
+        keep(&pod.path, "a static pod's manifest");
+        for file in pod.files().iter().filter(|file| !is_own(file)) {
+            keep(file, &format!("a file that {} uses", pod.component()));
+        }
+    }
+    kept
+}
+
+/// The files of leaf certificates that the static pods' flags name.
+fn named_leaves(inventory: &Inventory) -> impl Iterator<Item = PathBuf> {
+    inventory
+        .static_pods
+        .iter()
+        .flat_map(|pod| LEAF_FLAGS.iter().filter_map(|flag| pod.file_flag(flag)))
+}
+
+fn certificates(root: &Root, inventory: &Inventory) -> Vec<Owned> {
+    inventory
+        .entries
+        .iter()
+        .filter(|entry| entry.present().is_some())
+        .flat_map(|entry| entry.files().map(|file| (entry.name.as_str(), file)))
+        .filter_map(|(name, file)| Owned::new(root, file, name))
+        .collect()
+}
+
+/// The path without links; as it is where they lead nowhere.
+fn resolved(root: &Root, path: &Path) -> PathBuf {
+    root.resolve(path).unwrap_or_else(|_| path.to_path_buf())
+}
