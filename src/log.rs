@@ -1,5 +1,7 @@
 //! Where log events go: to journald with their fields under systemd, as plain lines to stderr otherwise.
 
+mod printable;
+
 use std::io::IsTerminal;
 
 use nix::sys::stat::fstat;
@@ -13,6 +15,10 @@ use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::LogFormat;
 use crate::operation::EVENTS;
+use printable::Printable;
+
+/// The journal's layer.
+type ToJournal = Printable<tracing_journald::Layer>;
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +100,7 @@ pub fn start_for_command(
 }
 
 /// The journal's layer, if that is what `format` means here.
-fn layer_to_journal(format: LogFormat) -> Result<Option<tracing_journald::Layer>, LogError> {
+fn layer_to_journal(format: LogFormat) -> Result<Option<ToJournal>, LogError> {
     match format {
         LogFormat::Journald => journald().map(Some).map_err(LogError::Journald),
         LogFormat::Auto if stderr_is_the_journal() => Ok(journald().ok()),
@@ -103,7 +109,7 @@ fn layer_to_journal(format: LogFormat) -> Result<Option<tracing_journald::Layer>
 }
 
 /// The journal's layer beside lines on standard error, unless those are read by the journal anyway.
-fn second_journal(wanted: bool) -> Option<tracing_journald::Layer> {
+fn second_journal(wanted: bool) -> Option<ToJournal> {
     if !wanted || stderr_is_the_journal() {
         return None;
     }
@@ -117,16 +123,17 @@ where
 {
     let colours = std::io::stderr().is_terminal()
         && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    tracing_subscriber::fmt::layer()
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(colours)
-        .with_target(false)
+        .with_target(false);
+    Printable(lines)
 }
 
 /// Fields are written under their own names, so that `journalctl CERTIFICATE=apiserver` works, and levels are mapped
 /// to the priorities that administrators filter by.
-fn journald() -> std::io::Result<tracing_journald::Layer> {
-    Ok(tracing_journald::layer()?
+fn journald() -> std::io::Result<ToJournal> {
+    let layer = tracing_journald::layer()?
         .with_field_prefix(None)
         .with_syslog_identifier("kubecertd".to_owned())
         .with_priority_mappings(PriorityMappings {
@@ -135,7 +142,8 @@ fn journald() -> std::io::Result<tracing_journald::Layer> {
             info: Priority::Informational,
             debug: Priority::Debug,
             trace: Priority::Debug,
-        }))
+        });
+    Ok(Printable(layer))
 }
 
 /// systemd names device and inode of the journal's stream in `JOURNAL_STREAM` (systemd.exec(5)); only when stderr is

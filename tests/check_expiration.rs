@@ -137,6 +137,220 @@ fn all_adds_the_kubelets_certificates() {
     assert!(table.contains("kubelet.conf"), "{table}");
 }
 
+/// The scheduler's manifest with another flag, and a volume for what that names.
+fn give_flag(node: &Node, flag: &str) {
+    let path = node.path("/etc/kubernetes/manifests/kube-scheduler.yaml");
+    let manifest = std::fs::read_to_string(&path).unwrap();
+    let manifest = manifest
+        .replace(
+            "    - kube-scheduler\n",
+            &format!("    - kube-scheduler\n    - {flag}\n"),
+        )
+        .replace(
+            "    volumeMounts:\n",
+            "    volumeMounts:\n    - {mountPath: /x, name: x}\n",
+        )
+        .replace(
+            "  volumes:\n",
+            "  volumes:\n  - {name: x, hostPath: {path: /srv/x}}\n",
+        );
+    std::fs::write(path, manifest).unwrap();
+}
+
+/// The rows of `--all`, its exit code for something that ends within 30 days, and the exit code of the plain table.
+fn all(node: &Node) -> (String, Option<i32>) {
+    let output = node.run(&["check-expiration", "--all", "--within", "30d"]);
+    (text(&output.stdout), output.status.code())
+}
+
+#[test]
+fn what_a_flag_names_is_a_row_whether_it_can_be_read_or_not() {
+    let x = "/srv/x/x";
+    for (flag, ending) in [
+        ("--authentication-kubeconfig=/x/x.conf", ".conf"),
+        ("--kubeconfig=/x/x", ""),
+        ("--audit-webhook-config-kubeconfig=/x/x.yaml", ".yaml"),
+        ("--tls-cert-file=/x/x", ""),
+        ("--client-ca-file=/x/x.pem", ".pem"),
+        ("--tls-sni-cert-key=/x/x.crt,/x/x.key:example.org", ".crt"),
+    ] {
+        let node = Node::fresh();
+        let name = format!("{x}{ending}");
+        std::fs::create_dir_all(node.path("/srv/x")).unwrap();
+        give_flag(&node, flag);
+        for (content, reason) in [
+            (None, "does not exist, but --"),
+            (Some("neither: [of the two"), ""),
+            (Some("-----BEGIN CERTIFICATE-----\n"), ""),
+        ] {
+            if let Some(content) = content {
+                std::fs::write(node.path(&name), content).unwrap();
+            }
+            let (table, code) = all(&node);
+            let row = format!("!UNREADABLE! {name} ");
+            // kubeadm's own kubeconfig is one of kubeadm's rows then.
+            if flag != "--kubeconfig=/x/x" {
+                assert!(table.contains(&row), "{flag} {content:?}: {table}");
+                assert!(
+                    table.contains(&format!("{name}: {reason}")),
+                    "{flag}: {table}"
+                );
+            }
+            assert_eq!(code, Some(2), "{flag} {content:?}: {table}");
+        }
+        std::fs::remove_file(node.path(&name)).unwrap();
+        nix::unistd::mkfifo(&node.path(&name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let (table, code) = all(&node);
+        assert!(table.contains("is a FIFO, not a file"), "{flag}: {table}");
+        assert_eq!(code, Some(2), "{flag}: {table}");
+    }
+}
+
+#[test]
+fn what_a_flag_names_and_is_sound_is_a_row_and_no_problem() {
+    let node = Node::fresh();
+    std::fs::create_dir_all(node.path("/srv/x")).unwrap();
+    let kubernetes = node.path("/etc/kubernetes");
+    std::fs::copy(kubernetes.join("admin.conf"), node.path("/srv/x/x")).unwrap();
+    give_flag(&node, "--authentication-kubeconfig=/x/x");
+    let (table, code) = all(&node);
+    assert!(table.contains("/srv/x/x "), "{table}");
+    assert_eq!(code, Some(0), "{table}");
+    // A token does not expire, and directories are none of these.
+    std::fs::write(
+        node.path("/srv/x/x"),
+        "clusters: [{name: c, cluster: {}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\ncurrent-context: c\n\
+         users: [{name: u, user: {token: t}}]\n",
+    )
+    .unwrap();
+    give_flag(&node, "--cert-dir=/x");
+    let (table, code) = all(&node);
+    assert!(!table.contains("/srv/x"), "{table}");
+    assert_eq!(code, Some(0), "{table}");
+}
+
+#[test]
+fn what_was_to_be_looked_at_and_was_not_is_said() {
+    let node = Node::fresh();
+    let pki = node.path("/etc/kubernetes/pki");
+    let sound = std::fs::read(pki.join("apiserver.crt")).unwrap();
+    assert_eq!(all(&node).1, Some(0));
+    let deep = pki.join("a/b/c/d/e");
+    std::fs::create_dir_all(&deep).unwrap();
+    let (table, code) = all(&node);
+    assert!(table.contains("pki/a/b/c/d: was not entered"), "{table}");
+    assert_eq!(code, Some(2), "{table}");
+    std::fs::remove_dir_all(pki.join("a")).unwrap();
+
+    for index in 0..300 {
+        std::fs::write(pki.join(format!("{index}.crt")), &sound).unwrap();
+    }
+    let (table, code) = all(&node);
+    assert!(
+        table.contains("pki: 50 of its files that may be certificates were not read"),
+        "{table}"
+    );
+    assert_eq!(code, Some(2), "{table}");
+    for index in 0..300 {
+        std::fs::remove_file(pki.join(format!("{index}.crt"))).unwrap();
+    }
+
+    // A kubeconfig beside kubeadm's that claims a certificate; the settings of a cloud provider do not.
+    let kubernetes = node.path("/etc/kubernetes");
+    std::fs::write(kubernetes.join("cloud.conf"), "[Global]\nregion=x\n").unwrap();
+    assert_eq!(all(&node).1, Some(0));
+    let broken = std::fs::read_to_string(kubernetes.join("admin.conf")).unwrap();
+    let broken = broken.replace("current-context:", "  current-context");
+    std::fs::write(kubernetes.join("ops.conf"), broken).unwrap();
+    let (table, code) = all(&node);
+    assert!(table.contains("!UNREADABLE! ops.conf"), "{table}");
+    assert_eq!(code, Some(2), "{table}");
+}
+
+#[test]
+fn certificates_beside_kubeadms_have_no_invented_problems() {
+    let node = Node::fresh();
+    let pki = node.path("/etc/kubernetes/pki");
+    let read = |name: &str| std::fs::read_to_string(pki.join(name)).unwrap();
+    let (certificate, key) = (read("apiserver.crt"), read("apiserver.key"));
+    let write = |name: &str, content: &str| std::fs::write(pki.join(name), content).unwrap();
+    write("alone.pem", &certificate);
+    write("alone-bundle.pem", &read("ca.crt").repeat(3));
+    write("both.pem", &format!("{certificate}{key}"));
+    write("split.pem", &certificate);
+    write("split-key.pem", &key);
+    write(
+        "dhparam.pem",
+        "-----BEGIN DH PARAMETERS-----\nAAAA\n-----END DH PARAMETERS-----\n",
+    );
+    write("public.pem", &read("sa.pub"));
+    let (table, code) = all(&node);
+    for name in ["alone.pem", "alone-bundle.pem", "both.pem", "split.pem"] {
+        let row = table.lines().find(|line| line.starts_with(name));
+        assert!(
+            row.is_some_and(|row| row.contains("UTC")),
+            "{name}: {table}"
+        );
+    }
+    for name in ["split-key.pem", "dhparam.pem", "public.pem", "PROBLEMS"] {
+        assert!(!table.contains(name), "{name}: {table}");
+    }
+    assert_eq!(code, Some(0), "{table}");
+    // What is damaged is one.
+    write("damaged.pem", &certificate.replace('M', "N"));
+    write(
+        "another.pem",
+        &format!("{}{}", certificate, read("etcd/peer.key")),
+    );
+    let (table, code) = all(&node);
+    assert!(table.contains("!UNREADABLE! damaged.pem"), "{table}");
+    assert!(
+        table.contains("another.pem: the key does not belong"),
+        "{table}"
+    );
+    assert_eq!(code, Some(2), "{table}");
+}
+
+#[test]
+fn a_plan_says_of_a_certificate_only_what_is_so() {
+    let node = Node::fresh();
+    for file in ["super-admin.conf", "scheduler.conf", "pki/etcd/peer.crt"] {
+        std::fs::remove_file(node.path("/etc/kubernetes").join(file)).unwrap();
+    }
+    std::fs::copy(
+        node.path("/etc/kubernetes/pki/apiserver.crt"),
+        node.path("/etc/kubernetes/pki/own.crt"),
+    )
+    .unwrap();
+    let plan = text(&node.run(&["plan"]).stdout);
+    let why = |name: &str| {
+        let row = plan.lines().find(|line| line.starts_with(name));
+        row.unwrap_or_else(|| panic!("{name}: {plan}"))
+            .rsplit_once("leave    ")
+            .unwrap()
+            .1
+            .to_owned()
+    };
+    assert_eq!(
+        why("super-admin.conf"),
+        "there is no such file, as on every node that was joined"
+    );
+    assert_eq!(
+        why("scheduler.conf"),
+        "there is no such file; `kubeadm init phase kubeconfig scheduler` makes it"
+    );
+    assert_eq!(
+        why("etcd-peer"),
+        "there is no such file; `kubeadm init phase certs etcd-peer` makes it"
+    );
+    assert_eq!(
+        why("own.crt"),
+        "only reported, as neither kubeadm nor kubecertd renews it"
+    );
+    assert!(why("kubelet-client-current.pem").contains("the kubelet renews it itself"));
+    assert!(!why("kubelet.conf").contains("the kubelet renews"));
+}
+
 #[test]
 fn a_certificate_without_an_end_shows_the_date_that_it_has() {
     // Beyond 2049 the date is a GeneralizedTime, which has room for the year 9999.

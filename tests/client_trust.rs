@@ -269,6 +269,24 @@ fn a_kubeconfig_that_cannot_learn_keeps_the_server_from_its_new_certificate() {
 }
 
 #[test]
+fn a_kubeconfig_for_another_cluster_is_nobodys_concern() {
+    let node = Node::due();
+    let other = authority("kubernetes");
+    let text = read(&node, "/etc/kubernetes/admin.conf");
+    let pem = Kubeconfig::parse(&text).unwrap().certificate_authority;
+    let foreign = text.replace(
+        &STANDARD.encode(pem.unwrap()),
+        &STANDARD.encode(certificates_to_pem([other.certificate()])),
+    );
+    assert_ne!(foreign, text);
+    write(&node, "/etc/kubernetes/backup-cluster.conf", &foreign);
+    let (code, said) = renew(&node, &["all"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("does not trust"), "{said}");
+    assert_eq!(read(&node, "/etc/kubernetes/backup-cluster.conf"), foreign);
+}
+
+#[test]
 fn a_chain_that_is_sent_along_leads_to_what_is_trusted() {
     let (one, other) = (authority("one"), authority("other"));
     let now = Timestamp::now();

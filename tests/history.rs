@@ -713,3 +713,34 @@ fn a_rollback_says_which_other_changes_go_with_it() {
         assert!(told[0].contains("admin.conf"), "{said}");
     }
 }
+
+#[test]
+fn what_happens_is_said_once_on_the_terminal_and_who_asked_stands_in_the_receipt() {
+    let node = Node::fresh();
+    let output = node.run(&["renew", "apiserver", "--log-level", "debug"]);
+    assert!(output.status.success());
+    let (said, log) = (text(&output.stdout), text(&output.stderr));
+    assert_eq!(said.matches("apiserver renewed").count(), 1, "{said}");
+    assert!(!log.contains("apiserver renewed"), "{log}");
+    let id = operations(&node).remove(0);
+    let shown = done(&node, &["history", "show", &id]);
+    let new = node.certificate("apiserver");
+    assert!(
+        shown.contains(&format!("SHA-256 {}", new.fingerprint())),
+        "{shown}"
+    );
+    assert!(shown.contains("issued by CN=kubernetes"), "{shown}");
+    assert!(
+        shown.contains("renew apiserver --log-level debug\n"),
+        "{shown}"
+    );
+    let uid = nix::unistd::getuid().as_raw();
+    let process = shown
+        .lines()
+        .find(|line| line.contains("Process:"))
+        .unwrap();
+    assert!(process.contains(&format!("{uid}")), "{shown}");
+
+    let verified = done(&node, &["history", "verify"]);
+    assert!(verified.contains("another machine's"), "{verified}");
+}

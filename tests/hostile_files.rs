@@ -270,3 +270,141 @@ fn a_manifest_with_thousands_of_flags_and_mounts_is_read_at_once() {
     }
     assert!(largest_child() < MEMORY, "{} KiB", largest_child());
 }
+
+/// What must never reach a terminal: it clears the screen, begins lines of its own, turns the text around.
+const EVIL: &str = "\u{1b}[2J\nforged: \r\u{9b}31m\u{202e}\u{7}\u{200b}x";
+
+/// No command shows anything but letters and its own line breaks.
+fn assert_harmless(what: &str, bytes: &[u8]) {
+    let said = text(bytes);
+    let bad = said.chars().find(|letter| {
+        (letter.is_control() && *letter != '\n') || matches!(letter, '\u{202e}' | '\u{200b}')
+    });
+    assert_eq!(bad, None, "{what}: {said:?}");
+    assert!(
+        !said
+            .lines()
+            .any(|line| line.trim_start().starts_with("forged")),
+        "{what}: {said:?}"
+    );
+}
+
+#[test]
+fn nothing_of_others_steers_a_terminal_or_forges_a_line() {
+    use kubecertd::pki::{CertificateAuthority, KeyAlgorithm, NewAuthority, certificates_to_pem};
+
+    let node = Node::due();
+    node.configure("[log]\nlevel = \"debug\"\nformat = \"text\"\n");
+    let kubernetes = node.path("/etc/kubernetes");
+    // A file name, a subject and an issuer.
+    let authority = CertificateAuthority::generate(&NewAuthority {
+        common_name: format!("subject{EVIL}"),
+        algorithm: KeyAlgorithm::EcdsaP256,
+        not_before: jiff::Timestamp::now(),
+        not_after: jiff::Timestamp::now() + jiff::SignedDuration::from_hours(10),
+    })
+    .unwrap();
+    let file = format!("file{EVIL}.crt");
+    std::fs::write(kubernetes.join("pki").join(&file), "damaged").unwrap();
+    std::fs::write(
+        kubernetes.join("pki/subject.crt"),
+        certificates_to_pem([authority.certificate()]),
+    )
+    .unwrap();
+    std::fs::write(kubernetes.join("pki/front-proxy-client.crt"), "damaged").unwrap();
+    // A pod and its label, a manifest's name, what is no manifest, and a flag.
+    let quoted = serde_json::to_string(EVIL).unwrap();
+    let evil = quoted.trim_matches('"');
+    let manifests = kubernetes.join("manifests");
+    let etcd = std::fs::read_to_string(manifests.join("etcd.yaml")).unwrap();
+    let pod = etcd
+        .replace(
+            "component: etcd\n",
+            &format!("component: \"component{evil}\"\n"),
+        )
+        .replace(
+            "name: etcd\n  namespace",
+            &format!("name: \"pod{evil}\"\n  namespace"),
+        );
+    assert_ne!(pod, etcd);
+    std::fs::write(manifests.join(format!("pod{EVIL}.yaml")), &pod).unwrap();
+    std::fs::write(manifests.join(format!("twice{EVIL}.yaml")), &pod).unwrap();
+    std::fs::write(
+        manifests.join(format!("none{EVIL}.yaml")),
+        format!("kind: \"kind{evil}\""),
+    )
+    .unwrap();
+    // A kubeconfig's user and context.
+    let admin = std::fs::read_to_string(kubernetes.join("admin.conf")).unwrap();
+    let broken = admin.replacen(
+        "client-certificate-data: ",
+        "client-certificate-data: AAAA",
+        1,
+    );
+    let user = broken
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("user: "))
+        .unwrap();
+    let broken = broken.replace(user, &format!("\"user{evil}\""));
+    std::fs::write(kubernetes.join("admin.conf"), &broken).unwrap();
+    std::fs::write(kubernetes.join(format!("conf{EVIL}.conf")), &broken).unwrap();
+
+    for arguments in [
+        ["check-expiration", "--all", "--within", "1d"].as_slice(),
+        &["check-expiration", "--all", "-o", "json"],
+        &["check-expiration", "--all", "-o", "yaml"],
+        &["plan"],
+        &["plan", "-o", "json"],
+        &["preflight"],
+        &["preflight", "-o", "json"],
+        &["renew", "all", "--dry-run"],
+        &["renew", EVIL],
+        &["restart", EVIL],
+        &["rehearse"],
+        &["--log-level", "trace", "renew", "all", "--no-restart"],
+        &["--log-level", "trace", "run", "--once"],
+        &["status"],
+        &["status", "-o", "json"],
+        &["history"],
+        &["history", "show", EVIL],
+        &["rollback", EVIL, "--dry-run"],
+        &["recover"],
+    ] {
+        let output = node.run(arguments);
+        let what = format!("{arguments:?}");
+        assert_harmless(&what, &output.stdout);
+        assert_harmless(&what, &output.stderr);
+        if arguments.contains(&"json") {
+            let value: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+            let shown = value.to_string();
+            let exact = serde_json::to_string(&file).unwrap();
+            assert!(
+                !what.contains("check-exp") || shown.contains(exact.trim_matches('"')),
+                "{what}: {shown}"
+            );
+        }
+    }
+    let table = text(&node.run(&["check-expiration", "--all"]).stdout);
+    assert!(
+        table.contains("file\\u001b[2J\\nforged: \\r\\u009b31m"),
+        "{table}"
+    );
+
+    // And what the program wrote itself, if others changed it since.
+    let status = node.path("/run/kubecertd/status.json");
+    let written = std::fs::read_to_string(&status).unwrap();
+    let mut value: serde_json::Value = serde_json::from_str(&written).unwrap();
+    value["version"] = EVIL.into();
+    value["message"] = EVIL.into();
+    value["problems"] = vec![EVIL].into();
+    value["failure"] =
+        serde_json::json!({"reason": EVIL, "attempts": 1, "retryAt": "2030-01-01T00:00:00Z"});
+    value["certificates"][0]["name"] = EVIL.into();
+    std::fs::write(&status, value.to_string()).unwrap();
+    let output = node.run(&["status"]);
+    assert!(
+        text(&output.stdout).contains("Fail: \\u001b[2J"),
+        "{output:?}"
+    );
+    assert_harmless("status", &output.stdout);
+}

@@ -311,7 +311,7 @@ CERTIFICATE        EXPIRES                  RENEWAL DUE              ACTION   WH
 apiserver          Jun 21, 2026 00:00 UTC   May 22, 2026 00:00 UTC   renew    its time for renewal has come
 etcd-peer          Nov 30, 2026 12:00 UTC                            leave    issued by CN=Corp CA and not by this node's CA, so it is not overwritten; renew it with its issuer
 scheduler.conf     Nov 30, 2026 12:00 UTC   Oct 31, 2026 12:00 UTC   wait
-super-admin.conf                                                     leave    there is no such file; normal for super-admin.conf on a joined node, any other is made by kubeadm init phase certs or kubeconfig
+super-admin.conf                                                     leave    there is no such file, as on every node that was joined
 
 STATIC POD       USES
 kube-apiserver   apiserver

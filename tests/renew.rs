@@ -13,6 +13,80 @@ use std::os::unix::fs::PermissionsExt;
 use common::{ELEVEN, Node, contents, skipped, text};
 
 #[test]
+fn a_key_that_is_another_cas_is_found_out_when_it_is_to_sign_and_known_from_then_on() {
+    let node = Node::due();
+    let pki = node.path("/etc/kubernetes/pki");
+    let before = contents(&node.path("/etc/kubernetes"));
+    let ca = std::fs::read(pki.join("ca.key")).unwrap();
+    std::fs::copy(pki.join("etcd/ca.key"), pki.join("ca.key")).unwrap();
+    let said = |arguments: &[&str]| {
+        let output = node.run(arguments);
+        let said = text(&output.stdout) + &text(&output.stderr);
+        (output.status.code(), said)
+    };
+    let mismatch = "ca.key: the key does not belong to the certificate";
+    assert!(!said(&["check-expiration"]).1.contains(mismatch));
+    let (code, refused) = said(&["renew", "apiserver", "scheduler.conf", "--no-restart"]);
+    assert_eq!(code, Some(1), "{refused}");
+    assert!(
+        refused.contains("ca.key: the key does not belong to the CA certificate"),
+        "{refused}"
+    );
+    let after = contents(&node.path("/etc/kubernetes"));
+    for (path, content) in &before {
+        assert!(
+            path.ends_with("pki/ca.key") || after[path] == *content,
+            "{path:?}"
+        );
+    }
+    // Without opening it again.
+    assert!(said(&["check-expiration"]).1.contains(mismatch));
+    let plan = said(&["plan"]).1;
+    let row = plan
+        .lines()
+        .find(|line| line.starts_with("apiserver "))
+        .unwrap();
+    assert!(
+        row.contains("leave") && row.contains("is not the key of"),
+        "{plan}"
+    );
+    // Until it is another file.
+    std::fs::write(pki.join("ca.key"), ca).unwrap();
+    assert!(!said(&["check-expiration"]).1.contains(mismatch));
+    let (code, done) = said(&["renew", "apiserver", "--no-restart"]);
+    assert_eq!(code, Some(0), "{done}");
+}
+
+#[test]
+fn of_a_bundle_the_certificate_that_the_key_belongs_to_signs() {
+    use jiff::{SignedDuration, Timestamp};
+    use kubecertd::pki::{CertificateAuthority, KeyAlgorithm, NewAuthority, certificates_to_pem};
+
+    // The next CA is trusted already, and the old one signs until it ends in 20 days.
+    let node = Node::due();
+    let pki = node.path("/etc/kubernetes/pki");
+    let next = CertificateAuthority::generate(&NewAuthority {
+        common_name: "kubernetes".to_owned(),
+        algorithm: KeyAlgorithm::EcdsaP256,
+        not_before: Timestamp::now() - SignedDuration::from_hours(1),
+        not_after: Timestamp::now() + SignedDuration::from_hours(24 * 3650),
+    })
+    .unwrap();
+    let old = std::fs::read_to_string(pki.join("ca.crt")).unwrap();
+    std::fs::write(
+        pki.join("ca.crt"),
+        old.clone() + &certificates_to_pem([next.certificate()]),
+    )
+    .unwrap();
+    let output = node.run(&["renew", "apiserver", "--no-restart"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let old = kubecertd::pki::certificates_from_pem(old.as_bytes())
+        .unwrap()
+        .remove(0);
+    assert!(node.certificate("apiserver").is_signed_by(&old));
+}
+
+#[test]
 fn an_installation_that_cannot_be_undone_is_said_recorded_and_left_to_recovery() {
     let mut seen = false;
     for nth in 1..8 {

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::WrongConfig;
 use super::arguments::ConfigAction;
-use super::output::print;
+use super::output::{line, print};
 use crate::config::load;
 use crate::root::Root;
 
@@ -22,7 +22,7 @@ pub(super) fn run(
         ConfigAction::Check => loaded
             .files
             .iter()
-            .map(|path| format!("{}: right\n", path.display()))
+            .map(|path| line(format_args!("{}: right", path.display())))
             .collect(),
         ConfigAction::Show => loaded.to_toml(),
     };

@@ -4,7 +4,7 @@ use std::iter;
 use std::process::ExitCode;
 
 use super::arguments::{Format, HistoryAction};
-use super::output::{columns, error, print};
+use super::output::{columns, error, line, print};
 use super::renew::exit_code;
 use crate::config::nearest;
 use crate::host::Journald;
@@ -65,11 +65,11 @@ fn verify(store: &Store, journald: Option<&Journald>) -> anyhow::Result<ExitCode
     let history = History::new(store);
     let broken = match history.verify() {
         Ok(count) => {
-            print(&format!(
-                "{}: {}, none changed, missing or moved.\n",
+            print(&line(format_args!(
+                "{}: {}, none changed, missing or moved.",
                 store.history().display(),
                 receipts(count)
-            ))?;
+            )))?;
             false
         }
         Err(HistoryError::Broken { path, line, reason }) => {
@@ -94,9 +94,9 @@ fn compare(history: &History, journald: Option<&Journald>) -> anyhow::Result<boo
     let all = match witnesses(journald) {
         Ok(all) => all,
         Err(reason) => {
-            print(&format!(
-                "Nothing else confirms them, because the journal cannot be read: {reason}\n"
-            ))?;
+            print(&line(format_args!(
+                "Nothing else confirms them, because the journal cannot be read: {reason}"
+            )))?;
             return Ok(false);
         }
     };
@@ -250,26 +250,30 @@ fn described_as(one: &Described) -> String {
 }
 
 fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
-    let mut text = format!(
-        "Operation {}\n  Asked by: {}\n   Started: {}\n  Finished: {}\n",
-        receipt.id,
-        asked_by(&receipt.trigger),
-        date(receipt.started),
-        date(receipt.finished)
-    );
+    let mut text = [
+        line(format_args!("Operation {}", receipt.id)),
+        line(format_args!("  Asked by: {}", asked_by(&receipt.trigger))),
+        line(format_args!("   Started: {}", date(receipt.started))),
+        line(format_args!("  Finished: {}", date(receipt.finished))),
+    ]
+    .concat();
     if let Some(by) = &receipt.by {
-        text.push_str(&format!("   Process: {by}: {}\n", by.command.join(" ")));
+        text.push_str(&line(format_args!(
+            "   Process: {by}: {}",
+            by.command.join(" ")
+        )));
     }
     text.push_str(&match &receipt.outcome {
-        Outcome::Done => "   Outcome: done\n".to_owned(),
-        Outcome::RolledBack(reason) => format!("   Outcome: rolled back: {reason}\n"),
-        Outcome::Failed(reason) => format!("   Outcome: failed: {reason}\n"),
+        Outcome::Done => line(format_args!("   Outcome: done")),
+        Outcome::RolledBack(reason) => line(format_args!("   Outcome: rolled back: {reason}")),
+        Outcome::Failed(reason) => line(format_args!("   Outcome: failed: {reason}")),
     });
     let mut section = |title: &str, lines: Vec<String>| {
         if !lines.is_empty() {
-            text.push_str(&format!("\n{title}:\n"));
-            for line in lines {
-                text.push_str(&format!("  {line}\n"));
+            text.push('\n');
+            text.push_str(&line(format_args!("{title}:")));
+            for one in lines {
+                text.push_str(&line(format_args!("  {one}")));
             }
         }
     };

@@ -49,9 +49,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            for line in told_once(&error).lines() {
-                output::error(line);
-                log_line(true, line);
+            let lines = match error.downcast_ref::<WrongConfig>() {
+                Some(WrongConfig(errors)) => errors.iter().map(ToString::to_string).collect(),
+                None => vec![told_once(&error)],
+            };
+            for line in lines {
+                output::error(&line);
+                log_line(true, &line);
             }
             match failure {
                 None if error.is::<WrongConfig>() => ExitCode::from(EXIT_CONFIG),

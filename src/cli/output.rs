@@ -1,15 +1,17 @@
 //! Printing: plain lines, and one line that is overwritten while a long step goes on at a terminal.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use super::hints::adapted;
+use crate::host::{printable, printable_lines};
 use crate::operation::{Event, EventLog};
 use crate::restart::Progress;
 
 /// One line on standard error, as kubectl's errors. Where that is closed, nobody reads it.
 pub(super) fn error(text: &str) {
-    let _ = writeln!(io::stderr(), "error: {}", adapted(text));
+    let _ = writeln!(io::stderr(), "error: {}", printable(&adapted(text)));
 }
 
 /// A line of what goes on, which must go on whether anybody reads it or not.
@@ -19,15 +21,25 @@ pub(super) fn tell(text: &str) {
     }
 }
 
-/// Text on standard output. The error is of use: a closed pipe ends the program quietly.
+/// One line of a text that is to be printed, whatever is in it of others.
+pub(super) fn line(text: std::fmt::Arguments<'_>) -> String {
+    format!("{}\n", printable(&text.to_string()))
+}
+
+/// Text on standard output: lines made by [`line`] and [`columns`], or JSON. What a terminal would obey is escaped. The error
+/// is of use: a closed pipe ends the program quietly.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
-    out.write_all(adapted(text).as_bytes())?;
+    out.write_all(printable_lines(&adapted(text)).as_bytes())?;
     out.flush()
 }
 
 /// Rows in columns, as kubectl's tables: the first row holds the titles, nothing follows the last cell.
 pub(super) fn columns<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[Cow<'_, str>; COLUMNS]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)))
+        .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
     rows.iter()
@@ -85,7 +97,7 @@ impl Narrator {
         let mut out = io::stdout().lock();
         let clear = if self.transient { "\r\x1b[K" } else { "" };
         let written = if waiting {
-            write!(out, "{clear}{event}")
+            write!(out, "{clear}{}", printable(&event.to_string()))
         } else {
             writeln!(out, "{clear}{}", adapted(&self.coloured(event)))
         };
@@ -106,12 +118,48 @@ impl Narrator {
             Event::NodeReady { .. }
             | Event::Proved { .. }
             | Event::Restart(Progress::Healthy { .. }) => "32",
-            _ => return event.to_string(),
+            _ => "",
         };
-        if self.colours {
+        let event = event.to_string();
+        let event = printable(&event);
+        if self.colours && !colour.is_empty() {
             format!("\x1b[{colour}m{event}\x1b[0m")
         } else {
-            event.to_string()
+            event.into_owned()
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
+
+    use super::*;
+    use crate::operation::EVENTS;
+
+    struct Count(Arc<AtomicUsize>);
+
+    impl<S: tracing::Subscriber> Layer<S> for Count {
+        fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
+            assert_eq!(event.metadata().target(), EVENTS);
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn what_is_said_on_the_terminal_is_logged() {
+        let count = Arc::new(AtomicUsize::new(0));
+        let subscriber = tracing_subscriber::registry().with(Count(Arc::clone(&count)));
+        tracing::subscriber::with_default(subscriber, || {
+            let mut narrator = Narrator::new();
+            narrator.tell(&Event::Begun {
+                operation: "x".to_owned(),
+            });
+            narrator.tell(&Event::Warning("y".to_owned()));
+        });
+        assert_eq!(count.load(Ordering::Relaxed), 2);
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::hints::are_for_another_root;
-use super::output::{self, Narrator, print, tell};
+use super::output::{self, Narrator, line, print, tell};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::config::{Config, LogFormat, load};
@@ -82,12 +82,12 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
     }
     for one in all {
         let files = if one.forward { "new" } else { "old" };
-        let line = format!(
+        let said = format!(
             "{}: given up, with its {files} files in place.",
             one.operation
         );
-        print(&format!("{line}\n"))?;
-        log_line(false, &line);
+        print(&line(format_args!("{said}")))?;
+        log_line(false, &said);
         if !one.not_restarted.is_empty() {
             let pods = one.not_restarted.join(", ");
             let how = if are_for_another_root() {
@@ -96,15 +96,15 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
                 let names = one.not_restarted.join(" ");
                 format!("`kubecertd restart {names}` restarts them.")
             };
-            print(&format!(
-                "Not restarted, and perhaps with other files than these: {pods}. {how}\n"
-            ))?;
+            print(&line(format_args!(
+                "Not restarted, and perhaps with other files than these: {pods}. {how}"
+            )))?;
         }
         if !one.not_proved.is_empty() {
-            print(&format!(
-                "Not proved to be in use: {}.\n",
+            print(&line(format_args!(
+                "Not proved to be in use: {}.",
                 one.not_proved.join(", ")
-            ))?;
+            )))?;
         }
     }
     Ok(exit_code(manifests.returned.is_some()))
@@ -163,9 +163,9 @@ fn manifests_first(
         }
     };
     for manifest in returned.iter().flatten() {
-        let line = format!("{} returned", manifest.display());
-        tell(&format!("{line}\n"));
-        log_line(false, &line);
+        let said = format!("{} returned", manifest.display());
+        tell(&line(format_args!("{said}")));
+        log_line(false, &said);
     }
     Ok(ManifestsFirst {
         lock,

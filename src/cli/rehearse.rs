@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 
-use super::output::{Narrator, error, print};
+use super::output::{Narrator, error, line, print};
 use super::renew::is_failure;
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
@@ -27,14 +27,14 @@ pub(super) fn run(context: &Context, sample: bool) -> anyhow::Result<ExitCode> {
     } else {
         context.clone()
     };
-    print(&format!(
-        "Rehearsing the renewal of {} on a private copy …\n",
+    print(&line(format_args!(
+        "Rehearsing the renewal of {} on a private copy …",
         if sample {
             "the sample node".to_owned()
         } else {
             format!("the node below {}", context.root.directory().display())
         }
-    ))?;
+    )))?;
     let copy = private.path().join("copy");
     let mut narrator = Narrator::new();
     let rehearsal = runtime()?.block_on(async {
@@ -60,15 +60,18 @@ fn private_directory() -> anyhow::Result<tempfile::TempDir> {
 
 fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
     let mut text = String::from("\n");
-    for (name, line, failed) in lines(&rehearsal.checks) {
+    for (name, said, failed) in lines(&rehearsal.checks) {
         let verdict = if failed { "FAIL" } else { "pass" };
-        text.push_str(&format!("{verdict}  {name:<26} {line}\n"));
+        text.push_str(&line(format_args!("{verdict}  {name:<26} {said}")));
     }
     for (name, obstacle) in &rehearsal.renewal.left {
-        text.push_str(&format!("left  {name:<26} {obstacle}\n"));
+        text.push_str(&line(format_args!(
+            "left  {name:<26} {}",
+            obstacle.said_of(name)
+        )));
     }
     for (name, reason) in &rehearsal.renewal.failed {
-        text.push_str(&format!("FAIL  {name:<26} {reason}\n"));
+        text.push_str(&line(format_args!("FAIL  {name:<26} {reason}")));
     }
     let failed = rehearsal
         .checks

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::arguments::Renew;
 use super::hints::are_for_another_root;
-use super::output::{Narrator, error, print};
+use super::output::{Narrator, error, line, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::node::hard_links;
@@ -30,8 +30,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let intent = Intent::of(&inventory, &plan, context.config.renewal.before, restart);
         findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
         for finding in &findings {
-            print(&format!(
-                "\n{}: {finding}\n",
+            let said = line(format_args!(
+                "{}: {finding}",
                 if finding.blocks() {
                     "It would be refused"
                 } else if finding.keeps_something_from_being_done() {
@@ -39,7 +39,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
                 } else {
                     "Note"
                 }
-            ))?;
+            ));
+            print(&format!("\n{said}"))?;
         }
         print("\nNothing was changed, because of --dry-run.\n")?;
         let left = plan.items.iter().any(|item| match &item.action {
@@ -107,26 +108,31 @@ pub(super) fn summarize(
         .iter()
         .partition(|(_, obstacle)| matches!(obstacle, Obstacle::NeedsRecovery(_)));
     for (name, obstacle) in left {
-        text.push_str(&format!("{name} not renewed: {obstacle}\n"));
+        text.push_str(&line(format_args!(
+            "{name} not renewed: {}",
+            obstacle.said_of(name)
+        )));
     }
     if report.operation.is_none() && report.left.is_empty() {
         text.push_str("Nothing to renew.\n");
     }
     if !report.not_restarted.is_empty() && are_for_another_root() {
-        text.push_str(&format!(
-            "\nThe {which} certificates are used once these are started anew, on the node itself: {}\n",
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "The {which} certificates are used once these are started anew, on the node itself: {}",
             report.not_restarted.join(", ")
-        ));
+        )));
     } else if !report.not_restarted.is_empty() {
-        text.push_str(&format!(
-            "\nRestart {} so that the {which} certificates are used: kubecertd restart {}\n",
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "Restart {} so that the {which} certificates are used: kubecertd restart {}",
             if report.not_restarted.len() == 1 {
                 "it"
             } else {
                 "them"
             },
             report.not_restarted.join(" ")
-        ));
+        )));
     }
     if report.operation.is_some() {
         text.push_str(&format!(
@@ -136,10 +142,11 @@ pub(super) fn summarize(
     }
     if let Some((_, obstacle)) = kubelets.first() {
         let names: Vec<&str> = kubelets.iter().map(|(name, _)| name.as_str()).collect();
-        text.push_str(&format!(
-            "\n{} not renewed: {obstacle}.\n",
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "{} not renewed: {obstacle}.",
             names.join(", ")
-        ));
+        )));
     }
     print(&text)?;
     for (_, reason) in &report.failed {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::output::{Narrator, print};
+use super::output::{Narrator, line, print};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, restart, unknown_component};
@@ -27,8 +27,8 @@ pub(super) fn run(context: &Context, components: &[String]) -> anyhow::Result<Ex
     })?;
     let mut text = String::new();
     for report in &reports {
-        text.push_str(&format!(
-            "{} restarted in {:.1} s{}\n",
+        text.push_str(&line(format_args!(
+            "{} restarted in {:.1} s{}",
             report.component,
             report.healthy_seconds,
             if report.held_out {
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, components: &[String]) -> anyhow::Result<Ex
             } else {
                 ""
             }
-        ));
+        )));
     }
     print(&text)?;
     Ok(ExitCode::SUCCESS)

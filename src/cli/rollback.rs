@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::arguments::Rollback;
-use super::output::{Narrator, columns, print};
+use super::output::{Narrator, columns, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
@@ -42,24 +42,29 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
 }
 
 fn preview(prepared: &RollBack) -> String {
-    let mut text = format!("Operation {}", prepared.id);
-    if !prepared.was.is_empty() {
-        text.push_str(&format!(",\n{}", prepared.was));
-    }
-    text.push_str("\nWhat it replaced would be put back:\n\n");
+    let mut text = if prepared.was.is_empty() {
+        line(format_args!("Operation {}", prepared.id))
+    } else {
+        line(format_args!("Operation {},", prepared.id)) + &line(format_args!("{}", prepared.was))
+    };
+    text.push_str("What it replaced would be put back:\n\n");
     if prepared.certificates.is_empty() {
         text.push_str("Everything is in place already.\n");
     } else {
         text.push_str(&certificates(prepared));
     }
     if !prepared.components.is_empty() {
-        text.push_str(&format!("\nRestarts: {}\n", prepared.components.join(", ")));
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "Restarts: {}",
+            prepared.components.join(", ")
+        )));
     }
     for warning in &prepared.warnings {
-        text.push_str(&format!("Note: {warning}\n"));
+        text.push_str(&line(format_args!("Note: {warning}")));
     }
     for obstacle in &prepared.obstacles {
-        text.push_str(&format!("It would be refused: {obstacle}\n"));
+        text.push_str(&line(format_args!("It would be refused: {obstacle}")));
     }
     text.push_str("\nNothing was changed, because of --dry-run.\n");
     text

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use jiff::{SignedDuration, Timestamp};
 
 use super::arguments::Format;
-use super::output::{columns, error, print};
+use super::output::{columns, error, line, print};
 use crate::plan::date;
 use crate::report::{
     CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
@@ -46,8 +46,8 @@ pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
 
 fn text(status: &Status, running: bool, now: Timestamp) -> String {
     let ago = |moment: Timestamp| in_words(now.duration_since(moment) * -1);
-    let mut text = format!(
-        "kubecertd {}: {}\n",
+    let mut text = line(format_args!(
+        "kubecertd {}: {}",
         status.version,
         if running {
             format!(
@@ -59,23 +59,23 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
         } else {
             format!("not running; this is what it knew {}", ago(status.updated))
         }
-    );
-    text.push_str(&format!(
-        "  Now: {}{}\n",
+    ));
+    text.push_str(&line(format_args!(
+        "  Now: {}{}",
         status.message,
         countdown(status, now)
-    ));
+    )));
     if let Some(last) = &status.last_operation {
-        text.push_str(&format!(
-            " Last: {} {} (operation {})\n",
+        text.push_str(&line(format_args!(
+            " Last: {} {} (operation {})",
             last.summary,
             ago(last.finished),
             last.id
-        ));
+        )));
     }
     if let Some(failure) = &status.failure {
-        text.push_str(&format!(
-            " Fail: {} (attempt {}, next {})\n",
+        text.push_str(&line(format_args!(
+            " Fail: {} (attempt {}, next {})",
             failure.reason,
             failure.attempts,
             in_words(
@@ -84,10 +84,10 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
                     .duration_since(now)
                     .max(SignedDuration::ZERO)
             )
-        ));
+        )));
     }
     for problem in &status.problems {
-        text.push_str(&format!(" Note: {problem}\n"));
+        text.push_str(&line(format_args!(" Note: {problem}")));
     }
     text.push('\n');
     text.push_str(&table(&status.certificates, now));

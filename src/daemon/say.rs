@@ -174,7 +174,7 @@ fn certificate_status(item: &PlanItem) -> CertificateStatus {
     let (action, reason) = match &item.action {
         Action::Renew(reason) => ("renew", reason.to_string()),
         Action::Wait => ("wait", String::new()),
-        Action::Leave(obstacle) => ("leave", obstacle.to_string()),
+        Action::Leave(obstacle) => ("leave", obstacle.said_of(&item.name)),
     };
     CertificateStatus {
         name: item.name.clone(),
@@ -207,7 +207,11 @@ fn sentences(pass: &Pass) -> Vec<String> {
                 None
             }
             Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
-            Action::Leave(obstacle) => Some(format!("{} is not renewed: {obstacle}", item.name)),
+            Action::Leave(obstacle) => Some(format!(
+                "{} is not renewed: {}",
+                item.name,
+                obstacle.said_of(&item.name)
+            )),
             Action::Renew(_) | Action::Wait => None,
         });
     let kubelet = match &pass.kubelet {

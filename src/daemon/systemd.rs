@@ -5,6 +5,7 @@ use std::time::Duration;
 use sd_notify::NotifyState;
 
 use super::alive::Sign;
+use crate::host::printable;
 
 /// The notification socket. Without systemd every call does nothing.
 #[derive(Debug, Default)]
@@ -34,10 +35,7 @@ impl Systemd {
     /// The line in `systemctl status`.
     pub(super) fn status(&mut self, text: &str) {
         // A line break would start another assignment of the protocol.
-        let line: String = text
-            .chars()
-            .map(|letter| if letter.is_control() { ' ' } else { letter })
-            .collect();
+        let line = printable(text).into_owned();
         if line != self.last_status {
             send(&[NotifyState::Status(&line)]);
             self.last_status = line;

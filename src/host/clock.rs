@@ -50,4 +50,30 @@ mod tests {
         assert_eq!(shifted(Timestamp::MIN, -hour), Timestamp::MIN);
         assert_eq!(shifted(Timestamp::UNIX_EPOCH, hour).as_second(), 3600);
     }
+
+    /// `Timestamp::now()` panics beyond the year 9999.
+    #[test]
+    fn the_clock_is_read_here_only() {
+        let mut waiting = vec![std::path::PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src"
+        ))];
+        let mut read_elsewhere = Vec::new();
+        while let Some(path) = waiting.pop() {
+            if path.is_dir() {
+                let entries = std::fs::read_dir(&path).unwrap();
+                waiting.extend(entries.map(|entry| entry.unwrap().path()));
+            } else if path.extension().is_some_and(|ending| ending == "rs")
+                && !path.ends_with("host/clock.rs")
+                && !path.ends_with("tests.rs")
+            {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let program = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+                if program.contains("Timestamp::now") {
+                    read_elsewhere.push(path);
+                }
+            }
+        }
+        assert!(read_elsewhere.is_empty(), "{read_elsewhere:?}");
+    }
 }

@@ -54,6 +54,8 @@ pub struct Found {
     pub modified: (i64, u32),
     /// Device and number: the same for every name of one file.
     pub identity: (u64, u64),
+    /// Seconds and nanoseconds of the last change of whatever kind (ctime).
+    pub changed: (i64, i64),
 }
 
 impl Found {
@@ -96,6 +98,7 @@ impl From<Stat> for Found {
                 u32::try_from(stat.st_mtime_nsec).unwrap_or(0),
             ),
             identity: (stat.st_dev as u64, stat.st_ino as u64),
+            changed: (stat.st_ctime as i64, stat.st_ctime_nsec as i64),
         }
     }
 }

@@ -82,9 +82,9 @@ pub fn check_regular(kind: FileType, size: u64, limit: u64) -> io::Result<()> {
 
 fn too_large(limit: u64) -> io::Error {
     let (size, unit) = match limit {
-        ..1_024 => (limit, "bytes"),
-        ..1_048_576 => (limit / 1_024, "KiB"),
-        _ => (limit / 1_048_576, "MiB"),
+        0..1_024 => (limit, "bytes"),
+        1_024..1_048_576 => (limit / 1_024, "KiB"),
+        1_048_576.. => (limit / 1_048_576, "MiB"),
     };
     io::Error::other(format!(
         "is larger than {size} {unit}, which no file of this kind is"

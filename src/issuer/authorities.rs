@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{IssuanceError, Wanted};
-use crate::node::{Authority, Inventory, read_bounded};
+use crate::node::{Authority, Inventory, KeyFile, read_bounded};
 use crate::pki::{
     AuthorityName, Certificate, CertificateAuthority, IssueError, PrivateKey, certificates_from_pem,
 };
@@ -22,7 +22,24 @@ pub(super) struct LoadedAuthority {
 }
 
 /// Every authority needed, or what is wrong with its file.
-pub(super) struct Authorities(BTreeMap<AuthorityName, Result<LoadedAuthority, Unusable>>);
+pub(super) struct Authorities {
+    loaded: BTreeMap<AuthorityName, Result<LoadedAuthority, Unusable>>,
+    /// The keys that were read for that.
+    pub(super) keys: Vec<ReadKey>,
+}
+
+/// A private key that was read to sign.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReadKey {
+    /// Its path, as the inventory has it.
+    pub path: PathBuf,
+    /// The file it was in.
+    pub file: KeyFile,
+    /// The authority's certificates that it belongs to.
+    pub own: Vec<Certificate>,
+    /// The authority's other certificates.
+    pub others: Vec<Certificate>,
+}
 
 /// A file that keeps an authority from signing, kept as text since several entries may have to report it.
 struct Unusable {
@@ -34,6 +51,7 @@ impl Authorities {
     /// Reads those that the wanted entries name, to sign at `now`.
     pub(super) fn load(inventory: &Inventory, wanted: &[Wanted], now: Timestamp) -> Self {
         let mut loaded = BTreeMap::new();
+        let mut keys = Vec::new();
         let entries = wanted
             .iter()
             .filter_map(|wanted| inventory.entry(&wanted.name));
@@ -41,15 +59,15 @@ impl Authorities {
             if let Some(authority) = inventory.authority(name) {
                 loaded
                     .entry(name)
-                    .or_insert_with(|| load(inventory, authority, now));
+                    .or_insert_with(|| load(inventory, authority, now, &mut keys));
             }
         }
-        Self(loaded)
+        Self { loaded, keys }
     }
 
     /// The authority of that name.
     pub(super) fn loaded(&self, name: AuthorityName) -> Result<&LoadedAuthority, IssuanceError> {
-        match self.0.get(&name) {
+        match self.loaded.get(&name) {
             Some(Ok(authority)) => Ok(authority),
             Some(Err(unusable)) => Err(IssuanceError::Authority {
                 path: unusable.path.clone(),
@@ -67,6 +85,7 @@ fn load(
     inventory: &Inventory,
     authority: &Authority,
     now: Timestamp,
+    keys: &mut Vec<ReadKey>,
 ) -> Result<LoadedAuthority, Unusable> {
     let certificate_path = authority.certificate_path.as_path();
     let key_path = authority.key_path.as_path();
@@ -77,12 +96,26 @@ fn load(
     )?;
     let trusted =
         certificates_from_pem(&text).map_err(|error| unusable(certificate_path, &error))?;
+    let file = KeyFile::at(inventory.real(key_path));
     let text = read(
         inventory,
         key_path,
         "the authority's key is not on this node (an external CA); renew its certificates where the key is",
     )?;
     let key = PrivateKey::from_pem(&text).map_err(|error| unusable(key_path, &error))?;
+    // What was replaced meanwhile may be either.
+    if let Some(file) = file.filter(|file| KeyFile::at(inventory.real(key_path)) == Some(*file)) {
+        let (own, others) = trusted
+            .iter()
+            .cloned()
+            .partition(|certificate| key.matches(certificate));
+        keys.push(ReadKey {
+            path: key_path.to_path_buf(),
+            file,
+            own,
+            others,
+        });
+    }
     // One that is valid, if the key has one; the error of a bundle without is the same for all of them.
     let usable: Vec<Certificate> = trusted
         .iter()

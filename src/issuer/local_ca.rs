@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::authorities::{Authorities, LoadedAuthority};
+use super::authorities::{Authorities, LoadedAuthority, ReadKey};
 use super::old_key::old_key;
 use crate::config::Renewal;
 use crate::node::{Entry, Inventory, Present, Signer};
@@ -112,6 +112,17 @@ pub fn issue(
     wanted: &[Wanted],
     now: Timestamp,
 ) -> Vec<Result<Issued, IssuanceError>> {
+    issue_and_tell(inventory, renewal, wanted, now).0
+}
+
+/// The same, and the authorities' keys that were read for it.
+#[must_use]
+pub fn issue_and_tell(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    wanted: &[Wanted],
+    now: Timestamp,
+) -> (Vec<Result<Issued, IssuanceError>>, Vec<ReadKey>) {
     let authorities = Authorities::load(inventory, wanted, now);
     let jobs: Vec<Result<Job<'_>, IssuanceError>> = wanted
         .iter()
@@ -128,12 +139,14 @@ pub fn issue(
     let mut done = run_on_all_cores(&order, |(index, job)| (*index, job.run(now)));
     done.sort_by_key(|(index, _)| *index);
     let mut done = done.into_iter();
-    jobs.into_iter()
+    let results = jobs
+        .into_iter()
         .filter_map(|job| match job {
             Ok(_) => done.next().map(|(_, result)| result),
             Err(error) => Some(Err(error)),
         })
-        .collect()
+        .collect();
+    (results, authorities.keys)
 }
 
 /// How far back a new certificate's validity begins, so that a slightly slow clock elsewhere does no harm; as kubeadm.

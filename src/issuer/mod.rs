@@ -9,6 +9,7 @@ mod kubelet;
 mod local_ca;
 mod old_key;
 
+pub use authorities::ReadKey;
 pub use files::{Replacement, replacements};
 pub use kubelet::{KubeletClient, kubelet_client};
-pub use local_ca::{IssuanceError, Issued, Wanted, issue};
+pub use local_ca::{IssuanceError, Issued, Wanted, issue, issue_and_tell};

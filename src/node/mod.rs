@@ -6,6 +6,7 @@
 mod encoding;
 mod hard_links;
 mod inventory;
+mod known_keys;
 mod kubeconfig;
 mod kubelet;
 mod manifest;
@@ -21,6 +22,7 @@ pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
 };
+pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
 pub use manifest::{

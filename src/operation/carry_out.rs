@@ -9,6 +9,7 @@ use super::ending::{Ending, end};
 use super::expired::{expect_ready, provable_names};
 use super::hand_over::Inherited;
 use super::restarts::{Restarts, affected, healthy, rungs};
+use super::waiting::told;
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::issuer::Replacement;
 use crate::node::Replaceable;
@@ -248,10 +249,12 @@ pub(super) async fn prove_in_use(
     events(Event::Proving { count: names.len() });
     let inventory = context.observe();
     let mut refused = Vec::new();
+    let bound = context.proof_bound;
+    let proving = prove(&inventory, &context.config.restart, names, bound);
     let results = tokio::select! {
         biased;
         () = stopped(stop) => return Err(RestartError::Stopped),
-        results = prove(&inventory, &context.config.restart, names, context.proof_bound) => results,
+        results = told(proving, ("proof", "every component's answer"), bound, events) => results,
     };
     for result in results {
         match result {

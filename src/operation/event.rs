@@ -216,9 +216,8 @@ impl fmt::Display for Event {
                 evidence,
             } => write!(out, "{certificate}: {evidence}"),
             Self::Unverified { certificate, said } => write!(out, "{certificate}: {said}"),
-            Self::RollingBack { reason } => {
-                write!(out, "putting the old certificates back: {reason}")
-            }
+            // Why is what the operation ends with.
+            Self::RollingBack { .. } => out.write_str("putting the old certificates back"),
             Self::Warning(text) => out.write_str(text),
         }
     }

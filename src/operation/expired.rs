@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use super::preflight::take_lock;
 use super::recover::{finish_recovery, tell};
 use super::renew::{Made, Options, RenewalReport, renew_holding};
+use super::waiting::told;
 use super::{Context, Event, OperationError};
 use crate::issuer::{Replacement, kubelet_client};
 use crate::node::{Inventory, Replaceable};
@@ -173,7 +174,16 @@ pub(super) async fn expect_ready(
     else {
         return;
     };
-    match node_is_ready(&inventory, &admin.path, context.proof_bound).await {
+    let bound = context.proof_bound;
+    let asking = node_is_ready(&inventory, &admin.path, bound);
+    match told(
+        asking,
+        ("node", "the API server to show it as Ready"),
+        bound,
+        events,
+    )
+    .await
+    {
         Ok(seen) => events(Event::NodeReady { seen }),
         Err(seen) => {
             let sentence = format!("the certificates are in use, but {seen}");

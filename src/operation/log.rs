@@ -61,7 +61,9 @@ impl EventLog {
             | Event::IssuingForKubelet { .. }
             | Event::Proving { .. }
             | Event::NotRestarted { .. } => tracing::info!(target: EVENTS, operation_id, "{text}"),
-            Event::RollingBack { .. } => tracing::error!(target: EVENTS, operation_id, "{text}"),
+            Event::RollingBack { reason } => {
+                tracing::error!(target: EVENTS, operation_id, "{text}: {reason}");
+            }
             Event::Warning(_) | Event::Expired { .. } => {
                 tracing::warn!(target: EVENTS, operation_id, "{text}")
             }

@@ -11,6 +11,7 @@ mod event;
 mod expired;
 mod give_up;
 mod hand_over;
+mod known_keys;
 mod log;
 mod old_keys;
 mod past;
@@ -23,6 +24,7 @@ mod restored;
 mod roll_back;
 mod shared;
 mod trusted;
+mod waiting;
 mod witness;
 
 pub use context::{Context, Machine};

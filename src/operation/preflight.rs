@@ -77,7 +77,7 @@ pub async fn look_ahead(
     }
     let found = outlook(inventory, &context.config.restart, &machine.kubelet, intent).await;
     // The time of the answers.
-    judge_outlook(&found, intent, asked, Timestamp::now())
+    judge_outlook(&found, intent, asked, crate::host::now())
 }
 
 /// A kubeadm at work, beside which no pod is restarted. Where processes cannot be listed, none is known of.

@@ -10,8 +10,8 @@ use super::hand_over::Inherited;
 use super::preflight::{look_ahead, permit, preflight, take_lock};
 use super::shared::{conflict, twins, without_twins};
 use super::trusted::keep_trusted;
-use super::{Context, Event, OperationError};
-use crate::issuer::{Issued, Replacement, Wanted, issue, replacements};
+use super::{Context, Event, OperationError, known_keys};
+use crate::issuer::{Issued, Replacement, Wanted, issue_and_tell, replacements};
 use crate::node::{Inventory, Replaceable, hard_links};
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
 use crate::preflight::{Asked, Intent};
@@ -250,7 +250,8 @@ fn issue_planned(
     events(Event::Issuing {
         count: wanted.len(),
     });
-    let results = issue(inventory, &context.config.renewal, &wanted, plan.at);
+    let (results, read) = issue_and_tell(inventory, &context.config.renewal, &wanted, plan.at);
+    known_keys::keep(context, &read);
     let mut ready = Vec::new();
     for (want, result) in wanted.iter().zip(results) {
         let made = result

@@ -238,6 +238,9 @@ impl Restarts {
                 )
                 .await;
         }
+        restarter
+            .tell_of_silent_kubelet(&mut |step| events(Event::Restart(step)))
+            .await;
         let mut reports = Vec::new();
         for group in &self.groups {
             let mut progress = |step| events(Event::Restart(step));

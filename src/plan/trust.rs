@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::schedule::{LAST_MOMENT, later};
 use super::types::Reason;
 use super::words::date;
-use crate::node::{Entry, Inventory, Present, Trust, TrustHolder};
+use crate::node::{Entry, EntryKind, Inventory, Present, Trust, TrustHolder};
 use crate::pki::Certificate;
 
 /// One that checks a certificate and does not trust what is to sign it.
@@ -48,14 +48,26 @@ pub fn doubters<'node>(
                 .copied()
                 .filter(|signer| !is_trusted(authorities, signer, &present.chain, now))
                 .collect();
-            Some(Doubter {
+            let signer = refused.first()?;
+            let accepts_present = accepts(authorities, present, now);
+            // A kubeconfig that kubeadm does not know and that never trusted this server is for another cluster.
+            let is_concerned = accepts_present || !is_of_unknown_origin(inventory, trust);
+            is_concerned.then_some(Doubter {
                 trust,
-                signer: refused.first()?,
+                signer,
                 of_all: refused.len() == signers.len(),
-                accepts_present: accepts(authorities, present, now),
+                accepts_present,
             })
         })
         .collect()
+}
+
+fn is_of_unknown_origin(inventory: &Inventory, trust: &Trust) -> bool {
+    let TrustHolder::Kubeconfig { name, .. } = &trust.holder else {
+        return false;
+    };
+    let entry = inventory.entry(name);
+    entry.is_none_or(|entry| entry.kind == EntryKind::Extra)
 }
 
 /// Whether one who trusts `authorities` accepts what `signer` signs, with `chain` sent along.

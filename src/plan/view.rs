@@ -1,10 +1,13 @@
 //! A plan as people and scripts see it: a table, and a document whose shape does not change.
 
+use std::borrow::Cow;
+
 use jiff::Timestamp;
 
 use super::types::{Action, Plan, PlanItem};
 use super::words::date;
 use super::{AffectedPod, RestartGroup};
+use crate::host::printable;
 use crate::pki::serde_end;
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
@@ -102,7 +105,7 @@ impl From<&PlanItem> for CertificateView {
         let (reason, message) = match &item.action {
             Action::Renew(reason) => (Some(reason.code()), Some(reason.to_string())),
             Action::Wait => (None, None),
-            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.to_string())),
+            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.said_of(&item.name))),
         };
         Self {
             name: item.name.clone(),
@@ -180,12 +183,11 @@ impl PlanView {
             .iter()
             .flat_map(|certificate| {
                 let name = &certificate.name;
-                certificate
-                    .notes
-                    .iter()
-                    .map(move |note| format!("Note: {name}: {note}\n"))
+                let notes = certificate.notes.iter();
+                notes.map(move |note| format!("Note: {name}: {note}"))
             })
-            .chain(self.notes.iter().map(|note| format!("Note: {note}\n")))
+            .chain(self.notes.iter().map(|note| format!("Note: {note}")))
+            .map(|note| format!("{}\n", printable(&note)))
             .collect();
         if notes.is_empty() {
             notes
@@ -211,13 +213,13 @@ impl PlanView {
         for group in &self.restarts {
             text.push_str(&format!(
                 "\nRestart: out {}; back {}",
-                in_turn(&group.out),
-                in_turn(&group.back)
+                printable(&in_turn(&group.out)),
+                printable(&in_turn(&group.back))
             ));
             if !group.held_out.is_empty() {
                 text.push_str(&format!(
                     "\n         ({} only because the API is away meanwhile)",
-                    group.held_out.join(", ")
+                    printable(&group.held_out.join(", "))
                 ));
             }
             text.push('\n');
@@ -238,7 +240,7 @@ impl PlanView {
 
     fn next_in_words(&self) -> String {
         match &self.next_due {
-            Some(next) => format!("\nNext: {}, {}\n", date(next.at), next.name),
+            Some(next) => format!("\nNext: {}, {}\n", date(next.at), printable(&next.name)),
             None => String::new(),
         }
     }
@@ -255,8 +257,12 @@ fn in_turn(waves: &[Vec<String>]) -> String {
 
 /// Columns as kubectl prints them: three spaces between, none at the end of a line.
 fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[Cow<'_, str>; COLUMNS]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)))
+        .collect();
     let mut widths = [0; COLUMNS];
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = cell.chars().count().max(*width);
         }

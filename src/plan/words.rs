@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 
 use super::types::{Action, Obstacle, Reason};
-use crate::pki::civil;
+use crate::pki::{KubeconfigName, civil};
 
 /// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
 #[must_use]
@@ -75,20 +75,38 @@ impl Obstacle {
     }
 }
 
+impl Obstacle {
+    /// Why the certificate of that name is left alone, with what can be done about that very one.
+    #[must_use]
+    pub fn said_of(&self, name: &str) -> String {
+        match self {
+            Self::Missing if name == KubeconfigName::SuperAdmin.name() => {
+                format!("{self}, as on every node that was joined")
+            }
+            Self::Missing => match name.strip_suffix(".conf") {
+                Some(kubeconfig) => {
+                    format!("{self}; `kubeadm init phase kubeconfig {kubeconfig}` makes it")
+                }
+                None => format!("{self}; `kubeadm init phase certs {name}` makes it"),
+            },
+            Self::NotManaged if name == "kubelet-client-current.pem" => {
+                "only reported, as the kubelet renews it itself unless rotateCertificates is off"
+                    .to_owned()
+            }
+            _ => self.to_string(),
+        }
+    }
+}
+
 impl fmt::Display for Obstacle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing => formatter.write_str(
-                "there is no such file; normal for super-admin.conf on a joined node, \
-                 any other is made by kubeadm init phase certs or kubeconfig",
-            ),
+            Self::Missing => formatter.write_str("there is no such file"),
             Self::Unreadable(what)
             | Self::NotReplaceable(what)
             | Self::NotEditable(what)
             | Self::AuthorityUnusable(what)
-            | Self::NeedsRecovery(what) => {
-                formatter.write_str(what)
-            }
+            | Self::NeedsRecovery(what) => formatter.write_str(what),
             Self::NotSupported(what) if what.starts_with("not supported") => {
                 formatter.write_str(what)
             }
@@ -127,9 +145,9 @@ impl fmt::Display for Obstacle {
             Self::Disabled => formatter.write_str(
                 "due, but renewal.enabled is false; renew it by hand with kubecertd renew",
             ),
-            Self::NotManaged => formatter.write_str(
-                "only reported, as neither kubeadm nor kubecertd renews it; the kubelet renews its own client certificate",
-            ),
+            Self::NotManaged => {
+                formatter.write_str("only reported, as neither kubeadm nor kubecertd renews it")
+            }
         }
     }
 }

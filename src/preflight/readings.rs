@@ -95,7 +95,7 @@ pub fn read(
     last_receipt: Option<Timestamp>,
 ) -> Readings {
     let mut clock = clock(store, inventory, last_receipt, Path::new(PROCESSES));
-    clock.ask_further(!intent.targets.is_empty(), Timestamp::now());
+    clock.ask_further(!intent.targets.is_empty(), crate::host::now());
     let mut readings = Readings {
         doubled: doubled(inventory),
         unread_manifests: inventory.unread_manifests.clone(),

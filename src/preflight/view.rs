@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::host::printable;
+
 use super::{Check, Finding};
 
 /// What `kubecertd preflight -o json` prints. Fields are added to it, never renamed or removed.
@@ -81,5 +83,5 @@ fn row(finding: &Finding) -> Row {
 
 /// The widths are those of the longest names there are, which never change.
 fn line(check: &str, result: &str, why: &str) -> String {
-    format!("{check:<13}   {result:<10}   {why}\n")
+    format!("{check:<13}   {result:<10}   {}\n", printable(why))
 }

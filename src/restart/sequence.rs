@@ -111,7 +111,7 @@ impl<'node> Restarter<'node> {
         if members.is_empty() {
             return Ok(());
         }
-        self.expect_kubelet(progress).await?;
+        self.expect_kubelet().await?;
         let runtime = self.runtime().await;
         for wave in &group.out {
             for member in of_wave(members, wave) {
@@ -146,17 +146,29 @@ impl<'node> Restarter<'node> {
     }
 
     /// Moving a manifest means nothing while the kubelet is down, and much when it comes back.
-    async fn expect_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
-        let mut wait = Wait::begin(KUBELET_BOUND);
+    async fn expect_kubelet(&self) -> Result<(), RestartError> {
+        let wait = Wait::begin(KUBELET_BOUND);
         let mut pace = Pace::new();
         while let Err((address, reason)) = kubelet_answers(self.inventory).await {
             if wait.is_over() {
                 return Err(RestartError::KubeletDown { address, reason });
             }
-            wait.tell("kubelet", &format!("its answer at {address}"), progress);
             pace.pause().await;
         }
         Ok(())
+    }
+
+    /// Looks whether the kubelet answers, and says that it is waited for where it does not: a restart begins with that wait.
+    pub async fn tell_of_silent_kubelet(&self, progress: &mut (dyn FnMut(Progress) + Send)) {
+        if let Err((address, reason)) = kubelet_answers(self.inventory).await {
+            tracing::debug!("the kubelet does not answer at {address}: {reason}");
+            progress(Progress::Waiting {
+                component: "kubelet".to_owned(),
+                what: format!("its answer at {address}"),
+                since: Duration::ZERO,
+                bound: KUBELET_BOUND,
+            });
+        }
     }
 
     pub(super) async fn runtime(&self) -> Option<ContainerRuntime> {

@@ -48,7 +48,7 @@ fn a_process_of_any_other_user_is_no_kubeadm_whatever_it_is_called() {
         return;
     }
     let node = Node::fresh();
-    // With the unit's capabilities, by which nothing can be traced.
+    // With the unit's capabilities, by which nothing can be traced, and its /proc.
     let output = in_namespace(
         &node,
         "mkdir -p /etc/kubernetes; mount --bind $ROOT/etc/kubernetes /etc/kubernetes\n\
@@ -57,6 +57,7 @@ fn a_process_of_any_other_user_is_no_kubeadm_whatever_it_is_called() {
            /mnt/kubeadm -c 'while :; do sleep 1; done' init & nobody=$!; sleep 0.5\n\
          code=0; kubecertd preflight || code=$?; echo open=$code\n\
          caps=-all,+chown,+fowner,+dac_override\n\
+         mount -t proc -o hidepid=invisible,subset=pid proc /proc || mount -t proc -o hidepid=2 proc /proc\n\
          code=0; setpriv --bounding-set=$caps --inh-caps=$caps \
            $KUBECERTD --root $ROOT preflight || code=$?; echo closed=$code\n\
          /mnt/kubeadm -c 'while :; do sleep 1; done' init & root=$!; sleep 0.5\n\

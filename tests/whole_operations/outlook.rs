@@ -288,3 +288,36 @@ async fn recovery_of_what_has_expired_keeps_the_lock_from_begin_to_end() {
     assert!(looked.into_inner() > 2);
     assert_eq!(node.served(), node.serial("apiserver"));
 }
+
+#[tokio::test]
+async fn whoever_insists_without_a_kubelet_sees_what_is_waited_for_and_the_reason_once() {
+    let node = due().await;
+    node.tree.write(
+        "/var/lib/kubelet/config.yaml",
+        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nhealthzPort: 1\n\
+         staticPodPath: /etc/kubernetes/manifests\n",
+    );
+    let mut seen = Vec::new();
+    let mut events = |event: Event| seen.push(event.to_string());
+    let request = Request::Named {
+        names: words(&["apiserver"]),
+        force: true,
+    };
+    let options = Options {
+        trigger: by_hand(),
+        restart: true,
+        stopped: false,
+    };
+    let error = renew(&node.context, &request, &options, &never(), &mut events)
+        .await
+        .unwrap_err()
+        .to_string();
+    let waited = "kubelet: waiting for its answer at 127.0.0.1:1 (0 s of at most 30 s)";
+    assert!(seen.iter().any(|line| line == waited), "{seen:#?}");
+    seen.push(error);
+    let told = seen.join("\n");
+    let reason = "the kubelet does not answer at http://127.0.0.1:1/healthz";
+    // The warning is another sentence: what was seen before.
+    assert_eq!(told.matches(reason).count(), 1, "{told}");
+    assert_eq!(node.restarts(), 0);
+}

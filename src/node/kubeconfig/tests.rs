@@ -45,7 +45,7 @@ fn replaces(text: &str, certificate: &str, key: &str) {
 
 #[test]
 fn the_current_context_is_read() {
-    let kubeconfig = Kubeconfig::parse(&kubeadm()).unwrap();
+    let kubeconfig = Kubeconfig::parse(kubeadm()).unwrap();
     assert_eq!(kubeconfig.context, "kubernetes-admin@kubernetes");
     assert_eq!(kubeconfig.user, "kubernetes-admin");
     assert_eq!(kubeconfig.cluster, "kubernetes");

@@ -3,8 +3,11 @@
 use super::closed::Reader;
 use super::{on_all_cores, pem_files};
 use crate::node::read::{self, Found, Seen};
-use crate::node::{Authority, AuthorityState, Directories, KeyState, Problem, ServiceAccountKeys};
-use crate::pki::AuthorityName;
+use crate::node::{
+    Authority, AuthorityState, Directories, KeyFile, KeyState, KnownKey, Problem,
+    ServiceAccountKeys, known_keys,
+};
+use crate::pki::{AuthorityName, Certificate, KeyAlgorithm};
 
 /// Reads the authorities, in the order of kubeadm's names.
 pub(super) fn read(
@@ -12,12 +15,18 @@ pub(super) fn read(
     directories: &Directories,
     external_etcd: bool,
 ) -> Vec<Authority> {
+    let known = known_keys(reader.root);
     let mut names = AuthorityName::ALL.to_vec();
     names.retain(|name| !(external_etcd && *name == AuthorityName::Etcd));
-    on_all_cores(&names, |name| authority(reader, directories, *name))
+    on_all_cores(&names, |name| authority(reader, directories, &known, *name))
 }
 
-fn authority(reader: &Reader<'_>, directories: &Directories, name: AuthorityName) -> Authority {
+fn authority(
+    reader: &Reader<'_>,
+    directories: &Directories,
+    known: &[KnownKey],
+    name: AuthorityName,
+) -> Authority {
     let base = directories.certificates.join(name.base());
     let certificate_path = base.with_extension("crt");
     let key_path = base.with_extension("key");
@@ -35,10 +44,9 @@ fn authority(reader: &Reader<'_>, directories: &Directories, name: AuthorityName
         Ok(Some(file)) => {
             let mut certificates = vec![file.leaf];
             certificates.extend(file.chain);
-            let key = unread(reader, &key_path);
-            let signing = match key {
-                KeyState::Unread => certificates.clone(),
-                _ => Vec::new(),
+            let (key, signing) = match unread(reader, &key_path) {
+                KeyState::Unread => whose(reader, known, &key_path, &certificates),
+                key => (key, Vec::new()),
             };
             AuthorityState::Present {
                 certificates,
@@ -53,6 +61,41 @@ fn authority(reader: &Reader<'_>, directories: &Directories, name: AuthorityName
         key_path,
         state,
     }
+}
+
+/// Whose a key is, as far as that is known from when it was opened last; all of the certificates may be meant otherwise.
+fn whose(
+    reader: &Reader<'_>,
+    known: &[KnownKey],
+    path: &std::path::Path,
+    certificates: &[Certificate],
+) -> (KeyState, Vec<Certificate>) {
+    let node_path = reader.root.node_path(path);
+    let resolved = reader.root.resolve(path).ok();
+    let file = resolved.and_then(|resolved| KeyFile::at(&resolved));
+    let known = known
+        .iter()
+        .find(|known| known.path == node_path && Some(known.file) == file);
+    let compared: Option<Vec<bool>> = known.and_then(|known| {
+        let compared = certificates.iter();
+        compared
+            .map(|certificate| known.is_of(certificate))
+            .collect()
+    });
+    let Some(compared) = compared else {
+        return (KeyState::Unread, certificates.to_vec());
+    };
+    let own: Vec<Certificate> = certificates
+        .iter()
+        .zip(compared)
+        .filter(|(_, is_own)| *is_own)
+        .map(|(certificate, _)| certificate.clone())
+        .collect();
+    let key = match own.first() {
+        Some(certificate) => KeyState::Matching(KeyAlgorithm::of_certificate(certificate)),
+        None => KeyState::Mismatched,
+    };
+    (key, own)
 }
 
 /// What can be said of a key without opening it.

@@ -49,7 +49,7 @@ impl<'a> Reader<'a> {
             StaticPod::of_name(static_pods, component)?.file_flag(flag)
         });
         // A public key may be shown as well as read.
-        let is_private = |path: &PathBuf| !path.extension().is_some_and(|ending| ending == "pub");
+        let is_private = |path: &PathBuf| path.extension().is_none_or(|ending| ending != "pub");
         Self {
             root,
             closed: own

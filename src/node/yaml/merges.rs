@@ -26,8 +26,8 @@ pub(super) fn check(text: &str) -> Result<(), String> {
 
 /// A document without its values.
 enum Shape {
-    Map(Vec<(Key, Shape)>),
-    List(Vec<Shape>),
+    Map(Vec<(Key, Self)>),
+    List(Vec<Self>),
     Scalar,
 }
 

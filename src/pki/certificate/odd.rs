@@ -246,6 +246,10 @@ fn odd_numbers_times_and_versions_are_read() {
             tagged(0x18, b"20300101000000Z"),
             time("2030-01-01T00:00:00Z"),
         ),
+        (
+            tagged(0x18, b"99991231235959Z"),
+            crate::pki::moment::from_second(253_402_300_799),
+        ),
         (tagged(0x17, b"3001010000Z"), time("2030-01-01T00:00:00Z")),
         (
             tagged(0x18, b"00000101000000Z"),

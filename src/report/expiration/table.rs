@@ -1,6 +1,7 @@
 //! The tables, laid out as Go's text/tabwriter does it for kubeadm.
 
 use super::{CertificateRow, ExpirationInfo, Found};
+use crate::host::printable;
 use crate::plan::date;
 use crate::report::human_duration;
 
@@ -41,7 +42,9 @@ pub(super) fn render(info: &ExpirationInfo) -> String {
     if !info.problems.is_empty() {
         text.push_str("\nPROBLEMS\n");
         for problem in &info.problems {
-            text.push_str(&format!("{}: {}\n", problem.path.display(), problem.reason));
+            let said = format!("{}: {}", problem.path.display(), problem.reason);
+            text.push_str(&printable(&said));
+            text.push('\n');
         }
     }
     text
@@ -134,7 +137,11 @@ fn tabulate(header: &[&str], rows: impl Iterator<Item = Vec<String>>) -> String 
             .map(|cell| (*cell).to_owned())
             .collect::<Vec<_>>(),
     ];
-    lines.extend(rows);
+    lines.extend(rows.map(|row| {
+        row.into_iter()
+            .map(|cell| printable(&cell).into_owned())
+            .collect()
+    }));
     let width = |column: usize| {
         lines
             .iter()
