@@ -166,7 +166,7 @@ fn a_backup_that_was_copied_or_whose_index_was_edited_is_never_taken_for_another
 fn a_backup_index_of_any_length_is_not_read() {
     let node = Node::new();
     let id = renew(&node, "first", 9);
-    assert_eq!(kept(&node), [id.clone()]);
+    assert_eq!(kept(&node), std::slice::from_ref(&id));
     let mut text = std::fs::read(index(&node, &id)).unwrap();
     text.resize(11 << 20, b' ');
     std::fs::write(index(&node, &id), text).unwrap();

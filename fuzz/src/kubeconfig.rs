@@ -61,6 +61,14 @@ pub fn check_edit(data: &[u8]) {
         without_credentials(text, &after.user),
         without_credentials(&edited, &after.user)
     );
+    if let Ok(trusting) = Kubeconfig::trust(&edited, OTHER_CERTIFICATE) {
+        let taught = Kubeconfig::parse(&trusting).expect("what was edited can be read");
+        let bundle = taught.certificate_authority.expect("what was added");
+        assert!(bundle.ends_with(OTHER_CERTIFICATE.as_bytes()));
+        let before = after.certificate_authority.as_deref().unwrap_or_default();
+        assert!(bundle.starts_with(before));
+        assert!(holds(&taught.certificate, CERTIFICATE) && holds(&taught.key, KEY));
+    }
     let second = Kubeconfig::replace_credentials(&edited, OTHER_CERTIFICATE, OTHER_KEY)
         .expect("what was edited can be edited");
     let straight = Kubeconfig::replace_credentials(text, OTHER_CERTIFICATE, OTHER_KEY)

@@ -40,7 +40,8 @@ pub(super) fn is_refused(held: &[&Finding]) -> bool {
 
 /// The line in `systemctl status`; `None` when nothing holds the daemon back.
 pub(super) fn message(held: &[&Finding]) -> Option<String> {
-    let worst = held.iter().max_by_key(|finding| finding.severity)?;
+    // Of equals the first, without which the others often cannot be.
+    let worst = held.iter().rev().max_by_key(|finding| finding.severity)?;
     let begin = match worst.severity {
         Severity::Refuse => "Not renewed",
         Severity::Wait | Severity::Skip | Severity::Warn => "Waiting",
@@ -73,6 +74,11 @@ mod tests {
         assert_eq!(
             message(&[&waiting, &refused, &kubeadm]).unwrap(),
             "Not renewed: no room (and 2 more, see `kubecertd preflight`)"
+        );
+        let second = message(&[&waiting, &kubeadm]).unwrap();
+        assert!(
+            second.starts_with("Waiting: a timer (and 1 more"),
+            "{second}"
         );
         assert_eq!(look_again_after(&[&waiting, &refused]), Some(REFUSED));
         assert_eq!(look_again_after(&[&refused, &kubeadm]), Some(SHORTLY));

@@ -96,6 +96,10 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         if *stop.borrow() {
             break;
         }
+        if !daemon.announced {
+            // systemd need not wait for what others answer.
+            daemon.report(&pass);
+        }
         let is_new = tokio::select! {
             biased;
             _ = stopping.wait_for(|stop| *stop) => break,

@@ -236,9 +236,9 @@ const NIST_SIGNATURES: &str = "2.16.840.1.101.3.4.3.";
 fn like_rsa(bits: usize) -> KeyAlgorithm {
     match bits {
         ..=2048 => KeyAlgorithm::Rsa2048,
-        ..=3072 => KeyAlgorithm::Rsa3072,
-        ..=4096 => KeyAlgorithm::Rsa4096,
-        ..=8192 => KeyAlgorithm::Rsa8192,
+        2049..=3072 => KeyAlgorithm::Rsa3072,
+        3073..=4096 => KeyAlgorithm::Rsa4096,
+        4097..=8192 => KeyAlgorithm::Rsa8192,
         // As strong as RSA with 15360 bits; Go takes no larger RSA keys than 8192 bits from others.
         _ => KeyAlgorithm::EcdsaP521,
     }
@@ -247,7 +247,7 @@ fn like_rsa(bits: usize) -> KeyAlgorithm {
 fn like_curve(bits: usize) -> KeyAlgorithm {
     match bits {
         ..=256 => KeyAlgorithm::EcdsaP256,
-        ..=384 => KeyAlgorithm::EcdsaP384,
+        257..=384 => KeyAlgorithm::EcdsaP384,
         _ => KeyAlgorithm::EcdsaP521,
     }
 }

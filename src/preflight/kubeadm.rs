@@ -4,13 +4,13 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 use nix::time::{ClockId, clock_gettime};
 
 use crate::host::{self, Place, process};
 
-/// Ticks in a second of what /proc says (USER_HZ), the same on every architecture that Kubernetes runs on.
-const TICKS: u64 = 100;
+/// Milliseconds in a tick of what /proc says (USER_HZ), the same on every architecture that Kubernetes runs on.
+const MILLISECONDS: i64 = 10;
 
 /// So many bytes of a command line say which command of kubeadm's it is.
 const ARGUMENTS: usize = 4096;
@@ -138,8 +138,16 @@ fn identity(directory: &Path) -> io::Result<(u64, u64)> {
 /// The moment so many ticks after the boot. Reckoned by clocks and not by /proc/stat, which the unit's sandbox hides.
 fn started_at(ticks: u64) -> Option<Timestamp> {
     let up = clock_gettime(ClockId::CLOCK_BOOTTIME).ok()?;
-    let ago = up.tv_sec() - i64::try_from(ticks / TICKS).ok()?;
-    Timestamp::from_second(crate::host::now().as_second() - ago).ok()
+    let up = SignedDuration::new(up.tv_sec(), i32::try_from(up.tv_nsec()).ok()?);
+    let started = i64::try_from(ticks).ok()?.checked_mul(MILLISECONDS)?;
+    // To the tick, so that each look comes to the same second.
+    let to_the_tick = TimestampRound::new()
+        .smallest(Unit::Millisecond)
+        .increment(MILLISECONDS);
+    crate::host::now()
+        .checked_sub(up - SignedDuration::from_millis(started))
+        .and_then(|moment| moment.round(to_the_tick))
+        .ok()
 }
 
 #[cfg(test)]
@@ -227,5 +235,14 @@ mod tests {
         let found = running_kubeadm(processes.path(), Path::new("/none")).unwrap();
         let pids: Vec<u32> = found.running.iter().map(|one| one.pid).collect();
         assert_eq!((pids, found.incomplete), (vec![12], false));
+    }
+
+    #[test]
+    fn every_look_comes_to_the_same_start() {
+        let one = started_at(1234).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        let other = started_at(1234).unwrap();
+        assert!(one.duration_since(other).abs() <= SignedDuration::from_millis(20));
+        assert_eq!(started_at(u64::MAX), None);
     }
 }
