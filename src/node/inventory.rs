@@ -35,10 +35,9 @@ pub struct Inventory {
     pub service_account: ServiceAccountKeys,
     /// Every manifest of the manifest directory that is a pod.
     pub static_pods: Vec<StaticPod>,
-    /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory.
+    /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory, whatever was to be looked
+    /// at and was not.
     pub problems: Vec<Problem>,
-    /// Those of the problems that are something that was to be looked at and was not: nobody knows what is in it.
-    pub unseen: Vec<Problem>,
     /// What the clients and servers of this node trust.
     pub trusts: Vec<Trust>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).

@@ -90,7 +90,6 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         entries,
         static_pods,
         problems: findings.problems,
-        unseen: findings.unseen,
         trusts: findings.trusts,
         external_etcd,
         links,
@@ -103,7 +102,6 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
 #[derive(Default)]
 struct Findings {
     problems: Vec<Problem>,
-    unseen: Vec<Problem>,
     trusts: Vec<Trust>,
 }
 
@@ -117,7 +115,6 @@ impl Findings {
 
     /// Something that was to be looked at and was not.
     fn unseen(&mut self, problem: Problem) {
-        self.unseen.push(problem.clone());
         self.problems.push(problem);
     }
 }

@@ -126,7 +126,6 @@ pub(crate) fn node() -> Inventory {
         },
         static_pods: Vec::new(),
         problems: Vec::new(),
-        unseen: Vec::new(),
         trusts: Vec::new(),
         external_etcd: false,
         links: BTreeMap::new(),
