@@ -42,10 +42,9 @@ pub struct Inventory {
     pub unread_manifests: Vec<Problem>,
     /// Why kubecertd could not put new credentials into a kubeconfig, by the entry's name: construct and line.
     pub uneditable: BTreeMap<String, String>,
-    /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory.
+    /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory, whatever was to be looked
+    /// at and was not.
     pub problems: Vec<Problem>,
-    /// Those of the problems that are something that was to be looked at and was not: nobody knows what is in it.
-    pub unseen: Vec<Problem>,
     /// What the clients and servers of this node trust.
     pub trusts: Vec<Trust>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).

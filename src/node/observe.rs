@@ -103,7 +103,6 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         unread_manifests,
         uneditable,
         problems: findings.problems,
-        unseen: findings.unseen,
         trusts: findings.trusts,
         external_etcd,
         links,
@@ -116,7 +115,6 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
 #[derive(Default)]
 struct Findings {
     problems: Vec<Problem>,
-    unseen: Vec<Problem>,
     trusts: Vec<Trust>,
 }
 
@@ -130,7 +128,6 @@ impl Findings {
 
     /// Something that was to be looked at and was not.
     fn unseen(&mut self, problem: Problem) {
-        self.unseen.push(problem.clone());
         self.problems.push(problem);
     }
 }

@@ -129,7 +129,6 @@ pub(crate) fn node() -> Inventory {
         unread_manifests: Vec::new(),
         uneditable: BTreeMap::new(),
         problems: Vec::new(),
-        unseen: Vec::new(),
         trusts: Vec::new(),
         external_etcd: false,
         links: BTreeMap::new(),
