@@ -68,7 +68,7 @@ fn trusted(node: &Node, name: &str) -> Vec<Certificate> {
 fn teach(node: &Node, name: &str, ca: &Certificate) {
     let path = format!("/etc/kubernetes/{name}");
     let edited = Kubeconfig::trust(&read(node, &path), &certificates_to_pem([ca])).unwrap();
-    write(node, &path, &edited);
+    write(node, &path, std::str::from_utf8(&edited).unwrap());
 }
 
 /// stdout and stderr.

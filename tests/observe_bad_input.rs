@@ -418,8 +418,10 @@ fn manifests() {
     tree.write(&format!("{manifests}/.hidden"), "a: [");
     tree.write(&format!("{manifests}/directory/x.yaml"), "a: [");
     let inventory = tree.observe();
-    assert_eq!(inventory.static_pods.len(), 5);
+    assert_eq!(inventory.static_pods.len(), 4);
+    assert_eq!(inventory.shadowed.len(), 1);
     assert_eq!(inventory.problems.len(), 4, "{:#?}", inventory.problems);
+    assert_eq!(inventory.unread_manifests.len(), 3);
     let path = |name: &str| tree.path(&format!("{manifests}/{name}"));
     assert_problem(
         &inventory,
@@ -443,6 +445,94 @@ fn manifests() {
         "2 manifests for the one pod kube-system/etcd: /etc/kubernetes/manifests/etcd.yaml and \
          /etc/kubernetes/manifests/etcd.yaml.bak; the kubelet runs only /etc/kubernetes/manifests/etcd.yaml.bak",
     );
+}
+
+/// What the kubelet of Kubernetes 1.36 takes for a pod and what it refuses, by its own code.
+#[test]
+fn a_manifest_is_what_the_kubelet_takes_for_one() {
+    let tree = Tree::new();
+    let file = "/etc/kubernetes/manifests/etcd.yaml";
+    let good = std::fs::read_to_string(tree.path(file)).unwrap();
+    let json = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"etcd\"},\"spec\":{\"containers\":[]}}";
+    let utf16 = |text: &str| -> Vec<u8> {
+        format!("\u{feff}{text}")
+            .encode_utf16()
+            .flat_map(u16::to_le_bytes)
+            .collect()
+    };
+    for taken in [
+        format!("{good}---\n"),
+        format!("{good}---\nspec: [\n"),
+        format!("{good}...\n"),
+        format!("# mine\n---\n# more\n{good}"),
+        format!("%YAML 1.1\n---\n{good}"),
+        format!("\u{feff}{good}"),
+        good.replace('\n', "\r\n"),
+        good.replace("kind: Pod\n", "kind: Service\nkind: Pod\n"),
+        good.replace("kind: Pod\n", "kind: Pod # x\nunknown: {a: &a 1, b: *a}\n"),
+        format!("\n \t{json}\n"),
+        format!("# not JSON\n{}", json.replace('"', "")).replace(':', ": "),
+    ]
+    .map(String::into_bytes)
+    .into_iter()
+    .chain([utf16(&good)])
+    {
+        tree.write(file, &taken);
+        let inventory = tree.observe();
+        let text = String::from_utf8_lossy(&taken);
+        assert!(
+            inventory.static_pod("etcd").is_some(),
+            "{:#?} {text}",
+            inventory.problems
+        );
+        assert_eq!(inventory.unread_manifests, [], "{text}");
+    }
+    for (refused, reason) in [
+        (format!("---\n---\n{good}"), "its first document is empty"),
+        (
+            format!("%YAML 1.2\n---\n{good}"),
+            "a directive (%YAML) of another version than 1.1 at line 1",
+        ),
+        (
+            good.replace("apiVersion: v1", "apiVersion: v2"),
+            "apiVersion is \"v2\"",
+        ),
+        (
+            good.replace("kind: Pod", "kind: PodList"),
+            "kind is \"PodList\"",
+        ),
+        (good.replace("    command:", "\tcommand:"), "not YAML: "),
+        (
+            good.replace("spec:", "spec:\u{1}"),
+            "a control character at line 8",
+        ),
+        (
+            format!("{json}x"),
+            "not JSON, as which the kubelet reads what begins with {: trailing characters",
+        ),
+        (
+            json.replace('"', ""),
+            "not JSON, as which the kubelet reads what begins with {",
+        ),
+        (
+            json.replace("\"kind\"", "\"kind\":\"Pod\",\"kind\""),
+            "duplicate mapping key: kind",
+        ),
+        (
+            " ".repeat(10 * 1024 * 1024) + &good,
+            "is larger than 10 MiB",
+        ),
+    ] {
+        tree.write(file, &refused);
+        let inventory = tree.observe();
+        assert!(inventory.static_pod("etcd").is_none(), "{reason}");
+        assert_problem(&inventory, tree.path(file), reason);
+        assert_eq!(inventory.unread_manifests.len(), 1, "{reason}");
+    }
+    tree.remove(file);
+    tree.write("/srv/etcd.yaml", &good);
+    symlink("/srv/etcd.yaml", tree.path(file)).unwrap();
+    assert!(tree.observe().static_pod("etcd").is_some());
 }
 
 #[test]

@@ -97,6 +97,69 @@ fn a_fresh_node_is_whole() {
     assert_eq!(kubelet.key_path.as_ref(), Some(&current));
 }
 
+/// The kubelet reads the directory by file name and keeps the last manifest of a pod that it can read.
+#[test]
+fn of_two_manifests_for_one_pod_the_one_that_runs_counts() {
+    let tree = Tree::new();
+    let directory = "/etc/kubernetes/manifests";
+    let good =
+        std::fs::read_to_string(tree.path(&format!("{directory}/kube-apiserver.yaml"))).unwrap();
+    let old = good.replace("/etc/kubernetes/pki", "/etc/kubernetes/old-pki");
+    let running = |tree: &Tree| {
+        let inventory = tree.observe();
+        assert_eq!(inventory.static_pods.len(), 4);
+        assert_eq!(inventory.shadowed.len(), 1);
+        let pod = inventory.static_pod("kube-apiserver").unwrap();
+        let name = pod.path.file_name().unwrap().to_string_lossy().into_owned();
+        (name, inventory)
+    };
+    tree.write(&format!("{directory}/kube-apiserver.bak.yaml"), &old);
+    let (name, inventory) = running(&tree);
+    assert_eq!(name, "kube-apiserver.yaml");
+    assert_eq!(
+        inventory.directories.certificates,
+        tree.path("/etc/kubernetes/pki")
+    );
+    assert!(inventory.entry("apiserver").unwrap().present().is_some());
+
+    // What the kubelet cannot read does not run, whatever its name.
+    tree.write(
+        &format!("{directory}/kube-apiserver.zz.yaml"),
+        old.replace("kind: Pod", "kind: Pot"),
+    );
+    assert_eq!(running(&tree).0, "kube-apiserver.yaml");
+    tree.remove(&format!("{directory}/kube-apiserver.bak.yaml"));
+    tree.write(&format!("{directory}/kube-apiserver.zz.yaml"), &old);
+    let (name, inventory) = running(&tree);
+    assert_eq!(name, "kube-apiserver.zz.yaml");
+    assert_eq!(
+        inventory.entry("apiserver").unwrap().path,
+        tree.path("/etc/kubernetes/old-pki/apiserver.crt")
+    );
+}
+
+#[test]
+fn an_api_server_without_a_label_is_one_by_its_command() {
+    let tree = Tree::new();
+    let file = "/etc/kubernetes/manifests/kube-apiserver.yaml";
+    let good = std::fs::read_to_string(tree.path(file)).unwrap();
+    let other = good
+        .replace("  labels:\n    component: kube-apiserver\n", "")
+        .replace(
+            "name: kube-apiserver\n  namespace",
+            "name: api\n  namespace",
+        )
+        .replace("/etc/kubernetes/pki", "/etc/kubernetes/ssl");
+    tree.remove(file);
+    tree.write("/etc/kubernetes/manifests/api.yaml", other);
+    let inventory = tree.observe();
+    assert_eq!(inventory.static_pod("kube-apiserver").unwrap().name, "api");
+    assert_eq!(
+        inventory.directories.certificates,
+        tree.path("/etc/kubernetes/ssl")
+    );
+}
+
 #[test]
 fn pods_use_their_files() {
     let tree = Tree::new();

@@ -5,8 +5,9 @@ mod plan_node;
 
 use jiff::Timestamp;
 use kubecertd::config::{Config, RestartMode};
-use kubecertd::node::{CertificateState, Inventory, Signer};
+use kubecertd::node::{CertificateState, Inventory, Problem, Signer, StaticPod};
 use kubecertd::plan::{Plan, PlanView, Request, plan};
+use kubecertd::root::Root;
 use plan_node::*;
 
 const APISERVER: &str = "apiserver";
@@ -177,6 +178,102 @@ fn the_api_server_takes_its_clients_with_it_and_etcd_the_api_server() {
         waves(&[&["etcd"]])
     );
     assert!(restarts(&node, &["admin.conf"]).restarts.is_empty());
+}
+
+#[test]
+fn an_api_server_without_a_label_is_restarted_in_its_place() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: api}\nspec:\n  containers:\n  - name: server\n    \
+                command: [kube-apiserver, --etcd-certfile=/etc/kubernetes/pki/apiserver-etcd-client.crt]\n    \
+                volumeMounts: [{name: pki, mountPath: /etc/kubernetes/pki}]\n  \
+                volumes: [{name: pki, hostPath: {path: /etc/kubernetes/pki}}]\n";
+    let path = std::path::Path::new("/etc/kubernetes/manifests/api.yaml");
+    node.static_pods
+        .retain(|pod| pod.component() != "kube-apiserver");
+    node.static_pods
+        .push(StaticPod::parse(path, text, &Root::default()).unwrap());
+    let plan = restarts(&node, &["etcd-server", "apiserver-etcd-client"]);
+    let affected: Vec<&str> = plan
+        .affected
+        .iter()
+        .map(|pod| pod.component.as_str())
+        .collect();
+    assert_eq!(affected, ["etcd", "kube-apiserver"]);
+    assert_eq!(plan.restarts.len(), 1);
+    assert_eq!(
+        plan.restarts[0].out,
+        waves(&[
+            &["kube-controller-manager", "kube-scheduler"],
+            &["kube-apiserver"],
+            &["etcd"]
+        ])
+    );
+    assert_eq!(plan.restarts[0].manifests[2].1, path);
+}
+
+/// Its name is the administrator's, its place is its program's.
+#[test]
+fn an_api_server_with_another_label_is_restarted_in_its_place() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    for pod in &mut node.static_pods {
+        if pod.component() == "kube-apiserver" {
+            let text = "apiVersion: v1\nkind: Pod\nmetadata: {name: kube-apiserver, labels: {component: api}}\n";
+            *pod = StaticPod::parse(&pod.path, text, &Root::default()).unwrap();
+        }
+    }
+    let plan = restarts(&node, &["etcd-server"]);
+    assert_eq!(
+        plan.restarts[0].out,
+        waves(&[
+            &["kube-controller-manager", "kube-scheduler"],
+            &["api"],
+            &["etcd"]
+        ])
+    );
+    assert_eq!(
+        plan.restarts[0].held_out,
+        ["kube-controller-manager", "kube-scheduler", "api"]
+    );
+}
+
+#[test]
+fn what_cannot_be_read_or_edited_is_in_the_plan() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    node.unread_manifests.push(Problem {
+        path: "/etc/kubernetes/manifests/vip.yaml".into(),
+        reason: "not YAML: a control character at line 7, column 1".to_owned(),
+    });
+    node.uneditable.insert(
+        "admin.conf".to_owned(),
+        "client-key-data comes from a merge key (<<) at line 9".to_owned(),
+    );
+    let plan = restarts(&node, &["admin.conf", "scheduler.conf"]);
+    let view = PlanView::from(&plan);
+    let table = view.to_table();
+    assert!(
+        table.contains(
+            "\nNot read, so a pod in it is neither restarted nor proved:\n\
+             - /etc/kubernetes/manifests/vip.yaml: not YAML: a control character at line 7, column 1\n"
+        ),
+        "{table}"
+    );
+    let view = serde_json::to_value(view).unwrap();
+    assert_eq!(
+        view["unreadManifests"][0]["path"],
+        "/etc/kubernetes/manifests/vip.yaml"
+    );
+    let row = &view["certificates"][0];
+    assert_eq!(
+        (&row["action"], &row["reason"]),
+        (&"leave".into(), &"not-editable".into())
+    );
+    assert_eq!(
+        row["message"],
+        "/etc/kubernetes/admin.conf: client-key-data comes from a merge key (<<) at line 9"
+    );
 }
 
 #[test]

@@ -177,6 +177,123 @@ fn all_eleven_are_new_and_nothing_else_changed() {
     }
 }
 
+/// kubectl reads all of these.
+#[test]
+fn kubeconfigs_that_kubectl_reads_are_renewed_as_the_dry_run_says() {
+    let node = Node::fresh();
+    let edit = |name: &str, edit: &dyn Fn(&str) -> Vec<u8>| {
+        let path = node.path("/etc/kubernetes").join(name);
+        let before = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, edit(&before)).unwrap();
+    };
+    edit("admin.conf", &|text| format!("{text}---\n").into_bytes());
+    edit("super-admin.conf", &|text| {
+        format!("kind: Config\n{text}").into_bytes()
+    });
+    edit("scheduler.conf", &|text| {
+        format!("\u{feff}{text}")
+            .encode_utf16()
+            .flat_map(u16::to_be_bytes)
+            .collect()
+    });
+    edit("controller-manager.conf", &|text| {
+        let data = text
+            .lines()
+            .find(|line| line.contains("client-key-data"))
+            .unwrap();
+        let (_, key) = data.split_once(": ").unwrap();
+        text.replace(data, "    client-key-data: *key")
+            .replace("users:", &format!("x: &key {key}\nusers:"))
+            .into_bytes()
+    });
+    let kubeconfigs: Vec<&str> = ELEVEN
+        .into_iter()
+        .filter(|name| name.ends_with(".conf"))
+        .collect();
+    let old: Vec<String> = kubeconfigs.iter().map(|name| node.serial(name)).collect();
+    let output = node.run(&["renew", "all", "--dry-run"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    let output = node.run(&["renew", "all"]);
+    assert!(
+        output.status.success(),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    for (name, old) in kubeconfigs.iter().zip(&old) {
+        assert_ne!(node.serial(name), *old, "{name}");
+    }
+    let scheduler = std::fs::read(node.path("/etc/kubernetes/scheduler.conf")).unwrap();
+    assert!(scheduler.starts_with(&[0xfe, 0xff]));
+}
+
+#[test]
+fn a_kubeconfig_that_cannot_be_edited_is_said_by_the_dry_run_with_its_line() {
+    let node = Node::fresh();
+    let path = node.path("/etc/kubernetes/admin.conf");
+    let before = std::fs::read_to_string(&path).unwrap();
+    let data = before
+        .lines()
+        .find(|line| line.contains("client-key-data"))
+        .unwrap();
+    let (_, key) = data.split_once(": ").unwrap();
+    let after = before.replace(data, "    <<: *key").replace(
+        "users:",
+        &format!("x: &key {{client-key-data: {key}}}\nusers:"),
+    );
+    std::fs::write(&path, &after).unwrap();
+    let line = after.lines().position(|line| line.contains("<<")).unwrap() + 1;
+    let reason = format!("client-key-data comes from a merge key (<<) at line {line}");
+    for arguments in [
+        &["renew", "all", "--dry-run"][..],
+        &["renew", "all"],
+        &["renew", "admin.conf"],
+    ] {
+        let output = node.run(arguments);
+        assert!(
+            text(&output.stdout).contains(&reason),
+            "{}",
+            text(&output.stdout)
+        );
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+    }
+    let output = node.run(&["plan"]);
+    assert!(text(&output.stdout).contains(&reason));
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), after);
+}
+
+#[test]
+fn a_manifest_that_cannot_be_read_is_said_by_every_command() {
+    let node = Node::due();
+    let path = node.path("/etc/kubernetes/manifests/kube-scheduler.yaml");
+    let good = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, format!("%YAML 1.2\n---\n{good}")).unwrap();
+    for arguments in [
+        &["plan"][..],
+        &["plan", "-o", "json"],
+        &["renew", "all", "--dry-run"],
+        &["preflight"],
+        &["renew", "all"],
+    ] {
+        let output = node.run(arguments);
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        assert!(
+            said.contains("kube-scheduler.yaml"),
+            "{arguments:?}: {said}"
+        );
+        assert!(
+            said.contains("a directive (%YAML) of another version than 1.1 at line 1"),
+            "{arguments:?}: {said}"
+        );
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {said}");
+    }
+}
+
 #[test]
 fn the_receipt_and_the_backup_tell_what_was_before() {
     let node = Node::fresh();

@@ -37,5 +37,7 @@ pub(super) fn run(
     for problem in &inventory.problems {
         error(&format!("{}: {}", problem.path.display(), problem.reason));
     }
-    Ok(exit_code(inventory.problems.is_empty()))
+    Ok(exit_code(
+        inventory.problems.is_empty() && plan.unread_manifests.is_empty(),
+    ))
 }

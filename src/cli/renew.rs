@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
                 if finding.blocks() {
                     "It would be refused"
                 } else if finding.keeps_something_from_being_done() {
-                    "Not every certificate would be renewed"
+                    "Not everything would be done"
                 } else {
                     "Note"
                 }

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
 use super::pass::{Daemon, Pass};
 use crate::node::Inventory;
 use crate::report::{History, InUse, UseState, in_use};
@@ -80,7 +78,7 @@ impl Daemon {
             .entries()
             .map(|entries| entries.into_iter().flatten().collect())
             .unwrap_or_default();
-        let known: Vec<Use> = in_use(&pass.inventory, &seen, &receipts, Timestamp::now())
+        let known: Vec<Use> = in_use(&pass.inventory, &seen, &receipts, crate::host::now())
             .into_iter()
             .filter_map(|(name, in_use)| {
                 let serial = pass.inventory.entry(&name)?.present()?.leaf.serial.clone();
@@ -132,7 +130,7 @@ mod tests {
     use crate::root::Root;
 
     fn entry() -> Entry {
-        let now = Timestamp::now();
+        let now = crate::host::now();
         let validity = Validity {
             not_before: now,
             not_after: now + SignedDuration::from_hours(1),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::{IssuanceError, Issued, kubeconfig};
-use crate::node::{Entry, Inventory, Kubeconfig};
+use crate::node::{Entry, Inventory, Kubeconfig, ONE_OF_EACH};
 use crate::pki::certificates_to_pem;
 
 /// The new contents of one file.
@@ -104,17 +104,14 @@ pub fn replacements(
                     Kubeconfig::replace_credentials(&text, &certificate_pem, &key_pem)
                         .map_err(|error| error.to_string())
                 })
-                .and_then(|text| match kubeconfig::trust_to_add(inventory, entry, issued) {
-                    Some(signer) => kubeconfig::with_trust(&text, signer),
-                    None => Ok(text),
-                })
+                .and_then(
+                    |text| match kubeconfig::trust_to_add(inventory, entry, issued) {
+                        Some(signer) => kubeconfig::with_trust(&text, signer),
+                        None => Ok(text),
+                    },
+                )
                 .map_err(edit)?;
-            Ok(vec![replacement(
-                entry,
-                &entry.path,
-                &[contents.as_str()],
-                SECRET,
-            )])
+            Ok(vec![kubeconfig_replacement(entry, contents)])
         }
         (false, false) => {
             let mut files = in_files(entry, key_path, issued, &certificate_pem, &key_pem);
@@ -122,14 +119,11 @@ pub fn replacements(
                 let contents = kubeconfig::read(inventory.real(&entry.path))
                     .and_then(|text| kubeconfig::with_trust(&text, signer))
                     .map_err(edit)?;
-                files.push(replacement(entry, &entry.path, &[contents.as_str()], SECRET));
+                files.push(kubeconfig_replacement(entry, contents));
             }
             Ok(files)
         }
-        _ => Err(edit(
-            "of certificate and key one is embedded and the other in a file; put both in the same way"
-                .to_owned(),
-        )),
+        _ => Err(edit(ONE_OF_EACH.to_owned())),
     }
 }
 
@@ -164,6 +158,15 @@ fn in_files(
         replacement(entry, key_path, &[key_pem], SECRET),
         certificate,
     ]
+}
+
+fn kubeconfig_replacement(entry: &Entry, contents: Zeroizing<Vec<u8>>) -> Replacement {
+    Replacement {
+        name: entry.name.clone(),
+        path: entry.path.clone(),
+        contents,
+        mode_if_new: SECRET,
+    }
 }
 
 fn replacement(entry: &Entry, path: &Path, parts: &[&str], mode_if_new: u32) -> Replacement {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use zeroize::{Zeroize as _, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::Issued;
 use crate::node::{Entry, EntryKind, Inventory, Kubeconfig, TrustHolder, read_bounded};
@@ -35,20 +35,18 @@ pub(super) fn trust_to_add<'a>(
 }
 
 /// The kubeconfig with one more CA that its user trusts.
-pub(super) fn with_trust(text: &str, signer: &Certificate) -> Result<Zeroizing<String>, String> {
-    Kubeconfig::trust(text, &certificates_to_pem([signer])).map_err(|error| {
+pub(super) fn with_trust(
+    contents: &[u8],
+    signer: &Certificate,
+) -> Result<Zeroizing<Vec<u8>>, String> {
+    Kubeconfig::trust(contents, &certificates_to_pem([signer])).map_err(|error| {
         format!("{error}; add the CA's certificate to its certificate-authority-data by hand")
     })
 }
 
-/// The text of a kubeconfig, which may hold a key.
-pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    let bytes = read_bounded(path).map_err(|error| error.to_string())?;
-    String::from_utf8(bytes)
+/// A kubeconfig, which may hold a key.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
+    read_bounded(path)
         .map(Zeroizing::new)
-        .map_err(|error| {
-            let reason = format!("not text: {error}");
-            error.into_bytes().zeroize();
-            reason
-        })
+        .map_err(|error| error.to_string())
 }

@@ -60,15 +60,15 @@ pub fn kubelet_client(
     let mut files = rotated(root, &current, &issued, now)?;
     let learns = kubeconfig::trust_to_add(inventory, config, &issued);
     if embedded || learns.is_some() {
-        files.push(edited(root, config, |text| {
-            let text = if embedded {
-                refer_to(root, &text, &current)?
+        files.push(edited(root, config, |contents| {
+            let contents = if embedded {
+                refer_to(root, &contents, &current)?
             } else {
-                text
+                contents
             };
             match learns {
-                Some(signer) => kubeconfig::with_trust(&text, signer),
-                None => Ok(text),
+                Some(signer) => kubeconfig::with_trust(&contents, signer),
+                None => Ok(contents),
             }
         })?);
     }
@@ -135,13 +135,13 @@ fn rotated(
 }
 
 fn reference(root: &Root, config: &Entry, current: &Path) -> Result<Replacement, IssuanceError> {
-    edited(root, config, |text| refer_to(root, &text, current))
+    edited(root, config, |contents| refer_to(root, &contents, current))
 }
 
-/// The kubeconfig's text with a reference to the link.
-fn refer_to(root: &Root, text: &str, current: &Path) -> Result<Zeroizing<String>, String> {
+/// The kubeconfig with a reference to the link.
+fn refer_to(root: &Root, contents: &[u8], current: &Path) -> Result<Zeroizing<Vec<u8>>, String> {
     let current = root.node_path(current);
-    Kubeconfig::refer_to(text, &current).map_err(|error| {
+    Kubeconfig::refer_to(contents, &current).map_err(|error| {
         format!(
             "{error}; make client-certificate and client-key of its user lead to {} by hand",
             current.display()
@@ -149,11 +149,11 @@ fn refer_to(root: &Root, text: &str, current: &Path) -> Result<Zeroizing<String>
     })
 }
 
-/// The kubelet's kubeconfig with its text changed.
+/// The kubelet's kubeconfig, edited.
 fn edited(
     root: &Root,
     config: &Entry,
-    edit: impl FnOnce(Zeroizing<String>) -> Result<Zeroizing<String>, String>,
+    edit: impl FnOnce(Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, String>,
 ) -> Result<Replacement, IssuanceError> {
     let contents = root
         .resolve(&config.path)
@@ -168,7 +168,7 @@ fn edited(
     Ok(Replacement {
         name: config.name.clone(),
         path: config.path.clone(),
-        contents: Zeroizing::new(contents.as_bytes().to_vec()),
+        contents,
         mode_if_new: SECRET,
     })
 }

@@ -33,8 +33,15 @@ pub struct Inventory {
     pub entries: Vec<Entry>,
     /// `sa.key` and `sa.pub`.
     pub service_account: ServiceAccountKeys,
-    /// Every manifest of the manifest directory that is a pod.
+    /// The pods of the manifest directory that the kubelet runs: of two manifests for one pod the one that it reads last.
     pub static_pods: Vec<StaticPod>,
+    /// Pods of the manifest directory of which the kubelet runs another manifest.
+    pub shadowed: Vec<StaticPod>,
+    /// Files of the manifest directory that are no pods to kubecertd. The kubelet may run one all the same, and then nothing is
+    /// known of the files that it uses. They are among `problems`, too.
+    pub unread_manifests: Vec<Problem>,
+    /// Why kubecertd could not put new credentials into a kubeconfig, by the entry's name: construct and line.
+    pub uneditable: BTreeMap<String, String>,
     /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory, whatever was to be looked
     /// at and was not.
     pub problems: Vec<Problem>,
@@ -282,10 +289,10 @@ impl Inventory {
         self.links.get(path).map_or(path, PathBuf::as_path)
     }
 
-    /// The static pod whose component is `name` (`kube-apiserver`, `etcd`, …).
+    /// The static pod that has the part of `name` (`kube-apiserver`, `etcd`, …) on this node, or is called so.
     #[must_use]
     pub fn static_pod(&self, name: &str) -> Option<&StaticPod> {
-        self.static_pods.iter().find(|pod| pod.component() == name)
+        StaticPod::of_name(&self.static_pods, name)
     }
 }
 

@@ -1,5 +1,6 @@
 //! A kubeconfig: the credentials of its current context, and putting new ones in place of the old.
 
+mod anchors;
 mod edit;
 mod refer;
 #[cfg(test)]
@@ -11,7 +12,8 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::yaml::{self, RepeatedKeys};
+use super::encoding::Text;
+use super::yaml;
 use written::{Named, User, Written};
 
 /// Why a kubeconfig cannot be used. Positions are 1-based lines of the file.
@@ -93,12 +95,13 @@ impl std::fmt::Debug for Kubeconfig {
 }
 
 impl Kubeconfig {
-    /// Reads the current context.
+    /// Reads the current context, as kubectl does.
     ///
     /// # Errors
     /// [`KubeconfigError`].
-    pub fn parse(text: &str) -> Result<Self, KubeconfigError> {
-        let written = Written::parse(text)?;
+    pub fn parse(contents: impl AsRef<[u8]>) -> Result<Self, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let written = Written::parse(&text.text)?;
         let current = Current::of(&written)?;
         let user_field = |field: &str| format!("users[{}].{field}", current.user.name());
         let certificate = credential(
@@ -149,41 +152,68 @@ impl Kubeconfig {
         })
     }
 
-    /// The text with the current user's embedded client certificate and key replaced (data fields only) and not one
+    /// The contents with the current user's embedded client certificate and key replaced (data fields only) and not one
     /// other byte changed: comments, order, other contexts, unknown fields and the CA bundle stay. The result is read
     /// back and compared.
     ///
     /// # Errors
     /// [`KubeconfigError::Edit`] when the fields are not plain embedded values, or the comparison fails.
     pub fn replace_credentials(
-        text: &str,
+        contents: impl AsRef<[u8]>,
         certificate_pem: &str,
         key_pem: &str,
-    ) -> Result<Zeroizing<String>, KubeconfigError> {
-        edit::replace_credentials(text, certificate_pem, key_pem)
+    ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let edited = edit::replace_credentials(&text.text, certificate_pem, key_pem)?;
+        Ok(text.encode(&edited))
     }
 
-    /// The text with more certificates (PEM) behind those that the current cluster's `certificate-authority-data` has, and not
+    /// The contents with more certificates (PEM) behind those that the current cluster's `certificate-authority-data` has, and not
     /// one other byte changed. The result is read back and compared.
     ///
     /// # Errors
     /// [`KubeconfigError::Edit`] when the field is not a plain embedded value, or the comparison fails.
-    pub fn trust(text: &str, certificates_pem: &str) -> Result<Zeroizing<String>, KubeconfigError> {
-        trust::add(text, certificates_pem)
+    pub fn trust(
+        contents: impl AsRef<[u8]>,
+        certificates_pem: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let edited = trust::add(&text.text, certificates_pem)?;
+        Ok(text.encode(&edited))
     }
 
-    /// The text with the current user's embedded client certificate and key replaced by references to a file that holds
+    /// The contents with the current user's embedded client certificate and key replaced by references to a file that holds
     /// both, and not one other byte changed. The result is read back and compared.
     ///
     /// # Errors
     /// [`KubeconfigError::Edit`] when the fields are not plain embedded values, or the comparison fails.
     pub fn refer_to(
-        text: &str,
+        contents: impl AsRef<[u8]>,
         file: &std::path::Path,
-    ) -> Result<Zeroizing<String>, KubeconfigError> {
-        refer::refer_to(text, file)
+    ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let edited = refer::refer_to(&text.text, file)?;
+        Ok(text.encode(&edited))
+    }
+
+    /// Why this kubeconfig's certificate and key could not be replaced, which is found by trying.
+    #[must_use]
+    pub fn why_not_replaceable(&self, contents: impl AsRef<[u8]>) -> Option<String> {
+        match (&self.certificate, &self.key) {
+            (Credential::File(_), Credential::File(_)) => None,
+            (Credential::Embedded(_), Credential::Embedded(_)) => {
+                // What is put in does not matter, as long as it differs from what is there.
+                let tried = Self::replace_credentials(contents, "certificate", "key");
+                tried.err().map(|error| error.to_string())
+            }
+            _ => Some(ONE_OF_EACH.to_owned()),
+        }
     }
 }
+
+/// Of a kubeconfig with one credential embedded and the other in a file.
+pub const ONE_OF_EACH: &str =
+    "of certificate and key one is embedded and the other in a file; put both in the same way";
 
 /// The entries that the current context leads to.
 struct Current<'a> {

@@ -2,18 +2,29 @@
 
 mod flags;
 mod go_duration;
+mod unit;
+mod words;
 mod written;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::{Problem, read};
+use crate::config::Locations;
+use crate::host;
 use crate::root::Root;
 use flags::Flags;
 use written::Written;
 
 /// `fileCheckFrequency` where nothing is said.
 const FILE_CHECK_FREQUENCY: Duration = Duration::from_secs(20);
+
+/// `port` where nothing is said.
+const PORT: u16 = 10250;
+
+/// Directories below `--config-dir`, one in the other, that are entered, and files that are read there.
+const DROP_IN_DEPTH: usize = 4;
+const DROP_INS: usize = 100;
 
 /// `imageGCHighThresholdPercent` where nothing is said.
 const IMAGE_GC_HIGH_THRESHOLD: u64 = 85;
@@ -41,6 +52,10 @@ pub struct KubeletConfiguration {
     pub hostname_override: Option<String>,
     /// `healthzBindAddress:healthzPort`, `None` when switched off (port 0).
     pub healthz: Option<(String, u16)>,
+    /// `port`, 10250 unless set: where it serves the API server, over TLS.
+    pub port: u16,
+    /// `address`, where it listens on that port; `None` for all of the node's.
+    pub address: Option<String>,
     /// `imageGCHighThresholdPercent`, 85 unless set: from this part of the disk on, unused images are removed.
     pub image_gc_high_threshold_percent: u64,
     /// What could not be read.
@@ -62,6 +77,8 @@ impl Default for KubeletConfiguration {
             server_tls_bootstrap: false,
             hostname_override: None,
             healthz: Some(("127.0.0.1".to_owned(), 10248)),
+            port: PORT,
+            address: None,
             image_gc_high_threshold_percent: IMAGE_GC_HIGH_THRESHOLD,
             problems: Vec::new(),
             present: false,
@@ -70,52 +87,35 @@ impl Default for KubeletConfiguration {
 }
 
 impl KubeletConfiguration {
-    /// Reads what the kubelet reads, in the order in which one thing overrides the other: the configuration file,
-    /// kubeadm's `instance-config.yaml` beside it, the files of `--config-dir`, and the flags in
-    /// `kubeadm-flags.env` and the distribution's environment file. A missing file is no problem.
+    /// Reads what the kubelet reads, in the order in which one thing overrides the other: the configuration file, the files of
+    /// `--config-dir`, and the flags of its unit, with drop-ins and environment files. Where the configuration says nothing,
+    /// kubeadm's `instance-config.yaml` beside it does: what kubeadm puts into the configuration. A missing file is no problem.
     #[must_use]
     pub fn read(root: &Root, configuration: &Path) -> Self {
         let mut result = Self::default();
-        let configuration = root.join(configuration);
+        let is_default = configuration == Locations::default().kubelet_configuration;
+        let mut configuration = root.join(configuration);
         let directory = configuration
             .parent()
             .unwrap_or(&configuration)
             .to_path_buf();
-
-        let mut flags = Flags::default();
-        for (path, variable) in [
-            (directory.join("kubeadm-flags.env"), "KUBELET_KUBEADM_ARGS"),
-            (root.join("/etc/default/kubelet"), "KUBELET_EXTRA_ARGS"),
-            (root.join("/etc/sysconfig/kubelet"), "KUBELET_EXTRA_ARGS"),
-        ] {
-            if let Some(text) = result.text(root, &path) {
-                flags.read_environment(&text, variable);
-            }
-        }
-
-        let mut files = vec![configuration, directory.join("instance-config.yaml")];
-        if let Some(directory) = flags.value("config-dir") {
-            files.extend(result.drop_ins(root, &root.join(directory)));
-        }
-        for (index, path) in files.iter().enumerate() {
-            let Some(text) = result.text(root, path) else {
-                continue;
-            };
-            if index == 0 && text.trim().is_empty() {
-                result.problem(path, "is empty; restore it from a backup".to_owned());
-                continue;
-            }
-            match Written::parse(&text) {
-                Ok(written) => {
-                    result.present |= index == 0;
-                    result.apply(root, path, written);
-                }
-                Err(reason) => {
-                    result.problem(path, format!("is not a kubelet configuration: {reason}"))
-                }
-            }
-        }
         let environment = directory.join("kubeadm-flags.env");
+        let flags = Flags::of(unit::command_line(root, &environment, &mut result.problems));
+        if let Some(named) = flags
+            .value("config")
+            .filter(|path| is_default && !path.is_empty())
+        {
+            configuration = root.join(named);
+        }
+        result.read_file(root, &directory.join("instance-config.yaml"), true);
+        result.present = result.read_file(root, &configuration, false);
+        if let Some(directory) = flags.value("config-dir").filter(|path| !path.is_empty()) {
+            let mut drop_ins = Vec::new();
+            result.find_drop_ins(root, &root.join(directory), DROP_IN_DEPTH, &mut drop_ins);
+            for path in drop_ins {
+                result.read_file(root, &path, true);
+            }
+        }
         result.apply(root, &environment, flags.as_written());
         result.certificate_directory = flags.value("cert-dir").map(|path| root.join(path));
         result.hostname_override = flags
@@ -123,6 +123,27 @@ impl KubeletConfiguration {
             .map(|name| name.trim().to_lowercase())
             .filter(|name| !name.is_empty());
         result
+    }
+
+    /// Lays what a file says over what is known; false where there is none that can be read.
+    fn read_file(&mut self, root: &Root, path: &Path, may_be_empty: bool) -> bool {
+        let Some(text) = self.text(root, path) else {
+            return false;
+        };
+        if !may_be_empty && text.trim().is_empty() {
+            self.problem(path, "is empty; restore it from a backup".to_owned());
+            return false;
+        }
+        match Written::parse(&text) {
+            Ok(written) => {
+                self.apply(root, path, written);
+                true
+            }
+            Err(reason) => {
+                self.problem(path, format!("is not a kubelet configuration: {reason}"));
+                false
+            }
+        }
     }
 
     /// Lays what is written over what is known.
@@ -179,6 +200,20 @@ impl KubeletConfiguration {
             }
         }
         self.apply_healthz(path, written.healthz_bind_address, written.healthz_port);
+        if let Some(address) = written.address {
+            self.address = Some(address)
+                .filter(|address| !matches!(address.as_str(), "" | "0.0.0.0" | "::" | "[::]"));
+        }
+        if let Some(port) = written.port {
+            match port.trim().parse() {
+                Ok(0) => self.port = PORT,
+                Ok(port) => self.port = port,
+                Err(_) => self.problem(
+                    path,
+                    format!("port {port:?} is not a port; {} is assumed", self.port),
+                ),
+            }
+        }
     }
 
     fn apply_healthz(&mut self, path: &Path, address: Option<String>, port: Option<String>) {
@@ -208,25 +243,48 @@ impl KubeletConfiguration {
         }
     }
 
-    /// The `*.conf` of `--config-dir`, sorted as the kubelet reads them.
-    fn drop_ins(&mut self, root: &Root, directory: &Path) -> Vec<PathBuf> {
-        let listed = root.resolve(directory).and_then(|real| read::names(&real));
-        match listed {
-            Ok(listing) => {
-                if listing.is_cut {
-                    self.problems.push(read::cut(directory));
-                }
-                let paths = listing.names.into_iter().map(|name| directory.join(name));
-                paths
-                    .filter(|path| {
-                        path.extension()
-                            .is_some_and(|extension| extension == "conf")
-                    })
-                    .collect()
+    /// The `*.conf` of `--config-dir` and the directories in it, in the order in which the kubelet reads them.
+    fn find_drop_ins(
+        &mut self,
+        root: &Root,
+        directory: &Path,
+        depth: usize,
+        found: &mut Vec<PathBuf>,
+    ) {
+        let listing = root
+            .resolve(directory)
+            .and_then(|resolved| host::some_names(&resolved, read::NAMES_LIMIT));
+        let names = match listing {
+            Ok((names, false)) => names,
+            Ok((names, true)) => {
+                self.problems.push(read::cut(directory));
+                names
             }
             Err(error) => {
                 self.problem(directory, read::reason(&error));
-                Vec::new()
+                return;
+            }
+        };
+        for name in names {
+            let path = directory.join(&name);
+            if host::is_directory(&path) {
+                if depth > 1 {
+                    self.find_drop_ins(root, &path, depth - 1, found);
+                } else {
+                    self.problem(
+                        &path,
+                        "is too deep below --config-dir to be read".to_owned(),
+                    );
+                }
+            } else if name.as_encoded_bytes().ends_with(b".conf") {
+                if found.len() == DROP_INS {
+                    self.problem(
+                        &path,
+                        format!("was not read: --config-dir holds more than {DROP_INS} files"),
+                    );
+                    return;
+                }
+                found.push(path);
             }
         }
     }
@@ -277,10 +335,13 @@ mod tests {
             ),
             (
                 "/var/lib/kubelet/kubeadm-flags.env",
-                "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/c.sock \
+                "KUBELET_KUBEADM_ARGS=\"--container-runtime-endpoint=unix:///run/c.sock --port=10260 \
                  --hostname-override=Node-7 --cert-dir=/srv/pki --config-dir /etc/kubelet.d\"\n",
             ),
-            ("/etc/kubelet.d/20-b.conf", "fileCheckFrequency: 1m30s\n"),
+            (
+                "/etc/kubelet.d/20-b/x.conf",
+                "fileCheckFrequency: 1m30s\naddress: 10.0.0.7\nport: 1\n",
+            ),
             ("/etc/kubelet.d/10-a.conf", "fileCheckFrequency: 5s\n"),
             ("/etc/kubelet.d/30-c.yaml", "fileCheckFrequency: 6s\n"),
             (
@@ -302,6 +363,8 @@ mod tests {
                 server_tls_bootstrap: true,
                 hostname_override: Some("node-7".to_owned()),
                 healthz: Some(("::1".to_owned(), 10300)),
+                port: 10260,
+                address: Some("10.0.0.7".to_owned()),
                 image_gc_high_threshold_percent: 90,
                 problems: Vec::new(),
                 present: true,
@@ -309,11 +372,55 @@ mod tests {
         );
     }
 
+    /// As kubeadm of Kubernetes 1.36 writes it; what the kubelet's own configuration says is what the kubelet does.
+    #[test]
+    fn the_socket_of_the_instance_configuration_counts_where_no_other_is_named() {
+        let instance = (
+            "/var/lib/kubelet/instance-config.yaml",
+            "containerRuntimeEndpoint: \"unix:///run/instance.sock\"\n",
+        );
+        for (configuration, socket) in [
+            ("containerRuntimeEndpoint: \"\"\n", "instance.sock"),
+            ("port: 1\n", "instance.sock"),
+            (
+                "containerRuntimeEndpoint: unix:///run/own.sock\n",
+                "own.sock",
+            ),
+        ] {
+            let (kubelet, _directory) =
+                read(&[instance, ("/var/lib/kubelet/config.yaml", configuration)]);
+            assert!(kubelet.container_runtime_socket.unwrap().ends_with(socket));
+            assert!(kubelet.present && kubelet.problems.is_empty());
+        }
+        assert!(!read(&[instance]).0.present);
+    }
+
+    #[test]
+    fn the_units_flags_name_configuration_and_drop_ins() {
+        let (kubelet, directory) = read(&[
+            (
+                "/etc/systemd/system/kubelet.service.d/20-mine.conf",
+                "[Service]\nExecStart=\nExecStart=/usr/bin/kubelet --config=/etc/kubelet.yaml --config-dir /etc/kubelet.d\n",
+            ),
+            (
+                "/etc/kubelet.yaml",
+                "staticPodPath: /srv/manifests\nport: 10251\n",
+            ),
+            ("/etc/kubelet.d/.hidden.conf", "port: 10252\n"),
+            ("/etc/default/kubelet", "KUBELET_EXTRA_ARGS=--port=10253\n"),
+        ]);
+        assert_eq!(kubelet.problems, []);
+        assert_eq!(kubelet.port, 10252);
+        let root = Root::new(directory.path()).unwrap();
+        assert_eq!(kubelet.static_pod_path, Some(root.join("/srv/manifests")));
+        assert!(kubelet.present);
+    }
+
     #[test]
     fn what_makes_no_sense_is_a_problem_and_the_rest_counts() {
         let (kubelet, _directory) = read(&[(
             "/var/lib/kubelet/config.yaml",
-            "staticPodPath: /m\nfileCheckFrequency: soon\ncontainerRuntimeEndpoint: tcp://1.2.3.4:5\nhealthzPort: 0\nimageGCHighThresholdPercent: 850\n",
+            "staticPodPath: /m\nfileCheckFrequency: soon\ncontainerRuntimeEndpoint: tcp://1.2.3.4:5\nhealthzPort: 0\nport: x\nimageGCHighThresholdPercent: 850\n",
         )]);
         let reasons: Vec<&str> = kubelet.problems.iter().map(|p| p.reason.as_str()).collect();
         assert_eq!(
@@ -321,7 +428,8 @@ mod tests {
             [
                 "fileCheckFrequency \"soon\" is not a duration such as \"20s\"; 20s is assumed",
                 "containerRuntimeEndpoint \"tcp://1.2.3.4:5\" is not a unix socket",
-                "imageGCHighThresholdPercent \"850\" is not a number up to 100; 85 is assumed"
+                "imageGCHighThresholdPercent \"850\" is not a number up to 100; 85 is assumed",
+                "port \"x\" is not a port; 10250 is assumed"
             ]
         );
         assert_eq!(kubelet.file_check_frequency, FILE_CHECK_FREQUENCY);

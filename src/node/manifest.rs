@@ -1,6 +1,7 @@
 //! A static pod's manifest: which files it uses and where it answers.
 
 mod annotate;
+mod identity;
 mod paths;
 #[cfg(test)]
 mod tests;
@@ -9,6 +10,7 @@ mod written;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::node::encoding::Text;
 use crate::root::Root;
 
 pub use annotate::{RESTARTED_AT, annotated};
@@ -17,9 +19,15 @@ use paths::PathTree;
 /// Why a manifest is not a pod.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
-    /// Not UTF-8, YAML or JSON.
+    /// Neither UTF-8 nor UTF-16.
+    #[error("{0}")]
+    Binary(String),
+    /// Not YAML.
     #[error("not YAML: {0}")]
     Syntax(String),
+    /// It begins as JSON does, so the kubelet reads it as such, and is none.
+    #[error("not JSON, as which the kubelet reads what begins with {{: {0}")]
+    Json(String),
     /// Well-formed, but no Pod.
     #[error("not a Pod: {0}")]
     NotAPod(String),
@@ -39,6 +47,10 @@ pub struct StaticPod {
     pub namespace: String,
     /// The label `component`, if any.
     pub component_label: Option<String>,
+    /// [`StaticPod::component`]
+    pub(crate) component: String,
+    /// [`StaticPod::role`]
+    pub(crate) role: Option<&'static str>,
     /// `metadata.uid`, if set.
     pub uid: Option<String>,
     /// `terminationGracePeriodSeconds`, 30 unless set.
@@ -97,27 +109,58 @@ pub struct HttpProbe {
 }
 
 impl StaticPod {
-    /// Reads a manifest's text. `root` turns the hostPaths into real paths.
+    /// Reads a manifest's contents as the kubelet does: the first document of YAML, or JSON. `root` turns the hostPaths into
+    /// real paths.
     ///
     /// # Errors
     /// [`ManifestError`].
-    pub fn parse(path: &Path, text: &str, root: &Root) -> Result<Self, ManifestError> {
-        written::static_pod(path, text, root)
+    pub fn parse(
+        path: &Path,
+        contents: impl AsRef<[u8]>,
+        root: &Root,
+    ) -> Result<Self, ManifestError> {
+        let text = Text::decode(contents.as_ref()).map_err(ManifestError::Binary)?;
+        written::static_pod(path, &text.text, root)
     }
 
-    /// The component: the label, else the pod's name.
+    /// The component: the label, else kubeadm's program that it runs, else the pod's name.
     #[must_use]
     pub fn component(&self) -> &str {
-        self.component_label.as_deref().unwrap_or(&self.name)
+        &self.component
     }
 
-    /// The value of `--name=value` (or `--name value`) in the first container that has it; the last one wins.
+    /// kubeadm's program that it runs (`kube-apiserver`, `etcd`, …), by its label, its name or its containers' commands.
+    #[must_use]
+    pub fn program(&self) -> Option<&'static str> {
+        identity::program(self)
+    }
+
+    /// [`StaticPod::program`] of the one pod of its node that has this part; `None` for a second etcd, say.
+    #[must_use]
+    pub fn role(&self) -> Option<&'static str> {
+        self.role
+    }
+
+    /// The pod that has the role `name`, else the one that is called so.
+    pub(super) fn of_name<'pods>(pods: &'pods [Self], name: &str) -> Option<&'pods Self> {
+        pods.iter()
+            .find(|pod| pod.role() == Some(name))
+            .or_else(|| pods.iter().find(|pod| pod.component() == name))
+    }
+
+    /// Gives each role to one of the pods of a node. `elsewhere`: those whose manifests are out.
+    pub(super) fn settle_roles(pods: &mut [Self], elsewhere: &[Self]) {
+        identity::settle(pods, elsewhere);
+    }
+
+    /// The value of `--name=value` (or `--name value`) in the container that runs the program, else in the first one that has
+    /// it; the last one of a container wins.
     #[must_use]
     pub fn flag(&self, name: &str) -> Option<&str> {
         self.flag_with_container(name).map(|(_, value)| value)
     }
 
-    /// The real path of the file that a flag names, if it lies in a hostPath mount.
+    /// The real path of the file that a flag names, if it lies in a hostPath mount of the container whose flag it is.
     #[must_use]
     pub fn file_flag(&self, name: &str) -> Option<PathBuf> {
         let (container, value) = self.flag_with_container(name)?;
@@ -209,8 +252,12 @@ impl StaticPod {
     }
 
     fn flag_with_container(&self, name: &str) -> Option<(&Container, &str)> {
-        self.containers
+        let program = self.program();
+        let main = self
+            .containers
             .iter()
+            .filter(|container| program.is_some_and(|program| container.is(program)));
+        main.chain(&self.containers)
             .find_map(|container| Some((container, container.flag(name)?)))
     }
 
@@ -241,6 +288,11 @@ impl<'a> Kinds<'a> {
 }
 
 impl Container {
+    /// Whether it is the program's, by its command or its name.
+    fn is(&self, program: &str) -> bool {
+        self.runs(program) || self.name == program
+    }
+
     /// The value of `--name=value` or `--name value`; the last one wins.
     fn flag(&self, name: &str) -> Option<&str> {
         self.flags()

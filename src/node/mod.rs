@@ -3,6 +3,7 @@
 //! [`observe`] reads the disk and never fails as a whole; a file that cannot be read is an entry with a
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
+mod encoding;
 mod hard_links;
 mod inventory;
 mod known_keys;
@@ -22,7 +23,7 @@ pub use inventory::{
     KeyState, Present, Problem, ServiceAccountKeys, Signer,
 };
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
-pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError};
+pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
 pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,

@@ -28,6 +28,7 @@ use crate::config::Locations;
 use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
 use crate::root::Root;
 use closed::Reader;
+use manifests::Manifests;
 use pem_files::{CertificateFile, Unusable};
 
 /// Reads the node. Never fails as a whole.
@@ -39,9 +40,14 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         findings.unseen(problem.clone());
     }
     let manifests = directories::manifests(root, locations, &kubelet);
-    let static_pods = manifests::read(root, &manifests, &mut findings);
+    let parked = directories::parked(root, &manifests);
+    let Manifests {
+        running: static_pods,
+        shadowed,
+        unread: unread_manifests,
+    } = Manifests::read(root, &manifests, &parked, &mut findings);
     let directories = directories::find(root, locations, manifests, &kubelet, &static_pods);
-    let external_etcd = directories::is_etcd_external(root, &directories, &static_pods);
+    let external_etcd = directories::is_etcd_external(root, &directories, &static_pods, &parked);
     let reader = Reader::new(root, &directories, &static_pods);
     let authorities = authorities::read(&reader, &directories, external_etcd);
     let node = Node {
@@ -56,15 +62,19 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     };
     // Checking an RSA key takes longer than all else together.
     let mut entries = Vec::new();
-    for (entry, trust) in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
-        Catalogued::Leaf(leaf) => (leaves::entry(&node, leaf), None),
-        Catalogued::Kubeconfig(name) => {
-            let (entry, trust) = kubeconfigs::catalogued(&node, name);
-            (Some(entry), trust)
+    let mut uneditable = BTreeMap::new();
+    for found in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
+        Catalogued::Leaf(leaf) => leaves::entry(&node, leaf).map(Found::from),
+        Catalogued::Kubeconfig(name) => Some(kubeconfigs::catalogued(&node, name)),
+    })
+    .into_iter()
+    .flatten()
+    {
+        if let Some(reason) = found.uneditable {
+            uneditable.insert(found.entry.name.clone(), reason);
         }
-    }) {
-        entries.extend(entry);
-        findings.trust(trust);
+        entries.push(found.entry);
+        findings.trust(found.trust);
     }
     entries.extend(kubelets::entries(&node, &mut findings));
     let extras = extras::entries(&node, &entries, &mut findings);
@@ -89,6 +99,9 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         authorities,
         entries,
         static_pods,
+        shadowed,
+        unread_manifests,
+        uneditable,
         problems: findings.problems,
         trusts: findings.trusts,
         external_etcd,
@@ -147,6 +160,24 @@ struct Node<'a> {
     external_etcd: bool,
 }
 
+/// An entry, and what else is in its file.
+struct Found {
+    entry: Entry,
+    trust: Option<Trust>,
+    /// Why new credentials could not be put into it.
+    uneditable: Option<String>,
+}
+
+impl From<Entry> for Found {
+    fn from(entry: Entry) -> Self {
+        Self {
+            entry,
+            trust: None,
+            uneditable: None,
+        }
+    }
+}
+
 /// A certificate file and its key, as an entry is to be made of them.
 struct Wanted<'a> {
     name: String,
@@ -158,9 +189,7 @@ struct Wanted<'a> {
 
 impl Node<'_> {
     fn pod(&self, component: &str) -> Option<&StaticPod> {
-        self.static_pods
-            .iter()
-            .find(|pod| pod.component() == component)
+        StaticPod::of_name(self.static_pods, component)
     }
 
     /// The entry of a certificate file with its key in another file or the same.

@@ -9,6 +9,7 @@ use nix::libc;
 use zeroize::Zeroizing;
 
 use super::Problem;
+use super::encoding::Text;
 use crate::host::{self, FILE_LIMIT};
 use crate::root::Root;
 
@@ -66,7 +67,7 @@ pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<Str
     match find(root, path) {
         Found::Missing => Ok(None),
         Found::Unreadable(reason) => Err(reason),
-        Found::Content(content) => text(&content).map(|text| Some(Zeroizing::new(text.to_owned()))),
+        Found::Content(content) => Text::decode(&content.bytes).map(|text| Some(text.text)),
     }
 }
 
@@ -145,12 +146,6 @@ pub(super) fn cut(directory: &Path) -> Problem {
             "has more than {NAMES_LIMIT} entries, and only as many were looked at; move what is not in use elsewhere"
         ),
     }
-}
-
-/// The content as text.
-pub(super) fn text(content: &FileContent) -> Result<&str, String> {
-    std::str::from_utf8(&content.bytes)
-        .map_err(|_| "is not text (binary data); restore it from a backup".to_owned())
 }
 
 /// What to tell about an input error, in words that end in something to do where that is known.

@@ -1,160 +1,124 @@
-//! YAML and JSON into typed values, with errors that show a position and nothing of the content.
+//! YAML and JSON into typed values as Kubernetes' own readers take them, with errors that show a position and nothing of
+//! the content.
 
-use serde::de::DeserializeOwned;
-use serde_saphyr::Error;
-use serde_saphyr::options::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
+mod merges;
+mod message;
+#[cfg(test)]
+mod tests;
 
-/// What a repeated key of a mapping means.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum RepeatedKeys {
-    /// The last one counts, as for the kubelet.
-    LastWins,
-    /// An error: nobody can edit such a file safely.
-    Refused,
-}
+use serde::de::{Deserialize as _, DeserializeOwned, IgnoredAny};
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
+use serde_saphyr::{Error, Options};
 
 /// More than in any manifest or kubeconfig, few enough for a hostile one to stay within the unit's memory.
 const MOST_NODES: usize = 50_000;
 
-/// Reads a document. An empty one is the type's default.
+/// Reads the first document, as Kubernetes' YAML reader (sigs.k8s.io/yaml) does: what comes after it is not looked at, and
+/// of a key that is repeated the last one counts. `None` for a document in which nothing is.
 ///
 /// # Errors
 /// `what is wrong at line 3, column 5`. No snippet: the file may hold keys and tokens.
-pub(super) fn parse<T: DeserializeOwned + Default>(
-    text: &str,
-    repeated: RepeatedKeys,
-) -> Result<T, String> {
-    let options = serde_saphyr::options! {
-        duplicate_keys: match repeated {
-            RepeatedKeys::LastWins => DuplicateKeyPolicy::LastWins,
-            RepeatedKeys::Refused => DuplicateKeyPolicy::Error,
-        },
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<Option<T>, String> {
+    unwanted_letter(text)?;
+    unwanted_directive(text)?;
+    if text.contains("<<") {
+        merges::check(text)?;
+    }
+    first_document(
+        text,
+        options(DuplicateKeyPolicy::LastWins, MergeKeyPolicy::Merge),
+    )
+    .map_err(|error| message::of(&error))
+}
+
+/// Reads JSON. A repeated key is an error: Go merges the two, so no other reader can tell what counts.
+///
+/// # Errors
+/// As [`read`].
+pub(super) fn read_json<T: DeserializeOwned>(text: &str) -> Result<Option<T>, String> {
+    // Only that it is JSON: a number is a text where one is wanted, as in YAML.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
+    first_document(
+        text,
+        options(DuplicateKeyPolicy::Error, MergeKeyPolicy::AsOrdinary),
+    )
+    .map_err(|error| message::of(&error))
+}
+
+/// Whether the kubelet takes a manifest for JSON, which it then has to be, and not for YAML.
+pub(super) fn looks_like_json(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
+fn options(duplicate_keys: DuplicateKeyPolicy, merge_keys: MergeKeyPolicy) -> Options {
+    serde_saphyr::options! {
+        duplicate_keys: duplicate_keys,
+        merge_keys: merge_keys,
         with_snippet: false,
         budget: serde_saphyr::budget! { max_nodes: MOST_NODES },
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_NODES },
         // A token such as 12e3456 is a number to YAML, and larger than any.
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
-    };
-    serde_saphyr::from_str_with_options::<Option<T>>(text, options)
-        .map(Option::unwrap_or_default)
-        .map_err(|error| message(&error))
-}
-
-/// What is wrong, in words of our own where the crate's show what is in the file or speak to programmers.
-fn message(error: &Error) -> String {
-    let what = match error.without_snippet() {
-        Error::AliasError { error, .. } => return message(error),
-        Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } => {
-            "larger, deeper or with more aliases than any file of Kubernetes"
-        }
-        Error::MultipleDocuments { .. } => "more than one YAML document; keep one",
-        Error::UnsupportedTag { .. } => "a tag (!) that is not known here",
-        Error::SerdeInvalidType { .. } | Error::SerdeInvalidValue { .. } => {
-            "a value of the wrong type"
-        }
-        Error::NonFiniteFloat { .. } => "a number that is too large",
-        Error::DuplicateMappingKey { key: Some(key), .. } if key.len() <= LONGEST_KEY => {
-            &format!("duplicate mapping key: {key}")
-        }
-        Error::DuplicateMappingKey { .. } => "a duplicate mapping key",
-        _ => return error.to_string(),
-    };
-    match error.location() {
-        Some(at) => format!("{what} at line {}, column {}", at.line(), at.column()),
-        None => what.to_owned(),
     }
 }
 
-/// The longest key that is shown: more than any of Kubernetes' fields, less than a key in base64.
-const LONGEST_KEY: usize = 40;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Debug, Default, serde::Deserialize)]
-    struct Sample {
-        name: Option<String>,
-        count: Option<u32>,
+fn first_document<T: DeserializeOwned>(text: &str, options: Options) -> Result<Option<T>, Error> {
+    let mut first = None;
+    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |document| {
+        first = Some(Option::<T>::deserialize(document)?);
+        Ok(())
+    });
+    match (first, read) {
+        // An error after the first document is of what nobody reads.
+        (Some(value), _) => Ok(value),
+        (None, Ok(()) | Err(Error::Eof { .. })) => Ok(None),
+        (None, Err(error)) => Err(error),
     }
+}
 
-    #[test]
-    fn errors_have_a_position_and_no_content() {
-        for text in [
-            "count: topsecret",
-            "name: {topsecret: 1}",
-            "name: \"topsecret",
-            "topsecret",
-            "name: topsecret: [",
-            "name: *topsecret",
-            "name: !!binary topsecret%%",
-            "count: 'topsecret'",
-            "name: [topsecret, }",
-            "name: 'topsecret' topsecret",
-            "@topsecret",
-            "name: %topsecret",
-            "name: `topsecret",
-            "name: |topsecret",
-            "name: &topsecret *topsecret",
-        ] {
-            let error = match parse::<Sample>(text, RepeatedKeys::Refused) {
-                Err(error) => error,
-                Ok(sample) => panic!("{text} is read as {sample:?}"),
-            };
-            assert!(error.contains("line 1, column"), "{text}: {error}");
-            assert!(!error.contains("topsecret"), "{text}: {error}");
+/// Kubernetes' reader refuses control characters wherever they are.
+fn unwanted_letter(text: &str) -> Result<(), String> {
+    let unwanted = |letter: &char| {
+        (letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{85}'))
+            || matches!(letter, '\u{fffe}' | '\u{ffff}')
+    };
+    let Some(at) = text.find(|letter| unwanted(&letter)) else {
+        return Ok(());
+    };
+    let before = &text[..at];
+    let line_start = before.rfind('\n').map_or(0, |position| position + 1);
+    Err(format!(
+        "a control character at line {}, column {}",
+        before.matches('\n').count() + 1,
+        before[line_start..].chars().count() + 1
+    ))
+}
+
+/// The directives before the first document: Kubernetes' reader knows `%TAG` and `%YAML 1.1` only.
+fn unwanted_directive(text: &str) -> Result<(), String> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim_end();
+        if let Some(directive) = line.strip_prefix('%') {
+            let mut words = directive.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("TAG"), _) | (Some("YAML"), Some("1.1")) => {}
+                (Some("YAML"), _) => {
+                    return Err(format!(
+                        "a directive (%YAML) of another version than 1.1 at line {}, column 1",
+                        index + 1
+                    ));
+                }
+                _ => {
+                    return Err(format!(
+                        "a directive (%) that is not known at line {}, column 1",
+                        index + 1
+                    ));
+                }
+            }
+        } else if !(line.is_empty() || line.trim_start().starts_with('#')) {
+            break;
         }
     }
-
-    #[test]
-    fn repeated_keys_are_refused_or_the_last_counts() {
-        let text = "name: a\nname: b\ncount: 3\n";
-        assert_eq!(
-            parse::<Sample>(text, RepeatedKeys::Refused).unwrap_err(),
-            "duplicate mapping key: name at line 2, column 1"
-        );
-        let sample: Sample = parse(text, RepeatedKeys::LastWins).unwrap();
-        assert_eq!((sample.name.as_deref(), sample.count), (Some("b"), Some(3)));
-    }
-
-    #[test]
-    fn a_token_that_looks_like_a_huge_number_is_a_text_and_never_shown() {
-        let value: serde_json::Value =
-            parse("token: 12e3456\nname: .inf\n", RepeatedKeys::Refused).unwrap();
-        assert!(value["token"].is_string() && value["name"].is_string());
-        for (text, name) in [("name: 12e3456", "12e3456"), ("name: 0777", "0777")] {
-            let sample: Sample = parse(text, RepeatedKeys::Refused).unwrap();
-            assert_eq!(sample.name.as_deref(), Some(name));
-        }
-        let digits = "7".repeat(1_000_000);
-        let error =
-            parse::<Sample>(&format!("count: {digits}"), RepeatedKeys::Refused).unwrap_err();
-        assert!(
-            error.len() < 200 && !error.contains("777"),
-            "{}",
-            error.len()
-        );
-    }
-
-    #[test]
-    fn a_file_that_grows_when_it_is_read_is_refused() {
-        let mut text = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
-        for (letter, before) in ('b'..='i').zip('a'..) {
-            let aliases = vec![format!("*{before}"); 10].join(", ");
-            text.push_str(&format!("{letter}: &{letter} [{aliases}]\n"));
-        }
-        for text in [
-            text,
-            format!("a: {}", "[".repeat(5_000_000)),
-            "- ".repeat(5_000_000),
-        ] {
-            let begun = std::time::Instant::now();
-            let error = parse::<serde_json::Value>(&text, RepeatedKeys::Refused).unwrap_err();
-            assert!(error.len() < 200, "{error}");
-            assert!(
-                begun.elapsed() < std::time::Duration::from_secs(10),
-                "{:?}",
-                begun.elapsed()
-            );
-        }
-    }
+    Ok(())
 }

@@ -141,6 +141,7 @@ pub(super) async fn renew_holding(
             .without_successor(context, Ok(report), stop, events)
             .await;
     };
+    report.unproved.extend(unread(&plan));
     let change = Change {
         plan: &plan,
         files,
@@ -158,6 +159,17 @@ pub(super) async fn renew_holding(
     };
     drop(issued);
     carry_out(context, lock, change, options, stop, events, report).await
+}
+
+/// What is to be said of manifests that could not be read.
+fn unread(plan: &Plan) -> impl Iterator<Item = String> {
+    plan.unread_manifests.iter().map(|one| {
+        format!(
+            "{}: {}; a pod in it that uses a renewed file is neither restarted nor proved",
+            one.path.display(),
+            one.reason
+        )
+    })
 }
 
 /// Whether there is something to renew, apart from what earlier operations owe.

@@ -309,9 +309,7 @@ impl Restored {
 
     /// Finds certificate and key in a file: PEM, or a kubeconfig with both embedded.
     fn take_from(&mut self, contents: &[u8]) {
-        let kubeconfig = std::str::from_utf8(contents)
-            .ok()
-            .and_then(|text| Kubeconfig::parse(text).ok());
+        let kubeconfig = Kubeconfig::parse(contents).ok();
         match &kubeconfig {
             Some(kubeconfig) => {
                 for credential in [&kubeconfig.certificate, &kubeconfig.key] {
@@ -351,9 +349,6 @@ impl Restored {
 
 /// Whether a kubeconfig differs from an earlier one by more than its client certificate and key.
 fn is_changed_otherwise(path: &Path, earlier: &[u8]) -> bool {
-    let Ok(earlier) = std::str::from_utf8(earlier) else {
-        return false;
-    };
     let Ok(kubeconfig) = Kubeconfig::parse(earlier) else {
         return false;
     };
@@ -365,16 +360,12 @@ fn is_changed_otherwise(path: &Path, earlier: &[u8]) -> bool {
     let Ok(now) = read_bounded(path).map(Zeroizing::new) else {
         return false;
     };
-    let texts = (
-        std::str::from_utf8(&now),
-        std::str::from_utf8(certificate),
-        std::str::from_utf8(key),
-    );
-    let (Ok(now), Ok(certificate), Ok(key)) = texts else {
+    let texts = (std::str::from_utf8(certificate), std::str::from_utf8(key));
+    let (Ok(certificate), Ok(key)) = texts else {
         return true;
     };
     // The same in both, so that only the rest is compared.
-    let [now, earlier] =
-        [now, earlier].map(|text| Kubeconfig::replace_credentials(text, certificate, key).ok());
+    let [now, earlier] = [now.as_slice(), earlier]
+        .map(|contents| Kubeconfig::replace_credentials(contents, certificate, key).ok());
     now != earlier
 }

@@ -342,5 +342,6 @@ fn restarts(inventory: &Inventory, changed: &[Restored], now: Timestamp) -> Plan
         affected,
         restarts,
         next_due: None,
+        unread_manifests: inventory.unread_manifests.clone(),
     }
 }

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::AffectedPod;
-use super::order::KUBEADM_COMPONENTS;
 use crate::node::{Entry, Inventory, StaticPod};
 
 /// The pods that use a file of one of the named entries, in the inventory's order. What lies in the same file as one of them
@@ -56,9 +55,10 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod
 /// kubeadm's own components mount whole directories, but their flags name every file that they read of them. Any other pod
 /// may read whatever it mounts.
 fn used_paths(pod: &StaticPod) -> Vec<PathBuf> {
-    match pod.component_label.as_deref() {
-        Some(component) if KUBEADM_COMPONENTS.contains(&component) => pod.files(),
-        _ => pod.used_paths(),
+    if pod.program().is_some() {
+        pod.files()
+    } else {
+        pod.used_paths()
     }
 }
 

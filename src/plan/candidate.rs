@@ -153,6 +153,12 @@ impl<'node> Candidate<'node> {
             check_says_ca(entry, present, certificates)?;
         }
         check_keys(authority, signing, present, renewal)?;
+        if let Some(reason) = inventory.uneditable.get(&entry.name) {
+            return Err(Obstacle::NotEditable(format!(
+                "{}: {reason}",
+                entry.path.display()
+            )));
+        }
         Ok(Self {
             present,
             authority: signing,

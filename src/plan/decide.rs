@@ -79,6 +79,7 @@ fn decide(
         affected,
         restarts,
         items,
+        unread_manifests: inventory.unread_manifests.clone(),
     }
 }
 

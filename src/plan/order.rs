@@ -5,9 +5,9 @@
 //! controller-manager and scheduler lose their lease, exit and fall into CrashLoopBackOff, which sticks to them; so they
 //! are held out as long as the API is away and return when it answers.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::node::Inventory;
+use crate::node::{Inventory, StaticPod};
 
 /// Pods that are restarted together. Groups follow one another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,37 +27,37 @@ const ETCD: &str = "etcd";
 /// The components that lose their lease when the API is away.
 const LEASE_HOLDERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
-/// The static pods that kubeadm makes.
-pub(super) const KUBEADM_COMPONENTS: [&str; 4] = [
-    ETCD,
-    API_SERVER,
-    "kube-controller-manager",
-    "kube-scheduler",
-];
-
 /// Groups and waves for the components to be restarted. The API server and etcd with what depends on them come first, in one
 /// group; every other pod is a group of its own after it. A component without a manifest on this node is left out.
 #[must_use]
 pub fn restart_groups(inventory: &Inventory, components: &[String]) -> Vec<RestartGroup> {
-    let wanted = |name: &str| components.iter().any(|component| component == name);
+    let wanted = |pod: &StaticPod| {
+        components
+            .iter()
+            .any(|name| name == pod.component() || Some(name.as_str()) == pod.role())
+    };
+    let is_wanted = |role: &str| inventory.static_pod(role).is_some_and(&wanted);
     let mut groups = Vec::new();
-    if wanted(API_SERVER) || wanted(ETCD) {
+    if is_wanted(API_SERVER) || is_wanted(ETCD) {
         let mut out = vec![LEASE_HOLDERS.to_vec(), vec![API_SERVER]];
-        if wanted(ETCD) {
+        if is_wanted(ETCD) {
             out.push(vec![ETCD]);
         }
         groups.extend(group(inventory, out, &wanted));
     } else {
         let leases = LEASE_HOLDERS
             .into_iter()
-            .filter(|name| wanted(name))
+            .filter(|role| is_wanted(role))
             .collect();
         groups.extend(group(inventory, vec![leases], &wanted));
     }
-    let mut done: Vec<&str> = KUBEADM_COMPONENTS.to_vec();
+    let mut done: Vec<&Path> = Vec::new();
     for component in components {
-        if !done.contains(&component.as_str()) {
-            done.push(component);
+        let Some(pod) = inventory.static_pod(component) else {
+            continue;
+        };
+        if pod.role().is_none() && !done.contains(&pod.path.as_path()) {
+            done.push(&pod.path);
             groups.extend(group(inventory, vec![vec![component]], &wanted));
         }
     }
@@ -68,7 +68,7 @@ pub fn restart_groups(inventory: &Inventory, components: &[String]) -> Vec<Resta
 fn group(
     inventory: &Inventory,
     out: Vec<Vec<&str>>,
-    wanted: &dyn Fn(&str) -> bool,
+    wanted: &dyn Fn(&StaticPod) -> bool,
 ) -> Option<RestartGroup> {
     let mut group = RestartGroup::default();
     for wave in out {
@@ -77,9 +77,10 @@ fn group(
             .filter_map(|name| inventory.static_pod(name))
             .collect();
         let names: Vec<String> = pods.iter().map(|pod| pod.component().to_owned()).collect();
+        let held_out = pods.iter().filter(|pod| !wanted(pod));
         group
             .held_out
-            .extend(names.iter().filter(|name| !wanted(name)).cloned());
+            .extend(held_out.map(|pod| pod.component().to_owned()));
         group.manifests.extend(
             names
                 .iter()

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::{RestartGroup, trust::Refusal};
+use crate::node::Problem;
 use crate::pki::AuthorityName;
 
 /// What somebody wants.
@@ -55,6 +56,9 @@ pub struct Plan {
     /// The earliest moment at which the daemon will renew something that is not renewed now, as things stand, and the first
     /// that it will renew then.
     pub next_due: Option<(Timestamp, String)>,
+    /// Files of the manifest directory that cannot be read: a pod in one of them may use a file that is to be renewed, and is
+    /// neither restarted nor proved.
+    pub unread_manifests: Vec<Problem>,
 }
 
 impl Plan {
@@ -129,6 +133,8 @@ pub enum Obstacle {
     NotReplaceable(String),
     /// The authority's key is not on this node.
     ExternalAuthority(AuthorityName),
+    /// Its kubeconfig is written so that nothing can be put into it in place: construct and line.
+    NotEditable(String),
     /// The local authority did not sign it: the issuer's name.
     ForeignIssuer(String),
     /// The authority cannot sign: what is wrong with it.

@@ -21,6 +21,7 @@ pub struct PlanView {
     affected_pods: Vec<PodView>,
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
+    unread_manifests: Vec<UnreadView>,
     /// What else is to be known, one sentence each.
     notes: Vec<String>,
 }
@@ -66,6 +67,13 @@ struct NextView {
     name: String,
 }
 
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UnreadView {
+    path: String,
+    reason: String,
+}
+
 impl From<&Plan> for PlanView {
     fn from(plan: &Plan) -> Self {
         Self {
@@ -79,6 +87,14 @@ impl From<&Plan> for PlanView {
                 at: *at,
                 name: name.clone(),
             }),
+            unread_manifests: plan
+                .unread_manifests
+                .iter()
+                .map(|problem| UnreadView {
+                    path: problem.path.display().to_string(),
+                    reason: problem.reason.clone(),
+                })
+                .collect(),
             notes: Vec::new(),
         }
     }
@@ -152,10 +168,11 @@ impl PlanView {
             ]
         }));
         format!(
-            "{}{}{}{}",
+            "{}{}{}{}{}",
             aligned(&rows),
             self.notes_in_words(),
             self.restarts_in_words(),
+            self.unread_in_words(),
             self.next_in_words()
         )
     }
@@ -206,6 +223,17 @@ impl PlanView {
                 ));
             }
             text.push('\n');
+        }
+        text
+    }
+
+    fn unread_in_words(&self) -> String {
+        if self.unread_manifests.is_empty() {
+            return String::new();
+        }
+        let mut text = "\nNot read, so a pod in it is neither restarted nor proved:\n".to_owned();
+        for one in &self.unread_manifests {
+            text.push_str(&format!("- {}: {}\n", one.path, one.reason));
         }
         text
     }

@@ -58,6 +58,7 @@ impl Obstacle {
             Self::Unreadable(_) => "unreadable",
             Self::NotReplaceable(_) => "not-replaceable",
             Self::ExternalAuthority(_) => "external-authority",
+            Self::NotEditable(_) => "not-editable",
             Self::ForeignIssuer(_) => "foreign-issuer",
             Self::AuthorityUnusable(_) => "authority-unusable",
             Self::NotSupported(_) => "not-supported",
@@ -103,6 +104,7 @@ impl fmt::Display for Obstacle {
             Self::Missing => formatter.write_str("there is no such file"),
             Self::Unreadable(what)
             | Self::NotReplaceable(what)
+            | Self::NotEditable(what)
             | Self::AuthorityUnusable(what)
             | Self::NeedsRecovery(what) => formatter.write_str(what),
             Self::NotSupported(what) if what.starts_with("not supported") => {

@@ -7,6 +7,7 @@ use super::{
 };
 use super::{Intent, Kubeadm, Mark, Readings, Renewer, Severity, Unread};
 use crate::host::shifted;
+use crate::node::Problem;
 use crate::plan::date;
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
@@ -57,6 +58,9 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .as_ref()
             .and_then(|one| case.elsewhere(one)),
     );
+    if !intent.is_empty() && !intent.only_restarts() {
+        findings.extend(readings.unread_manifests.iter().map(unread_manifest));
+    }
     findings.extend(readings.images.as_ref().and_then(images));
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
@@ -420,6 +424,19 @@ fn hindrance(one: &Hindered) -> String {
             format!("{path}: cannot be written to: {reason}; run as root")
         }
     }
+}
+
+/// It holds nothing up, and is not forgotten: a pod in it may use what is renewed.
+fn unread_manifest(one: &Problem) -> Finding {
+    Finding::new(
+        Check::Manifests,
+        Severity::Skip,
+        format!(
+            "{}: {}; a pod in it that uses a renewed file is neither restarted nor proved",
+            one.path.display(),
+            one.reason
+        ),
+    )
 }
 
 /// What cannot be found out does not hold anything up: if it matters, the operation itself fails before its first change.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::host::process::MOST_PROCESSES;
 use crate::host::{self, Place};
-use crate::node::Inventory;
+use crate::node::{Inventory, Problem};
 use crate::root::Root;
 use crate::transaction::Store;
 
@@ -39,6 +39,8 @@ pub struct Readings {
     pub history: Vec<Hindered>,
     /// Pods with more than one manifest.
     pub doubled: Vec<Doubled>,
+    /// Files of the manifest directory that cannot be read.
+    pub unread_manifests: Vec<Problem>,
     /// The directory that the kubelet watches, where it is another one than the manifests'.
     pub elsewhere: Option<Elsewhere>,
     /// The disk with the images of the pods that will be out, where it is known.
@@ -96,6 +98,7 @@ pub fn read(
     clock.ask_further(!intent.targets.is_empty(), crate::host::now());
     let mut readings = Readings {
         doubled: doubled(inventory),
+        unread_manifests: inventory.unread_manifests.clone(),
         elsewhere: elsewhere(store.root(), inventory),
         clock,
         ..read_places(store, intent)
@@ -311,7 +314,13 @@ fn elsewhere(root: &Root, inventory: &Inventory) -> Option<Elsewhere> {
 
 fn doubled(inventory: &Inventory) -> Vec<Doubled> {
     let mut manifests: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
-    for pod in &inventory.static_pods {
+    let mut pods: Vec<_> = inventory
+        .static_pods
+        .iter()
+        .chain(&inventory.shadowed)
+        .collect();
+    pods.sort_by_key(|pod| &pod.path);
+    for pod in pods {
         manifests
             .entry(format!("{}/{}", pod.namespace, pod.name))
             .or_default()

@@ -23,8 +23,7 @@ fn key_pem(root: &Root, entry: &Entry) -> Result<Zeroizing<Vec<u8>>, String> {
     if path != &entry.path || !entry.name.ends_with(".conf") {
         return Ok(bytes);
     }
-    let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
-    match Kubeconfig::parse(text)
+    match Kubeconfig::parse(&bytes)
         .map_err(|error| error.to_string())?
         .key
     {

@@ -169,8 +169,7 @@ impl Holder {
 /// A kubeconfig and the client certificate of its current context.
 fn kubeconfig_identity(path: &Path) -> Result<(Kubeconfig, Identity), String> {
     let bytes = Zeroizing::new(read_bounded(path).map_err(|error| error.to_string())?);
-    let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
-    let kubeconfig = Kubeconfig::parse(text).map_err(|error| error.to_string())?;
+    let kubeconfig = Kubeconfig::parse(&bytes).map_err(|error| error.to_string())?;
     let certificate = credential(path, &kubeconfig.certificate)?;
     let key = credential(path, &kubeconfig.key)?;
     let identity = Identity::from_pem(&certificate, &key).map_err(|error| error.to_string())?;

@@ -70,9 +70,6 @@ pub(super) struct ServingEndpoint {
     pub(super) certificate: PathBuf,
 }
 
-/// The kubelet's own port; kubeadm does not change it.
-pub(super) const KUBELET_PORT: u16 = 10250;
-
 pub(super) const API_SERVER: &str = "kube-apiserver";
 pub(super) const ETCD: &str = "etcd";
 /// `NOSPACE` is left out: a restart neither causes nor cures a full database.
@@ -83,15 +80,9 @@ const ETCD_HEALTH_ALONE: &str = "/health?exclude=NOSPACE&serializable=true";
 const CONTROLLER_MANAGER: &str = "kube-controller-manager";
 const SCHEDULER: &str = "kube-scheduler";
 
-/// Whether the pod is `program`, by its component or by what its containers run.
+/// Whether the pod is `program`.
 pub(super) fn runs(pod: &StaticPod, program: &str) -> bool {
-    pod.component() == program
-        || pod.containers.iter().any(|container| {
-            container
-                .command
-                .first()
-                .is_some_and(|first| base_name(first) == program)
-        })
+    pod.program() == Some(program)
 }
 
 /// The last component of a path or command.
@@ -182,6 +173,15 @@ pub(super) fn node_address(inventory: &Inventory) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// Where the kubelet of this node serves the API server, as its configuration says.
+pub(super) fn kubelet_address(inventory: &Inventory) -> Address {
+    let kubelet = &inventory.kubelet;
+    Address {
+        host: reachable(kubelet.address.as_deref().unwrap_or_default()),
+        port: kubelet.port,
+    }
+}
+
 /// Where etcd serves its clients over TLS.
 pub(super) fn etcd_client_address(pod: &StaticPod) -> Option<Address> {
     listening(pod, "listen-client-urls", true)
@@ -190,25 +190,6 @@ pub(super) fn etcd_client_address(pod: &StaticPod) -> Option<Address> {
 /// Where etcd answers its clients' HTTP requests over TLS; a listener of their own may keep them off the gRPC port.
 pub(super) fn etcd_http_address(pod: &StaticPod) -> Option<Address> {
     listening(pod, "listen-client-http-urls", true).or_else(|| etcd_client_address(pod))
-}
-
-/// The real path of a file that the pod names in a flag; `None` when the flag is absent or no volume holds the file.
-pub(super) fn file_of_flag(pod: &StaticPod, flag: &str) -> Option<PathBuf> {
-    let inside = PathBuf::from(pod.flag(flag)?);
-    pod.containers
-        .iter()
-        .flat_map(|container| &container.mounts)
-        .filter_map(|(mounted, real)| {
-            let rest = inside.strip_prefix(mounted).ok()?;
-            let path = if rest.as_os_str().is_empty() {
-                real.clone()
-            } else {
-                real.join(rest)
-            };
-            Some((mounted.components().count(), path))
-        })
-        .max_by_key(|(depth, _)| *depth)
-        .map(|(_, path)| path)
 }
 
 /// The address and the rest of a URL: (https, address, path).
@@ -302,7 +283,7 @@ fn serving(
     Some(ServingEndpoint {
         certificate_name,
         address: address?,
-        certificate: file_of_flag(pod, flag)?,
+        certificate: pod.file_flag(flag)?,
     })
 }
 

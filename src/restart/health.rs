@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::endpoint::{Address, HealthEndpoint, PeerKind, file_of_flag, reachable};
+use super::endpoint::{Address, HealthEndpoint, PeerKind, reachable};
 use super::http::{self, Answer, Security, Server};
 use super::peer::Peer;
 use super::tls::Identity;
@@ -94,12 +94,7 @@ pub(super) fn etcd_identity(pod: &StaticPod, inventory: &Inventory) -> Option<Id
         let entry = inventory.entry(name)?;
         Some((entry.path.clone(), entry.key_path.clone()?))
     };
-    let own = || {
-        Some((
-            file_of_flag(pod, "cert-file")?,
-            file_of_flag(pod, "key-file")?,
-        ))
-    };
+    let own = || Some((pod.file_flag("cert-file")?, pod.file_flag("key-file")?));
     [
         of_entry("etcd-healthcheck-client"),
         of_entry("apiserver-etcd-client"),

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::endpoint::{Address, KUBELET_PORT, ServingEndpoint, serving_endpoints};
+use super::endpoint::{Address, ServingEndpoint, kubelet_address, serving_endpoints};
 use super::peer::signers;
 use super::ready::{NotServed, serves};
 use super::runtime::{ContainerPhase, ContainerRuntime, PodName, sibling_names};
@@ -113,10 +113,7 @@ fn served(inventory: &Inventory) -> Vec<Look> {
             Some(Look {
                 certificate: entry.name.clone(),
                 component: "kubelet".to_owned(),
-                endpoint: Endpoint::Kubelet(Address {
-                    host: "127.0.0.1".to_owned(),
-                    port: KUBELET_PORT,
-                }),
+                endpoint: Endpoint::Kubelet(kubelet_address(inventory)),
                 wanted: entry.present()?.leaf.clone(),
             })
         });

@@ -35,11 +35,7 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
     /// In words; it is in place then.
     pub(super) fn annotate(&mut self, manifest: &Path, value: &str) -> Result<(), String> {
         // What goes out is edited: somebody may put another one there until then.
-        let edit = |bytes: &[u8]| {
-            let text = std::str::from_utf8(bytes).map_err(std::io::Error::other)?;
-            let edited = annotated(text, value).map_err(std::io::Error::other)?;
-            Ok(edited.into_bytes())
-        };
+        let edit = |bytes: &[u8]| annotated(bytes, value).map_err(std::io::Error::other);
         read_bounded(manifest)
             .and_then(|bytes| edit(&bytes))
             .map_err(|error| error.to_string())?;

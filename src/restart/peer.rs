@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
 
-use super::endpoint::{API_SERVER, ETCD, file_of_flag, runs};
+use super::endpoint::{API_SERVER, ETCD, runs};
 use super::http::Security;
 use super::read_bounded;
 use super::tls::Identity;
@@ -36,7 +36,9 @@ impl Peer {
         inventory: &Inventory,
         host: &str,
     ) -> Result<Self, String> {
-        let file = file_of_flag(pod, "tls-cert-file").or_else(|| path_of(inventory, "apiserver"));
+        let file = pod
+            .file_flag("tls-cert-file")
+            .or_else(|| path_of(inventory, "apiserver"));
         Self::of(
             fresh_authorities(inventory, AuthorityName::Kubernetes),
             file,
@@ -53,13 +55,13 @@ impl Peer {
     pub(super) fn etcd(inventory: &Inventory, host: &str) -> Result<Self, String> {
         let pod = |program| inventory.static_pods.iter().find(|pod| runs(pod, program));
         let named = pod(API_SERVER)
-            .and_then(|pod| file_of_flag(pod, "etcd-cafile"))
+            .and_then(|pod| pod.file_flag("etcd-cafile"))
             .map(|path| certificates_in(&path))
             .filter(|authorities| !authorities.is_empty());
         let authorities =
             named.unwrap_or_else(|| fresh_authorities(inventory, AuthorityName::Etcd));
         let file = pod(ETCD)
-            .and_then(|pod| file_of_flag(pod, "cert-file"))
+            .and_then(|pod| pod.file_flag("cert-file"))
             .or_else(|| path_of(inventory, "etcd-server"));
         Self::of(authorities, file, &ETCD_NAMES, host)
     }
@@ -70,7 +72,7 @@ impl Peer {
             .static_pods
             .iter()
             .find(|pod| runs(pod, API_SERVER))?;
-        let trusted = file_of_flag(pod, "kubelet-certificate-authority")?;
+        let trusted = pod.file_flag("kubelet-certificate-authority")?;
         let authorities = certificates_in(&trusted);
         let names: Vec<&str> = inventory.node_name.as_deref().into_iter().collect();
         let own = serving(inventory).map(|own| server_name(own, &names, host));

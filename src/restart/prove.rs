@@ -10,9 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use self::doubt::Doubt;
 use super::authenticate::{AuthenticationError, authenticate};
-use super::endpoint::{
-    API_SERVER, ETCD, api_server_address, file_of_flag, runs, serving_endpoints,
-};
+use super::endpoint::{API_SERVER, ETCD, api_server_address, runs, serving_endpoints};
 use super::peer::signers;
 use super::read_bounded;
 use super::ready::{NotServed, serves};
@@ -164,12 +162,14 @@ impl Node<'_> {
             ));
         }
         let pod = self.pod(API_SERVER)?;
-        let trusted = file_of_flag(pod, "requestheader-client-ca-file").ok_or_else(|| {
-            Doubt::Lasting(format!(
-                "{} names no --requestheader-client-ca-file that could be read",
-                pod.path.display()
-            ))
-        })?;
+        let trusted = pod
+            .file_flag("requestheader-client-ca-file")
+            .ok_or_else(|| {
+                Doubt::Lasting(format!(
+                    "{} names no --requestheader-client-ca-file that could be read",
+                    pod.path.display()
+                ))
+            })?;
         let allowed = pod.flag("requestheader-allowed-names").unwrap_or_default();
         let name = present.leaf.common_name.as_deref().unwrap_or_default();
         if !allowed.is_empty() && !allowed.split(',').any(|allowed| allowed == name) {

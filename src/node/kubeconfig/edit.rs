@@ -5,10 +5,12 @@ use std::ops::Range;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use serde_saphyr::Location;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use super::anchors::used_again;
 use super::written::{Data, Written};
-use super::{Credential, Current, Kubeconfig, KubeconfigError, RepeatedKeys, yaml};
+use super::{Credential, Current, Kubeconfig, KubeconfigError, yaml};
 
 /// One replacement: what goes away, and what comes.
 pub(super) struct Splice {
@@ -67,7 +69,8 @@ pub(super) fn splices_for(
 ) -> Result<Vec<Splice>, KubeconfigError> {
     let unusual = |what: &str| KubeconfigError::Edit(format!("{name} {what}"));
     if data.spanned.referenced != data.spanned.defined {
-        return Err(unusual("is an alias for a value elsewhere in the file"));
+        return in_place_of_alias(text, name, &data.spanned.referenced, quoted)
+            .map(|one| vec![one]);
     }
     let span = data.spanned.referenced.span();
     let range = span
@@ -80,6 +83,11 @@ pub(super) fn splices_for(
     let (range, scalar) = range
         .and_then(|range| Some((range.clone(), text.get(range)?)))
         .ok_or_else(|| unusual("has no position in the file"))?;
+    if let Some(line) = used_again(text, range.start) {
+        return Err(unusual(&format!(
+            "is also the value of an anchor (&) which the alias (*) at line {line} uses again; write it out there"
+        )));
+    }
     let Some(header) = block_header(text, range.start) else {
         return Ok(vec![Splice { range, new: quoted }]);
     };
@@ -99,6 +107,60 @@ pub(super) fn splices_for(
         },
     ])
 }
+
+/// The replacement for an alias that is the field's value: what it stands for is another's and stays.
+fn in_place_of_alias(
+    text: &str,
+    name: &str,
+    referenced: &Location,
+    quoted: Zeroizing<String>,
+) -> Result<Splice, KubeconfigError> {
+    let unusual = |what: &str| {
+        KubeconfigError::Edit(format!(
+            "{name} {what} at line {}; write it out in the user's own entry",
+            referenced.line()
+        ))
+    };
+    let start = referenced
+        .span()
+        .byte_offset()
+        .and_then(|offset| usize::try_from(offset).ok());
+    let (before, alias) = start
+        .and_then(|start| text.split_at_checked(start))
+        .ok_or_else(|| unusual("is an alias (*)"))?;
+    let merged = before
+        .trim_end()
+        .trim_end_matches('[')
+        .trim_end()
+        .ends_with("<<:");
+    if merged || !alias.starts_with('*') {
+        return Err(unusual("comes from a merge key (<<)"));
+    }
+    if ending_of_name(before, name).is_none() {
+        return Err(unusual("is inside of what is written as an alias (*)"));
+    }
+    let length = alias
+        .find(|letter: char| {
+            letter.is_whitespace() || matches!(letter, ',' | '[' | ']' | '{' | '}')
+        })
+        .unwrap_or(alias.len());
+    Ok(Splice {
+        range: before.len()..before.len() + length,
+        new: quoted,
+    })
+}
+
+/// Where the name of the field whose value follows ends in [`DATA`].
+pub(super) fn ending_of_name(before: &str, name: &str) -> Option<Range<usize>> {
+    let name_and_quote = before.trim_end().strip_suffix(':')?.trim_end();
+    let name_end = name_and_quote.trim_end_matches(['"', '\'']);
+    name_end
+        .ends_with(name)
+        .then(|| name_end.len() - DATA.len()..name_end.len())
+}
+
+/// What the embedded fields' names end in, and those of references do not.
+pub(super) const DATA: &str = "-data";
 
 /// The `|` or `>-` before the first line of a block scalar, if what begins at `start` is one.
 fn block_header(text: &str, start: usize) -> Option<Range<usize>> {
@@ -165,8 +227,9 @@ pub(super) fn nothing_else_changed(
     strip: impl Fn(&mut Value),
 ) -> Result<(), KubeconfigError> {
     let rest = |text: &str| {
-        let mut value: Value =
-            yaml::parse(text, RepeatedKeys::Refused).map_err(KubeconfigError::Edit)?;
+        let mut value: Value = yaml::read(text)
+            .map_err(KubeconfigError::Edit)?
+            .unwrap_or_default();
         strip(&mut value);
         Ok::<_, KubeconfigError>(value)
     };

@@ -1,17 +1,14 @@
 //! References to a file in the place of embedded credentials, nothing else touched.
 
-use std::ops::Range;
 use std::path::Path;
 
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::edit::{Splice, apply, embedded, name_of, nothing_else_changed, splices_for, wipe};
+use super::edit::{DATA, Splice, apply, embedded, ending_of_name, name_of, nothing_else_changed};
+use super::edit::{splices_for, wipe};
 use super::written::Written;
 use super::{Credential, Current, Kubeconfig, KubeconfigError};
-
-/// What the embedded fields' names end in, and those of references do not.
-const DATA: &str = "-data";
 
 pub(super) fn refer_to(text: &str, file: &Path) -> Result<Zeroizing<String>, KubeconfigError> {
     let failed = |what: String| KubeconfigError::Edit(what);
@@ -38,15 +35,6 @@ pub(super) fn refer_to(text: &str, file: &Path) -> Result<Zeroizing<String>, Kub
     let edited = apply(text, &splices)?;
     check(text, &edited, file, current.user.name())?;
     Ok(edited)
-}
-
-/// Where the name of the field whose value follows ends in [`DATA`].
-fn ending_of_name(before: &str, name: &str) -> Option<Range<usize>> {
-    let name_and_quote = before.trim_end().strip_suffix(':')?.trim_end();
-    let name_end = name_and_quote.trim_end_matches(['"', '\'']);
-    name_end
-        .ends_with(name)
-        .then(|| name_end.len() - DATA.len()..name_end.len())
 }
 
 /// Reads the result back: both credentials are in the file, and everything else is as before.

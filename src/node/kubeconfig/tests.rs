@@ -29,18 +29,23 @@ fn embedded(credential: &Credential) -> &str {
     }
 }
 
+fn edited(text: &str, certificate: &str, key: &str) -> String {
+    let edited = Kubeconfig::replace_credentials(text, certificate, key).unwrap();
+    String::from_utf8(edited.to_vec()).unwrap()
+}
+
 /// Replaces in `text`, and checks that the result is `text` with the two values exchanged as told.
 fn replaces(text: &str, certificate: &str, key: &str) {
-    let edited = Kubeconfig::replace_credentials(text, "NEW CERT", "NEW KEY").unwrap();
+    let edited = edited(text, "NEW CERT", "NEW KEY");
     let expected = text
         .replacen(certificate, &format!("\"{}\"", base64("NEW CERT")), 1)
         .replacen(key, &format!("\"{}\"", base64("NEW KEY")), 1);
-    assert_eq!(*edited, expected);
+    assert_eq!(edited, expected);
 }
 
 #[test]
 fn the_current_context_is_read() {
-    let kubeconfig = Kubeconfig::parse(&kubeadm()).unwrap();
+    let kubeconfig = Kubeconfig::parse(kubeadm()).unwrap();
     assert_eq!(kubeconfig.context, "kubernetes-admin@kubernetes");
     assert_eq!(kubeconfig.user, "kubernetes-admin");
     assert_eq!(kubeconfig.cluster, "kubernetes");
@@ -122,34 +127,162 @@ fn block_scalars_are_replaced_whole() {
     let text = text
         .replace(&format!("{certificate}\n"), &block)
         .replace(&format!("{key}\n"), &folded);
-    let edited = Kubeconfig::replace_credentials(&text, "NEW CERT", "NEW KEY").unwrap();
+    let edited = edited(&text, "NEW CERT", "NEW KEY");
     let expected = text
         .replace(&block, &format!("\"{}\" # folded\n", base64("NEW CERT")))
         .replace(
             &folded,
             &format!("\"{}\"\n\n    # after\n", base64("NEW KEY")),
         );
-    assert_eq!(*edited, expected);
+    assert_eq!(edited, expected);
 }
 
 #[test]
-fn an_alias_is_not_edited() {
+fn an_alias_gives_way_and_its_anchor_stays() {
+    let (certificate, key) = (base64("CERT"), base64("KEY"));
     let text = kubeadm()
-        .replace(&base64("CERT"), &format!("&shared {}", base64("CERT")))
-        .replace("token: secret", "client-certificate-data: *shared");
-    let error = Kubeconfig::replace_credentials(&text, "C", "K").unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot edit in place: something else in the file would change"
-    );
-    let text = kubeadm()
-        .replace("# by hand", &format!("x: &shared {}", base64("CERT")))
         .replace(
-            &format!("client-certificate-data: {}", base64("CERT")),
-            "client-certificate-data: *shared",
+            "# by hand",
+            &format!("x: [&shared {certificate}, &other {key}]"),
+        )
+        .replace(
+            &format!("certificate-data: {certificate}"),
+            "certificate-data: *shared",
+        )
+        .replace(&format!("key-data: {key}"), "key-data: *other # mine");
+    assert_eq!(
+        embedded(&Kubeconfig::parse(&text).unwrap().certificate),
+        "CERT"
+    );
+    replaces(&text, "*shared", "*other");
+}
+
+#[test]
+fn the_last_of_repeated_keys_is_read_and_edited() {
+    let (certificate, key) = (base64("CERT"), base64("KEY"));
+    let again = |text: &str, line: &str| text.replacen(line, &format!("{line}{line}"), 1);
+    let text = again(&kubeadm(), &format!("    client-key-data: {key}\n"));
+    let edited = edited(&text, "NEW CERT", "NEW KEY");
+    let expected = text
+        .replace(&certificate, &format!("\"{}\"", base64("NEW CERT")))
+        .replace(
+            &format!("{key}\n    extra"),
+            &format!("\"{}\"\n    extra", base64("NEW KEY")),
         );
-    let error = Kubeconfig::replace_credentials(&text, "C", "K").unwrap_err();
-    assert!(error.to_string().contains("is an alias"), "{error}");
+    assert_eq!(edited, expected);
+    replaces(&format!("{}kind: Config\n", kubeadm()), &certificate, &key);
+    let other = kubeadm().replace(
+        "current-context:",
+        "current-context: none\ncurrent-context:",
+    );
+    assert_eq!(Kubeconfig::parse(&other).unwrap().user, "kubernetes-admin");
+}
+
+#[test]
+fn only_the_first_document_is_read_and_edited() {
+    let (certificate, key) = (base64("CERT"), base64("KEY"));
+    for more in [
+        "---\n",
+        "---\nusers: [\n",
+        "...\n",
+        &format!("---\n{}", kubeadm()),
+    ] {
+        for before in ["", "---\n", "%YAML 1.1\n---\n", "\u{feff}# x\n---\n"] {
+            let text = format!("{before}{}{more}", kubeadm());
+            replaces(&text, &certificate, &key);
+        }
+    }
+}
+
+#[test]
+fn utf_16_stays_utf_16() {
+    let text = format!("\u{feff}{}", kubeadm());
+    for unit in [u16::to_le_bytes, u16::to_be_bytes] {
+        let bytes = |text: &str| -> Vec<u8> { text.encode_utf16().flat_map(unit).collect() };
+        let kubeconfig = Kubeconfig::parse(bytes(&text)).unwrap();
+        assert_eq!(embedded(&kubeconfig.key), "KEY");
+        let edited = Kubeconfig::replace_credentials(bytes(&text), "NEW CERT", "NEW KEY").unwrap();
+        let expected = text
+            .replace(&base64("CERT"), &format!("\"{}\"", base64("NEW CERT")))
+            .replace(&base64("KEY"), &format!("\"{}\"", base64("NEW KEY")));
+        assert_eq!(edited.as_slice(), bytes(&expected));
+    }
+}
+
+#[test]
+fn merge_keys_elsewhere_do_not_matter() {
+    let text = kubeadm()
+        .replace("# by hand", "x: &x {proxy-url: http://p}")
+        .replace("- cluster:\n", "- cluster:\n    <<: *x\n")
+        .replace(
+            "  user:\n    client-cert",
+            "  user:\n    <<: *x\n    client-cert",
+        );
+    assert!(text.matches("<<").count() == 2);
+    replaces(&text, &base64("CERT"), &base64("KEY"));
+}
+
+/// What cannot be edited is said with construct and line, and by the same words beforehand.
+#[test]
+fn what_cannot_be_edited_is_named_with_its_line() {
+    let (certificate, key) = (base64("CERT"), base64("KEY"));
+    let fields =
+        format!("    client-certificate-data: {certificate}\n    client-key-data: {key}\n");
+    let shared =
+        format!("x: &x {{client-certificate-data: {certificate}, client-key-data: {key}}}");
+    let kubeadm = kubeadm();
+    for (text, message) in [
+        (
+            kubeadm
+                .replace(
+                    &format!("data: {certificate}"),
+                    &format!("data: &c {certificate}"),
+                )
+                .replace("token: secret", "client-certificate-data: *c"),
+            "client-certificate-data is also the value of an anchor (&) which the alias (*) at line 24 uses again; write it \
+             out there",
+        ),
+        (
+            kubeadm
+                .replace("  user:\n    client", "  user: &u\n    client")
+                .replace("user:\n    token: secret", "user: *u"),
+            "client-certificate-data is also the value of an anchor (&) which the alias (*) at line 23 uses again; write it \
+             out there",
+        ),
+        (
+            kubeadm
+                .replace("# by hand", &shared)
+                .replace(&fields, "    <<: *x\n"),
+            "client-certificate-data comes from a merge key (<<) at line 19; write it out in the user's own entry",
+        ),
+        (
+            kubeadm.replace("# by hand", &shared).replace(
+                &format!("  user:\n{fields}    extra: [1, 0644]\n"),
+                "  user: *x\n",
+            ),
+            "client-certificate-data is inside of what is written as an alias (*) at line 18; write it out in the user's \
+             own entry",
+        ),
+        (
+            kubeadm.replace(&format!("client-key-data: {key}"), "client-key: /x.key"),
+            "of certificate and key one is embedded and the other in a file; put both in the same way",
+        ),
+    ] {
+        let kubeconfig = Kubeconfig::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let reason = kubeconfig.why_not_replaceable(&text).unwrap();
+        assert_eq!(
+            reason.trim_start_matches("cannot edit in place: "),
+            message,
+            "{text}"
+        );
+        assert!(Kubeconfig::replace_credentials(&text, "C", "K").is_err());
+    }
+    assert_eq!(
+        Kubeconfig::parse(&kubeadm)
+            .unwrap()
+            .why_not_replaceable(&kubeadm),
+        None
+    );
 }
 
 #[test]
@@ -198,8 +331,8 @@ fn what_cannot_be_used_is_said() {
             "the user \"kubernetes-admin\" has a client certificate but no key",
         ),
         (
-            format!("{kubeadm}kind: Config\n"),
-            "not a kubeconfig: duplicate mapping key: kind at line 25",
+            format!("# nothing\n---\n---\n{kubeadm}"),
+            "not a kubeconfig: its first document is empty, and kubectl reads no other",
         ),
         (
             kubeadm.replace("token: secret", "token: \"secret"),
@@ -237,7 +370,7 @@ proptest! {
             .replace("# by hand", &format!("# {comment}"))
             .replace("https://10.0.0.1:6443", &format!("'{}'", server.replace('\'', "''")));
         let text = if crlf { text.replace('\n', "\r\n") } else { text };
-        let edited = Kubeconfig::replace_credentials(&text, &new, "K").unwrap();
+        let edited = edited(&text, &new, "K");
         let parsed = Kubeconfig::parse(&edited).unwrap();
         prop_assert_eq!(embedded(&parsed.certificate), new.as_str());
         prop_assert_eq!(&parsed.server, &server);

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{KubeconfigError, RepeatedKeys, yaml};
+use super::{KubeconfigError, yaml};
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -75,7 +75,12 @@ impl Written {
                     .to_owned(),
             ));
         }
-        yaml::parse(text, RepeatedKeys::Refused).map_err(KubeconfigError::Syntax)
+        let written: Option<Self> = yaml::read(text).map_err(KubeconfigError::Syntax)?;
+        written.ok_or_else(|| {
+            KubeconfigError::Syntax(
+                "its first document is empty, and kubectl reads no other".to_owned(),
+            )
+        })
     }
 }
 

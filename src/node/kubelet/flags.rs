@@ -1,4 +1,4 @@
-//! The kubelet's flags, from the environment files that its unit reads.
+//! The kubelet's flags.
 
 use std::collections::BTreeMap;
 
@@ -9,20 +9,26 @@ use super::written::{Authentication, Written, X509};
 pub(super) struct Flags(BTreeMap<String, String>);
 
 impl Flags {
-    /// Adds the flags in a variable of an environment file (systemd.exec(5), `EnvironmentFile=`).
-    pub(super) fn read_environment(&mut self, text: &str, variable: &str) {
-        let joined = text.replace("\\\n", " ");
-        for line in joined.lines() {
-            let line = line.trim();
-            if line.starts_with(['#', ';']) {
+    /// The flags among the words of a command line.
+    pub(super) fn of(words: Vec<String>) -> Self {
+        let mut flags = Self::default();
+        let mut words = words.into_iter().peekable();
+        while let Some(word) = words.next() {
+            let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
                 continue;
-            }
-            if let Some((name, value)) = line.split_once('=')
-                && name.trim() == variable
-            {
-                self.read_arguments(unquoted(value.trim()));
-            }
+            };
+            let (name, value) = match flag.split_once('=') {
+                Some((name, value)) => (name, value.to_owned()),
+                None => (
+                    flag,
+                    words
+                        .next_if(|next| !next.starts_with('-'))
+                        .unwrap_or_default(),
+                ),
+            };
+            flags.0.insert(name.to_owned(), value);
         }
+        flags
     }
 
     /// The value of a flag; empty for a switch without one.
@@ -44,6 +50,8 @@ impl Flags {
                 .map(|value| !matches!(value, "false" | "False" | "FALSE" | "f" | "F" | "0")),
             healthz_bind_address: value("healthz-bind-address"),
             healthz_port: value("healthz-port"),
+            address: value("address"),
+            port: value("port"),
             image_gc_high_threshold_percent: value("image-gc-high-threshold"),
             authentication: value("client-ca-file").map(|file| Authentication {
                 x509: Some(X509 {
@@ -52,47 +60,16 @@ impl Flags {
             }),
         }
     }
-
-    fn read_arguments(&mut self, arguments: &str) {
-        let mut words = arguments.split_whitespace().map(unquoted).peekable();
-        while let Some(word) = words.next() {
-            let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
-                continue;
-            };
-            let (name, value) = match flag.split_once('=') {
-                Some((name, value)) => (name, unquoted(value)),
-                None => (
-                    flag,
-                    words
-                        .next_if(|next| !next.starts_with('-'))
-                        .unwrap_or_default(),
-                ),
-            };
-            self.0.insert(name.to_owned(), value.to_owned());
-        }
-    }
-}
-
-fn unquoted(text: &str) -> &str {
-    ['"', '\'']
-        .into_iter()
-        .find_map(|quote| text.strip_prefix(quote)?.strip_suffix(quote))
-        .unwrap_or(text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
 
     #[test]
     fn flags_in_every_form() {
-        let mut flags = Flags::default();
-        flags.read_environment(
-            "# KUBELET_EXTRA_ARGS=--a=no\nOTHER=--a=no\n\
-             KUBELET_EXTRA_ARGS=\"--a=1 --b 2 --switch \\\n --c='3' -d=4 stray --a=5\"\n",
-            "KUBELET_EXTRA_ARGS",
-        );
+        let line = "kubelet --a=1 --b 2 --switch --c=3 -d=4 stray --a=5";
+        let flags = Flags::of(line.split(' ').map(str::to_owned).collect());
         for (name, value) in [
             ("a", Some("5")),
             ("b", Some("2")),
@@ -102,13 +79,6 @@ mod tests {
             ("stray", None),
         ] {
             assert_eq!(flags.value(name), value, "{name}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_text_panics(text in "(KUBELET_EXTRA_ARGS=)?\\PC{0,40}") {
-            Flags::default().read_environment(&text, "KUBELET_EXTRA_ARGS");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::node::yaml::{self, RepeatedKeys};
+use crate::node::yaml;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +16,8 @@ pub(super) struct Written {
     pub(super) server_tls_bootstrap: Option<bool>,
     pub(super) healthz_bind_address: Option<String>,
     pub(super) healthz_port: Option<String>,
+    pub(super) address: Option<String>,
+    pub(super) port: Option<String>,
     #[serde(rename = "imageGCHighThresholdPercent")]
     pub(super) image_gc_high_threshold_percent: Option<String>,
     pub(super) authentication: Option<Authentication>,
@@ -34,7 +36,7 @@ pub(super) struct X509 {
 
 impl Written {
     pub(super) fn parse(text: &str) -> Result<Self, String> {
-        yaml::parse(text, RepeatedKeys::LastWins)
+        yaml::read(text).map(Option::unwrap_or_default)
     }
 }
 

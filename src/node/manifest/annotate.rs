@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use super::ManifestError;
-use crate::node::yaml::{self, RepeatedKeys};
+use crate::node::encoding::Text;
+use crate::node::yaml;
 
 /// The annotation that kubecertd sets.
 pub const RESTARTED_AT: &str = "kubecertd.io/restarted-at";
@@ -13,7 +14,13 @@ pub const RESTARTED_AT: &str = "kubecertd.io/restarted-at";
 ///
 /// # Errors
 /// [`ManifestError::Edit`] where that is not possible: JSON, or metadata in one line.
-pub fn annotated(text: &str, value: &str) -> Result<String, ManifestError> {
+pub fn annotated(contents: &[u8], value: &str) -> Result<Vec<u8>, ManifestError> {
+    let text = Text::decode(contents).map_err(ManifestError::Binary)?;
+    let edited = annotated_text(&text.text, value)?;
+    Ok(text.encode(&edited).to_vec())
+}
+
+fn annotated_text(text: &str, value: &str) -> Result<String, ManifestError> {
     let failed = |what: &str| ManifestError::Edit(what.to_owned());
     let lines: Vec<Line<'_>> = lines(text);
     let metadata = lines
@@ -121,8 +128,9 @@ fn insert(lines: &[Line<'_>], after: usize, new: &str, without: Option<usize>) -
 /// The annotation is there, and everything else is as before.
 fn check(before: &str, after: &str, value: &str) -> Result<(), ManifestError> {
     let read = |text: &str| {
-        let mut pod: Value =
-            yaml::parse(text, RepeatedKeys::Refused).map_err(ManifestError::Syntax)?;
+        let mut pod: Value = yaml::read(text)
+            .map_err(ManifestError::Syntax)?
+            .unwrap_or_default();
         let metadata = pod.get_mut("metadata").and_then(Value::as_object_mut);
         let found = metadata.and_then(|metadata| {
             let annotations = metadata.get_mut("annotations")?.as_object_mut();
@@ -156,7 +164,7 @@ mod tests {
 
     /// The lines that were added and those that went.
     fn changes(text: &str) -> (Vec<String>, Vec<String>) {
-        let edited = annotated(text, "2027").unwrap();
+        let edited = annotated_text(text, "2027").unwrap();
         let only_in = |one: &str, other: &str| {
             one.split_inclusive('\n')
                 .filter(|line| !other.split_inclusive('\n').any(|other| other == *line))
@@ -176,7 +184,7 @@ mod tests {
         let (added, gone) = changes(KUBEADM);
         assert_eq!(added, ["    kubecertd.io/restarted-at: \"2027\"\n"]);
         assert!(gone.is_empty());
-        let (added, gone) = changes(&annotated(KUBEADM, "2026").unwrap());
+        let (added, gone) = changes(&annotated_text(KUBEADM, "2026").unwrap());
         assert_eq!(added, ["    kubecertd.io/restarted-at: \"2027\"\n"]);
         assert_eq!(gone, ["    kubecertd.io/restarted-at: \"2026\"\n"]);
     }
@@ -188,8 +196,8 @@ mod tests {
             "metadata: # here\n    annotations:\n    name: x\n",
             "metadata:\n    name: x",
         ] {
-            let edited = annotated(text, "2027").unwrap();
-            let pod: Value = yaml::parse(&edited, RepeatedKeys::Refused).unwrap();
+            let edited = annotated_text(text, "2027").unwrap();
+            let pod: Value = yaml::read(&edited).unwrap().unwrap();
             assert_eq!(
                 pod["metadata"]["annotations"][RESTARTED_AT], "2027",
                 "{edited}"
@@ -212,7 +220,7 @@ mod tests {
         ] {
             assert!(
                 matches!(
-                    annotated(text, "2027"),
+                    annotated_text(text, "2027"),
                     Err(ManifestError::Edit(_) | ManifestError::Syntax(_))
                 ),
                 "{text:?}"

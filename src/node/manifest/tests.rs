@@ -140,7 +140,7 @@ fn a_kubeconfig_mounted_without_a_type_is_a_file() {
 #[test]
 fn a_directory_named_by_a_flag_is_used_whole() {
     let pod = parse(
-        "{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{command: [x, --cert-dir=/pki/etcd, \
+        "# flow\n{apiVersion: v1, kind: Pod, metadata: {name: x}, spec: {containers: [{command: [x, --cert-dir=/pki/etcd, \
          --data=/data], volumeMounts: [{name: p, mountPath: /pki}, {name: d, mountPath: /data}]}], volumes: \
          [{name: p, hostPath: {path: /srv/pki}}, {name: d, hostPath: {path: /srv/data}}]}}",
     )
@@ -148,6 +148,124 @@ fn a_directory_named_by_a_flag_is_used_whole() {
     assert!(pod.uses(Path::new("/tree/srv/pki/etcd/server.crt")));
     assert!(!pod.uses(Path::new("/tree/srv/pki/ca.crt")));
     assert!(pod.uses(Path::new("/tree/srv/data/x")));
+}
+
+/// A proxy beside the API server with flags of the same names and another volume at the same path, once before and once
+/// after it.
+#[test]
+fn a_flag_is_the_main_containers_and_its_file_is_in_that_ones_mounts() {
+    let main = "  - name: server\n    command: [/usr/bin/kube-apiserver, --client-ca-file=/pki/ca.crt]\n    volumeMounts: [{name: node, mountPath: /pki}]\n";
+    let proxy = "  - name: proxy\n    command: [proxy, --client-ca-file=/pki/ca.crt, --tls-cert-file=/pki/proxy.crt]\n    volumeMounts: [{name: own, mountPath: /pki}]\n";
+    let volumes = "  volumes: [{name: node, hostPath: {path: /srv/pki}}, {name: own, hostPath: {path: /srv/proxy}}]\n";
+    for containers in [[main, proxy], [proxy, main]] {
+        for name in ["kube-apiserver", "api"] {
+            let pod = parse(&format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  containers:\n{}{volumes}",
+                containers.concat()
+            ))
+            .unwrap();
+            assert_eq!(
+                (pod.component(), pod.program()),
+                ("kube-apiserver", Some("kube-apiserver"))
+            );
+            let file = |flag| pod.file_flag(flag);
+            assert_eq!(
+                file("client-ca-file"),
+                Some(PathBuf::from("/tree/srv/pki/ca.crt"))
+            );
+            assert_eq!(
+                file("tls-cert-file"),
+                Some(PathBuf::from("/tree/srv/proxy/proxy.crt"))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_component_is_known_by_label_name_or_command() {
+    for (name, label, command, component, program) in [
+        (
+            "x",
+            "kube-apiserver",
+            "x",
+            "kube-apiserver",
+            Some("kube-apiserver"),
+        ),
+        (
+            "kube-apiserver",
+            "",
+            "x",
+            "kube-apiserver",
+            Some("kube-apiserver"),
+        ),
+        (
+            "kube-apiserver",
+            "mine",
+            "x",
+            "mine",
+            Some("kube-apiserver"),
+        ),
+        ("x", "", "/usr/local/bin/etcd", "etcd", Some("etcd")),
+        (
+            "x",
+            "mine",
+            "kube-scheduler",
+            "mine",
+            Some("kube-scheduler"),
+        ),
+        ("x", "mine", "x", "mine", None),
+        ("x", "", "etcdctl", "x", None),
+    ] {
+        let pod = parse(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{component: '{label}'}}}}\n\
+             spec: {{containers: [{{command: [{command}]}}]}}\n"
+        ))
+        .unwrap();
+        assert_eq!(
+            (pod.component(), pod.program()),
+            (component, program),
+            "{name} {label} {command}"
+        );
+    }
+}
+
+#[test]
+fn of_two_that_run_the_same_one_is_the_component() {
+    let pod = |name: &str, label: &str, namespace: &str| {
+        parse(&format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: {namespace}, labels: {{component: '{label}'}}}}\n\
+             spec: {{containers: [{{command: [etcd]}}]}}\n"
+        ))
+        .unwrap()
+    };
+    let etcd = || pod("etcd", "etcd", "kube-system");
+    let events = || pod("etcd-events", "", "kube-system");
+    let components = |mut pods: Vec<StaticPod>, elsewhere: &[StaticPod]| -> Vec<String> {
+        StaticPod::settle_roles(&mut pods, elsewhere);
+        pods.iter().map(|pod| pod.component().to_owned()).collect()
+    };
+    assert_eq!(
+        components(vec![events(), etcd()], &[]),
+        ["etcd-events", "etcd"]
+    );
+    assert_eq!(
+        components(vec![etcd(), events()], &[]),
+        ["etcd", "etcd-events"]
+    );
+    assert_eq!(components(vec![events()], &[]), ["etcd"]);
+    // While etcd's own manifest is out, nothing else takes its name.
+    assert_eq!(components(vec![events()], &[etcd()]), ["etcd-events"]);
+    assert_eq!(
+        components(
+            vec![
+                pod("a", "etcd", "x"),
+                pod("b", "etcd", "kube-system"),
+                pod("etcd", "", "x")
+            ],
+            &[]
+        ),
+        ["a", "etcd", "x/etcd"]
+    );
 }
 
 #[test]
@@ -203,7 +321,7 @@ proptest! {
     fn no_value_panics(value in "[-/:,.=a-z ]{0,30}") {
         let quoted = serde_json::to_string(&value).unwrap();
         let text = format!(
-            "{{apiVersion: v1, kind: Pod, metadata: {{name: x}}, spec: {{containers: [{{command: [{quoted}, {quoted}],\
+            "# flow\n{{apiVersion: v1, kind: Pod, metadata: {{name: x}}, spec: {{containers: [{{command: [{quoted}, {quoted}],\
              volumeMounts: [{{name: v, mountPath: {quoted}, subPath: {quoted}}}]}}],\
              volumes: [{{name: v, hostPath: {{path: {quoted}}}}}]}}}}"
         );

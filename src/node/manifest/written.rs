@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::paths::{LONGEST, extent, looks_like_a_file, normalized};
-use super::{Container, HttpProbe, ManifestError, StaticPod};
-use crate::node::yaml::{self, RepeatedKeys};
+use super::{Container, HttpProbe, ManifestError, StaticPod, identity};
+use crate::node::yaml;
 use crate::root::Root;
 
 /// The API's default for `terminationGracePeriodSeconds`.
@@ -109,10 +109,14 @@ struct HostPath {
 }
 
 pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticPod, ManifestError> {
-    if text.trim().is_empty() {
-        return Err(ManifestError::NotAPod("the file is empty".to_owned()));
-    }
-    let pod: Pod = yaml::parse(text, RepeatedKeys::LastWins).map_err(ManifestError::Syntax)?;
+    let pod: Option<Pod> = if yaml::looks_like_json(text) {
+        yaml::read_json(text).map_err(ManifestError::Json)?
+    } else {
+        yaml::read(text).map_err(ManifestError::Syntax)?
+    };
+    let Some(pod) = pod else {
+        return Err(ManifestError::NotAPod(empty(text).to_owned()));
+    };
     match (pod.kind.as_deref(), pod.api_version.as_deref()) {
         (Some("Pod"), Some("v1")) => {}
         (Some("Pod"), version) => {
@@ -143,9 +147,11 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
             .map(|written| written.into_container(&volumes.paths))
             .collect()
     };
-    let pod = StaticPod {
+    let mut pod = StaticPod {
         path: path.to_path_buf(),
         name,
+        component: String::new(),
+        role: None,
         namespace: metadata
             .namespace
             .filter(|namespace| !namespace.is_empty())
@@ -165,8 +171,18 @@ pub(super) fn static_pod(path: &Path, text: &str, root: &Root) -> Result<StaticP
         single_files: volumes.single_files,
         host_paths: volumes.paths,
     };
+    pod.component = identity::component(&pod);
+    pod.role = identity::program(&pod);
     check_extent(&pod)?;
     Ok(pod)
+}
+
+fn empty(text: &str) -> &'static str {
+    if text.trim().is_empty() {
+        "the file is empty"
+    } else {
+        "its first document is empty, and the kubelet reads no other"
+    }
 }
 
 /// Files and mounts that a pod may have, and the bytes of their paths: thousands of times what any pod needs.

@@ -46,10 +46,7 @@ impl<'a> Reader<'a> {
             directories.certificates.join(base).with_extension("key")
         });
         let named = KEY_FLAGS.iter().filter_map(|(component, flag)| {
-            static_pods
-                .iter()
-                .find(|pod| pod.component() == *component)?
-                .file_flag(flag)
+            StaticPod::of_name(static_pods, component)?.file_flag(flag)
         });
         // A public key may be shown as well as read.
         let is_private = |path: &PathBuf| path.extension().is_none_or(|ending| ending != "pub");

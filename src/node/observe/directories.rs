@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Findings, manifests};
+use super::Findings;
+use super::manifests::Manifests;
 use crate::config::Locations;
 use crate::node::{Directories, KubeletConfiguration, StaticPod};
 use crate::pki::{AuthorityName, LeafName};
@@ -80,9 +81,7 @@ fn named_by_manifests(static_pods: &[StaticPod]) -> Option<PathBuf> {
 }
 
 fn most_named(static_pods: &[StaticPod], component: &str, flags: &[&str]) -> Option<PathBuf> {
-    let pod = static_pods
-        .iter()
-        .find(|pod| pod.component() == component)?;
+    let pod = StaticPod::of_name(static_pods, component)?;
     let mut votes: Vec<(PathBuf, usize)> = Vec::new();
     for file in flags.iter().filter_map(|flag| pod.file_flag(flag)) {
         let Some(directory) = file.parent() else {
@@ -105,13 +104,14 @@ pub(super) fn is_etcd_external(
     root: &Root,
     directories: &Directories,
     static_pods: &[StaticPod],
+    parked: &[StaticPod],
 ) -> bool {
-    let pod = |name: &str| static_pods.iter().find(|pod| pod.component() == name);
+    let pod = |name: &str| StaticPod::of_name(static_pods, name);
     let local_etcd = pod("etcd").is_some();
     let Some(api_server) = pod("kube-apiserver") else {
         return !local_etcd
             && exists(root, directories, AuthorityName::Kubernetes.base())
-            && !has_member(root, directories);
+            && !has_member(root, directories, parked);
     };
     let local_ca = certificate(directories, AuthorityName::Etcd.base());
     if let Some(ca) = api_server.file_flag("etcd-cafile") {
@@ -127,28 +127,26 @@ pub(super) fn is_etcd_external(
             .split(',')
             .any(|server| is_local(server, api_server))
     });
-    !local_etcd && (elsewhere || !has_member(root, directories))
+    !local_etcd && (elsewhere || !has_member(root, directories, parked))
 }
 
 /// Whether there is anything of a member of kubeadm's, without its manifest: that may be out for a restart at this very
 /// moment, so its absence alone says nothing.
-fn has_member(root: &Root, directories: &Directories) -> bool {
+fn has_member(root: &Root, directories: &Directories, parked: &[StaticPod]) -> bool {
     [LeafName::EtcdServer.base(), LeafName::EtcdPeer.base()]
         .into_iter()
         .any(|base| exists(root, directories, base))
-        || is_parked(root, directories, "etcd")
+        || parked.iter().any(|pod| pod.program() == Some("etcd"))
 }
 
-/// Whether the manifest of a component is out, beside the manifest directory.
-fn is_parked(root: &Root, directories: &Directories, component: &str) -> bool {
+/// The pods whose manifests are out, beside the manifest directory.
+pub(super) fn parked(root: &Root, manifests: &Path) -> Vec<StaticPod> {
     let parked = root
-        .resolve(&directories.manifests)
+        .resolve(manifests)
         .ok()
         .and_then(|manifests| Some(manifests.parent()?.join(PARKED)));
-    parked.is_some_and(|parked| {
-        manifests::read(root, &parked, &mut Findings::default())
-            .iter()
-            .any(|pod| pod.component() == component)
+    parked.map_or_else(Vec::new, |parked| {
+        Manifests::read(root, &parked, &[], &mut Findings::default()).running
     })
 }
 

@@ -4,17 +4,18 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Node, Wanted, pem_files, trust};
+use super::{Found, Node, Wanted, pem_files, trust};
 use crate::host::FILE_LIMIT;
+use crate::node::encoding::Text;
 use crate::node::kubeconfig::{Credential, Kubeconfig, KubeconfigError};
-use crate::node::read::{self, FileContent, Found};
+use crate::node::read::{self, FileContent};
 use crate::node::{
     CertificateState, Entry, EntryKind, KeyState, Present, Problem, Trust, TrustHolder,
 };
 use crate::pki::{AuthorityName, Catalogued, KubeconfigName};
 
 /// One of kubeadm's four.
-pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> (Entry, Option<Trust>) {
+pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> Found {
     let component = match name {
         KubeconfigName::ControllerManager => Some("kube-controller-manager"),
         KubeconfigName::Scheduler => Some("kube-scheduler"),
@@ -32,19 +33,15 @@ pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> (Entry, Optio
 }
 
 /// The entry of a kubeconfig's client certificate, and whom its user trusts.
-pub(super) fn entry(
-    node: &Node<'_>,
-    name: &str,
-    kind: EntryKind,
-    path: &Path,
-) -> (Entry, Option<Trust>) {
+pub(super) fn entry(node: &Node<'_>, name: &str, kind: EntryKind, path: &Path) -> Found {
     match read(node, path) {
-        Ok(Some(read)) => (
-            from_kubeconfig(node, name, kind, path, &read),
-            trusting(node, name, path, &read.kubeconfig),
-        ),
-        Ok(None) => (bare(name, kind, path, CertificateState::Missing), None),
-        Err(reason) => (bare(name, kind, path, unreadable(path, reason)), None),
+        Ok(Some(read)) => Found {
+            entry: from_kubeconfig(node, name, kind, path, &read),
+            trust: trusting(node, name, path, &read.kubeconfig),
+            uneditable: read.uneditable,
+        },
+        Ok(None) => bare(name, kind, path, CertificateState::Missing).into(),
+        Err(reason) => bare(name, kind, path, unreadable(path, reason)).into(),
     }
 }
 
@@ -75,9 +72,9 @@ pub(super) fn unknown(
         })
     };
     let content = match node.reader.find(path, limit) {
-        Found::Missing => return Unknown::Missing,
-        Found::Unreadable(reason) => return unreadable(reason),
-        Found::Content(content) => content,
+        read::Found::Missing => return Unknown::Missing,
+        read::Found::Unreadable(reason) => return unreadable(reason),
+        read::Found::Content(content) => content,
     };
     match parse(&content) {
         Ok(read) => {
@@ -100,23 +97,27 @@ pub(super) fn unknown(
 
 /// Whether the text has a kubeconfig's field for a client certificate.
 fn claims_a_certificate(content: &FileContent) -> bool {
-    read::text(content).is_ok_and(|text| text.contains("client-certificate"))
+    Text::decode(&content.bytes).is_ok_and(|text| text.text.contains("client-certificate"))
 }
 
-/// A kubeconfig and when its file was changed last.
+/// A kubeconfig, and what is known of its file.
 struct Read {
     kubeconfig: Kubeconfig,
+    /// Why new credentials could not be put into it.
+    uneditable: Option<String>,
     modified: Option<Timestamp>,
 }
 
 fn read(node: &Node<'_>, path: &Path) -> Result<Option<Read>, String> {
     match node.reader.find(path, FILE_LIMIT) {
-        Found::Missing => Ok(None),
-        Found::Unreadable(reason) => Err(reason),
-        Found::Content(content) => parse(&content).map(Some).map_err(|problem| match problem {
-            NoKubeconfig::Binary(reason) => reason,
-            NoKubeconfig::Wrong(error) => error.to_string(),
-        }),
+        read::Found::Missing => Ok(None),
+        read::Found::Unreadable(reason) => Err(reason),
+        read::Found::Content(content) => {
+            parse(&content).map(Some).map_err(|problem| match problem {
+                NoKubeconfig::Binary(reason) => reason,
+                NoKubeconfig::Wrong(error) => error.to_string(),
+            })
+        }
     }
 }
 
@@ -127,9 +128,11 @@ enum NoKubeconfig {
 }
 
 fn parse(content: &FileContent) -> Result<Read, NoKubeconfig> {
-    let text = read::text(content).map_err(NoKubeconfig::Binary)?;
+    let text = Text::decode(&content.bytes).map_err(NoKubeconfig::Binary)?;
+    let kubeconfig = Kubeconfig::parse(&text.text).map_err(NoKubeconfig::Wrong)?;
     Ok(Read {
-        kubeconfig: Kubeconfig::parse(text).map_err(NoKubeconfig::Wrong)?,
+        uneditable: kubeconfig.why_not_replaceable(text.text.as_bytes()),
+        kubeconfig,
         modified: content.modified,
     })
 }

@@ -13,8 +13,9 @@ const SERVER: &str = "kubelet-server-current.pem";
 pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
     let mut entries = Vec::new();
     let path = node.directories.kubernetes.join("kubelet.conf");
-    let (config, trust) = kubeconfigs::entry(node, "kubelet.conf", EntryKind::KubeletConfig, &path);
-    findings.trust(trust);
+    let found = kubeconfigs::entry(node, "kubelet.conf", EntryKind::KubeletConfig, &path);
+    findings.trust(found.trust);
+    let config = found.entry;
     let client = node.directories.kubelet_pki.join(CLIENT);
     let refers_to_client = config.certificate_path == client;
     if node.kubelet.present || !matches!(config.state, CertificateState::Missing) {

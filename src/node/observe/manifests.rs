@@ -22,54 +22,102 @@ const KUBEADM: [&str; 4] = [
     "kube-scheduler.yaml",
 ];
 
-/// Every pod of the directory, by file name.
-pub(super) fn read(root: &Root, directory: &Path, findings: &mut Findings) -> Vec<StaticPod> {
-    let listing = root
-        .resolve(directory)
-        .and_then(|resolved| read::names(&resolved));
-    let mut listing = match listing {
-        Ok(listing) => listing,
-        Err(error) => {
-            findings.unseen(Problem {
-                path: directory.to_path_buf(),
-                reason: directory_reason(&error),
-            });
-            return Vec::new();
+/// The manifests of a directory.
+#[derive(Default)]
+pub(super) struct Manifests {
+    /// The pods that the kubelet runs, by file name.
+    pub(super) running: Vec<StaticPod>,
+    /// Pods of which it runs another manifest.
+    pub(super) shadowed: Vec<StaticPod>,
+    /// Files in which there may be a pod, but which are none to this program. They are among the findings.
+    pub(super) unread: Vec<Problem>,
+}
+
+impl Manifests {
+    /// Reads all of the directory. `elsewhere`: pods whose manifests are out.
+    pub(super) fn read(
+        root: &Root,
+        directory: &Path,
+        elsewhere: &[StaticPod],
+        findings: &mut Findings,
+    ) -> Self {
+        let mut manifests = Self::default();
+        let pods = manifests.all(root, directory, findings);
+        for problem in &manifests.unread {
+            findings.unseen(problem.clone());
         }
-    };
-    if listing.is_cut {
-        findings.unseen(read::cut(directory));
-        listing.names.extend(KUBEADM.map(OsString::from));
-        listing.names.sort();
-        listing.names.dedup();
+        findings.problems.extend(doubled(root, &pods));
+        (manifests.running, manifests.shadowed) = split(pods);
+        StaticPod::settle_roles(&mut manifests.running, elsewhere);
+        manifests
     }
-    let mut pods = Vec::new();
-    let mut bytes = 0;
-    for name in listing.names {
-        let path = directory.join(&name);
-        if !KUBEADM.iter().any(|own| name == *own) {
-            if let Size::Of(size) = read::size(root, &path) {
-                bytes += size.min(FILE_LIMIT);
+
+    /// Every pod of the directory, by file name.
+    fn all(&mut self, root: &Root, directory: &Path, findings: &mut Findings) -> Vec<StaticPod> {
+        let listing = root
+            .resolve(directory)
+            .and_then(|resolved| read::names(&resolved));
+        let mut listing = match listing {
+            Ok(listing) => listing,
+            Err(error) => {
+                let problem = Problem {
+                    path: directory.to_path_buf(),
+                    reason: directory_reason(&error),
+                };
+                if error.kind() == io::ErrorKind::NotFound {
+                    findings.unseen(problem);
+                } else {
+                    self.unread.push(problem);
+                }
+                return Vec::new();
             }
-            if bytes > BYTES {
-                findings.unseen(Problem {
-                    path,
-                    reason: format!(
-                        "was not read, as the manifests before it already hold {} MiB; move what is no pod elsewhere",
-                        BYTES >> 20
-                    ),
-                });
-                continue;
+        };
+        if listing.is_cut {
+            self.unread.push(read::cut(directory));
+            listing.names.extend(KUBEADM.map(OsString::from));
+            listing.names.sort();
+            listing.names.dedup();
+        }
+        let mut pods = Vec::new();
+        let mut bytes = 0;
+        for name in listing.names {
+            let path = directory.join(&name);
+            if !KUBEADM.iter().any(|own| name == *own) {
+                if let Size::Of(size) = read::size(root, &path) {
+                    bytes += size.min(FILE_LIMIT);
+                }
+                if bytes > BYTES {
+                    self.unread.push(Problem {
+                        path,
+                        reason: format!(
+                            "was not read, as the manifests before it already hold {} MiB; move what is no pod elsewhere",
+                            BYTES >> 20
+                        ),
+                    });
+                    continue;
+                }
+            }
+            match read_one(root, &path) {
+                Ok(Some(pod)) => pods.push(pod),
+                Ok(None) => {}
+                Err(reason) => self.unread.push(Problem { path, reason }),
             }
         }
-        match read_one(root, &path) {
-            Ok(Some(pod)) => pods.push(pod),
-            Ok(None) => {}
-            Err(reason) => findings.unseen(Problem { path, reason }),
-        }
+        pods
     }
-    findings.problems.extend(doubled(root, &pods));
-    pods
+}
+
+/// Those that run, and those that do not because another manifest of the same pod comes after theirs: the kubelet reads the
+/// directory by the names of its files and keeps the last.
+fn split(pods: Vec<StaticPod>) -> (Vec<StaticPod>, Vec<StaticPod>) {
+    let last: BTreeMap<(String, String), PathBuf> = pods
+        .iter()
+        .map(|pod| ((pod.namespace.clone(), pod.name.clone()), pod.path.clone()))
+        .collect();
+    pods.into_iter().partition(|pod| {
+        let full_name = (pod.namespace.clone(), pod.name.clone());
+        last.get(&full_name) == Some(&pod.path)
+    })
 }
 
 /// The pod in a file; `None` for a directory, which the kubelet does not enter, and for a file that is gone again.

@@ -18,6 +18,7 @@ fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<Stri
         }],
         restarts: Vec::new(),
         next_due: None,
+        unread_manifests: Vec::new(),
     };
     let mut told = Vec::new();
     let mut events = |event: Event| told.push(event.to_string());

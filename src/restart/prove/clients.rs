@@ -1,8 +1,7 @@
 //! Whether etcd and the kubelet accept a client certificate.
 
 use super::super::endpoint::{
-    API_SERVER, Address, ETCD, ETCD_HEALTH, KUBELET_PORT, etcd_http_address, file_of_flag,
-    parse_url, runs,
+    API_SERVER, Address, ETCD, ETCD_HEALTH, etcd_http_address, kubelet_address, parse_url, runs,
 };
 use super::super::http::{self, Answer, Server};
 use super::super::peer::Peer;
@@ -52,20 +51,20 @@ impl Node<'_> {
     pub(super) fn is_etcd_client_of_api_server(&self, entry: &Entry) -> bool {
         self.pod(API_SERVER)
             .ok()
-            .and_then(|pod| file_of_flag(pod, "etcd-certfile"))
+            .and_then(|pod| pod.file_flag("etcd-certfile"))
             .is_some_and(|path| path == entry.path)
     }
 
     /// The kubelet listens on all addresses unless told otherwise; then on the node's.
     pub(super) async fn accepted_by_kubelet(&self, entry: &Entry) -> Result<String, Doubt> {
         let identity = identity(entry)?;
-        let mut hosts = vec!["127.0.0.1".to_owned()];
+        let Address { host, port } = kubelet_address(self.inventory);
+        let mut hosts = vec![host];
         if let Ok(pod) = self.pod(API_SERVER) {
             hosts.extend(pod.flag("advertise-address").map(str::to_owned));
         }
         let mut seen = Vec::new();
         for host in hosts {
-            let port = KUBELET_PORT;
             let address = Address { host, port };
             let Some(peer) = Peer::kubelet(self.inventory, &address.host) else {
                 match self.of_unverified_kubelet(&address, &identity).await {
@@ -182,7 +181,7 @@ mod tests {
     fn address() -> Address {
         Address {
             host: "127.0.0.1".to_owned(),
-            port: KUBELET_PORT,
+            port: 10250,
         }
     }
 
