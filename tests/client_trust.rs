@@ -229,12 +229,13 @@ fn files_of_authorities_that_lack_the_signer_are_named() {
     let (code, said) = renew(&node, &["all"]);
     assert_eq!(code, Some(1), "{said}");
     for name in ["apiserver-etcd-client", "etcd-healthcheck-client"] {
-        let refusal = format!("{name}: etcd (--trusted-ca-file) does not trust");
-        assert!(said.contains(&refusal), "{said}");
+        assert!(said.contains(name), "{said}");
         assert!(node.certificate(name).is_signed_by(&old), "{name}");
     }
     assert!(
-        said.contains("clients-ca.crt") && said.contains("restart etcd"),
+        said.contains("etcd (--trusted-ca-file) does not trust")
+            && said.contains("clients-ca.crt")
+            && said.contains("restart etcd"),
         "{said}"
     );
     assert!(node.certificate("etcd-server").is_signed_by(&new));
@@ -291,15 +292,16 @@ fn a_chain_that_is_sent_along_leads_to_what_is_trusted() {
     let (one, other) = (authority("one"), authority("other"));
     let now = Timestamp::now();
     let (one, other) = (one.certificate(), other.certificate());
+    let alone = std::slice::from_ref;
     assert!(is_trusted(&[other.clone(), one.clone()], one, &[], now));
-    assert!(!is_trusted(&[other.clone()], one, &[], now));
+    assert!(!is_trusted(alone(other), one, &[], now));
     assert!(!is_trusted(
-        &[other.clone()],
+        alone(other),
         one,
         &[one.clone(), other.clone()],
         now
     ));
-    assert!(!is_trusted(&[], one, &[one.clone()], now));
+    assert!(!is_trusted(&[], one, alone(one), now));
     let past = one.not_before - SignedDuration::from_secs(1);
-    assert!(!is_trusted(&[one.clone()], one, &[], past));
+    assert!(!is_trusted(alone(one), one, &[], past));
 }

@@ -147,7 +147,7 @@ fn may_write(context: &Context, needs: &Needs) -> Result<(), Missing> {
     for path in [state, certificates(context), kubernetes(context)] {
         let nearest = path
             .ancestors()
-            .find(|path| path.symlink_metadata().is_ok());
+            .find(|path| matches!(context.root.look(path), Ok(Some(_))));
         if let Some(path) = nearest
             && is_denied(context, path, AccessFlags::W_OK)
         {
@@ -204,7 +204,7 @@ fn control_plane(context: &Context, hint: &'static str) -> Result<(), Missing> {
     let is_there = context
         .root
         .resolve(&kubernetes)
-        .is_ok_and(|real| real.symlink_metadata().is_ok());
+        .is_ok_and(|real| matches!(context.root.look(&real), Ok(Some(_))));
     Err(if is_there {
         Missing::ControlPlane(kubernetes, hint)
     } else {
@@ -227,7 +227,7 @@ fn has_usual_files(context: &Context) -> bool {
         context
             .root
             .resolve(path)
-            .is_ok_and(|real| real.symlink_metadata().is_ok())
+            .is_ok_and(|real| matches!(context.root.look(&real), Ok(Some(_))))
     })
 }
 

@@ -61,12 +61,14 @@ fn place<'config>(locations: &'config Locations, key: &str) -> Option<(&'config 
 fn absent(root: &Root, key: &str, path: &Path, expected: Expected) -> Option<String> {
     let found = root
         .resolve(&root.join(path))
-        .and_then(std::fs::symlink_metadata);
+        .and_then(|real| root.look(&real));
     let what = match found {
-        Ok(found) if expected == Expected::Directory && !found.is_dir() => "is no directory",
-        Ok(found) if expected == Expected::File && !found.is_file() => "is no file",
-        Ok(_) => return None,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => "does not exist on this node",
+        Ok(Some(found)) if expected == Expected::Directory && !found.is_directory() => {
+            "is no directory"
+        }
+        Ok(Some(found)) if expected == Expected::File && !found.is_file() => "is no file",
+        Ok(Some(_)) => return None,
+        Ok(None) => "does not exist on this node",
         // Whoever may not look cannot say that nothing is there.
         Err(_) => return None,
     };

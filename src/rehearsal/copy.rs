@@ -323,29 +323,43 @@ impl Copy<'_> {
         up.join(below(target).strip_prefix("/").unwrap_or(target))
     }
 
-    /// Writes a file where the original really lies, and a link to it where that is elsewhere. What is there already, for
-    /// another certificate, stays.
+    /// Where the original really lies, and the links that lead there.
+    fn way(&self, path: &Path, content: &Content) -> io::Result<(PathBuf, Vec<PathBuf>)> {
+        let (way, name) = match (content, path.parent(), path.file_name()) {
+            // What a link in its place leads to may well be another's.
+            (Content::Unreadable, Some(directory), Some(name)) => {
+                (self.from.way(directory)?, Some(name))
+            }
+            _ => (self.from.way(path)?, None),
+        };
+        let real = name.map_or_else(|| way.real.clone(), |name| way.real.join(name));
+        Ok((real, way.links.into_iter().map(|link| link.path).collect()))
+    }
+
+    /// Writes a file where the original really lies, and the same links on the way to it. What is there already, for another
+    /// certificate, stays.
     fn put(
         &self,
         path: &Path,
         content: Content,
         modified: Option<Timestamp>,
     ) -> Result<(), CopyError> {
-        let real = match content {
-            Content::Text(_) => self.from.resolve(path),
-            // What it leads to may well be another's.
-            Content::Unreadable => Ok(path.to_path_buf()),
-        };
-        let real = real.unwrap_or_else(|_| path.to_path_buf());
+        let (real, links) = self
+            .way(path, &content)
+            .unwrap_or_else(|_| (path.to_path_buf(), Vec::new()));
         let target = self.to.join(self.from.node_path(&real));
-        let link = self.to.join(self.from.node_path(path));
         let written = || -> io::Result<()> {
             if target.symlink_metadata().is_err() {
                 write_private(&target, &content, modified)?;
             }
-            if link != target && link.symlink_metadata().is_err() {
-                make_directory_of(&link)?;
-                symlink(self.relative(&link, &target), &link)?;
+            for link in &links {
+                let leads_to = self.from.resolve(link)?;
+                let leads_to = self.to.join(self.from.node_path(&leads_to));
+                let link = self.to.join(self.from.node_path(link));
+                if link.symlink_metadata().is_err() {
+                    make_directory_of(&link)?;
+                    symlink(self.relative(&link, &leads_to), &link)?;
+                }
             }
             Ok(())
         };

@@ -1,8 +1,6 @@
 //! What of the node the copy is made of, besides its inventory; and what shows whether the node was changed.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -47,14 +45,14 @@ pub(super) fn states(root: &Root, inventory: &Inventory) -> BTreeMap<PathBuf, [i
     paths
         .into_iter()
         .filter_map(|path| {
-            let file = fs::symlink_metadata(root.resolve(path).ok()?).ok()?;
+            let file = root.look(&root.resolve(path).ok()?).ok()??;
             let state = [
-                i64::try_from(file.ino()).unwrap_or_default(),
-                i64::try_from(file.size()).unwrap_or_default(),
-                file.mtime(),
-                file.mtime_nsec(),
-                file.ctime(),
-                file.ctime_nsec(),
+                i64::try_from(file.identity.1).unwrap_or_default(),
+                i64::try_from(file.size).unwrap_or_default(),
+                file.modified.0,
+                file.modified.1.into(),
+                file.changed.0,
+                file.changed.1,
             ];
             Some((path.to_path_buf(), state))
         })
