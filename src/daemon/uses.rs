@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-
 use super::pass::{Daemon, Pass};
 use crate::node::Inventory;
 use crate::report::{History, InUse, UseState, in_use};
