@@ -10,7 +10,6 @@ use jiff::tz::Offset;
 use yasna::models::ObjectIdentifier;
 use yasna::tags::{TAG_GENERALIZEDTIME, TAG_UTCTIME};
 
-pub(super) const BOOLEAN: u8 = 0x01;
 pub(super) const INTEGER: u8 = 0x02;
 pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTET_STRING: u8 = 0x04;
@@ -250,6 +249,17 @@ pub(super) fn sequence<T: AsRef<[u8]>>(elements: &[T]) -> Vec<u8> {
                 writer.next().write_der(element.as_ref());
             }
         });
+    })
+}
+
+/// An element of a primitive, universal kind with contents that are encoded already.
+pub(super) fn element(tag: u8, contents: &[u8]) -> Vec<u8> {
+    let tag = yasna::Tag {
+        tag_class: yasna::TagClass::Universal,
+        tag_number: u64::from(tag),
+    };
+    yasna::construct_der(|writer| {
+        writer.write_tagged_implicit(tag, |writer| writer.write_bytes(contents));
     })
 }
 

@@ -2,6 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use x509_parser::extensions::{
+    AuthorityKeyIdentifier, BasicConstraints, KeyIdentifier, KeyUsage, X509ExtensionParser,
+};
+use x509_parser::nom::Parser as _;
+use x509_parser::prelude::FromDer as _;
 use yasna::Tag;
 
 use super::SubjectAltName;
@@ -73,19 +78,16 @@ impl Extension {
     }
 
     fn from_element(extension: Element<'_>) -> Result<Self, Malformed> {
-        if extension.tag != der::SEQUENCE {
-            return Err(Malformed("is not what X.509 has there"));
-        }
-        let mut inside = extension.inside();
-        let oid = inside.expect(der::OBJECT_IDENTIFIER)?;
-        // An explicit FALSE is not DER, but Go and OpenSSL take it.
-        let critical = inside.optional(der::BOOLEAN)?;
-        let value = inside.expect(der::OCTET_STRING)?;
+        // Its contents are looked at only where they are needed.
+        let mut shallow = X509ExtensionParser::new().with_deep_parse_extensions(false);
+        let (_, parsed) = shallow
+            .parse(extension.whole)
+            .map_err(|_| Malformed("is not what X.509 has there"))?;
         Ok(Self {
             der: extension.whole.to_vec(),
-            oid: oid.whole.to_vec(),
-            critical: critical.is_some_and(is_true),
-            value: value.contents.to_vec(),
+            oid: der::element(der::OBJECT_IDENTIFIER, parsed.oid.as_bytes()),
+            critical: parsed.critical,
+            value: parsed.value.to_vec(),
         })
     }
 
@@ -186,31 +188,25 @@ pub(super) fn extended_key_usages(value: &[u8]) -> Option<Vec<String>> {
 
 /// The bits of a keyUsage extension's value, bit 0 being digitalSignature; `None` where it is no BIT STRING.
 pub(super) fn key_usages(value: &[u8]) -> Option<u16> {
-    let bits = Reader::new(value).expect(der::BIT_STRING).ok()?;
-    let (_, bytes) = bits.contents.split_first()?;
-    let first = bytes.first().copied().unwrap_or_default();
-    let second = bytes.get(1).copied().unwrap_or_default();
-    Some(u16::from_be_bytes([first, second]).reverse_bits())
+    KeyUsage::from_der(value).ok().map(|(_, usage)| usage.flags)
 }
 
-/// What a basicConstraints extension's value says of cA; `None` where it is no SEQUENCE.
+/// What a basicConstraints extension's value says of cA; `None` where it is not understood.
 pub(super) fn is_ca(value: &[u8]) -> Option<bool> {
-    let mut inside = Reader::new(value).expect(der::SEQUENCE).ok()?.inside();
-    let ca = inside.optional(der::BOOLEAN).ok()?;
-    Some(ca.is_some_and(is_true))
+    let parsed = BasicConstraints::from_der(value).ok();
+    parsed.map(|(_, constraints)| constraints.ca)
 }
 
 /// The identifier in a subjectKeyIdentifier extension's value.
 pub(super) fn subject_key_id(value: &[u8]) -> Option<Vec<u8>> {
-    let id = Reader::new(value).expect(der::OCTET_STRING).ok()?;
-    Some(id.contents.to_vec())
+    let parsed = KeyIdentifier::from_der(value).ok();
+    parsed.map(|(_, id)| id.0.to_vec())
 }
 
 /// The identifier in an authorityKeyIdentifier extension's value, if it has one.
 pub(super) fn authority_key_id(value: &[u8]) -> Option<Vec<u8>> {
-    let mut inside = Reader::new(value).expect(der::SEQUENCE).ok()?.inside();
-    let id = inside.optional(0x80).ok()??;
-    Some(id.contents.to_vec())
+    let (_, parsed) = AuthorityKeyIdentifier::from_der(value).ok()?;
+    parsed.key_identifier.map(|id| id.0.to_vec())
 }
 
 /// Whether the contents of a names or usages extension were understood, so that they can be compared as such.
@@ -225,10 +221,6 @@ pub(super) fn is_understood(extension: &Extension) -> bool {
     } else {
         true
     }
-}
-
-fn is_true(boolean: Element<'_>) -> bool {
-    boolean.contents.iter().any(|&byte| byte != 0)
 }
 
 fn general_name(name: &SubjectAltName) -> Vec<u8> {
