@@ -269,7 +269,10 @@ fn a_rollbacks_preview_tells_two_certificates_apart_that_end_in_the_same_minute(
         line(" now ").contains(&end.strftime("%H:%M:%S UTC").to_string()),
         "{preview}"
     );
-    assert!(preview.contains(&id) && preview.contains("`kubecertd renew apiserver`"));
+    assert!(
+        preview.contains(&id) && preview.contains("`kubecertd renew apiserver`"),
+        "{preview}"
+    );
     assert!(
         preview.lines().all(|line| line.chars().count() <= 80),
         "{preview}"

@@ -313,8 +313,10 @@ fn nothing_of_others_steers_a_terminal_or_forges_a_line() {
     .unwrap();
     std::fs::write(kubernetes.join("pki/front-proxy-client.crt"), "damaged").unwrap();
     // A pod and its label, a manifest's name, what is no manifest, and a flag.
-    let quoted = serde_json::to_string(EVIL).unwrap();
-    let evil = quoted.trim_matches('"');
+    let evil: String = EVIL
+        .chars()
+        .map(|letter| format!("\\u{:04x}", u32::from(letter)))
+        .collect();
     let manifests = kubernetes.join("manifests");
     let etcd = std::fs::read_to_string(manifests.join("etcd.yaml")).unwrap();
     let pod = etcd

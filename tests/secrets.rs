@@ -374,7 +374,7 @@ fn debug_output_of_what_holds_keys_shows_none() {
         "{:?}",
         CertificateAuthority::new(&certificates, key).unwrap()
     ));
-    let kubeconfig = Kubeconfig::parse(&text(&read("admin.conf"))).unwrap();
+    let kubeconfig = Kubeconfig::parse(text(&read("admin.conf"))).unwrap();
     assert!(matches!(kubeconfig.key, Credential::Embedded(_)));
     shown.push_str(&format!("{kubeconfig:?}{:?}", kubeconfig.key));
     secrets.assert_none_in("Debug output", shown.as_bytes());

@@ -233,7 +233,9 @@ impl PlanView {
         }
         let mut text = "\nNot read, so a pod in it is neither restarted nor proved:\n".to_owned();
         for one in &self.unread_manifests {
-            text.push_str(&format!("- {}: {}\n", one.path, one.reason));
+            let said = format!("- {}: {}", one.path, one.reason);
+            text.push_str(&printable(&said));
+            text.push('\n');
         }
         text
     }
