@@ -14,10 +14,14 @@ pub fn date(moment: Timestamp) -> String {
 }
 
 impl Reason {
-    /// Whether the new certificate may end no later than the old one, because the old one is of no use to anybody.
+    /// Whether the new certificate may end no later than the old one, because the old one is of no use to anybody, or
+    /// because it is not for its time.
     #[must_use]
     pub fn allows_earlier_end(self) -> bool {
-        matches!(self, Self::KeyUnusable | Self::NotYetValid)
+        matches!(
+            self,
+            Self::KeyUnusable | Self::NotYetValid | Self::SignerChanges
+        )
     }
 
     /// A word for scripts, as in the JSON output.
