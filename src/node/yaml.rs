@@ -19,6 +19,7 @@ const MOST_NODES: usize = 50_000;
 /// # Errors
 /// `what is wrong at line 3, column 5`. No snippet: the file may hold keys and tokens.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<Option<T>, String> {
+    no_armour(text)?;
     unwanted_letter(text)?;
     unwanted_directive(text)?;
     if text.contains("<<") {
@@ -92,6 +93,25 @@ fn unwanted_letter(text: &str) -> Result<(), String> {
         before.matches('\n').count() + 1,
         before[line_start..].chars().count() + 1
     ))
+}
+
+/// A PEM file is no YAML, and must not be tried: what the reader makes of a private key on the way to its error is not wiped.
+fn no_armour(text: &str) -> Result<(), String> {
+    let mut has_begun = false;
+    for (index, line) in text.lines().enumerate() {
+        let is_boundary = line == "---" || line == "..." || line.starts_with("--- ");
+        if is_boundary && has_begun {
+            break;
+        }
+        has_begun |= !is_boundary && !line.trim().is_empty() && !line.starts_with('#');
+        if line.starts_with("-----BEGIN ") {
+            return Err(format!(
+                "a PEM block, as of a certificate or key, which is not YAML, at line {}, column 1",
+                index + 1
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The directives before the first document: Kubernetes' reader knows `%TAG` and `%YAML 1.1` only.

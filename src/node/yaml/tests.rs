@@ -269,3 +269,26 @@ fn no_message_speaks_of_the_library() {
         }
     }
 }
+
+#[test]
+fn a_pem_file_is_not_tried_as_yaml() {
+    for (text, line) in [
+        (
+            "-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n",
+            1,
+        ),
+        (
+            "---\n# a key\nBag: Attributes\n-----BEGIN EC PRIVATE KEY-----\nMHcC\n",
+            4,
+        ),
+    ] {
+        let error = read::<serde_json::Value>(text).unwrap_err();
+        assert!(
+            error.contains("PEM block") && error.contains(&format!("line {line},")),
+            "{error}"
+        );
+    }
+    // What comes after the first document is not looked at.
+    let first = read::<serde_json::Value>("a: 1\n---\n-----BEGIN PRIVATE KEY-----\n").unwrap();
+    assert_eq!(first.unwrap()["a"], 1);
+}
