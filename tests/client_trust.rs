@@ -67,7 +67,7 @@ fn trusted(node: &Node, name: &str) -> Vec<Certificate> {
 /// Adds a CA to a kubeconfig as an administrator would.
 fn teach(node: &Node, name: &str, ca: &Certificate) {
     let path = format!("/etc/kubernetes/{name}");
-    let edited = Kubeconfig::trust(&read(node, &path), &certificates_to_pem([ca])).unwrap();
+    let edited = Kubeconfig::trust(read(node, &path), &certificates_to_pem([ca])).unwrap();
     write(node, &path, std::str::from_utf8(&edited).unwrap());
 }
 

@@ -409,17 +409,17 @@ fn what_is_wrong_is_said_with_the_nodes_paths() {
     let node = Node::fresh();
     let admin = node.path("/etc/kubernetes/admin.conf");
     let kubeconfig = std::fs::read_to_string(&admin).unwrap();
-    let data = kubeconfig
-        .split("client-key-data: ")
-        .nth(1)
-        .unwrap()
-        .trim()
-        .to_owned();
-    let kubeconfig =
-        kubeconfig.replace(&format!("client-key-data: {data}"), "client-key-data: *key");
-    std::fs::write(&admin, format!("x-key: &key {data}\n{kubeconfig}")).unwrap();
+    let (rest, credentials) =
+        kubeconfig.split_at(kubeconfig.find("client-certificate-data: ").unwrap());
+    let credentials = credentials.replace("\n    ", "\n  ");
+    let kubeconfig = format!(
+        "x-user: &user\n  {}\n{rest}<<: *user\n",
+        credentials.trim_end()
+    );
+    std::fs::write(&admin, kubeconfig).unwrap();
     let (told, output) = rehearsed(&node);
     assert!(told.contains("FAIL  admin.conf"), "{told}");
+    assert!(told.contains("merge key"), "{told}");
     assert_eq!(output.status.code(), Some(1), "{told}");
 }
 
