@@ -7,7 +7,7 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::host;
-use crate::pki::Certificate;
+use crate::pki::{Certificate, hexadecimal};
 use crate::root::Root;
 
 /// Where that is kept.
@@ -117,9 +117,5 @@ pub fn known_keys(root: &Root) -> Vec<KnownKey> {
 
 fn digest_of(certificate: &Certificate) -> String {
     let digest = digest::digest(&digest::SHA256, &certificate.public_key_der);
-    digest
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(digest.as_ref())
 }

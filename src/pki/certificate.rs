@@ -1,11 +1,10 @@
 //! One certificate, read from DER and described in plain values.
 
-use std::net::IpAddr;
-
 use aws_lc_rs::digest;
 use jiff::Timestamp;
 
-use super::extension::{self, Extension};
+use super::extension::{self, Extension, SubjectAltName};
+use super::hexadecimal::hexadecimal;
 use super::layout::Layout;
 use super::signature::{self, SignedBy};
 use super::{armour, name};
@@ -22,21 +21,6 @@ pub enum CertificateError {
     /// The DER is damaged.
     #[error("damaged certificate: {0}")]
     Der(String),
-}
-
-/// A subject alternative name; forms that kubeadm does not make are kept by type and bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum SubjectAltName {
-    /// dNSName
-    Dns(String),
-    /// iPAddress
-    Ip(IpAddr),
-    /// rfc822Name
-    Email(String),
-    /// uniformResourceIdentifier
-    Uri(String),
-    /// Any other general name, as its DER.
-    Other(Vec<u8>),
 }
 
 /// A parsed certificate. The DER is kept, so nothing in it is lost by reading it.
@@ -223,11 +207,6 @@ pub fn certificates_to_pem<'a>(certificates: impl IntoIterator<Item = &'a Certif
 
 /// The PEM label of a certificate.
 const LABEL: &str = "CERTIFICATE";
-
-/// Bytes as lower-case hexadecimal.
-pub(super) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
 
 /// The serial number's bytes without the zero that only keeps an INTEGER positive.
 fn serial(bytes: &[u8]) -> String {

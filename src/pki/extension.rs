@@ -1,6 +1,7 @@
 //! Extensions of a certificate, exactly as they are, and those that kubeadm's certificates have.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use x509_parser::extensions::{
     AuthorityKeyIdentifier, BasicConstraints, KeyIdentifier, KeyUsage, X509ExtensionParser,
@@ -9,7 +10,6 @@ use x509_parser::nom::Parser as _;
 use x509_parser::prelude::FromDer as _;
 use yasna::Tag;
 
-use super::SubjectAltName;
 use super::der::{self, Element, Malformed, Reader};
 
 pub(super) const SUBJECT_KEY_ID: &[u64] = &[2, 5, 29, 14];
@@ -26,6 +26,21 @@ pub(super) const ONLY_FOR_AUTHORITIES: [&[u64]; 4] = [
     &[2, 5, 29, 36],
     &[2, 5, 29, 54],
 ];
+
+/// A subject alternative name; forms that kubeadm does not make are kept by type and bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SubjectAltName {
+    /// dNSName
+    Dns(String),
+    /// iPAddress
+    Ip(IpAddr),
+    /// rfc822Name
+    Email(String),
+    /// uniformResourceIdentifier
+    Uri(String),
+    /// Any other general name, as its DER.
+    Other(Vec<u8>),
+}
 
 /// One extension.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -233,13 +248,13 @@ fn general_name(name: &SubjectAltName) -> Vec<u8> {
         SubjectAltName::Email(text) => implicit(1, text.as_bytes()),
         SubjectAltName::Dns(text) => implicit(2, text.as_bytes()),
         SubjectAltName::Uri(text) => implicit(6, text.as_bytes()),
-        SubjectAltName::Ip(std::net::IpAddr::V4(address)) => implicit(7, &address.octets()),
-        SubjectAltName::Ip(std::net::IpAddr::V6(address)) => implicit(7, &address.octets()),
+        SubjectAltName::Ip(IpAddr::V4(address)) => implicit(7, &address.octets()),
+        SubjectAltName::Ip(IpAddr::V6(address)) => implicit(7, &address.octets()),
         SubjectAltName::Other(der) => der.clone(),
     }
 }
 
-fn ip_address(bytes: &[u8]) -> Option<std::net::IpAddr> {
+fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
     <[u8; 4]>::try_from(bytes)
         .map(Into::into)
         .or_else(|_| <[u8; 16]>::try_from(bytes).map(Into::into))

@@ -11,6 +11,7 @@ mod der;
 mod double;
 mod extension;
 mod foreign_key;
+mod hexadecimal;
 mod key_kind;
 mod key_usage;
 mod layout;
@@ -24,11 +25,11 @@ mod verify;
 
 pub use authority::{CertificateAuthority, NewAuthority};
 pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
-pub use certificate::{
-    Certificate, CertificateError, SubjectAltName, certificates_from_pem, certificates_to_pem,
-};
+pub use certificate::{Certificate, CertificateError, certificates_from_pem, certificates_to_pem};
 pub use double::double;
+pub use extension::SubjectAltName;
 pub use foreign_key::ForeignKey;
+pub(crate) use hexadecimal::hexadecimal;
 pub use key_kind::{KeyAlgorithm, KeyKind};
 pub use moment::{civil, rfc3339, serde_end};
 pub use private_key::{KeyError, PrivateKey, private_key_der};

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{TransactionError, link};
 use crate::host::{self, FILE_LIMIT, Place};
+use crate::pki::hexadecimal;
 
 /// Threads that flush: one journal commit of the file system then covers several files, and four already give most
 /// of what there is to gain.
@@ -255,10 +256,6 @@ pub(super) fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Resu
         to.write_all(&buffer[..read])?;
     }
     Ok((hexadecimal(context.finish().as_ref()), size))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

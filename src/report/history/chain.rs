@@ -3,6 +3,7 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Receipt;
+use crate::pki::hexadecimal;
 use crate::transaction::Head;
 
 /// What a line holds besides the receipt, and what is before its own digest.
@@ -68,9 +69,5 @@ pub(super) fn lines(whole: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hexadecimal(digest(&SHA256, bytes).as_ref())
 }

@@ -1,6 +1,6 @@
 //! A certificate as a receipt names it.
 
-use crate::pki::{Certificate, SubjectAltName};
+use crate::pki::{Certificate, SubjectAltName, hexadecimal};
 
 /// What a certificate says of itself, for whoever looks for it later.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -35,9 +35,6 @@ fn name(name: &SubjectAltName) -> String {
         SubjectAltName::Ip(address) => format!("IP:{address}"),
         SubjectAltName::Email(name) => format!("email:{name}"),
         SubjectAltName::Uri(name) => format!("URI:{name}"),
-        SubjectAltName::Other(der) => {
-            let digits: String = der.iter().map(|byte| format!("{byte:02x}")).collect();
-            format!("other:{digits}")
-        }
+        SubjectAltName::Other(der) => format!("other:{}", hexadecimal(der)),
     }
 }
