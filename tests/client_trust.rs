@@ -129,12 +129,12 @@ fn a_server_whose_clients_would_refuse_it_keeps_its_certificate() {
     let (new, old) = change_ca(&node, CA, "kubernetes");
     // The kubelet is restarted by nobody here and knows the old CA only.
     let dry = renew(&node, &["all", "--dry-run"]).1;
-    let note = "it is not renewed, as whoever uses kubelet.conf does not trust";
+    let note = "it is not renewed, as a client that uses kubelet.conf does not trust";
     assert!(dry.contains(note), "{dry}");
     let (code, said) = renew(&node, &["all"]);
     assert_eq!(code, Some(1), "{said}");
     assert!(
-        said.contains("apiserver: whoever uses kubelet.conf does not trust the CA that signs it now (CN=kubernetes, until "),
+        said.contains("apiserver: a client that uses kubelet.conf does not trust the CA that signs it now (CN=kubernetes, until "),
         "{said}"
     );
     assert!(said.contains("restart the kubelet"), "{said}");

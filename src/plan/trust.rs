@@ -186,7 +186,7 @@ impl Refusal {
 
     fn who(&self) -> String {
         match &self.holder {
-            TrustHolder::Kubeconfig { name, .. } => format!("whoever uses {name}"),
+            TrustHolder::Kubeconfig { name, .. } => format!("a client that uses {name}"),
             TrustHolder::Pod { component, flag } => format!("{component} (--{flag})"),
             TrustHolder::Kubelet => "the kubelet (clientCAFile)".to_owned(),
         }
