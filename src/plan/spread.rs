@@ -48,8 +48,9 @@ impl Share {
 }
 
 /// When the next turn begins; `None` where it is this one's turn, or where nothing is spread any more. `due` and `ends`: of the
-/// certificate that is due first. The window is a third of the time between the two, and hours at most; when only the last
-/// third is left, everybody acts.
+/// certificate that is due first. The window is a third of the time between the two, and hours at most. When only the last
+/// third is left, the same goes for that third, and so on, until there is nothing left to spread over: control planes on which
+/// all is found near its end (a first installation, say) do not restart together either.
 #[must_use]
 pub fn next_turn(
     share: Share,
@@ -57,20 +58,37 @@ pub fn next_turn(
     ends: Timestamp,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let third = ends.as_second().saturating_sub(due.as_second()) / 3;
-    let window = third.min(LONGEST_WINDOW);
-    let no_more = ends.as_second() - third;
-    let moment = now.as_second();
-    if window < SHORTEST_WINDOW || moment >= no_more {
-        return None;
+    let (ends, moment) = (ends.as_second(), now.as_second());
+    let mut begins = due.as_second();
+    loop {
+        let third = ends.saturating_sub(begins) / 3;
+        let window = third.min(LONGEST_WINDOW);
+        if window < SHORTEST_WINDOW || moment >= ends {
+            return None;
+        }
+        let next = ends - third;
+        if moment < next {
+            return turn_within(share, begins, window, next, moment);
+        }
+        begins = next;
     }
+}
+
+/// The same within the windows from `begins` to `next`, where shorter ones follow.
+fn turn_within(
+    share: Share,
+    begins: i64,
+    window: i64,
+    next: i64,
+    moment: i64,
+) -> Option<Timestamp> {
     let place = window * i64::from(share.place) / i64::from(share.of);
     let since = (moment - place).rem_euclid(window);
     let began = moment - since;
-    if began >= due.as_second() && since < window / OPEN_PART {
+    if began >= begins && since < window / OPEN_PART {
         return None;
     }
-    Timestamp::from_second((began + window).min(no_more)).ok()
+    Timestamp::from_second((began + window).min(next)).ok()
 }
 
 #[cfg(test)]
@@ -120,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_missed_a_turn_has_another_and_at_the_end_all_act() {
+    fn a_missed_turn_comes_again_sooner_and_sooner_and_at_the_end_all_act() {
         let ends = due() + SignedDuration::from_hours(24 * 30);
         let share = Share::ranked(1, 3);
         let first = acts(share, ends, due());
@@ -129,13 +147,30 @@ mod tests {
             acts(share, ends, missed),
             first + SignedDuration::from_hours(8)
         );
-        let late = ends - SignedDuration::from_hours(240);
-        assert_eq!(next_turn(share, due(), ends, late), None);
-        assert_eq!(
-            next_turn(share, due(), ends, ends + SignedDuration::from_hours(1)),
-            None
-        );
-        assert!(acts(share, ends, late - SignedDuration::from_secs(1)) <= late);
+        // Five days before the end each still has a turn of its own, an hour before it as well.
+        for (left, within) in [(120, 8 * 3600), (1, 20 * 60)] {
+            let late = ends - SignedDuration::from_hours(left);
+            let first: Vec<Timestamp> = (0..3)
+                .map(|place| acts(Share::ranked(place, 3), ends, late))
+                .collect();
+            for (index, one) in first.iter().enumerate() {
+                assert!(
+                    one.duration_since(late) <= SignedDuration::from_secs(within),
+                    "{one}"
+                );
+                for other in first.iter().skip(index + 1) {
+                    let apart = one.duration_since(*other).abs();
+                    assert!(apart >= SignedDuration::from_secs(within / 4), "{first:?}");
+                }
+            }
+        }
+        for place in 0..3 {
+            let share = Share::ranked(place, 3);
+            let last = ends - SignedDuration::from_secs(20);
+            assert_eq!(next_turn(share, due(), ends, last), None);
+            let after = ends + SignedDuration::from_hours(1);
+            assert_eq!(next_turn(share, due(), ends, after), None);
+        }
         // A life of seconds.
         assert_eq!(
             next_turn(share, due(), due() + SignedDuration::from_secs(40), due()),
