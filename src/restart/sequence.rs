@@ -213,19 +213,22 @@ impl<'node> Restarter<'node> {
                 let Some(watch) = &mut member.watch else {
                     continue;
                 };
-                match watch.gone(out).await {
+                let has_runtime = watch.has_runtime();
+                let look = watch.gone(out).await;
+                // Looking may have taken long.
+                let after = member.out_for();
+                match look {
                     Look::Done => {
-                        let after = member.out_for();
                         member.gone_after = Some(after);
                         progress(Progress::Gone {
                             component: member.component.clone(),
                             after,
                         });
                     }
-                    Look::NotYet(_) if watch.has_runtime() && out >= longest_end(member.pod) => {
+                    Look::NotYet(_) if has_runtime && after >= longest_end(member.pod) => {
                         progress(Progress::NotGoing {
                             component: member.component.clone(),
-                            after: out,
+                            after,
                         });
                         return Ok(false);
                     }
