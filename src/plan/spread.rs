@@ -58,37 +58,40 @@ pub fn next_turn(
     ends: Timestamp,
     now: Timestamp,
 ) -> Option<Timestamp> {
-    let (ends, moment) = (ends.as_second(), now.as_second());
+    let (ends, now) = (ends.as_second(), now.as_second());
     let mut begins = due.as_second();
-    loop {
+    let mut moment = now;
+    let turn = loop {
         let third = ends.saturating_sub(begins) / 3;
         let window = third.min(LONGEST_WINDOW);
         if window < SHORTEST_WINDOW || moment >= ends {
-            return None;
+            break moment;
         }
-        let next = ends - third;
-        if moment < next {
-            return turn_within(share, begins, window, next, moment);
+        let shorter = ends - third;
+        if moment < shorter {
+            let turn = turn_in(share, begins, window, moment);
+            if turn < shorter {
+                break turn;
+            }
+            moment = shorter;
         }
-        begins = next;
-    }
+        begins = shorter;
+    };
+    (turn > now)
+        .then(|| Timestamp::from_second(turn).ok())
+        .flatten()
 }
 
-/// The same within the windows from `begins` to `next`, where shorter ones follow.
-fn turn_within(
-    share: Share,
-    begins: i64,
-    window: i64,
-    next: i64,
-    moment: i64,
-) -> Option<Timestamp> {
+/// When its turn is, at or after `moment`, in windows of that length; `moment` itself where the turn has begun and is open.
+fn turn_in(share: Share, begins: i64, window: i64, moment: i64) -> i64 {
     let place = window * i64::from(share.place) / i64::from(share.of);
     let since = (moment - place).rem_euclid(window);
     let began = moment - since;
     if began >= begins && since < window / OPEN_PART {
-        return None;
+        moment
+    } else {
+        began + window
     }
-    Timestamp::from_second((began + window).min(next)).ok()
 }
 
 #[cfg(test)]
@@ -100,14 +103,18 @@ mod tests {
         "2026-06-01T00:10:00Z".parse().unwrap()
     }
 
-    /// The first moment, second by second, at which it may act.
+    /// The first moment at which it may act. What is said to be its turn is one.
     fn acts(share: Share, ends: Timestamp, from: Timestamp) -> Timestamp {
-        let mut now = from;
-        while let Some(next) = next_turn(share, due(), ends, now) {
-            assert!(next > now, "{next} at {now}");
-            now = next;
-        }
-        now
+        let Some(turn) = next_turn(share, due(), ends, from) else {
+            return from;
+        };
+        assert!(turn > from, "{turn} at {from}");
+        assert_eq!(
+            next_turn(share, due(), ends, turn),
+            None,
+            "{turn} at {from}"
+        );
+        turn
     }
 
     #[test]
