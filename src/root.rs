@@ -90,7 +90,17 @@ impl Root {
     /// # Errors
     /// `ELOOP` (as [`io::ErrorKind::FilesystemLoop`] or its raw error) for a loop, and whatever reading a link gives.
     pub fn resolve(&self, real: &Path) -> io::Result<PathBuf> {
-        self.follow(real, &mut |_, _| Ok(()))
+        match self.straight(real) {
+            Some(straight) => Ok(straight),
+            None => self.follow(real, &mut |_, _| Ok(())),
+        }
+    }
+
+    /// The path itself, where it is below the root and no link leads to it: nearly always.
+    fn straight(&self, real: &Path) -> Option<PathBuf> {
+        let is_plain = |component| matches!(component, Component::Normal(_));
+        let below = real.strip_prefix(&self.0).ok()?;
+        (below.components().all(is_plain) && host::leads_straight(real)).then(|| real.to_path_buf())
     }
 
     /// Reads a regular file of at most [`host::FILE_LIMIT`] bytes, following links as the node would.
@@ -127,6 +137,15 @@ impl Root {
     /// # Errors
     /// As [`Root::resolve`], and what looking at a directory or link gives.
     pub fn way(&self, real: &Path) -> io::Result<Way> {
+        // Without a link on it, it leads nowhere else, however open the directories are.
+        if let Some(straight) = self.straight(real) {
+            return Ok(Way {
+                real: straight,
+                links: Vec::new(),
+                directories: Vec::new(),
+                ends_in_link: false,
+            });
+        }
         let (mut links, mut directories) = (Vec::new(), Vec::new());
         let mut ends_in_link = false;
         let mut looked_at = BTreeSet::new();

@@ -22,6 +22,7 @@ pub use clock::{now, shifted};
 pub use directory::{is_directory, make_directories, names, some_names};
 pub use journald::{Entry, Journald, JournaldError};
 pub use listener::listeners;
+pub(crate) use place::leads_straight;
 pub use place::{Found, LinkOnTheWay, Place};
 pub use printable::{is_printable, printable, printable_lines};
 pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};

@@ -295,6 +295,12 @@ impl Place {
     }
 }
 
+/// Whether neither the path's last name, if it is there, nor anything on the way to it is a symbolic link: two questions to the
+/// kernel instead of one for each name. `false` also where that cannot be told so.
+pub(crate) fn leads_straight(path: &Path) -> bool {
+    Place::at(path).is_ok_and(|place| !is_link(&place.directory, &place.name))
+}
+
 /// A handle of a directory whose path has no links in it.
 fn directory_handle(path: &Path) -> io::Result<OwnedFd> {
     // A relative path begins where this process is; only paths given by hand are.

@@ -20,7 +20,7 @@ pub struct Way {
     pub real: PathBuf,
     /// The links that were followed, in their order.
     pub links: Vec<Step>,
-    /// The directories on the way.
+    /// The directories on the way, if any link is on it.
     pub directories: Vec<Step>,
     /// Whether the last name of the path is a link itself.
     pub ends_in_link: bool,
