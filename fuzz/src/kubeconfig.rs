@@ -59,7 +59,7 @@ pub fn check_edit(data: &[u8]) {
     }
     assert_eq!(
         without_credentials(text, &after.user),
-        without_credentials(&edited, &after.user)
+        without_credentials(&utf_8(&edited), &after.user)
     );
     if let Ok(trusting) = Kubeconfig::trust(&edited, OTHER_CERTIFICATE) {
         let taught = Kubeconfig::parse(&trusting).expect("what was edited can be read");
@@ -76,7 +76,7 @@ pub fn check_edit(data: &[u8]) {
     assert_eq!(*second, *straight);
     for old in [STANDARD.encode(CERTIFICATE), STANDARD.encode(KEY)] {
         assert!(
-            text.contains(&old) || !second.contains(&old),
+            text.contains(&old) || !utf_8(&second).contains(&old),
             "an old credential stays"
         );
     }
@@ -86,11 +86,18 @@ fn holds(credential: &Credential, pem: &str) -> bool {
     matches!(credential, Credential::Embedded(bytes) if bytes.as_slice() == pem.as_bytes())
 }
 
+fn utf_8(edited: &[u8]) -> String {
+    String::from_utf8(edited.to_vec()).expect("UTF-8, as before the edit")
+}
+
+/// `Null` for what only Kubernetes' reader takes: several documents, repeated keys.
 fn without_credentials(text: &str, user: &str) -> Value {
     let options = serde_saphyr::options! {
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::AsString,
     };
-    let mut value: Value = serde_saphyr::from_str_with_options(text, options).expect("YAML");
+    let Ok(mut value) = serde_saphyr::from_str_with_options::<Value>(text, options) else {
+        return Value::Null;
+    };
     for entry in value["users"].as_array_mut().into_iter().flatten() {
         if entry["name"] == user {
             let fields = entry["user"].as_object_mut().expect("a user");
