@@ -9,19 +9,21 @@
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
 
+pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod daemon;
+pub mod files;
 pub mod host;
 pub mod issuer;
-pub mod log;
+pub mod journal;
+pub mod net;
 pub mod node;
 pub mod operation;
 pub mod pki;
 pub mod plan;
-pub mod preflight;
+pub mod probe;
 pub mod rehearsal;
 pub mod report;
 pub mod restart;
-pub mod root;
-pub mod transaction;
+pub mod runtime;

@@ -13,7 +13,8 @@ use kubecertd::pki::{
     Certificate, CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, Validity,
     certificates_from_pem, certificates_to_pem,
 };
-use kubecertd::plan::{Action, Obstacle, PlanItem, PlanView, Reason, Request, plan};
+use kubecertd::plan::{Action, Obstacle, PlanItem, Reason, Request, plan};
+use kubecertd::report::PlanView;
 use node_tree::{Tree, days, leaf, made};
 
 macro_rules! data {

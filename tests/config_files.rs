@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use kubecertd::config::{
     Config, ConfigError, Loaded, RestartMode, load, load_what_is_right, parse,
 };
-use kubecertd::root::Root;
+use kubecertd::host::Root;
 
 struct Node {
     root: Root,

@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use common::daemon::{Daemon, wait_until};
 use common::{ELEVEN, Node, text};
 use jiff::SignedDuration;
+use kubecertd::files::Operation;
+use kubecertd::journal::{Lock, Store, Trigger};
 use kubecertd::report::{History, State, read_status};
-use kubecertd::transaction::{Lock, Operation, Store, Trigger};
 use nix::sys::signal::Signal;
 
 #[test]

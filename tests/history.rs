@@ -12,8 +12,8 @@ mod common;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use common::{ELEVEN, Node, contents, text};
+use kubecertd::journal::{Outcome, Store, Trigger};
 use kubecertd::report::{History, Receipt};
-use kubecertd::transaction::{Outcome, Store, Trigger};
 
 /// Runs a command that has to end well; what it printed.
 fn done(node: &Node, arguments: &[&str]) -> String {

@@ -17,9 +17,9 @@ use std::path::Path;
 
 use common::{ELEVEN, Node, contents, skipped, text};
 use jiff::{SignedDuration, Timestamp};
+use kubecertd::host::Root;
 use kubecertd::pki::KeyAlgorithm;
 use kubecertd::rehearsal::Sample;
-use kubecertd::root::Root;
 
 const PKI: &str = "/etc/kubernetes/pki";
 const SERVER_KEY: &str = "/etc/kubernetes/pki/etcd/server.key";
@@ -675,11 +675,7 @@ fn below_a_root_no_hint_names_a_command_for_the_machine_itself() {
 }
 
 /// Where files may be opened otherwise than through `host`, and why.
-const OTHER_DOORS: [(&str, &str); 15] = [
-    (
-        "src/root.rs",
-        "follows the links that host then finds none of",
-    ),
+const OTHER_DOORS: [(&str, &str); 13] = [
     ("src/host/", "is the door"),
     (
         "src/config/source.rs",
@@ -698,17 +694,13 @@ const OTHER_DOORS: [(&str, &str); 15] = [
         "the private directory of a rehearsal",
     ),
     ("src/daemon/run.rs", "its own process"),
-    ("src/preflight/kubeadm.rs", "what /proc/PID/root leads to"),
+    ("src/checks/kubeadm.rs", "what /proc/PID/root leads to"),
     (
-        "src/transaction/attributes.rs",
-        "whether the kernel has SELinux",
-    ),
-    (
-        "src/transaction/retention.rs",
+        "src/files/retention.rs",
         "removes a backup below the state directory, which is root's alone",
     ),
     (
-        "src/restart/runtime/mod.rs",
+        "src/runtime/container_runtime.rs",
         "whether a socket of the machine is there, which is connected to",
     ),
     (
@@ -730,7 +722,7 @@ const OTHER_DOORS: [(&str, &str); 15] = [
 ];
 
 /// Programs are started by their whole paths, here alone.
-const STARTS_PROGRAMS: [&str; 2] = ["src/restart/service.rs", "src/host/journald.rs"];
+const STARTS_PROGRAMS: [&str; 2] = ["src/runtime/service.rs", "src/host/journald.rs"];
 
 #[test]
 fn every_file_is_opened_through_one_door() {
@@ -805,7 +797,7 @@ fn every_file_is_opened_through_one_door() {
         "opened otherwise than through `host`:\n{}",
         found.join("\n")
     );
-    let service = fs::read_to_string("src/restart/service.rs").unwrap();
+    let service = fs::read_to_string("src/runtime/service.rs").unwrap();
     assert!(
         service.contains("\"/bin/systemctl\""),
         "systemctl by its whole path"

@@ -15,7 +15,7 @@ use std::process::{Command, Output, Stdio};
 
 use common::cut_off::{MANIFEST, half_committed, left_out};
 use common::{Node, contents, text};
-use kubecertd::transaction::Store;
+use kubecertd::journal::Store;
 
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
 const OUT: &str = "/etc/kubernetes/.kubecertd";

@@ -12,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use kubecertd::config::{KeyPolicy, Locations, Renewal};
+use kubecertd::host::Root;
 use kubecertd::issuer::{IssuanceError, Issued, Replacement, Wanted, issue, replacements};
 use kubecertd::node::{Inventory, KeyState, Kubeconfig, Signer, observe};
 use kubecertd::pki::{
@@ -19,7 +20,6 @@ use kubecertd::pki::{
     LeafName, NewAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_from_pem,
     certificates_to_pem,
 };
-use kubecertd::root::Root;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

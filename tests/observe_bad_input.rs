@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubecertd::config::Locations;
+use kubecertd::host::Root;
 use kubecertd::node::{AuthorityState, CertificateState, Inventory, KeyState, Signer, observe};
 use kubecertd::pki::{AuthorityName, certificates_to_pem};
-use kubecertd::root::Root;
 use node_tree::{Tree, kubeconfig_with, leaf};
 use proptest::prelude::*;
 

@@ -5,9 +5,10 @@ mod plan_node;
 
 use jiff::Timestamp;
 use kubecertd::config::{Config, RestartMode};
+use kubecertd::host::Root;
 use kubecertd::node::{CertificateState, Inventory, Problem, Signer, StaticPod};
-use kubecertd::plan::{Plan, PlanView, Request, plan};
-use kubecertd::root::Root;
+use kubecertd::plan::{Plan, Request, plan};
+use kubecertd::report::PlanView;
 use plan_node::*;
 
 const APISERVER: &str = "apiserver";

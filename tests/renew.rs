@@ -458,8 +458,8 @@ fn a_dry_run_that_would_be_refused_says_so_in_its_exit_code() {
 #[test]
 fn a_second_process_is_kept_out() {
     let node = Node::fresh();
-    let store = kubecertd::transaction::Store::new(&node.root);
-    let _lock = kubecertd::transaction::Lock::take(&store).unwrap();
+    let store = kubecertd::journal::Store::new(&node.root);
+    let _lock = kubecertd::journal::Lock::take(&store).unwrap();
     let output = node.run(&["renew", "all"]);
     assert!(!output.status.success());
     assert!(

@@ -15,9 +15,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use kubecertd::config::Restart;
+use kubecertd::files::Operation;
+use kubecertd::journal::{Lock, Store, Trigger};
 use kubecertd::plan::RestartGroup;
-use kubecertd::restart::{KubeletService, Progress, RestartError, RestartReport, Restarter, Rung};
-use kubecertd::transaction::{Lock, Operation, Store, Trigger};
+use kubecertd::restart::{Progress, RestartError, RestartReport, Restarter, Rung};
+use kubecertd::runtime::KubeletService;
 use restart_support::cri::{self, Runtime, Shared};
 use restart_support::kubelet::{self, Kubelet, Pods};
 use restart_support::{Tree, words};

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use kubecertd::config::{Restart, RestartMode};
 use kubecertd::plan::AffectedPod;
-use kubecertd::restart::{
+use kubecertd::probe::{
     AuthenticationError, Proof, ProofError, authenticate, picked_up, prove, reachability,
 };
 use restart_support::server::{Clients, Handler, Listener, listen, rogue, well};

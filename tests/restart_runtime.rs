@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kubecertd::config::Restart;
-use kubecertd::restart::{ContainerPhase, ContainerRuntime, PodName, RuntimeError};
+use kubecertd::runtime::{ContainerPhase, ContainerRuntime, PodName, RuntimeError};
 use restart_support::Tree;
 use restart_support::cri::{self, Runtime};
 

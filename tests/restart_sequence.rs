@@ -14,10 +14,12 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kubecertd::config::{Restart, RestartWait};
+use kubecertd::files::Operation;
+use kubecertd::journal::{Lock, Store, Trigger};
 use kubecertd::node::Inventory;
 use kubecertd::plan::{RestartGroup, restart_groups};
-use kubecertd::restart::{KubeletService, Progress, RestartError, RestartReport, Restarter};
-use kubecertd::transaction::{Lock, Operation, Store, Trigger};
+use kubecertd::restart::{Progress, RestartError, RestartReport, Restarter};
+use kubecertd::runtime::KubeletService;
 use restart_support::cri::{self, Runtime, Shared};
 use restart_support::kubelet::{self, Containers, Kubelet, Pods};
 use restart_support::server::{Clients, Handler, Listener, listen};

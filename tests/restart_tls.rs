@@ -10,7 +10,8 @@ mod restart_support;
 
 use std::time::{Duration, Instant};
 
-use kubecertd::restart::{Address, Identity, TlsError, handshake};
+use kubecertd::net::{Identity, TlsError, handshake};
+use kubecertd::probe::Address;
 use restart_support::server::{Clients, listen, rogue, well};
 use restart_support::{Tree, serial_in};
 use tokio::io::AsyncWriteExt;

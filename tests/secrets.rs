@@ -16,10 +16,10 @@ use std::process::{Command, Output};
 use common::{Node, contents, text};
 use kubecertd::config::Renewal;
 use kubecertd::issuer::{Wanted, issue, replacements};
+use kubecertd::net::Identity;
 use kubecertd::node::{Credential, Kubeconfig};
 use kubecertd::operation::Context;
 use kubecertd::pki::{CertificateAuthority, PrivateKey, certificates_from_pem};
-use kubecertd::restart::Identity;
 use secret_search::Secrets;
 
 /// A run of the program at its most talkative, and every key that was or is on the node.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::cut_off::{MANIFEST, half_committed, left_out};
 use common::{Node, text};
-use kubecertd::transaction::{Lock, Store, TransactionError};
+use kubecertd::journal::{Lock, Store, TransactionError};
 
 struct Daemon(Child);
 

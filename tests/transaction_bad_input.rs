@@ -8,9 +8,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use kubecertd::transaction::{
-    Outcome, Record, TransactionError, contents, generations, recover, return_parked,
-};
+use kubecertd::files::{contents, generations, recover, return_parked};
+use kubecertd::journal::{Outcome, Record, TransactionError};
 use transaction_node::{FILES, MANIFESTS, Node};
 
 const DIRECTORY: &str = "/etc/kubernetes/manifests";

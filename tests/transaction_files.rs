@@ -12,9 +12,8 @@ mod transaction_node;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kubecertd::transaction::{
-    Lock, Operation, Outcome, TransactionError, Trigger, generations, recover,
-};
+use kubecertd::files::{Operation, generations, recover};
+use kubecertd::journal::{Lock, Outcome, TransactionError, Trigger};
 use transaction_node::{FILES, MANIFESTS, Node, SMALL};
 
 fn finish(operation: Operation<'_>) {

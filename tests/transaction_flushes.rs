@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use kubecertd::transaction::{Outcome, Record};
+use kubecertd::journal::{Outcome, Record};
 use transaction_node::{FILES, MANIFESTS, Node, SMALL};
 
 const TREE: &str = "KUBECERTD_TEST_FLUSHES";

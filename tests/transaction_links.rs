@@ -14,8 +14,9 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use kubecertd::files::recover;
 use kubecertd::issuer::Replacement;
-use kubecertd::transaction::{Outcome, Record, recover};
+use kubecertd::journal::{Outcome, Record};
 use transaction_node::{Node, SMALL};
 
 const TREE: &str = "KUBECERTD_TEST_LINKS";

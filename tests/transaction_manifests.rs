@@ -12,10 +12,9 @@ mod transaction_node;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::PathBuf;
 
-use kubecertd::root::Root;
-use kubecertd::transaction::{
-    Operation, Outcome, Record, Store, TransactionError, generations, recover, return_parked,
-};
+use kubecertd::files::{Operation, generations, recover, return_parked};
+use kubecertd::host::Root;
+use kubecertd::journal::{Outcome, Record, Store, TransactionError};
 use transaction_node::{MANIFESTS, Node, SMALL};
 
 const DIRECTORY: &str = "/etc/kubernetes/manifests";

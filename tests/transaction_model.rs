@@ -11,7 +11,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::PathBuf;
 
-use kubecertd::transaction::{Lock, Operation, Outcome, Record, generations, recover};
+use kubecertd::files::{Operation, generations, recover};
+use kubecertd::journal::{Lock, Outcome, Record};
 use proptest::prelude::*;
 use transaction_node::{Entry, MANIFESTS, Node, SMALL};
 

@@ -2,7 +2,8 @@
 
 use std::path::Component;
 
-use kubecertd::transaction::{Store, generations};
+use kubecertd::journal::Store;
+use kubecertd::files::generations;
 use serde_json::json;
 
 use crate::place::Place;

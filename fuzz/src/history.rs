@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use kubecertd::report::{History, Receipt, RenewedCertificate};
-use kubecertd::transaction::{Outcome, Store, Trigger};
+use kubecertd::journal::{Outcome, Store, Trigger};
 
 use crate::place::{Place, parts};
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use kubecertd::transaction::{JournalReading, read_journal};
+use kubecertd::journal::{JournalReading, read_journal};
 
 use crate::place::parts;
 

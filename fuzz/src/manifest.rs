@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 
 use kubecertd::node::StaticPod;
-use kubecertd::root::Root;
+use kubecertd::host::Root;
 
 /// Every path that a manifest leads to is absolute, has no `..` and lies below the root; what is called used is used.
 pub fn check(data: &[u8]) {

@@ -4,7 +4,8 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Config;
 use kubecertd::node::observe;
 use kubecertd::pki::KeyAlgorithm;
-use kubecertd::plan::{PlanView, Request, plan};
+use kubecertd::report::PlanView;
+use kubecertd::plan::{plan, Request};
 use kubecertd::rehearsal::Sample;
 use kubecertd::report::ExpirationInfo;
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use kubecertd::root::Root;
+use kubecertd::host::Root;
 
 /// A root with the files of a run in it.
 pub(crate) struct Place {

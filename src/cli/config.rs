@@ -7,7 +7,7 @@ use super::WrongConfig;
 use super::arguments::ConfigAction;
 use super::output::{line, print, warning};
 use crate::config::load;
-use crate::root::Root;
+use crate::host::Root;
 
 pub(super) fn run(
     root: &Root,

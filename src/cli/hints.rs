@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use crate::root::Root;
+use crate::host::Root;
 
 /// What hints name.
 const COMMANDS: [&str; 11] = [

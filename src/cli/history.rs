@@ -7,12 +7,13 @@ use super::arguments::{Format, HistoryAction};
 use super::output::{columns, error, line, print};
 use super::renew::exit_code;
 use crate::config::nearest;
+use crate::files::{Generation, generations};
 use crate::host::Journald;
+use crate::host::Root;
+use crate::journal::{Outcome, Store, Trigger};
 use crate::operation::witnesses;
 use crate::plan::date;
 use crate::report::{Comparison, Described, History, HistoryError, Receipt, Witness};
-use crate::root::Root;
-use crate::transaction::{Generation, Outcome, Store, Trigger, generations};
 
 /// So many contradictions are said one by one.
 const MOST_SAID: usize = 10;

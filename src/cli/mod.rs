@@ -28,8 +28,8 @@ use nix::sys::resource::{Resource, setrlimit};
 use arguments::{Arguments, Command};
 
 use crate::config::{ConfigError, Loaded, LogFormat, load, load_what_is_right};
+use crate::host::Root;
 use crate::operation::{Context, log_line};
-use crate::root::Root;
 
 /// A configuration that was refused, with everything that is wrong in it.
 #[derive(Debug, thiserror::Error)]
@@ -138,7 +138,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         let level = arguments.log_level.as_ref();
         let level = level.unwrap_or(&context.config.log.level);
         let to_journal = context.root.is_system();
-        let log = crate::log::start(level, context.config.log.format, to_journal)?;
+        let log = crate::report::start(level, context.config.log.format, to_journal)?;
         // What was said by hand is not overruled by a configuration that is read again.
         let log = arguments.log_level.is_none().then_some(log);
         return run::run(context, once, log);
@@ -147,7 +147,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let level = arguments.log_level.as_deref().unwrap_or("warn");
     let changes = arguments.command.changes_something() && context.root.is_system();
     let journal = changes.then_some(context.config.log.level.as_str());
-    crate::log::start_for_command(level, context.config.log.format, journal)?;
+    crate::report::start_for_command(level, context.config.log.format, journal)?;
     match arguments.command {
         Command::CheckExpiration(options) => {
             check_expiration::run(&context, &options, mistakes.is_empty())
@@ -226,7 +226,7 @@ fn refuse(arguments: &Arguments, root: &Root, errors: Vec<ConfigError>) -> anyho
     ) {
         // What is done is said on the terminal.
         let journal = root.is_system().then_some("info");
-        let settled = crate::log::start_for_command("info", LogFormat::Auto, journal)
+        let settled = crate::report::start_for_command("info", LogFormat::Auto, journal)
             .map_err(anyhow::Error::from)
             .and_then(|()| recover::settle(root, arguments.config.as_deref()));
         if let Err(error) = settled {

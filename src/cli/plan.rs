@@ -9,7 +9,8 @@ use super::output::{error, print};
 use super::renew::exit_code;
 use crate::node::hard_links;
 use crate::operation::Context;
-use crate::plan::{Action, PlanView, Request};
+use crate::plan::{Action, Request};
+use crate::report::PlanView;
 
 pub(super) fn run(
     context: &Context,

@@ -5,9 +5,10 @@ use std::process::ExitCode;
 use super::arguments::Format;
 use super::output::{error, print};
 use super::{exit_codes, runtime};
+use crate::checks::{Asked, Finding, Intent, unrenewable};
 use crate::operation::{Context, look_ahead, preflight};
 use crate::plan::Request;
-use crate::preflight::{Asked, Finding, Intent, PreflightView, unrenewable};
+use crate::report::PreflightView;
 
 /// As the daemon sees it, were everything due now.
 pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode> {

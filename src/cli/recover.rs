@@ -10,14 +10,15 @@ use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::config::{Config, LogFormat, load};
 use crate::daemon::{StopSignals, stop_on_signal};
+use crate::files::{recover, return_parked};
+use crate::host::Root;
+use crate::journal::{Lock, Store, TransactionError};
 use crate::node::KubeletConfiguration;
 use crate::operation::{
     Context, Event, finish_recovery, give_up, log_line, log_summary, recover_expired,
     recover_expired_holding,
 };
 use crate::plan::Request;
-use crate::root::Root;
-use crate::transaction::{Lock, Store, TransactionError, recover, return_parked};
 
 pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
@@ -114,7 +115,7 @@ pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
 pub(super) fn return_manifests(root: &Root, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     // What was found in a manifest's place, or not found anywhere, is told there.
     let journal = root.is_system().then_some("info");
-    if let Err(error) = crate::log::start_for_command("warn", LogFormat::Auto, journal) {
+    if let Err(error) = crate::report::start_for_command("warn", LogFormat::Auto, journal) {
         output::error(&error.to_string());
     }
     let directories = manifest_directories(root, config);

@@ -9,10 +9,10 @@ use super::output::{Narrator, alone, error, grouped, line, print};
 use super::renew::{exit_code, is_failure};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
+use crate::host::Root;
 use crate::operation::Context;
 use crate::plan::Request;
 use crate::rehearsal::{Check, PrivateDirectory, Rehearsal, Sample, Verdict, rehearse, sweep};
-use crate::root::Root;
 
 pub(super) fn run(context: &Context, sample: bool) -> anyhow::Result<ExitCode> {
     for (path, failed) in sweep() {

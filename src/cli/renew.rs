@@ -7,14 +7,15 @@ use super::exit_codes;
 use super::hints::are_for_another_root;
 use super::output::{Narrator, alone, error, grouped, line, not_renewed, print};
 use super::runtime;
+use crate::checks::{Asked, Finding, Intent};
 use crate::daemon::{StopSignals, stop_on_signal};
+use crate::journal::Trigger;
 use crate::node::hard_links;
 use crate::operation::{
     Context, Options, RenewalReport, log_summary, look_ahead, preflight, renew,
 };
-use crate::plan::{Action, Obstacle, PlanView, Request};
-use crate::preflight::{Asked, Finding, Intent};
-use crate::transaction::Trigger;
+use crate::plan::{Action, Obstacle, Request};
+use crate::report::PlanView;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
     let request = request(options)?;

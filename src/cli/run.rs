@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use super::runtime;
 use crate::daemon;
-use crate::log::Level;
 use crate::operation::Context;
+use crate::report::Level;
 
 pub(super) fn run(context: Context, once: bool, log: Option<Level>) -> anyhow::Result<ExitCode> {
     runtime()?.block_on(daemon::run(context, once, log))?;

@@ -7,11 +7,11 @@ use jiff::{SignedDuration, Timestamp};
 use super::arguments::Format;
 use super::exit_codes;
 use super::output::{columns, error, line, print};
+use crate::host::Root;
 use crate::plan::date;
 use crate::report::{
     CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
 };
-use crate::root::Root;
 
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
     let status = match read_status(root) {

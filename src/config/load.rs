@@ -8,7 +8,7 @@ use super::keys::{KEYS, SECTIONS};
 use super::merge::{Merged, merge};
 use super::source::{self, Source};
 use super::{Config, ConfigError, ConfigWarning};
-use crate::root::Root;
+use crate::host::Root;
 
 /// A configuration with where it came from.
 #[derive(Debug, Clone)]

@@ -7,7 +7,7 @@ use super::fragment::{Fragment, Setting};
 use super::odd::odd;
 use super::quantity::show_duration;
 use super::{Config, ConfigError, ConfigWarning};
-use crate::root::Root;
+use crate::host::Root;
 
 /// All files merged.
 pub(super) struct Merged<'text> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::nearest::nearest;
 use super::quantity::show_duration;
 use super::{Config, Locations};
-use crate::root::Root;
+use crate::host::Root;
 
 /// What is odd about the value that a file gives a key: what it leads to, and what would be right.
 pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<String> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::pass::{Daemon, Pass};
 use crate::plan::{expired, is_stopped};
-use crate::restart::reachability;
+use crate::probe::reachability;
 
 /// How often a kubelet is looked at that goes on with an expired certificate: it ends once it notices.
 const EXPIRED_INTERVAL: Duration = Duration::from_secs(60);
@@ -45,8 +45,8 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::host::Root;
     use crate::operation::Context;
-    use crate::root::Root;
 
     #[test]
     fn a_node_that_has_just_stopped_does_not_wait_for_the_next_attempt() {

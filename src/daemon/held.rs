@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::preflight::{Check, Finding, Severity};
+use crate::checks::{Check, Finding, Severity};
 
 /// How often to look again at what time or another program brings to an end; changes of watched files are noticed at once.
 const WAITING: Duration = Duration::from_secs(300);

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::files::return_parked;
+use crate::journal::{Lock, Store, TransactionError};
 use crate::node::Inventory;
 use crate::operation::Context;
-use crate::transaction::{Lock, Store, TransactionError, return_parked};
 
 /// How often to look whether another process is still at work.
 const PAUSE: Duration = Duration::from_secs(1);

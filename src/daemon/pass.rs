@@ -12,16 +12,16 @@ use super::retry::Retry;
 use super::systemd::Systemd;
 use super::tidy::Tidying;
 use super::uses::Uses;
-use crate::log::Level;
+use crate::checks::{Asked, Finding, Intent};
+use crate::journal::{TransactionError, Trigger};
 use crate::node::Inventory;
 use crate::operation::{
     Context, EventLog, OperationError, Options, RenewalReport, log_summary, look_ahead, preflight,
     renew,
 };
 use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
-use crate::preflight::{Asked, Finding, Intent};
+use crate::report::Level;
 use crate::report::{State, in_words};
-use crate::transaction::{TransactionError, Trigger};
 
 /// How long to wait for another kubecertd that holds the lock.
 const BUSY_DELAY: Duration = Duration::from_secs(10);

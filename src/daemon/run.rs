@@ -12,8 +12,8 @@ use super::pass::{Daemon, Pass};
 use super::systemd::Systemd;
 use super::watch::{Watches, directories};
 use crate::host::{now, shifted};
-use crate::log::Level;
 use crate::operation::{Context, OperationError};
+use crate::report::Level;
 use crate::report::status_file;
 
 /// The whole node is read again at least this often, whatever the watches say.

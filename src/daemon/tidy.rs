@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::pass::{Daemon, Pass};
+use crate::checks::{Check, Severity};
 use crate::operation::tidy_backups;
-use crate::preflight::{Check, Severity};
 
 /// How often backups are looked at.
 const INTERVAL: Duration = Duration::from_secs(3600);

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::pass::{Daemon, Pass};
 use crate::node::Inventory;
+use crate::probe::look_at_use;
 use crate::report::{History, InUse, UseState, in_use};
-use crate::restart::look_at_use;
 
 /// No look follows another sooner, however often files change.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -122,12 +122,12 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::host::Root;
     use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Signer};
     use crate::operation::Context;
     use crate::pki::{
         CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, Validity,
     };
-    use crate::root::Root;
 
     fn entry() -> Entry {
         let now = crate::host::now();

@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
+use crate::host::Root;
 use crate::host::{self, Place};
 use crate::node::{EntryKind, Inventory};
 use crate::operation::Context;
-use crate::root::Root;
 
 /// Reading a file is an event too. The kubelet reads its manifests every 20 s, and the daemon reads everything, which would
 /// wake it for ever: the kernel is asked not to report that.

@@ -6,28 +6,40 @@
 //! made or renamed lies where it was decided to be, below the root, whatever others do with links meanwhile.
 
 mod actor;
+mod attributes;
 mod clock;
 mod directory;
+pub(crate) mod durable;
 mod journald;
+pub(crate) mod link;
 mod listener;
 mod place;
 mod printable;
 pub mod process;
 mod read;
+mod root;
 mod synchronised;
 mod way;
+pub(crate) mod write;
 
 pub use actor::Actor;
+pub use attributes::{Attributes, is_immutable};
 pub use clock::{now, shifted};
 pub use directory::{is_directory, make_directories, names, some_names};
+pub(crate) use durable::digest;
 pub use journald::{Entry, Journald, JournaldError};
 pub use listener::listeners;
 pub(crate) use place::leads_straight;
 pub use place::{Found, LinkOnTheWay, Place};
 pub use printable::{is_printable, printable, printable_lines};
+pub(crate) use process::MOST_PROCESSES;
 pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
+pub use root::Root;
+pub(crate) use root::read_on_machine;
 pub use synchronised::{by_kernel_or_mark, by_timedated};
 pub use way::{Step, Way};
+pub use write::write_atomically;
+pub(crate) use write::{discard, remove_temporaries, temporary_beside};
 
 /// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.
 #[must_use]

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::{IssuanceError, Wanted};
-use crate::node::{Authority, Inventory, KeyFile, read_bounded};
+use crate::host::read_bounded;
+use crate::node::{Authority, Inventory, KeyFile};
 use crate::pki::{
     AuthorityName, Certificate, CertificateAuthority, IssueError, PrivateKey, certificates_from_pem,
 };

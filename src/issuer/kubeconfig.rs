@@ -5,7 +5,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::Issued;
-use crate::node::{Entry, EntryKind, Inventory, Kubeconfig, TrustHolder, read_bounded};
+use crate::host::read_bounded;
+use crate::node::{Entry, EntryKind, Inventory, Kubeconfig, TrustHolder};
 use crate::pki::{Catalogued, Certificate, certificates_to_pem};
 use crate::plan::is_trusted;
 

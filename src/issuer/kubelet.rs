@@ -9,10 +9,10 @@ use zeroize::Zeroizing;
 use super::files::{Replacement, SECRET, replacements};
 use super::{IssuanceError, Issued, Wanted, issue, kubeconfig};
 use crate::config::{KeyPolicy, Renewal};
+use crate::host::Root;
 use crate::node::{Entry, Inventory, Kubeconfig};
 use crate::pki::{KeyAlgorithm, certificates_to_pem};
 use crate::plan::KubeletNeed;
-use crate::root::Root;
 
 /// The link that the kubelet itself keeps, and under whose name its certificate goes in journal and receipt.
 const CURRENT: &str = "kubelet-client-current.pem";

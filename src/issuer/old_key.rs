@@ -5,7 +5,8 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::{IssuanceError, kubeconfig};
-use crate::node::{Credential, Entry, Kubeconfig, read_bounded};
+use crate::host::read_bounded;
+use crate::node::{Credential, Entry, Kubeconfig};
 use crate::pki::{Certificate, PrivateKey};
 
 /// Reads it, from its file (which really is at `real`) or from within a kubeconfig, and checks that it is the old

@@ -7,8 +7,8 @@ use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
 use crate::host;
+use crate::host::Root;
 use crate::pki::{Certificate, hexadecimal};
-use crate::root::Root;
 
 /// Where that is kept.
 const FILE: &str = "/var/lib/kubecertd/authority-keys.json";

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Problem, read};
 use crate::config::Locations;
 use crate::host;
-use crate::root::Root;
+use crate::host::Root;
 use flags::Flags;
 use written::Written;
 

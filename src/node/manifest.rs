@@ -10,8 +10,8 @@ mod written;
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
+use crate::host::Root;
 use crate::node::encoding::Text;
-use crate::root::Root;
 
 pub use annotate::{RESTARTED_AT, annotated};
 use paths::PathTree;

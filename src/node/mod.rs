@@ -16,7 +16,6 @@ mod replaceable;
 mod trust;
 mod yaml;
 
-pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
 pub use hard_links::hard_links;
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,

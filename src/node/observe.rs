@@ -25,8 +25,8 @@ use super::{
     Present, Problem, Signer, StaticPod, Trust, replaceable,
 };
 use crate::config::Locations;
+use crate::host::Root;
 use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
-use crate::root::Root;
 use closed::Reader;
 use manifests::Manifests;
 use pem_files::{CertificateFile, Unusable};

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{CertificateState, Entry, Inventory, KeyState, Problem};
+use crate::host::Root;
 use crate::host::{Found, Way};
-use crate::root::Root;
 
 /// Where manifests are while they are out, beside their directory.
 const PARKED: &str = ".kubecertd";

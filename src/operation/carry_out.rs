@@ -11,12 +11,14 @@ use super::hand_over::Inherited;
 use super::restarts::{Restarts, affected, healthy, rungs};
 use super::waiting::told;
 use super::{Context, Event, OperationError, Options, RenewalReport};
+use crate::files::Operation;
 use crate::issuer::Replacement;
+use crate::journal::{Lock, Outcome, Record, TransactionError};
 use crate::node::Replaceable;
 use crate::plan::Plan;
+use crate::probe::{Proof, prove};
 use crate::report::{Receipt, RenewedCertificate};
-use crate::restart::{Proof, RestartError, prove, stopped};
-use crate::transaction::{Lock, Operation, Outcome, Record, TransactionError};
+use crate::restart::{RestartError, stopped};
 
 /// Why no pod is restarted, if none is.
 pub(super) fn unwanted(options: &Options, may_restart: bool) -> Option<&'static str> {

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::host::Journald;
+use crate::host::Root;
+use crate::journal::{Head, Outcome, Store, Trigger};
 use crate::node::{Inventory, observe};
 use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};
 use crate::report::History;
-use crate::restart::KubeletService;
-use crate::root::Root;
-use crate::transaction::{Head, Outcome, Store, Trigger};
+use crate::runtime::KubeletService;
 
 /// The node, the configuration and kubecertd's own state directory.
 #[derive(Debug, Clone)]

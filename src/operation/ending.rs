@@ -4,8 +4,8 @@ use std::mem::discriminant;
 
 use super::witness::testify;
 use super::{Context, OperationError};
+use crate::files::Operation;
 use crate::report::{History, HistoryError, Receipt};
-use crate::transaction::Operation;
 
 /// How an operation ends.
 pub(super) struct Ending {

@@ -1,10 +1,10 @@
 //! Why an operation did not end well.
 
 use super::RollBackError;
+use crate::checks::Finding;
+use crate::journal::TransactionError;
 use crate::plan::UnknownName;
-use crate::preflight::Finding;
 use crate::report::HistoryError;
-use crate::transaction::TransactionError;
 
 /// Each kind asks for another decision of the caller.
 #[derive(Debug, thiserror::Error)]

@@ -8,11 +8,12 @@ use super::recover::{finish_recovery, tell};
 use super::renew::{Made, Options, RenewalReport, renew_holding};
 use super::waiting::told;
 use super::{Context, Event, OperationError};
+use crate::files::{check_targets, make_directory, recover};
 use crate::issuer::{Replacement, kubelet_client};
+use crate::journal::{Lock, Trigger};
 use crate::node::{Inventory, Replaceable};
 use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
-use crate::restart::{node_is_ready, reachability};
-use crate::transaction::{Lock, Trigger, check_targets, make_directory, recover};
+use crate::probe::{node_is_ready, reachability};
 
 /// What this command is called in journals and receipts.
 const COMMAND: &str = "recover --expired";

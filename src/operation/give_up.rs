@@ -4,7 +4,8 @@ use super::carry_out::receipt;
 use super::ending::{Ending, end};
 use super::recover::{so_far, tell};
 use super::{Context, Event, OperationError, RenewalReport};
-use crate::transaction::{Lock, Outcome, Recovery, recover};
+use crate::files::{Recovery, recover};
+use crate::journal::{Lock, Outcome};
 
 /// What nobody does any more about one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,9 +13,10 @@ use super::recover::{finish_all, so_far, tell};
 use super::restarts::affected;
 use super::{Context, Event, OperationError, RenewalReport};
 use crate::config::{Restart, RestartMode};
+use crate::files::{Recovery, recover};
+use crate::journal::{Lock, Outcome, Trigger};
 use crate::node::Inventory;
 use crate::plan::{Action, AffectedPod, Plan, restart_groups};
-use crate::transaction::{Lock, Outcome, Recovery, Trigger, recover};
 
 /// Operations that the next one takes over, if there is a next one.
 #[derive(Default)]

@@ -1,9 +1,9 @@
 //! Keeping what a signing found out about the authorities' keys, so that nobody opens them to know it.
 
 use super::Context;
+use crate::host::write_atomically;
 use crate::issuer::ReadKey;
 use crate::node::{KnownKey, known_keys, known_keys_file};
-use crate::transaction::write_atomically;
 
 /// Keeps it beside what was known before. A failure only means that a key which is not the CA's is noticed when it is to sign.
 pub(super) fn keep(context: &Context, read: &[ReadKey]) {

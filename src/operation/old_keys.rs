@@ -3,7 +3,8 @@
 use jiff::Timestamp;
 
 use super::Context;
-use crate::transaction::{Lock, TransactionError, generations, remove_old_keys};
+use crate::files::{generations, remove_old_keys};
+use crate::journal::{Lock, TransactionError};
 
 /// Removes the private keys from backups that are older than `backup.max-age`, or whose certificates have ended. While
 /// another process is at work nothing is done. Gives the operations whose backups changed.

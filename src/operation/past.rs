@@ -2,10 +2,11 @@
 
 use super::Context;
 use super::restored::Restored;
+use crate::files::Generation;
+use crate::journal::{Outcome, Trigger};
 use crate::plan::date;
 use crate::report::Receipt;
 use crate::report::{History, HistoryError};
-use crate::transaction::{Generation, Outcome, Trigger};
 
 /// The receipts there are, and what each generation of backups holds.
 pub(super) struct Past {

@@ -3,16 +3,16 @@
 use jiff::Timestamp;
 
 use super::{Context, Event, OperationError};
-use crate::config::{OtherRenewer, RestartMode};
-use crate::node::Inventory;
-use crate::plan::Plan;
-use crate::preflight::{
+use crate::checks::outlook;
+use crate::checks::{
     Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook, read,
     read_places, running_kubeadm,
 };
+use crate::config::{OtherRenewer, RestartMode};
+use crate::journal::{Lock, TransactionError};
+use crate::node::Inventory;
+use crate::plan::Plan;
 use crate::report::{History, HistoryError};
-use crate::restart::outlook;
-use crate::transaction::{Lock, TransactionError};
 
 /// What is found before a plan is carried out. `restart`: whether pods are restarted.
 #[must_use]

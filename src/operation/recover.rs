@@ -12,11 +12,12 @@ use super::preflight::kubeadm_at_work;
 use super::restarts::Restarts;
 use super::restored::{Restored, restored};
 use super::{Context, Event, OperationError, RenewalReport};
+use crate::files::{Operation, Recovery, contents, recover};
 use crate::host::shifted;
+use crate::journal::{Lock, Outcome};
 use crate::plan::date;
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
-use crate::transaction::{Lock, Operation, Outcome, Recovery, contents, recover};
 
 /// So long before a certificate that may still be in use ends, its pods are restarted beside a kubeadm at work, too.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);

@@ -11,13 +11,15 @@ use super::preflight::{look_ahead, permit, preflight, take_lock};
 use super::shared::{conflict, twins, without_twins};
 use super::trusted::keep_trusted;
 use super::{Context, Event, OperationError, known_keys};
+use crate::checks::{Asked, Intent};
+use crate::files::check_targets;
 use crate::issuer::{Issued, Replacement, Wanted, issue_and_tell, replacements};
+use crate::journal::{Lock, Trigger};
 use crate::node::{Inventory, Problem, Replaceable, hard_links};
 use crate::plan::{Action, Obstacle, Plan, Request, kubelet_need};
-use crate::preflight::{Asked, Intent};
+use crate::probe::Proof;
 use crate::report::{Described, RenewedCertificate};
-use crate::restart::{Proof, RestartReport};
-use crate::transaction::{Lock, Trigger, check_targets};
+use crate::restart::RestartReport;
 
 /// What the caller wants besides the certificates.
 #[derive(Debug, Clone)]

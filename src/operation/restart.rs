@@ -8,11 +8,12 @@ use super::preflight::{permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
 use super::restarts::Restarts;
 use super::{Context, Event, OperationError, RenewalReport};
+use crate::checks::{Asked, Intent};
 use crate::config::nearest;
+use crate::files::Operation;
+use crate::journal::{Outcome, Trigger};
 use crate::node::Inventory;
-use crate::preflight::{Asked, Intent};
 use crate::restart::RestartReport;
-use crate::transaction::{Operation, Outcome, Trigger};
 
 /// Says that no static pod has that component name, and which one is meant.
 #[must_use]

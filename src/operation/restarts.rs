@@ -11,12 +11,13 @@ use super::expired::provable_names;
 use super::recover::left_alone;
 use super::{Context, Event, OperationError};
 use crate::config::RestartMode;
+use crate::files::Operation;
+use crate::journal::{Outcome, Record, TransactionError};
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, restart_groups};
-use crate::restart::{
-    KubeletService, RestartError, RestartReport, Restarter, Rung, picked_up, stopped,
-};
-use crate::transaction::{Operation, Outcome, Record, TransactionError};
+use crate::probe::picked_up;
+use crate::restart::{RestartError, RestartReport, Restarter, Rung, stopped};
+use crate::runtime::KubeletService;
 
 /// The restarts that an operation owes.
 #[derive(Debug)]

@@ -7,14 +7,15 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::files::Kept;
+use crate::host::Root;
+use crate::host::digest;
 use crate::host::read_bounded;
 use crate::issuer::Replacement;
 use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::date;
 use crate::report::{Described, RenewedCertificate, in_words};
-use crate::root::Root;
-use crate::transaction::{Kept, digest};
 
 /// How long the daemon leaves alone what was rolled back, and how near its end it does not.
 const ROLLED_BACK_FOR: SignedDuration = SignedDuration::from_hours(24);

@@ -13,11 +13,12 @@ use super::preflight::{look_ahead, permit, preflight_for, take_lock};
 use super::recover::finish_recovery;
 use super::restored::{EndsSoon, Restored, restored};
 use super::{Context, Event, OperationError, Options, RenewalReport};
+use crate::checks::{Asked, Intent};
+use crate::files::{Generation, contents, generations};
+use crate::journal::Trigger;
 use crate::node::{Inventory, Replaceable};
 use crate::plan::{Plan, RestartGroup, affected_pods, restart_groups};
-use crate::preflight::{Asked, Intent};
 use crate::report::RenewedCertificate;
-use crate::transaction::{Generation, Trigger, contents, generations};
 
 /// Why nothing was put back.
 #[derive(Debug, thiserror::Error)]

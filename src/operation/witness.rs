@@ -7,8 +7,8 @@ use jiff::Timestamp;
 
 use super::Context;
 use crate::host::{Entry, Journald, JournaldError};
+use crate::journal::{Head, Outcome};
 use crate::report::{Receipt, Witness};
-use crate::transaction::{Head, Outcome};
 
 /// What these entries are found by (sd_journal_send(3), MESSAGE_ID=).
 const MESSAGE_ID: &str = "84a50fe333734696b547bf16035aae95";

@@ -14,7 +14,6 @@ mod settle;
 mod spread;
 mod trust;
 mod types;
-mod view;
 mod words;
 
 pub use affected::affected_pods;
@@ -26,5 +25,4 @@ pub use schedule::{due_at, lifetime};
 pub use spread::{Share, next_turn};
 pub use trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, is_trusted, learns};
 pub use types::{Action, AffectedPod, Obstacle, Plan, PlanItem, Reason, Request, UnknownName};
-pub use view::PlanView;
 pub use words::date;

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::doubles::Doubles;
 use super::kubeconfig::{parts, text};
 use super::sources::{Sources, is_copied, parsed, read};
+use crate::host::Root;
 use crate::node::{
     Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Kubeconfig, Present,
 };
@@ -19,7 +20,6 @@ use crate::operation::Context;
 use crate::pki::{
     AuthorityName, Certificate, IssueError, KeyAlgorithm, PrivateKey, certificates_to_pem,
 };
-use crate::root::Root;
 
 /// Why there is no copy.
 #[derive(Debug, thiserror::Error)]

@@ -15,13 +15,13 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::identity::identity;
 use super::trials::{Bundle, Client, Kind, Server, Trial, trials};
+use crate::host::Root;
+use crate::net::Identity;
 use crate::node::Inventory;
 use crate::pki::{
     Certificate, CertificateAuthority, IssueError, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey,
     SubjectAltName, Validity, certificates_to_pem,
 };
-use crate::restart::Identity;
-use crate::root::Root;
 
 /// More than a handshake on loopback ever takes.
 const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);

@@ -2,10 +2,10 @@
 
 use zeroize::Zeroizing;
 
+use crate::host::Root;
+use crate::net::Identity;
 use crate::node::{Credential, Entry, Kubeconfig, Present};
 use crate::pki::certificates_to_pem;
-use crate::restart::Identity;
-use crate::root::Root;
 
 /// Reads what an entry holds.
 pub(super) fn identity(root: &Root, entry: &Entry, present: &Present) -> Result<Identity, String> {

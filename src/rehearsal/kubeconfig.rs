@@ -8,9 +8,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
+use crate::host::Root;
 use crate::node::{Credential, Entry, EntryKind, Kubeconfig};
 use crate::pki::Catalogued;
-use crate::root::Root;
 
 /// Whether the entry's file is a kubeconfig that takes part.
 pub(super) fn is_kubeconfig(entry: &Entry) -> bool {

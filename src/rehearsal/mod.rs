@@ -29,13 +29,14 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, Locations};
+use crate::files::check_targets;
+use crate::host::Root;
 use crate::issuer::Replacement;
+use crate::journal::Trigger;
 use crate::node::{Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
 use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
 use crate::pki::certificates_to_pem;
 use crate::plan::{Action, Obstacle, PlanItem, Request, plan};
-use crate::root::Root;
-use crate::transaction::{Trigger, check_targets};
 
 /// What a rehearsal showed.
 #[derive(Debug)]

@@ -11,12 +11,12 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sample_manifests::{KUBELET_CONFIGURATION, manifests};
+use crate::host::Root;
 use crate::host::shifted;
 use crate::pki::{
     AuthorityName, Certificate, CertificateAuthority, IssueError, KeyAlgorithm, KubeconfigName,
     LeafName, NewAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_to_pem,
 };
-use crate::root::Root;
 
 /// The node's name.
 const NODE: &str = "cp1";

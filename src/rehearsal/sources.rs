@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::kubeconfig::{beside, is_kubeconfig, is_kubelets};
+use crate::host::Root;
 use crate::node::{Entry, Inventory, Kubeconfig};
 use crate::pki::{Certificate, certificates_from_pem};
-use crate::root::Root;
 
 /// The flags of static pods that name files of trusted authorities.
 const TRUST_FLAGS: [&str; 8] = [

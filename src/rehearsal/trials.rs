@@ -8,12 +8,12 @@ use hyper::Uri;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::kubeconfig::{beside, is_kubeconfig};
+use crate::host::Root;
 use crate::node::{Entry, Inventory, Kubeconfig, Present};
 use crate::pki::{
     AuthorityName, Catalogued, Certificate, KubeconfigName, LeafName, SubjectAltName,
     certificates_from_pem,
 };
-use crate::root::Root;
 
 /// What a failure says that was there before the renewal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,9 +18,9 @@ pub use self::compare::{Comparison, Witness};
 use self::compare::{compare, found_before};
 pub use self::described::Described;
 use crate::host::{Actor, Place, read_at_most, read_within};
+use crate::journal::{Head, Outcome, Store, TransactionError, Trigger};
 use crate::pki::serde_end;
 use crate::restart::Rung;
-use crate::transaction::{Head, Outcome, Store, TransactionError, Trigger};
 
 /// More than a history ever has: bytes.
 const LIMIT: u64 = 64 * 1024 * 1024;

@@ -3,11 +3,11 @@
 use jiff::Timestamp;
 
 use super::Receipt;
+use crate::journal::Outcome;
 use crate::node::{Entry, EntryKind, Inventory, Present};
 use crate::pki::{Catalogued, KubeconfigName};
 use crate::plan::date;
-use crate::restart::{Seen, Usage};
-use crate::transaction::Outcome;
+use crate::probe::{Seen, Usage};
 
 /// Whether the certificate in a file is the one in use.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -2,16 +2,22 @@
 
 mod duration;
 mod expiration;
+mod findings;
 mod history;
 mod in_use;
+mod log;
+mod plan;
 mod status;
 
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
+pub use findings::PreflightView;
 pub use history::{
     Comparison, Described, History, HistoryError, Receipt, RenewedCertificate, Witness,
 };
 pub use in_use::{InUse, UseState, in_use};
+pub use log::{Level, start, start_for_command};
+pub use plan::PlanView;
 pub(crate) use status::count;
 pub use status::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{InUse, Receipt};
+use crate::host::Root;
 use crate::host::make_directories;
+use crate::host::write_atomically;
+use crate::journal::{Outcome, TransactionError, Trigger};
 use crate::pki::serde_end;
-use crate::root::Root;
-use crate::transaction::{Outcome, TransactionError, Trigger, write_atomically};
 
 /// What the daemon last knew. `/run/kubecertd/status.json`, rewritten at every change.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

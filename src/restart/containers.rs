@@ -9,18 +9,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RestartError;
-use super::health::kubelet_answers;
-use super::ladder::{Presence, Rung};
 use super::member::Member;
 use super::parked::ParkedManifests;
 use super::progress::{Progress, RestartReport, Teller};
+use super::remedy::{Presence, Rung};
 use super::returning::{Way, grace};
-use super::runtime::ContainerRuntime;
 use super::sequence::{Restarter, of_wave};
 use super::wait::{Pace, Wait, stopped};
 use super::watch::PodWatch;
+use crate::files::Operation;
 use crate::plan::RestartGroup;
-use crate::transaction::Operation;
+use crate::probe::kubelet_answers;
+use crate::runtime::ContainerRuntime;
 
 /// While a node boots, its container runtime may come after this.
 const RUNTIME_BOUND: Duration = Duration::from_secs(30);
@@ -82,7 +82,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// The same for one group whose manifests were taken out in vain and are back.
-    pub(super) async fn end_in_place(
+    pub(crate) async fn end_in_place(
         &self,
         group: &RestartGroup,
         members: &mut [Member<'node>],

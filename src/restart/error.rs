@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::endpoint::Address;
-use super::service::ServiceError;
-use crate::transaction::TransactionError;
+use crate::journal::TransactionError;
+use crate::probe::Address;
+use crate::runtime::ServiceError;
 
 /// Each names the component and what was seen instead of what was waited for.
 #[derive(Debug, thiserror::Error)]

@@ -5,49 +5,49 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::ladder::{Presence, Rung};
 use super::progress::{Progress, RestartReport, Teller};
-use super::ready::Readiness;
+use super::remedy::{Presence, Rung};
 use super::wait::Wait;
 use super::watch::{Look, PodWatch, Sighting};
 use crate::node::StaticPod;
+use crate::probe::Readiness;
 
 /// How long a pod that cannot be asked has to run to count as healthy.
 const STEADY: Duration = Duration::from_secs(5);
 
 /// One pod of the group.
 #[derive(Debug)]
-pub(super) struct Member<'a> {
-    pub(super) component: String,
-    pub(super) manifest: PathBuf,
-    pub(super) held_out: bool,
-    pub(super) pod: &'a StaticPod,
-    pub(super) readiness: Readiness<'a>,
+pub(crate) struct Member<'a> {
+    pub(crate) component: String,
+    pub(crate) manifest: PathBuf,
+    pub(crate) held_out: bool,
+    pub(crate) pod: &'a StaticPod,
+    pub(crate) readiness: Readiness<'a>,
     /// From the moment before its manifest goes out.
-    pub(super) watch: Option<PodWatch<'a>>,
-    pub(super) out_at: Option<Instant>,
-    pub(super) gone_after: Option<Duration>,
-    pub(super) healthy_after: Option<Duration>,
+    pub(crate) watch: Option<PodWatch<'a>>,
+    pub(crate) out_at: Option<Instant>,
+    pub(crate) gone_after: Option<Duration>,
+    pub(crate) healthy_after: Option<Duration>,
     /// What was tried beyond the usual.
-    pub(super) rungs: Vec<Rung>,
+    pub(crate) rungs: Vec<Rung>,
     /// Whether it did not go when its manifest was out, and was ended through the container runtime.
-    pub(super) ended_in_place: bool,
+    pub(crate) ended_in_place: bool,
 }
 
 /// One pod on its way back.
 #[derive(Debug)]
-pub(super) struct Return {
-    pub(super) wait: Wait,
-    pub(super) running_since: Option<Instant>,
-    pub(super) presence: Presence,
-    pub(super) remains: bool,
+pub(crate) struct Return {
+    pub(crate) wait: Wait,
+    pub(crate) running_since: Option<Instant>,
+    pub(crate) presence: Presence,
+    pub(crate) remains: bool,
     /// When the last thing was tried.
-    pub(super) tried_at: Instant,
+    pub(crate) tried_at: Instant,
     told_running: bool,
 }
 
 impl Return {
-    pub(super) fn begin(bound: Duration) -> Self {
+    pub(crate) fn begin(bound: Duration) -> Self {
         Self {
             wait: Wait::begin(bound),
             running_since: None,
@@ -60,14 +60,14 @@ impl Return {
 }
 
 impl Member<'_> {
-    pub(super) fn out_for(&self) -> Duration {
+    pub(crate) fn out_for(&self) -> Duration {
         self.out_at.map_or(Duration::ZERO, |out| out.elapsed())
     }
 
     /// Takes what is left of the pod out of the runtime, as the kubelet does later. A kubelet that finds a dead container
     /// of the same pod waits before it makes the next, longer each time within ten minutes. Not earlier: an image that no
     /// container uses may be removed.
-    pub(super) async fn forget_the_dead(&self) {
+    pub(crate) async fn forget_the_dead(&self) {
         let Some(watch) = &self.watch else {
             return;
         };
@@ -80,13 +80,13 @@ impl Member<'_> {
     }
 
     /// How long the kubelet may take to notice a change of its manifest.
-    pub(super) fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         self.watch
             .as_ref()
             .map_or(Duration::ZERO, PodWatch::interval)
     }
 
-    pub(super) async fn look_for_return(
+    pub(crate) async fn look_for_return(
         &self,
         returning: &mut Return,
         back_at: Instant,
@@ -124,11 +124,11 @@ impl Member<'_> {
         }
     }
 
-    pub(super) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
+    pub(crate) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
         wait.tell(&self.component, what, progress);
     }
 
-    pub(super) fn report(&self) -> Option<RestartReport> {
+    pub(crate) fn report(&self) -> Option<RestartReport> {
         Some(RestartReport {
             component: self.component.clone(),
             gone_seconds: self.gone_after?.as_secs_f64(),

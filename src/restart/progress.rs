@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::ladder::Rung;
+use super::remedy::Rung;
 
 /// What happens, for logs and the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,4 +109,4 @@ pub struct RestartReport {
 }
 
 /// Whom progress is told.
-pub(super) type Teller<'a> = &'a mut (dyn FnMut(Progress) + Send);
+pub(crate) type Teller<'a> = &'a mut (dyn FnMut(Progress) + Send);

@@ -5,23 +5,23 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RestartError;
-use super::health::kubelet_answers;
-use super::ladder::{Rung, Seen, Shares, next_rung};
 use super::member::{Member, Return};
 use super::parked::ParkedManifests;
 use super::progress::{Progress, Teller};
+use super::remedy::{Rung, Seen, Shares, next_rung};
 use super::sequence::{Restarter, of_wave};
 use super::wait::{Pace, Wait};
 use super::watch::Look;
 use crate::config::RestartWait;
-use crate::transaction::Record;
+use crate::journal::Record;
+use crate::probe::kubelet_answers;
 
 /// A kubelet that starts on a busy node answers after some seconds.
 const KUBELET_START: Duration = Duration::from_secs(60);
 
 /// By what the pods are restarted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+pub(crate) enum Way {
     /// Their manifests were out and are back.
     Manifests,
     /// Their containers were ended; manifests stay where they are.
@@ -29,7 +29,7 @@ pub(super) enum Way {
 }
 
 impl<'node> Restarter<'node> {
-    pub(super) async fn wait_until_healthy(
+    pub(crate) async fn wait_until_healthy(
         &self,
         members: &mut [Member<'node>],
         wave: &[String],
@@ -184,7 +184,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// Restarts the kubelet and waits until it answers.
-    pub(super) async fn restart_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
+    pub(crate) async fn restart_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
         progress(Progress::KubeletRestarting);
         let begun = Instant::now();
         let mut wait = Wait::begin(KUBELET_START);
@@ -208,7 +208,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// Says that the wait goes on, or that it is over.
-    pub(super) async fn go_on(
+    pub(crate) async fn go_on(
         &self,
         member: &Member<'_>,
         wait: &mut Wait,
@@ -239,7 +239,7 @@ impl<'node> Restarter<'node> {
 }
 
 /// How long a pod may take to end.
-pub(super) fn grace(member: &Member<'_>) -> Duration {
+pub(crate) fn grace(member: &Member<'_>) -> Duration {
     Duration::from_secs(member.pod.termination_grace_seconds)
 }
 

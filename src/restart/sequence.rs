@@ -6,26 +6,26 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RestartError;
-use super::health::kubelet_answers;
 use super::member::Member;
 use super::parked::ParkedManifests;
 use super::progress::{Progress, RestartReport, Teller};
-use super::ready::Readiness;
 use super::returning::Way;
-use super::runtime::ContainerRuntime;
-use super::service::KubeletService;
 use super::wait::{Pace, Wait, stopped};
 use super::watch::{Look, PodWatch};
 use crate::config::{Restart, RestartWait};
+use crate::files::Operation;
 use crate::node::{Inventory, StaticPod};
 use crate::plan::RestartGroup;
-use crate::transaction::Operation;
+use crate::probe::Readiness;
+use crate::probe::kubelet_answers;
+use crate::runtime::ContainerRuntime;
+use crate::runtime::KubeletService;
 
 /// Beyond its grace, what the kubelet and the runtime take to end a pod.
 const BEYOND_GRACE: Duration = Duration::from_secs(30);
 
 /// A kubelet that is just being restarted is given this long to answer.
-pub(super) const KUBELET_BOUND: Duration = Duration::from_secs(30);
+pub(crate) const KUBELET_BOUND: Duration = Duration::from_secs(30);
 
 /// What restarting needs to know.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl<'node> Restarter<'node> {
         }
     }
 
-    pub(super) fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
+    pub(crate) fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
         let mut members: Vec<Member<'node>> = Vec::new();
         for component in group.out.iter().flatten() {
             let listed = group.manifests.iter().find(|(name, _)| name == component);
@@ -171,7 +171,7 @@ impl<'node> Restarter<'node> {
         }
     }
 
-    pub(super) async fn runtime(&self) -> Option<ContainerRuntime> {
+    pub(crate) async fn runtime(&self) -> Option<ContainerRuntime> {
         match ContainerRuntime::find(self.inventory, self.settings).await {
             Ok(runtime) => {
                 tracing::debug!("watching containers through {}", runtime.description());
@@ -302,7 +302,7 @@ fn longest_end(pod: &StaticPod) -> Duration {
     Duration::from_secs(pod.termination_grace_seconds) + BEYOND_GRACE
 }
 
-pub(super) fn of_wave<'m, 'a>(
+pub(crate) fn of_wave<'m, 'a>(
     members: &'m mut [Member<'a>],
     wave: &'m [String],
 ) -> impl Iterator<Item = &'m mut Member<'a>> {
@@ -331,7 +331,7 @@ fn return_order(group: &RestartGroup, members: &[Member<'_>]) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::root::Root;
+    use crate::host::Root;
 
     #[test]
     fn a_slow_kubelet_is_given_its_interval_however_short_the_timeout() {

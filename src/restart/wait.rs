@@ -16,16 +16,16 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// Pauses between looks: short at first, as most things happen at once.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     pause: Duration,
 }
 
 impl Pace {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { pause: FIRST_PAUSE }
     }
 
-    pub(super) async fn pause(&mut self) {
+    pub(crate) async fn pause(&mut self) {
         sleep(self.pause).await;
         self.pause = (self.pause * 5 / 4).min(LONGEST_PAUSE);
     }
@@ -33,14 +33,14 @@ impl Pace {
 
 /// One wait with its bound.
 #[derive(Debug)]
-pub(super) struct Wait {
+pub(crate) struct Wait {
     since: Instant,
     told: Instant,
-    pub(super) bound: Duration,
+    pub(crate) bound: Duration,
 }
 
 impl Wait {
-    pub(super) fn begin(bound: Duration) -> Self {
+    pub(crate) fn begin(bound: Duration) -> Self {
         let now = Instant::now();
         Self {
             since: now,
@@ -49,16 +49,16 @@ impl Wait {
         }
     }
 
-    pub(super) fn elapsed(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         self.since.elapsed()
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.elapsed() >= self.bound
     }
 
     /// Says, every few seconds, that the wait goes on.
-    pub(super) fn tell(&mut self, component: &str, what: &str, progress: Teller<'_>) {
+    pub(crate) fn tell(&mut self, component: &str, what: &str, progress: Teller<'_>) {
         if self.is_to_be_told() {
             progress(Progress::Waiting {
                 component: component.to_owned(),

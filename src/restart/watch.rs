@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::ladder::Presence;
-use super::process::{Process, processes_of};
-use super::runtime::{
+use super::remedy::Presence;
+use crate::node::{Inventory, StaticPod};
+use crate::runtime::{
     ContainerPhase, ContainerRuntime, ContainerState, PodName, PodState, sibling_names,
 };
-use crate::node::{Inventory, StaticPod};
+use crate::runtime::{Process, processes_of};
 
 /// How often the runtime is asked what is there before the first manifest goes out.
 const FIRST_LOOKS: u32 = 3;
 
 /// One look at a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Look {
+pub(crate) enum Look {
     /// What was waited for is there.
     Done,
     /// Not yet; what was seen instead, in words.
@@ -24,16 +24,16 @@ pub(super) enum Look {
 
 /// A look at a pod that is to run anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Sighting {
-    pub(super) look: Look,
-    pub(super) presence: Presence,
+pub(crate) struct Sighting {
+    pub(crate) look: Look,
+    pub(crate) presence: Presence,
     /// Whether the container runtime knows anything of it.
-    pub(super) remains: bool,
+    pub(crate) remains: bool,
 }
 
 /// A pod that is watched from before its manifest goes out.
 #[derive(Debug)]
-pub(super) struct PodWatch<'a> {
+pub(crate) struct PodWatch<'a> {
     pod: &'a StaticPod,
     inventory: &'a Inventory,
     siblings: Vec<String>,
@@ -56,7 +56,7 @@ enum Sight {
 impl<'a> PodWatch<'a> {
     /// Looks at what is there now. A runtime that knows nothing of a pod whose processes run is not the kubelet's, or
     /// has lost its state; then the processes count.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         pod: &'a StaticPod,
         inventory: &'a Inventory,
         runtime: Option<ContainerRuntime>,
@@ -102,7 +102,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// Whether the pod is gone, `out` after its manifest went out.
-    pub(super) async fn gone(&mut self, out: Duration) -> Look {
+    pub(crate) async fn gone(&mut self, out: Duration) -> Look {
         let state = match &self.sight {
             Sight::Runtime { runtime, .. } => match self.ask(runtime).await {
                 Ok(state) => state,
@@ -122,7 +122,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// Whether every container of the manifest runs anew, `back` after the manifest came back.
-    pub(super) async fn returned(&self, back: Duration) -> Sighting {
+    pub(crate) async fn returned(&self, back: Duration) -> Sighting {
         match &self.sight {
             Sight::Runtime { runtime, old } => match self.ask(runtime).await {
                 Ok(state) => Sighting {
@@ -163,7 +163,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// How long the kubelet may take to notice a change, where nothing else tells that it has.
-    pub(super) fn interval(&self) -> Duration {
+    pub(crate) fn interval(&self) -> Duration {
         match self.sight {
             Sight::Runtime { .. } => Duration::ZERO,
             Sight::Processes { .. } => self.inventory.kubelet.file_check_frequency,
@@ -171,7 +171,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// Whether its containers can be ended through a container runtime.
-    pub(super) fn has_runtime(&self) -> bool {
+    pub(crate) fn has_runtime(&self) -> bool {
         matches!(self.sight, Sight::Runtime { .. })
     }
 
@@ -179,7 +179,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(super) async fn end_old(&self, grace: Duration) -> Result<(), String> {
+    pub(crate) async fn end_old(&self, grace: Duration) -> Result<(), String> {
         let Sight::Runtime { runtime, old } = &self.sight else {
             return Err("the container runtime does not answer".to_owned());
         };
@@ -198,7 +198,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(super) async fn remove(&self, grace: Duration) -> Result<(), String> {
+    pub(crate) async fn remove(&self, grace: Duration) -> Result<(), String> {
         let Sight::Runtime { runtime, .. } = &self.sight else {
             return Err("the container runtime does not answer".to_owned());
         };
@@ -216,7 +216,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(super) async fn remove_old(&self) -> Result<(), String> {
+    pub(crate) async fn remove_old(&self) -> Result<(), String> {
         let Sight::Runtime { runtime, old } = &self.sight else {
             return Ok(());
         };
@@ -232,7 +232,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(super) async fn remove_dead(&self) -> Result<(), String> {
+    pub(crate) async fn remove_dead(&self) -> Result<(), String> {
         let Sight::Runtime { runtime, .. } = &self.sight else {
             return Ok(());
         };

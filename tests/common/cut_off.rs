@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
+use kubecertd::files::Operation;
 use kubecertd::issuer::Replacement;
-use kubecertd::transaction::{Lock, Operation, Store, Trigger};
+use kubecertd::journal::{Lock, Store, Trigger};
 
 use super::Node;
 

@@ -15,9 +15,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use jiff::{SignedDuration, Timestamp};
+use kubecertd::host::Root;
 use kubecertd::pki::{KeyAlgorithm, certificates_from_pem};
 use kubecertd::rehearsal::Sample;
-use kubecertd::root::Root;
 
 /// A sample node whose leaves were valid from `since` ago and are for `remaining` more.
 pub struct Node {

@@ -9,12 +9,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Locations;
+use kubecertd::host::Root;
 use kubecertd::node::{Inventory, observe};
 use kubecertd::pki::{
     AuthorityName, Certificate, CertificateAuthority, KeyAlgorithm, KubeconfigName, LeafName,
     NewAuthority, NewLeaf, PrivateKey, Validity, certificates_to_pem,
 };
-use kubecertd::root::Root;
 
 /// When the node was made.
 pub(crate) const MADE: &str = "2026-05-20T09:12:31Z";

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use kubecertd::host::Root;
 use kubecertd::node::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, KubeletConfiguration, Present, ServiceAccountKeys, Signer, StaticPod,
@@ -15,7 +16,6 @@ use kubecertd::pki::{
     AuthorityName, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, NewAuthority,
     NewLeaf, PrivateKey, Validity,
 };
-use kubecertd::root::Root;
 
 pub(crate) const HOUR: i64 = 3600;
 pub(crate) const DAY: i64 = 24 * HOUR;

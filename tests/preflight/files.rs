@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use kubecertd::transaction::{Store, generations};
+use kubecertd::files::generations;
+use kubecertd::journal::Store;
 
 use crate::common::{Node, skipped, text};
 use crate::{can_mount, in_namespace, kubernetes, said};

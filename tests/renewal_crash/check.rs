@@ -5,8 +5,8 @@ use std::fs;
 use std::process::Output;
 use std::time::{Duration, Instant};
 
+use kubecertd::journal::{Outcome, Store};
 use kubecertd::report::{History, Receipt};
-use kubecertd::transaction::{Outcome, Store};
 
 use crate::control_plane::PODS;
 use crate::course::Course;

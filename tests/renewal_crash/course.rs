@@ -1,6 +1,7 @@
 //! What the program does while a fault comes in.
 
-use kubecertd::transaction::{Store, generations};
+use kubecertd::files::generations;
+use kubecertd::journal::Store;
 
 use crate::injection::{End, Point, Traced};
 use crate::node::Node;

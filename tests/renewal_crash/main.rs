@@ -129,7 +129,7 @@ fn loses_its_terminal(node: &Node, prepare: &str) -> bool {
     {
         assert!(node.root.join(manifest).exists(), "{manifest} is out");
     }
-    let store = kubecertd::transaction::Store::new(&node.root);
+    let store = kubecertd::journal::Store::new(&node.root);
     !store.in_flight().unwrap().is_empty()
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use kubecertd::root::Root;
+use kubecertd::host::Root;
 
 use crate::control_plane::{ControlPlane, KUBECONFIGS, NO_PORT_YET};
 use crate::restart_support::Tree;

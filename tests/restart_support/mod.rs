@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Locations;
+use kubecertd::host::Root;
 use kubecertd::node::{Inventory, observe};
 use kubecertd::pki::{
     CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, SubjectAltName,
     Validity, certificates_to_pem,
 };
-use kubecertd::root::Root;
 
 /// A tree with authorities and nothing else.
 pub struct Tree {

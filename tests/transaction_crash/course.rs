@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use jiff::Timestamp;
+use kubecertd::files::{Operation, recover, return_parked};
+use kubecertd::journal::{Lock, Outcome, Record, Trigger};
 use kubecertd::report::{History, Receipt};
-use kubecertd::transaction::{Lock, Operation, Outcome, Record, Trigger, recover, return_parked};
 
 use crate::transaction_node::{Layout, Node};
 

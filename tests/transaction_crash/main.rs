@@ -30,8 +30,9 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use kubecertd::files::return_parked;
+use kubecertd::journal::Outcome;
 use kubecertd::report::History;
-use kubecertd::transaction::{Outcome, return_parked};
 
 use course::{Course, WHOLE, component};
 use injection::{DONE, End, Point, Run, Traced, has_strace, some};

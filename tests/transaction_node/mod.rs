@@ -8,9 +8,10 @@ use std::fs::Permissions;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use kubecertd::files::{Operation, recover};
+use kubecertd::host::Root;
 use kubecertd::issuer::Replacement;
-use kubecertd::root::Root;
-use kubecertd::transaction::{Lock, Operation, Outcome, Store, TransactionError, Trigger, recover};
+use kubecertd::journal::{Lock, Outcome, Store, TransactionError, Trigger};
 
 /// Certificate, file, mode; key before certificate. The first four pairs of lines exist, `fresh` does not.
 pub(crate) const FILES: [(&str, &str, u32); 7] = [

@@ -21,10 +21,10 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
 use kubecertd::host::Journald;
+use kubecertd::journal::Outcome;
 use kubecertd::operation::{Event, OperationError, roll_back, witnesses};
+use kubecertd::probe::look_at_use;
 use kubecertd::report::{History, Receipt, UseState, in_use};
-use kubecertd::restart::look_at_use;
-use kubecertd::transaction::Outcome;
 
 use node::{API_SERVER, Node, leaf, never, valid};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Config;
+use kubecertd::journal::{Lock, Trigger};
 use kubecertd::operation::{
     Context, Event, Machine, OperationError, Options, RecoveryReport, RenewalReport,
     finish_recovery, renew,
@@ -14,8 +15,7 @@ use kubecertd::operation::{
 use kubecertd::pki::{KeyAlgorithm, NewLeaf, PrivateKey, SubjectAltName, Validity};
 use kubecertd::plan::Request;
 use kubecertd::report::{History, Receipt};
-use kubecertd::restart::KubeletService;
-use kubecertd::transaction::{Lock, Trigger};
+use kubecertd::runtime::KubeletService;
 use tokio::sync::watch;
 
 use crate::restart_support::cri::{self, Runtime, Shared};

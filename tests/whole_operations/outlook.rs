@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
+use kubecertd::checks::Check;
+use kubecertd::journal::{Lock, TransactionError, Trigger};
 use kubecertd::operation::{Event, OperationError, Options, recover_expired, renew};
 use kubecertd::plan::Request;
-use kubecertd::preflight::Check;
-use kubecertd::transaction::{Lock, TransactionError, Trigger};
 
 use crate::EXPIRED;
 use crate::node::{Node, never, valid};

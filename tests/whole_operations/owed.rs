@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
+use kubecertd::journal::{Lock, Outcome};
 use kubecertd::operation::{Event, OperationError, give_up, roll_back};
-use kubecertd::transaction::{Lock, Outcome};
 
 use crate::node::{API_SERVER, Node, leaf, never, valid};
 use crate::restart_support::PKI;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
+use kubecertd::journal::Outcome;
 use kubecertd::operation::{Event, OperationError};
-use kubecertd::transaction::Outcome;
 
 use crate::node::{API_SERVER, Node, valid};
 use crate::restart_support::server::{rogue, well};

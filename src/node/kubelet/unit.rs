@@ -5,10 +5,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::words::{assignments, words};
+use crate::host::Root;
 use crate::node::Problem;
 use crate::node::encoding::Text;
 use crate::node::read::{self, Found};
-use crate::root::Root;
 
 const UNIT: &str = "kubelet.service";
 

@@ -8,8 +8,8 @@ use serde::de::IgnoredAny;
 
 use super::paths::{LONGEST, extent, looks_like_a_file, normalized};
 use super::{Container, HttpProbe, ManifestError, StaticPod, identity};
+use crate::host::Root;
 use crate::node::yaml;
-use crate::root::Root;
 
 /// The API's default for `terminationGracePeriodSeconds`.
 const GRACE_SECONDS: u64 = 30;

@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::host::Root;
 use crate::node::read::{self, Found};
 use crate::node::{Directories, StaticPod};
 use crate::pki::AuthorityName;
-use crate::root::Root;
 
 /// Flags that name the private key of an authority or of the service account.
 const KEY_FLAGS: [(&str, &str); 6] = [

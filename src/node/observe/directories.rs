@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use super::Findings;
 use super::manifests::Manifests;
 use crate::config::Locations;
+use crate::host::Root;
 use crate::node::{Directories, KubeletConfiguration, StaticPod};
 use crate::pki::{AuthorityName, LeafName};
-use crate::root::Root;
 
 /// Where manifests are while they are out, beside their directory.
 const PARKED: &str = ".kubecertd";

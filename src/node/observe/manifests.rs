@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use super::Findings;
 use crate::host::FILE_LIMIT;
+use crate::host::Root;
 use crate::node::read::{self, Size};
 use crate::node::{Problem, StaticPod};
-use crate::root::Root;
 
 /// Bytes of manifests that are read: many times what any node has.
 const BYTES: u64 = 32 << 20;

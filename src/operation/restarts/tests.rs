@@ -2,8 +2,8 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::config::Config;
+use crate::host::Root;
 use crate::plan::AffectedPod;
-use crate::root::Root;
 
 /// What a live node would do about one affected pod.
 fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<String>) {

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::chain::sha256;
+use crate::journal::Head;
 use crate::plan::date;
-use crate::transaction::Head;
 
 /// What another record says of one receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]

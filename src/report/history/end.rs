@@ -4,8 +4,9 @@ use std::io;
 
 use super::HistoryError;
 use super::chain::sha256;
-use crate::node::read_bounded;
-use crate::transaction::{Head, Store, write_atomically};
+use crate::host::read_bounded;
+use crate::host::write_atomically;
+use crate::journal::{Head, Store};
 
 /// Writes how many receipts there are, and the digest of the last. After each receipt, so that a crash between the two
 /// leaves a history that is one receipt longer.

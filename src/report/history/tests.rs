@@ -1,6 +1,6 @@
 #![allow(clippy::disallowed_methods)]
 use super::*;
-use crate::root::Root;
+use crate::host::Root;
 use std::os::unix::fs::PermissionsExt;
 
 fn history() -> (tempfile::TempDir, History) {

@@ -3,13 +3,13 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 use super::*;
+use crate::journal::Trigger;
 use crate::node::{CertificateState, KeyState, Signer};
 use crate::pki::{
     CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority, NewLeaf, PrivateKey, Validity,
 };
+use crate::probe::Address;
 use crate::report::RenewedCertificate;
-use crate::restart::Address;
-use crate::transaction::Trigger;
 
 const SCHEDULER: &str = "kube-scheduler";
 

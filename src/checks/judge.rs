@@ -1,0 +1,476 @@
+//! What follows from what was read. Pure.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::clock::Clock;
+use super::clock::Mark;
+use super::finding::Severity;
+use super::finding::{Check, Finding};
+use super::images::ImageDisk;
+use super::intent::Asked;
+use super::intent::Intent;
+use super::kubeadm::Kubeadm;
+use super::places::{Hindered, Hindrance};
+use super::readings::{Doubled, Elsewhere};
+use super::readings::{Readings, Unread};
+use super::renewers::Renewer;
+use super::space::FileSystem;
+use crate::host::shifted;
+use crate::node::Problem;
+use crate::plan::date;
+
+/// How many times over what is written has to fit: an operation that fails writes the old files a second time.
+const TIMES: u64 = 2;
+
+/// How much earlier than something that has happened a clock may be: kubeadm dates its certificates back by as much, and clocks
+/// of two machines differ.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// A node that was switched off for less than this is nothing to wonder about, however short its certificates live.
+const FAR: SignedDuration = SignedDuration::from_hours(365 * 24);
+
+/// A clock that is unsynchronised and so far ahead of everything that has happened here may be wrong, if all has ended by it.
+const LONG: SignedDuration = SignedDuration::from_hours(60 * 24);
+
+/// Within this time after a start a time service gets through, if it ever does.
+const TIME_TO_SYNCHRONISE: SignedDuration = SignedDuration::from_mins(15);
+
+/// A kubeadm that runs for so long may hang.
+const HANGING: SignedDuration = SignedDuration::from_hours(1);
+
+/// kubeadm's scratch directory counts as left alone after this: kubeadm waits five minutes for each component.
+const SCRATCH_QUIET: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is to be said about these readings at `now`, in the order of the checks.
+#[must_use]
+pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp) -> Vec<Finding> {
+    let case = Case { intent, asked, now };
+    let mut findings: Vec<Finding> = Vec::new();
+    findings.extend(
+        readings
+            .file_systems
+            .iter()
+            .filter_map(|one| case.space(one)),
+    );
+    findings.extend(readings.hindered.iter().map(hindered));
+    findings.extend(readings.targets.iter().map(|one| case.target(one)));
+    findings.extend(readings.history.iter().map(without_receipt));
+    findings.extend(
+        readings
+            .doubled
+            .iter()
+            .filter_map(|doubled| case.doubled(doubled)),
+    );
+    findings.extend(
+        readings
+            .elsewhere
+            .as_ref()
+            .and_then(|one| case.elsewhere(one)),
+    );
+    if !intent.is_empty() && !intent.only_restarts() {
+        findings.extend(readings.unread_manifests.iter().map(unread_manifest));
+    }
+    findings.extend(readings.images.as_ref().and_then(images));
+    findings.extend(case.clock(&readings.clock));
+    findings.extend(case.kubeadm(readings));
+    findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
+    findings.extend(readings.unread.iter().map(unread));
+    findings.sort_by_key(|finding| finding.check);
+    findings
+}
+
+/// What the decisions depend on besides the readings.
+pub(crate) struct Case<'a> {
+    pub(crate) intent: &'a Intent,
+    pub(crate) asked: Asked,
+    pub(crate) now: Timestamp,
+}
+
+impl Case<'_> {
+    /// Where each certificate can be renewed without the others, only its own is left out.
+    fn target(&self, one: &Hindered) -> Finding {
+        if !self.intent.separable {
+            return hindered(one);
+        }
+        let sentence = format!("{}; until then its certificate is left out", hindrance(one));
+        Finding::new(Check::Writable, Severity::Skip, sentence)
+    }
+
+    /// A doubt: it has its severity only while there is time.
+    pub(crate) fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+        let near = self
+            .intent
+            .deadline
+            .as_ref()
+            .filter(|deadline| deadline.is_near(self.now))
+            .map(|deadline| (&deadline.certificate, deadline.ends));
+        self.unless(near, check, severity, sentence)
+    }
+
+    /// What another process or an upgrade brings about, which is waited for much longer: it loses its force in the last day.
+    fn until_the_last_day(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+        let last = self.intent.last_day(self.now);
+        self.unless(
+            last.map(|(name, ends)| (name, *ends)),
+            check,
+            severity,
+            sentence,
+        )
+    }
+
+    /// Only a warning where a certificate ends too soon to wait.
+    pub(crate) fn unless(
+        &self,
+        ending: Option<(&String, Timestamp)>,
+        check: Check,
+        severity: Severity,
+        sentence: String,
+    ) -> Finding {
+        match ending {
+            Some((certificate, ends)) if severity > Severity::Warn => Finding::new(
+                check,
+                Severity::Warn,
+                format!(
+                    "{sentence}; going on all the same, because {certificate} {} {}",
+                    if ends <= self.now { "ended" } else { "ends" },
+                    date(ends),
+                ),
+            ),
+            _ => Finding::new(check, severity, sentence),
+        }
+    }
+
+    /// A clock that another one keeps right is believed, whatever the files say. Otherwise it must not be earlier than
+    /// anything that has happened here, nor years later than everything.
+    fn clock(&self, clock: &Clock) -> Option<Finding> {
+        if clock.synchronised == Some(true) || self.intent.only_restarts() {
+            return None;
+        }
+        if let Some(mark) = &clock.latest {
+            if self.now < shifted(mark.moment, -SKEW) {
+                let severity = self.unless_forced();
+                return Some(self.doubt(Check::Clock, severity, set_back(mark)));
+            }
+            let since = self.now.duration_since(mark.moment);
+            if let Some(lives) = clock.certificates
+                && lives.last_end < self.now
+            {
+                if since > (lives.longest * 2).max(FAR) {
+                    let severity = self.unless_forced();
+                    return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
+                }
+                // No doubt that loses its force: all has ended, so the end is always near.
+                let since_file = clock
+                    .newest_file
+                    .map_or(since, |file| since.min(self.now.duration_since(file)));
+                if since_file > LONG && clock.up.is_some_and(|up| up < TIME_TO_SYNCHRONISE) {
+                    let severity = self.wait_or_warn();
+                    return Some(Finding::new(Check::Clock, severity, ahead(mark)));
+                }
+            }
+        }
+        if self.intent.is_empty() {
+            return None;
+        }
+        Some(match (clock.synchronised, &clock.service) {
+            (None, _) => Finding {
+                unread: true,
+                ..Finding::new(
+                    Check::Clock,
+                    Severity::Warn,
+                    "the kernel does not say whether the clock is synchronised, nor does systemd (adjtimex, timedatectl)".to_owned(),
+                )
+            },
+            (Some(_), Some(service)) => self.doubt(
+                Check::Clock,
+                self.wait_or_warn(),
+                format!(
+                    "{service} runs, but has not synchronised the clock; see to it that it reaches its servers, or stop it if \
+                     the clock is right without it"
+                ),
+            ),
+            // Nobody is going to synchronise it: waiting would help nothing.
+            (Some(_), None) => Finding::new(
+                Check::Clock,
+                Severity::Warn,
+                "nothing synchronises the clock, so the dates of certificates are as right as it is".to_owned(),
+            ),
+        })
+    }
+
+    /// The daemon waits for what can pass; by hand --force overrules it.
+    pub(crate) fn unless_forced(&self) -> Severity {
+        match self.asked {
+            Asked::BySchedule => Severity::Wait,
+            Asked::ByHand { force: false } => Severity::Refuse,
+            Asked::ByHand { force: true } => Severity::Warn,
+        }
+    }
+
+    /// Near the end a kubeadm that hangs is only mentioned, and in the last day any: a kubeadm that gets on is waited for until
+    /// then, but a process that only looks like one must not let a certificate end.
+    fn kubeadm(&self, readings: &Readings) -> Vec<Finding> {
+        if self.intent.is_empty() {
+            return Vec::new();
+        }
+        if !readings.kubeadm.is_empty() {
+            let severity = match self.asked {
+                Asked::BySchedule => Severity::Wait,
+                Asked::ByHand { .. } => Severity::Refuse,
+            };
+            return readings
+                .kubeadm
+                .iter()
+                .map(|one| {
+                    if one
+                        .since
+                        .is_none_or(|since| shifted(since, HANGING) <= self.now)
+                    {
+                        self.doubt(Check::Kubeadm, severity, running(one))
+                    } else {
+                        self.until_the_last_day(Check::Kubeadm, severity, running(one))
+                    }
+                })
+                .collect();
+        }
+        let Some(changed) = readings.scratch_changed else {
+            return Vec::new();
+        };
+        let quiet = shifted(changed, SCRATCH_QUIET);
+        if changed > self.now || quiet <= self.now {
+            return Vec::new();
+        }
+        let sentence = format!(
+            "kubeadm's scratch directory tmp changed at {}: an upgrade may be going on where its process is not seen; it \
+             counts as over {}",
+            changed.strftime("%H:%M:%S UTC"),
+            quiet.strftime("at %H:%M:%S UTC"),
+        );
+        vec![self.until_the_last_day(Check::Kubeadm, self.wait_or_warn(), sentence)]
+    }
+
+    /// Anybody who can write to the same file system can fill it: in the last day what is written once has to fit, and the rest
+    /// is only said.
+    fn space(&self, one: &FileSystem) -> Option<Finding> {
+        let sentence = no_room(one, TIMES)?;
+        Some(match no_room(one, 1) {
+            Some(_) => Finding::new(Check::Space, Severity::Refuse, sentence),
+            None => self.until_the_last_day(Check::Space, Severity::Refuse, sentence),
+        })
+    }
+
+    fn renewer(&self, one: &Renewer) -> Finding {
+        let Renewer { who, take_over } = one;
+        let sentence = format!(
+            "{who} calls kubeadm certs renew: while it does, the daemon renews only what is near its end; take over: {take_over}, \
+             or set renewal.other-renewer = \"ignore\""
+        );
+        self.doubt(Check::OtherRenewer, self.wait_or_warn(), sentence)
+    }
+
+    /// The daemon can come back later; whoever asks by hand is told.
+    fn wait_or_warn(&self) -> Severity {
+        match self.asked {
+            Asked::BySchedule => Severity::Wait,
+            Asked::ByHand { .. } => Severity::Warn,
+        }
+    }
+
+    /// A manifest that is moved where the kubelet does not look moves no pod.
+    fn elsewhere(&self, one: &Elsewhere) -> Option<Finding> {
+        if self.intent.manifests.is_empty() {
+            return None;
+        }
+        let sentence = format!(
+            "the manifests are looked for in {}, but the kubelet watches {}: moving them there restarts no pod; put paths.manifests \
+             right",
+            one.manifests.display(),
+            one.watched.display()
+        );
+        let mut finding = self.doubt(Check::Manifests, Severity::Refuse, sentence);
+        finding.forbids_restart = true;
+        Some(finding)
+    }
+
+    fn doubled(&self, doubled: &Doubled) -> Option<Finding> {
+        if !doubled
+            .manifests
+            .iter()
+            .any(|manifest| self.intent.manifests.contains(manifest))
+        {
+            return None;
+        }
+        let names: Vec<String> = doubled
+            .manifests
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let mut finding = self.doubt(
+            Check::Manifests,
+            Severity::Refuse,
+            format!(
+                "{} manifests for the one pod {}: {}; with one of them moved out the kubelet runs another, so the pod cannot be \
+                 restarted; move all but one elsewhere{}",
+                names.len(),
+                doubled.pod,
+                names.join(" and "),
+                match self.asked {
+                    Asked::BySchedule => "",
+                    Asked::ByHand { .. } => ", or leave the restart to yourself with --no-restart",
+                }
+            ),
+        );
+        finding.forbids_restart = true;
+        Some(finding)
+    }
+}
+
+fn set_back(mark: &Mark) -> String {
+    format!(
+        "the clock shows a time before {}, when {}: it was set back, and certificates dated by it would be wrong; set it, or, if \
+         it is right, say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
+        date(mark.moment),
+        mark.what
+    )
+}
+
+fn far_ahead(mark: &Mark) -> String {
+    format!(
+        "every certificate seems to have ended long ago, but the clock is not synchronised and years after the last thing \
+         known to have happened here ({}, when {}); set it, or, if it is right, \
+         say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
+        date(mark.moment),
+        mark.what
+    )
+}
+
+fn ahead(mark: &Mark) -> String {
+    format!(
+        "every certificate seems to have ended, but the clock is not synchronised and long after the last thing known to have \
+         happened here ({}, when {}); the daemon waits for a time service until the machine has run for {} minutes",
+        date(mark.moment),
+        mark.what,
+        TIME_TO_SYNCHRONISE.as_mins()
+    )
+}
+
+fn running(one: &Kubeadm) -> String {
+    format!(
+        "`{}` is at work (process {}{}) and changes the same files; wait until it is done, or end it if it hangs",
+        one.command,
+        one.pid,
+        one.since
+            .map(|since| since.strftime(", since %b %d %H:%M:%S UTC").to_string())
+            .unwrap_or_default()
+    )
+}
+
+/// What is wrong if what is written there does not fit so many times.
+fn no_room(one: &FileSystem, times: u64) -> Option<String> {
+    let bytes = one.written_bytes.saturating_mul(times);
+    let inodes = one.written_inodes.saturating_mul(times);
+    let directory = one.directory.display();
+    if one.free_bytes < bytes {
+        Some(format!(
+            "{directory}: {} are free on its file system and {} are needed, twice what is written there; make room",
+            in_units(one.free_bytes),
+            in_units(bytes)
+        ))
+    } else if let Some(free) = one.free_inodes
+        && free < inodes
+    {
+        Some(format!(
+            "{directory}: {free} more files can be made on its file system (inodes) and {inodes} are needed, twice what is made \
+             there; remove files"
+        ))
+    } else {
+        None
+    }
+}
+
+fn hindered(one: &Hindered) -> Finding {
+    Finding::new(Check::Writable, Severity::Refuse, hindrance(one))
+}
+
+/// A renewal is worth more than its receipt, which the log has as well.
+fn without_receipt(one: &Hindered) -> Finding {
+    let sentence = format!(
+        "{}; until then only the log tells what was done",
+        hindrance(one)
+    );
+    Finding::new(Check::Writable, Severity::Warn, sentence)
+}
+
+/// Most pods come back before the kubelet looks for images to remove, and most images can be pulled again.
+fn images(disk: &ImageDisk) -> Option<Finding> {
+    // At 100 it never does.
+    if disk.used_percent < disk.threshold_percent || disk.threshold_percent == 100 {
+        return None;
+    }
+    let sentence = format!(
+        "{}: its file system is used to {} percent or more, so the kubelet removes images that no container uses; that of a \
+         pod whose manifest is out may be among them and would have to be pulled again; free space there",
+        disk.directory.display(),
+        disk.threshold_percent
+    );
+    Some(Finding::new(Check::Images, Severity::Warn, sentence))
+}
+
+fn hindrance(one: &Hindered) -> String {
+    let path = one.path.display();
+    match &one.by {
+        Hindrance::ReadOnly => format!(
+            "{path}: lies on a read-only file system; mount it for writing, or, where only the service sees it so, name it in \
+             ReadWritePaths= with `systemctl edit kubecertd`"
+        ),
+        Hindrance::Immutable => format!(
+            "{path}: is marked immutable or append-only; remove the mark with `chattr -i -a {path}`"
+        ),
+        Hindrance::Directory => {
+            format!("{path}: is a directory where kubecertd's own file belongs; move it elsewhere")
+        }
+        Hindrance::Forbidden(reason) => {
+            format!("{path}: cannot be written to: {reason}; run as root")
+        }
+    }
+}
+
+/// It holds nothing up, and is not forgotten: a pod in it may use what is renewed.
+fn unread_manifest(one: &Problem) -> Finding {
+    Finding::new(
+        Check::Manifests,
+        Severity::Skip,
+        format!(
+            "{}: {}; a pod in it that uses a renewed file is neither restarted nor proved",
+            one.path.display(),
+            one.reason
+        ),
+    )
+}
+
+/// What cannot be found out does not hold anything up: if it matters, the operation itself fails before its first change.
+fn unread(one: &Unread) -> Finding {
+    Finding {
+        unread: true,
+        ..Finding::new(
+            one.check,
+            Severity::Warn,
+            format!(
+                "{}: could not be looked at: {}",
+                one.path.display(),
+                one.reason
+            ),
+        )
+    }
+}
+
+fn in_units(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes / 1024),
+        1_048_576..1_073_741_824 => format!("{} MiB", bytes / 1_048_576),
+        _ => format!("{} GiB", bytes / 1_073_741_824),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

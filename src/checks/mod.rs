@@ -1,0 +1,34 @@
+//! Whether this is a good moment: what would make an operation fail half-way, or do harm, is found before anything is
+//! touched.
+//!
+//! [`read`] looks at the node and never fails as a whole; [`judge`] is pure and turns what was read into findings, each
+//! with how to take over. Soft findings lose their force when the end of a certificate is near: nothing here lets a
+//! certificate end because of a doubt.
+
+mod ask;
+mod clock;
+mod finding;
+mod images;
+mod intent;
+mod judge;
+mod kubeadm;
+mod obstacles;
+mod outlook;
+mod places;
+mod readings;
+mod renewers;
+mod space;
+
+pub use ask::outlook;
+pub use clock::{Clock, Lives, Mark, clock};
+pub use finding::{Check, Finding, Severity, blocking};
+pub use images::ImageDisk;
+pub use intent::{Asked, Deadline, Intent};
+pub use judge::judge;
+pub use kubeadm::{Kubeadm, KubeadmProcesses, running_kubeadm, scratch_changed};
+pub use obstacles::unrenewable;
+pub use outlook::{ControlPlanes, Outlook, judge_outlook};
+pub use places::{Hindered, Hindrance};
+pub use readings::{Doubled, Elsewhere, Readings, Unread, read, read_places};
+pub use renewers::{Renewer, renewers};
+pub use space::FileSystem;

@@ -1,0 +1,233 @@
+//! What restarting and proving will need: asked for before anything is touched, since a renewal that cannot be finished is
+//! rolled back.
+
+use jiff::Timestamp;
+
+use super::finding::{Check, Finding, Severity};
+use super::intent::{Asked, Intent};
+use super::judge::Case;
+use crate::plan::{Share, next_turn};
+
+/// What came back. Empty where all is well.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Outlook {
+    /// Why the kubelet is not taken to act upon manifests.
+    pub kubelet: Option<String>,
+    /// Why the container runtime does not answer.
+    pub runtime: Option<String>,
+    /// Components that are not well although they are to be restarted, and what was seen of each.
+    pub unwell: Vec<(String, String)>,
+    /// The other control planes, where there are any.
+    pub control_planes: Option<ControlPlanes>,
+}
+
+/// The cluster's control planes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlPlanes {
+    /// How many there are, with this one.
+    pub count: usize,
+    /// This one's place among them.
+    pub share: Share,
+    /// What of the others does not answer, and what was seen: `the API server of cp2 (10.0.0.2:6443)`.
+    pub silent: Vec<(String, String)>,
+}
+
+/// What follows from it at `now`. Pure.
+#[must_use]
+pub fn judge_outlook(
+    outlook: &Outlook,
+    intent: &Intent,
+    asked: Asked,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let case = Case { intent, asked, now };
+    let mut findings = Vec::new();
+    if let Some(seen) = &outlook.kubelet {
+        findings.push(case.need(
+            Check::Kubelet,
+            format!(
+                "the kubelet does not answer ({seen}), and without it no pod is restarted; see `systemctl status kubelet`{}",
+                case.without_restart()
+            ),
+        ));
+    }
+    if let Some(seen) = &outlook.runtime {
+        findings.push(case.need(
+            Check::Runtime,
+            format!(
+                "{seen}; without it no pod can be seen to end and to come back; start it, or say in \
+                 restart.container-runtime where it listens{}",
+                case.without_restart()
+            ),
+        ));
+    }
+    findings.extend(outlook.unwell.iter().map(|(component, seen)| {
+        case.need(
+            Check::Health,
+            format!(
+                "{component} is not well before anything is done ({seen}), so it would not be well afterwards either and all \
+                 would be put back; see to it first{}",
+                case.without_restart()
+            ),
+        )
+    }));
+    if let Some(control_planes) = outlook.control_planes.as_ref().filter(|_| !intent.broken) {
+        findings.extend(control_planes.silent.iter().map(|(who, seen)| {
+            case.until_patience_ends(
+                Check::Peers,
+                format!(
+                    "{who} does not answer ({seen}): of {} control planes no second one is restarted meanwhile; see to it first{}",
+                    control_planes.count,
+                    case.without_restart()
+                ),
+            )
+        }));
+        findings.extend(case.turn(control_planes));
+    }
+    findings
+}
+
+impl Case<'_> {
+    /// The daemon comes back later, and whoever asks by hand can insist. What does not work already may be what the new
+    /// certificates mend.
+    fn need(&self, check: Check, sentence: String) -> Finding {
+        let severity = if check == Check::Health && self.intent.broken {
+            Severity::Warn
+        } else {
+            self.unless_forced()
+        };
+        self.doubt(check, severity, sentence)
+    }
+
+    /// For a life of hours, too, all of which is a last day.
+    fn until_patience_ends(&self, check: Check, sentence: String) -> Finding {
+        let over = self
+            .intent
+            .deadline
+            .as_ref()
+            .filter(|deadline| deadline.patience_ends <= self.now)
+            .map(|deadline| (&deadline.certificate, deadline.ends));
+        self.unless(over, check, self.unless_forced(), sentence)
+    }
+
+    fn without_restart(&self) -> &'static str {
+        match self.asked {
+            Asked::BySchedule => "",
+            Asked::ByHand { .. } => {
+                ", leave the restart to yourself with --no-restart, or go on with --force"
+            }
+        }
+    }
+
+    /// Only the daemon waits for its turn.
+    fn turn(&self, control_planes: &ControlPlanes) -> Option<Finding> {
+        if self.asked != Asked::BySchedule {
+            return None;
+        }
+        let (due, ends) = self.intent.due?;
+        let begins = next_turn(control_planes.share, due, ends, self.now)?;
+        Some(Finding {
+            passes: Some(begins),
+            ..Finding::new(
+                Check::Peers,
+                Severity::Wait,
+                format!(
+                    "{} control planes: so that they are not restarted together, this one waits for its turn on {}; by hand, \
+                     `kubecertd renew` does not",
+                    control_planes.count,
+                    begins.strftime("%b %d, %Y %H:%M:%S UTC"),
+                ),
+            )
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::judge::tests::{days, ending_in, now};
+
+    fn unwell() -> Outlook {
+        Outlook {
+            kubelet: Some("127.0.0.1:10248: connection refused".into()),
+            runtime: Some("/run/x.sock: cannot connect to the container runtime: none".into()),
+            unwell: vec![("etcd".into(), "status 503".into())],
+            control_planes: Some(ControlPlanes {
+                count: 3,
+                share: Share::ranked(0, 3),
+                silent: vec![("etcd of cp2 (10.0.0.2:2379)".into(), "no answer".into())],
+            }),
+        }
+    }
+
+    fn judged(intent: &Intent, asked: Asked) -> Vec<(Check, Severity)> {
+        judge_outlook(&unwell(), intent, asked, now())
+            .iter()
+            .map(|finding| (finding.check, finding.severity))
+            .collect()
+    }
+
+    #[test]
+    fn what_a_restart_lacks_is_waited_for_by_the_daemon_and_refused_by_hand() {
+        let all = [Check::Kubelet, Check::Runtime, Check::Health, Check::Peers];
+        let each = |severity| all.map(|check| (check, severity)).to_vec();
+        let far = ending_in(days(20));
+        assert_eq!(judged(&far, Asked::BySchedule), each(Severity::Wait));
+        for (force, severity) in [(false, Severity::Refuse), (true, Severity::Warn)] {
+            assert_eq!(judged(&far, Asked::ByHand { force }), each(severity));
+        }
+        // Near the end none of it has any force.
+        for asked in [Asked::BySchedule, Asked::ByHand { force: false }] {
+            assert_eq!(judged(&ending_in(days(9)), asked), each(Severity::Warn));
+        }
+        let sound = Outlook::default();
+        assert_eq!(judge_outlook(&sound, &far, Asked::BySchedule, now()), []);
+    }
+
+    #[test]
+    fn what_has_ended_or_is_damaged_asks_neither_for_health_nor_for_others() {
+        let broken = Intent {
+            broken: true,
+            ..ending_in(days(20))
+        };
+        assert_eq!(
+            judged(&broken, Asked::ByHand { force: false }),
+            [
+                (Check::Kubelet, Severity::Refuse),
+                (Check::Runtime, Severity::Refuse),
+                (Check::Health, Severity::Warn)
+            ]
+        );
+    }
+
+    #[test]
+    fn of_several_control_planes_each_waits_for_its_turn() {
+        let intent = Intent {
+            due: Some((now() - days(10), now() + days(20))),
+            ..ending_in(days(20))
+        };
+        let outlook = |place| Outlook {
+            control_planes: Some(ControlPlanes {
+                count: 3,
+                share: Share::ranked(place, 3),
+                silent: Vec::new(),
+            }),
+            ..Outlook::default()
+        };
+        let waiting: Vec<Finding> = (0..3)
+            .flat_map(|place| judge_outlook(&outlook(place), &intent, Asked::BySchedule, now()))
+            .collect();
+        assert_eq!(waiting.len(), 2, "{waiting:?}");
+        for finding in &waiting {
+            assert_eq!(finding.severity, Severity::Wait);
+            let until = finding.passes.unwrap();
+            let then = judge_outlook(&outlook(1), &intent, Asked::BySchedule, until);
+            let others = judge_outlook(&outlook(2), &intent, Asked::BySchedule, until);
+            assert_eq!(then.len() + others.len(), 1, "{until}");
+        }
+        for place in 0..3 {
+            let by_hand = Asked::ByHand { force: false };
+            assert_eq!(judge_outlook(&outlook(place), &intent, by_hand, now()), []);
+        }
+    }
+}

@@ -1,0 +1,431 @@
+//! Backups: a copy of every file before it changes, with all that it has besides its contents.
+//!
+//! Always copies: a hard link to a live certificate blinds the API server's watch on it.
+
+use std::fs::File;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::secrets;
+use crate::host::Attributes;
+use crate::host::{FILE_LIMIT, read_at_most, read_within};
+use crate::host::{durable, link, write};
+use crate::journal::{Store, TransactionError};
+use crate::pki::serde_end;
+
+/// The file in each generation that says what is in it.
+pub(crate) const INDEX: &str = "index.json";
+
+/// No certificate, key or kubeconfig is larger; bytes. What is larger is not looked into.
+const EVERYDAY_SIZE: u64 = 1 << 20;
+
+/// Where manifests go that were out while a newer one was put in their place.
+const SUPERSEDED: &str = "manifests-superseded";
+
+/// One file of a backup, as it was before the operation.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BackedUpFile {
+    /// The node's path; the copy lies under the same path in the generation's directory.
+    pub path: PathBuf,
+    /// The certificate it belongs to; `None` for a manifest.
+    pub certificate: Option<String>,
+    /// What it held; `None` where there was no file.
+    pub contents: Option<BackedUpContents>,
+    /// When the certificate in it ends; `None` where none could be read in it, and in generations of earlier versions.
+    #[serde(
+        default,
+        with = "serde_end::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub ends: Option<Timestamp>,
+}
+
+/// What a file held and had.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BackedUpContents {
+    /// SHA-256, hexadecimal.
+    pub sha256: String,
+    /// Bytes.
+    pub size: u64,
+    /// Owner, mode and so on.
+    pub attributes: Attributes,
+    /// When the copy was removed, because it held a private key and was too old; `None` while it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removed: Option<Timestamp>,
+}
+
+/// A generation that is being made or read back.
+#[derive(Debug)]
+pub(crate) struct Backup {
+    directory: PathBuf,
+    index: Index,
+}
+
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Index {
+    pub(crate) id: String,
+    /// Missing in those of the first version.
+    #[serde(default)]
+    pub(crate) number: u64,
+    pub(crate) created: Timestamp,
+    pub(crate) files: Vec<BackedUpFile>,
+}
+
+/// The number of a generation that is made now.
+fn next_number(store: &Store) -> Result<u64, TransactionError> {
+    let mut last = 0;
+    for name in durable::names_in(&store.backups())? {
+        // One that cannot be read is reported by whoever lists them.
+        if let Ok(Some(index)) = read_index(&store.backups().join(name)) {
+            last = last.max(index.number);
+        }
+    }
+    Ok(last.saturating_add(1))
+}
+
+impl Backup {
+    /// The generation of an operation, new or begun before.
+    pub(crate) fn open(store: &Store, id: &str) -> Result<Self, TransactionError> {
+        let directory = store.backups().join(id);
+        let index = match read_index(&directory)? {
+            Some(index) => index,
+            None => Index {
+                id: id.to_owned(),
+                number: next_number(store)?,
+                created: crate::host::now(),
+                files: Vec::new(),
+            },
+        };
+        Ok(Self { directory, index })
+    }
+
+    /// Copies a file in. It must still have the digest, or still be absent. Gives the paths to be flushed.
+    pub(crate) fn copy_in(
+        &mut self,
+        from: &Path,
+        node_path: &Path,
+        certificate: Option<&str>,
+        digest: Option<&str>,
+    ) -> Result<Vec<PathBuf>, TransactionError> {
+        let unreadable = || TransactionError::file(from, "could not be backed up");
+        let changed = || TransactionError::Changed {
+            path: from.to_path_buf(),
+        };
+        let mut written = self.make_directories(node_path)?;
+        let contents = if let Some(target) = link::target_of(from).map_err(unreadable())? {
+            let copy = self.copy_of(node_path);
+            durable::remove_if_there(&copy)?;
+            link::make(&target, &copy, None).map_err(unreadable())?;
+            let sha256 = link::digest(&target);
+            if digest != Some(sha256.as_str()) {
+                return Err(changed());
+            }
+            Some(BackedUpContents {
+                sha256,
+                size: target.as_os_str().len() as u64,
+                attributes: Attributes::of_link(from).map_err(unreadable())?,
+                removed: None,
+            })
+        } else {
+            self.copy_file_in(from, node_path, digest, &mut written)?
+        };
+        let ends = match (certificate, &contents) {
+            (Some(_), Some(held)) => self.end_in(node_path, held),
+            _ => None,
+        };
+        self.index.files.retain(|file| file.path != node_path);
+        self.index.files.push(BackedUpFile {
+            path: node_path.to_path_buf(),
+            certificate: certificate.map(str::to_owned),
+            contents,
+            ends,
+        });
+        Ok(written)
+    }
+
+    /// The regular file at a path, or none; what is held already is not copied again.
+    fn copy_file_in(
+        &self,
+        from: &Path,
+        node_path: &Path,
+        digest: Option<&str>,
+        written: &mut Vec<PathBuf>,
+    ) -> Result<Option<BackedUpContents>, TransactionError> {
+        let unreadable = || TransactionError::file(from, "could not be backed up");
+        let changed = || TransactionError::Changed {
+            path: from.to_path_buf(),
+        };
+        let mut old = match durable::open_regular(from).map_err(unreadable())? {
+            None if digest.is_none() => return Ok(None),
+            None => return Err(changed()),
+            Some(old) => old,
+        };
+        let attributes = Attributes::of(&old).map_err(unreadable())?;
+        if self.holds(node_path, digest, &attributes) {
+            return Ok(self.file(node_path).and_then(|held| held.contents.clone()));
+        }
+        let copy = self.copy_of(node_path);
+        // A manifest may have been out before in this operation.
+        durable::remove_if_there(&copy)?;
+        let (sha256, size) = durable::create_private(&copy)
+            .and_then(|mut new| durable::copy_hashed(&mut old, &mut new))
+            .map_err(unreadable())?;
+        if digest != Some(sha256.as_str()) {
+            return Err(changed());
+        }
+        written.push(copy);
+        Ok(Some(BackedUpContents {
+            sha256,
+            size,
+            attributes,
+            removed: None,
+        }))
+    }
+
+    /// Writes the index, durably; everything in it must have been flushed.
+    pub(crate) fn seal(&self) -> Result<(), TransactionError> {
+        durable::make_private_directory(&self.directory)?;
+        let path = self.directory.join(INDEX);
+        let text = serde_json::to_vec_pretty(&self.index)
+            .map_err(io::Error::from)
+            .map_err(TransactionError::file(&path, "could not be written"))?;
+        write::write_atomically(&path, &text, 0o600)
+    }
+
+    /// Copies a file out to a free name, with everything it had. The caller flushes it.
+    pub(crate) fn copy_out(&self, node_path: &Path, to: &Path) -> Result<(), TransactionError> {
+        let copy = self.copy_of(node_path);
+        let damaged = |reason: &str| {
+            TransactionError::file(&copy, "cannot be put back")(io::Error::new(
+                io::ErrorKind::InvalidData,
+                reason,
+            ))
+        };
+        let contents = self
+            .file(node_path)
+            .and_then(|file| file.contents.as_ref())
+            .ok_or_else(|| damaged("it is not in the backup's index"))?;
+        if contents.removed.is_some() {
+            return Err(damaged("backup.max-age had it removed"));
+        }
+        let unreadable = || TransactionError::file(&copy, "could not be read");
+        if let Some(target) = link::target_of(&copy).map_err(unreadable())? {
+            if link::digest(&target) != contents.sha256 {
+                return Err(damaged("it is not what was backed up"));
+            }
+            let owner = (contents.attributes.uid, contents.attributes.gid);
+            return link::make(&target, to, Some(owner))
+                .map_err(TransactionError::file(to, "could not be written"));
+        }
+        let mut old = durable::open_regular(&copy)
+            .map_err(unreadable())?
+            .ok_or_else(|| damaged("it is missing from the backup"))?;
+        let digest = durable::create_private(to)
+            .and_then(|mut new| {
+                let (digest, _) = durable::copy_hashed(&mut old, &mut new)?;
+                contents.attributes.give_to(&new)?;
+                contents.attributes.give_time_to(&new)?;
+                Ok(digest)
+            })
+            .map_err(TransactionError::file(to, "could not be written"))
+            .and_then(|digest| {
+                if digest == contents.sha256 {
+                    Ok(())
+                } else {
+                    Err(damaged("it is not what was backed up"))
+                }
+            });
+        if digest.is_err() {
+            write::discard(to);
+        }
+        digest
+    }
+
+    /// Reads a copy; it must be what the index says. `None` for a symbolic link, and for what was removed.
+    pub(crate) fn read(
+        &self,
+        node_path: &Path,
+        held: &BackedUpContents,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, TransactionError> {
+        let copy = self.copy_of(node_path);
+        let unreadable = || TransactionError::file(&copy, "could not be read");
+        if held.removed.is_some() || link::target_of(&copy).map_err(unreadable())?.is_some() {
+            return Ok(None);
+        }
+        let bytes = read_at_most(&copy, held.size).map(Zeroizing::new);
+        let bytes = bytes.map_err(unreadable())?;
+        if durable::digest(&bytes) == held.sha256 {
+            Ok(Some(bytes))
+        } else {
+            Err(unreadable()(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is not what was backed up",
+            )))
+        }
+    }
+
+    /// When the certificate in a copy ends. What cannot be read has no end: then only its age counts.
+    pub(crate) fn end_in(&self, node_path: &Path, held: &BackedUpContents) -> Option<Timestamp> {
+        if held.size > EVERYDAY_SIZE {
+            return None;
+        }
+        let contents = self.read(node_path, held).ok()??;
+        secrets::end_in(&contents)
+    }
+
+    /// Marks the copies of these paths as removed, durably, then removes them. What an earlier attempt marked and did not
+    /// get to goes as well. Gives whether anything was marked.
+    pub(crate) fn remove_copies(
+        &mut self,
+        paths: &[PathBuf],
+        now: Timestamp,
+    ) -> Result<bool, TransactionError> {
+        let mut marked = false;
+        for file in &mut self.index.files {
+            if let Some(held) = &mut file.contents
+                && held.removed.is_none()
+                && paths.contains(&file.path)
+            {
+                held.removed = Some(now);
+                marked = true;
+            }
+        }
+        if marked {
+            // The index first: a copy that it says is there must never be missing.
+            self.seal()?;
+        }
+        let mut changed = Vec::new();
+        for file in &self.index.files {
+            if file
+                .contents
+                .as_ref()
+                .is_some_and(|held| held.removed.is_some())
+            {
+                let copy = self.copy_of(&file.path);
+                if durable::remove_if_there(&copy)? {
+                    changed.extend(copy.parent().map(Path::to_path_buf));
+                }
+            }
+        }
+        changed.dedup();
+        durable::sync_all(&changed)?;
+        Ok(marked)
+    }
+
+    /// Whether a copy may hold a private key: it is anything but certificates.
+    pub(crate) fn may_be_secret(&self, node_path: &Path, held: &BackedUpContents) -> bool {
+        if link::target_of(&self.copy_of(node_path)).is_ok_and(|target| target.is_some()) {
+            return false;
+        }
+        if held.size > EVERYDAY_SIZE {
+            return true;
+        }
+        match self.read(node_path, held) {
+            Ok(Some(contents)) => !secrets::are_only_certificates(&contents),
+            Ok(None) | Err(_) => true,
+        }
+    }
+
+    /// What the index says about the generation.
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    /// What the index says about a file.
+    pub(crate) fn file(&self, node_path: &Path) -> Option<&BackedUpFile> {
+        self.index.files.iter().find(|file| file.path == node_path)
+    }
+
+    /// The digest of the copy that is held of a file.
+    pub(crate) fn digest_of(&self, node_path: &Path) -> Option<&str> {
+        let held = self.file(node_path)?.contents.as_ref()?;
+        Some(&held.sha256)
+    }
+
+    fn holds(&self, node_path: &Path, digest: Option<&str>, attributes: &Attributes) -> bool {
+        let held = self.file(node_path).and_then(|file| file.contents.as_ref());
+        held.is_some_and(|held| {
+            Some(held.sha256.as_str()) == digest
+                && held.attributes == *attributes
+                && held.removed.is_none()
+        })
+    }
+
+    /// Makes the directories above a file's copy, mode 0700. Gives those that have to be flushed.
+    fn make_directories(&self, node_path: &Path) -> Result<Vec<PathBuf>, TransactionError> {
+        let mut directory = self.directory.clone();
+        durable::make_unflushed_directory(&directory)?;
+        let mut made = vec![directory.clone()];
+        made.extend(directory.parent().map(Path::to_path_buf));
+        let parents = node_path.parent().unwrap_or(Path::new("/"));
+        for component in parents.components() {
+            if let Component::Normal(name) = component {
+                directory.push(name);
+                durable::make_unflushed_directory(&directory)?;
+                made.push(directory.clone());
+            }
+        }
+        Ok(made)
+    }
+
+    fn copy_of(&self, node_path: &Path) -> PathBuf {
+        self.directory
+            .join(node_path.strip_prefix("/").unwrap_or(node_path))
+    }
+}
+
+/// Where a superseded manifest of an operation is kept, made if needed.
+pub(crate) fn superseded_directory(store: &Store, id: &str) -> Result<PathBuf, TransactionError> {
+    let generation = store.backups().join(id);
+    let directory = generation.join(SUPERSEDED);
+    durable::make_private_directory(&generation)?;
+    durable::make_private_directory(&directory)?;
+    Ok(directory)
+}
+
+/// What is in a generation; `None` where nothing, or only half of one, is there.
+pub(crate) fn read_index(directory: &Path) -> Result<Option<Index>, TransactionError> {
+    let path = directory.join(INDEX);
+    let read = durable::open_regular(&path).and_then(|file: Option<File>| {
+        let Some(file) = file else {
+            return Ok(None);
+        };
+        let text = read_within(file, FILE_LIMIT, Vec::new())?;
+        let index: Index = serde_json::from_slice(&text)?;
+        check_index(&index, directory)?;
+        Ok(Some(index))
+    });
+    match read {
+        // A plain file among the generations.
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(None),
+        read => read.map_err(TransactionError::file(&path, "could not be read")),
+    }
+}
+
+/// An index that was edited, or copied with its directory, must not lead to anything outside it: generations are removed
+/// by their ids and files put back by their paths.
+fn check_index(index: &Index, directory: &Path) -> io::Result<()> {
+    let wrong = |reason: String| io::Error::new(io::ErrorKind::InvalidData, reason);
+    if directory.file_name() != Some(index.id.as_ref()) {
+        return Err(wrong(format!(
+            "it is the index of {:?} and not of this directory; rename the directory to that, or move it out of the backups",
+            index.id
+        )));
+    }
+    let leads_out = |path: &Path| {
+        let mut components = path.components();
+        components.next() != Some(Component::RootDir)
+            || !components.all(|part| matches!(part, Component::Normal(_)))
+            || path.file_name().is_none()
+    };
+    match index.files.iter().find(|file| leads_out(&file.path)) {
+        Some(file) => Err(wrong(format!(
+            "it names {:?}, which is no path of the node; move this backup away",
+            file.path
+        ))),
+        None => Ok(()),
+    }
+}

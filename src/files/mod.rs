@@ -1,0 +1,18 @@
+//! Putting new files in place, all or none: stage beside the target, check, back up by copy, journal, fsync, rename.
+
+mod backup;
+mod contents;
+mod manifest;
+mod parking;
+mod recover;
+mod retention;
+mod secrets;
+mod stage;
+mod transaction;
+
+pub use backup::{BackedUpContents, BackedUpFile};
+pub use contents::{Kept, contents};
+pub use recover::{Recovery, recover, return_parked};
+pub use retention::{Generation, generations, remove_old_keys};
+pub use stage::{check_targets, make_directory};
+pub use transaction::Operation;

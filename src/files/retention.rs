@@ -1,0 +1,269 @@
+//! Which backups there are, and which are kept.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::backup::{BackedUpFile, Backup, INDEX, Index, read_index};
+use super::transaction::is_id;
+use crate::host;
+use crate::host::Place;
+use crate::host::durable;
+use crate::journal::{Lock, Store, TransactionError};
+
+/// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
+const MANIFESTS_ONLY: usize = 3;
+
+/// What one operation backed up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    /// The operation's id.
+    pub id: String,
+    /// Counts up with every generation: the clock may have been set back since.
+    pub number: u64,
+    /// When its first file was backed up, by the clock of then.
+    pub created: Timestamp,
+    /// Bytes on disk, all files together.
+    pub size: u64,
+    /// The files.
+    pub files: Vec<BackedUpFile>,
+}
+
+/// All generations, in the order in which they were made. One whose index is damaged, or was copied to another name, is
+/// left out, and logged.
+///
+/// # Errors
+/// When the backups cannot be listed.
+pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
+    let mut generations = Vec::new();
+    for name in durable::names_in(&store.backups())? {
+        let directory = store.backups().join(&name);
+        match read_index(&directory) {
+            Ok(Some(index)) => generations.push(Generation {
+                id: index.id,
+                number: index.number,
+                created: index.created,
+                size: size_of(&directory)?,
+                files: index.files,
+            }),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "a backup is not listed"),
+        }
+    }
+    let order = |one: &Generation| (one.number, one.created, one.id.clone());
+    generations.sort_by_cached_key(order);
+    Ok(generations)
+}
+
+/// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
+/// that of `just_ended` nor one of an operation in flight. Those that hold manifests only, as a restart by hand makes them,
+/// are counted by themselves, so that they drive out no certificate. What an interrupted removal left goes as well; what is
+/// not named like an operation is somebody else's.
+pub(crate) fn prune(
+    store: &Store,
+    keep: usize,
+    max_bytes: u64,
+    just_ended: &str,
+) -> Result<(), TransactionError> {
+    let in_flight = store.in_flight()?;
+    let (with_certificates, others): (Vec<_>, Vec<_>) = generations(store)?
+        .into_iter()
+        .partition(|one| one.files.iter().any(|file| file.certificate.is_some()));
+    let is_needed = |id: &String| id == just_ended || in_flight.contains(id);
+    for (generations, keep) in [
+        (with_certificates, keep),
+        (others, keep.min(MANIFESTS_ONLY)),
+    ] {
+        prune_some(store, &generations, keep, max_bytes, &is_needed)?;
+    }
+    for name in durable::names_in(&store.backups())? {
+        let directory = store.backups().join(&name);
+        let Some(id) = name.to_str().filter(|name| is_id(name)) else {
+            continue;
+        };
+        let is_remnant = matches!(durable::exists(&directory.join(INDEX)), Ok(false));
+        if is_remnant
+            && host::is_directory(&directory)
+            && !in_flight.iter().any(|flying| flying == id)
+        {
+            remove(store, id)?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes private keys, and files that may hold one, from every generation that is older than `max_age`, and those of
+/// certificates that have ended: nothing can be done with them that should be. The certificates stay, for
+/// reference, as long as their generation does. What an operation in flight needs is left alone. Gives the ids of the
+/// generations from which something was removed.
+///
+/// # Errors
+/// [`TransactionError`], the first; the other generations are seen to all the same.
+pub fn remove_old_keys(
+    store: &Store,
+    _lock: &Lock,
+    max_age: Duration,
+    now: Timestamp,
+) -> Result<Vec<String>, TransactionError> {
+    remove_old_keys_but(store, max_age, now, None)
+}
+
+/// The same, sparing the generation of an operation that has just ended: it may be wanted at once.
+pub(crate) fn remove_old_keys_but(
+    store: &Store,
+    max_age: Duration,
+    now: Timestamp,
+    just_ended: Option<&str>,
+) -> Result<Vec<String>, TransactionError> {
+    let in_flight = store.in_flight()?;
+    let mut removed = Vec::new();
+    let mut result = Ok(());
+    for generation in generations(store)? {
+        let id = generation.id;
+        if in_flight.contains(&id) || just_ended == Some(id.as_str()) {
+            continue;
+        }
+        let done = Backup::open(store, &id).and_then(|mut backup| {
+            let old = old_secrets(&backup, max_age, now);
+            backup.remove_copies(&old, now)
+        });
+        match done {
+            Ok(true) => {
+                tracing::info!(
+                    operation_id = id.as_str(),
+                    "the private keys in the backup of operation {id} were removed: they were older than backup.max-age, or \
+                     their certificates have ended"
+                );
+                removed.push(id);
+            }
+            Ok(false) => {}
+            Err(error) => result = result.and(Err(error)),
+        }
+    }
+    result.map(|()| removed)
+}
+
+/// The files of a generation that hold a private key for longer than they should.
+fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBuf> {
+    let index = backup.index();
+    let is_old = now.duration_since(index.created) >= signed(max_age);
+    let ends = if is_old {
+        BTreeMap::new()
+    } else {
+        ends(backup, index)
+    };
+    index
+        .files
+        .iter()
+        .filter_map(|file| {
+            let (name, held) = (file.certificate.as_ref()?, file.contents.as_ref()?);
+            let has_ended = ends.get(name.as_str()).is_some_and(|end| *end < now);
+            let is_due = held.removed.is_none()
+                && (is_old || has_ended)
+                && backup.may_be_secret(&file.path, held);
+            is_due.then(|| file.path.clone())
+        })
+        .collect()
+}
+
+/// When each certificate of a generation ends, where that can be told.
+fn ends<'index>(backup: &Backup, index: &'index Index) -> BTreeMap<&'index str, Timestamp> {
+    let mut ends = BTreeMap::new();
+    for file in &index.files {
+        let (Some(name), Some(held)) = (&file.certificate, &file.contents) else {
+            continue;
+        };
+        // Those of earlier versions have to be looked into.
+        if let Some(end) = file.ends.or_else(|| backup.end_in(&file.path, held)) {
+            let latest = ends.entry(name.as_str()).or_insert(end);
+            *latest = end.max(*latest);
+        }
+    }
+    ends
+}
+
+fn signed(duration: Duration) -> jiff::SignedDuration {
+    jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
+}
+
+fn prune_some(
+    store: &Store,
+    generations: &[Generation],
+    keep: usize,
+    max_bytes: u64,
+    is_needed: &dyn Fn(&String) -> bool,
+) -> Result<(), TransactionError> {
+    let mut count = generations.len();
+    let mut bytes: u64 = generations.iter().map(|generation| generation.size).sum();
+    for generation in generations {
+        if count <= 1 || (count <= keep && bytes <= max_bytes) {
+            break;
+        }
+        if is_needed(&generation.id) {
+            continue;
+        }
+        remove(store, &generation.id)?;
+        count -= 1;
+        bytes -= generation.size;
+    }
+    Ok(())
+}
+
+/// Removes a generation, its index first, so that half of one is never taken for a whole.
+pub(crate) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
+    let directory = store.backups().join(id);
+    if durable::remove_if_there(&directory.join(INDEX))? {
+        durable::sync_directory(&directory)?;
+    }
+    match std::fs::remove_dir_all(&directory) {
+        Ok(()) => durable::sync_directory(&store.backups()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(TransactionError::file(&directory, "could not be removed")(
+            error,
+        )),
+    }
+}
+
+/// Removes the generation of an operation if it backed up nothing.
+pub(crate) fn remove_if_empty(store: &Store, id: &str) -> Result<(), TransactionError> {
+    if is_empty(store, id)? {
+        remove(store, id)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether an operation backed up a certificate, key or kubeconfig.
+pub(crate) fn has_certificates(store: &Store, id: &str) -> Result<bool, TransactionError> {
+    let index = read_index(&store.backups().join(id))?;
+    let files = index.map_or_else(Vec::new, |index| index.files);
+    Ok(files.iter().any(|file| file.certificate.is_some()))
+}
+
+/// Whether an operation backed up nothing.
+pub(crate) fn is_empty(store: &Store, id: &str) -> Result<bool, TransactionError> {
+    let directory = store.backups().join(id);
+    Ok(match read_index(&directory)? {
+        Some(index) => index.files.is_empty(),
+        None => durable::names_in(&directory)?.is_empty(),
+    })
+}
+
+fn size_of(directory: &Path) -> Result<u64, TransactionError> {
+    let mut size = 0;
+    for name in durable::names_in(directory)? {
+        let path = directory.join(name);
+        let found = Place::at(&path)
+            .and_then(|place| place.look())
+            .map_err(TransactionError::file(&path, "could not be looked at"))?;
+        size += match found {
+            Some(found) if found.is_directory() => size_of(&path)?,
+            Some(found) => found.size,
+            None => 0,
+        };
+    }
+    Ok(size)
+}

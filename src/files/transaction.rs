@@ -1,0 +1,479 @@
+//! One operation, from its first journal record to its last.
+
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::backup::Backup;
+use super::stage::Forward;
+use super::{retention, stage};
+use crate::host::Actor;
+use crate::host::durable;
+use crate::issuer::Replacement;
+use crate::journal::Journal;
+use crate::journal::{Beginning, StagedFile, Step};
+use crate::journal::{Files, State, Way};
+use crate::journal::{Head, Lock, Outcome, Record, Store, TransactionError, Trigger};
+use crate::node::Replaceable;
+
+/// An operation in flight. Dropping it without [`Operation::finish`] leaves the journal as it is, for recovery.
+#[derive(Debug)]
+pub struct Operation<'lock> {
+    lock: PhantomData<&'lock Lock>,
+    pub(crate) store: Store,
+    beginning: Beginning,
+    journal: Journal,
+    pub(crate) state: State,
+    /// Whether the journal may have held one more record when it was opened, which cannot be read.
+    last_is_lost: bool,
+    /// Real paths of the manifests that are out, as their callers named them.
+    pub(crate) parked: Vec<PathBuf>,
+    /// How long backups keep private keys, and the moment by which that is reckoned; `None`: as long as the backups.
+    max_age: Option<(Duration, Timestamp)>,
+}
+
+impl<'lock> Operation<'lock> {
+    /// Starts an operation: an id (`20261123T224110Z-4f2a`), a journal file with its first record, fsynced.
+    ///
+    /// # Errors
+    /// [`TransactionError::Unfinished`] while an earlier operation's journal is still there (recover first).
+    pub fn begin(
+        store: &Store,
+        lock: &'lock Lock,
+        trigger: Trigger,
+    ) -> Result<Self, TransactionError> {
+        Self::begin_after(store, lock, trigger, &[], None)
+    }
+
+    /// The same beside operations that are recovered and still have restarts or proofs before them. `history`: where the
+    /// history ends now, for the receipt.
+    ///
+    /// # Errors
+    /// As [`Self::begin`], for any other.
+    pub fn begin_after(
+        store: &Store,
+        _lock: &'lock Lock,
+        trigger: Trigger,
+        recovered: &[&str],
+        history: Option<Head>,
+    ) -> Result<Self, TransactionError> {
+        store.prepare()?;
+        let mut in_flight = store.in_flight()?.into_iter();
+        if let Some(id) = in_flight.find(|id| !recovered.contains(&id.as_str())) {
+            return Err(TransactionError::Unfinished { id });
+        }
+        let started = crate::host::now();
+        let id = free_id(store, started)?;
+        let beginning = Beginning {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            id,
+            trigger,
+            started,
+            by: Some(Actor::of_this_process()),
+            history,
+        };
+        let mut operation = Self {
+            lock: PhantomData,
+            journal: Journal::create(&store.journal_file(&beginning.id))?,
+            store: store.clone(),
+            beginning: beginning.clone(),
+            state: State::default(),
+            last_is_lost: false,
+            parked: Vec::new(),
+            max_age: None,
+        };
+        match operation.append(Step::Begun(beginning)) {
+            Ok(()) => Ok(operation),
+            Err(error) => {
+                if let Err(second) = operation.journal.remove() {
+                    tracing::warn!(error = %second, "an empty journal is left behind");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Continues an operation that a crash cut off.
+    pub(crate) fn resume(
+        store: &Store,
+        _lock: &'lock Lock,
+        beginning: Beginning,
+        journal: Journal,
+        state: State,
+        last_is_lost: bool,
+    ) -> Self {
+        let mut operation = Self {
+            lock: PhantomData,
+            store: store.clone(),
+            beginning,
+            journal,
+            state,
+            last_is_lost,
+            parked: Vec::new(),
+            max_age: None,
+        };
+        operation.list_parked();
+        operation
+    }
+
+    /// The operation's id; also the name of its backup generation.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.beginning.id
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn started(&self) -> Timestamp {
+        self.beginning.started
+    }
+
+    /// What set it off.
+    #[must_use]
+    pub fn trigger(&self) -> &Trigger {
+        &self.beginning.trigger
+    }
+
+    /// What started the process that began it, where its journal says so.
+    #[must_use]
+    pub fn by(&self) -> Option<&Actor> {
+        self.beginning.by.as_ref()
+    }
+
+    /// Where the history ended when it began, where its journal says so.
+    #[must_use]
+    pub fn history(&self) -> Option<&Head> {
+        self.beginning.history.as_ref()
+    }
+
+    /// Puts the files in place as one transaction. Links are followed where they are root's alone. When it returns an error, everything is as it was before, unless it
+    /// is [`TransactionError::NotUndone`]. An operation installs once.
+    ///
+    /// # Errors
+    /// [`TransactionError`].
+    pub fn install(&mut self, replacements: Vec<Replacement>) -> Result<(), TransactionError> {
+        self.put_in_place(replacements, None)
+    }
+
+    /// The same, of files that may be replaced; the first that may not is an error.
+    ///
+    /// # Errors
+    /// As [`Self::install`].
+    pub fn install_replaceable(
+        &mut self,
+        replacements: Vec<Replacement>,
+        replaceable: &Replaceable,
+    ) -> Result<(), TransactionError> {
+        self.put_in_place(replacements, Some(replaceable))
+    }
+
+    fn put_in_place(
+        &mut self,
+        replacements: Vec<Replacement>,
+        replaceable: Option<&Replaceable>,
+    ) -> Result<(), TransactionError> {
+        if self.state.files != Files::Untouched {
+            return Err(self.out_of_order("it has installed files already"));
+        }
+        if replacements.is_empty() {
+            return Ok(());
+        }
+        let replacements = stage::pair(replacements);
+        let files = stage::survey(&self.store, self.id(), &replacements, replaceable)?;
+        self.append(Step::Staging {
+            files: files.clone(),
+        })?;
+        let prepared = self
+            .prepare(&files, &replacements)
+            .and_then(|()| self.append(Step::Committing));
+        // Keys are wiped before anything else happens.
+        drop(replacements);
+        if let Err(error) = prepared {
+            if let Err(second) = self.unstage() {
+                tracing::warn!(error = %second, "a staged file is left behind; recovery removes it");
+            }
+            return Err(error);
+        }
+        // Looked at once more, since journalling takes long enough for somebody to write a file.
+        stage::check_unchanged(&self.store, &files)
+            .and_then(|()| stage::commit(&self.store, &files))
+            .and_then(|()| self.append(Step::Committed))
+            .map_err(|cause| match self.undo(&cause.to_string()) {
+                Ok(()) => cause,
+                Err(undo) => TransactionError::NotUndone {
+                    cause: Box::new(cause),
+                    undo: Box::new(undo),
+                },
+            })
+    }
+
+    /// Appends a record about something that changed no file (a restart begun, proved …), fsynced.
+    ///
+    /// # Errors
+    /// [`TransactionError`].
+    pub fn note(&mut self, record: Record) -> Result<(), TransactionError> {
+        let root = self.store.root();
+        let record = match record {
+            Record::RestartsPlanned { components } => Record::RestartsPlanned {
+                components: components
+                    .into_iter()
+                    .map(|(component, manifest)| (component, root.node_path(&manifest)))
+                    .collect(),
+            },
+            other => other,
+        };
+        self.append(Step::Noted(record))
+    }
+
+    /// Puts every file of the backup back, journalled; parked manifests are returned first. Once done, doing it again
+    /// does nothing.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; naming what could not be put back. [`TransactionError::LeftAlone`] when all else is.
+    pub fn roll_back(&mut self, reason: &str) -> Result<(), TransactionError> {
+        let returned = self.give_all_back();
+        if let Files::Staging(_) = self.state.files {
+            self.unstage()?;
+        }
+        let undone = if let Files::RolledBack(_) = self.state.files {
+            Ok(())
+        } else {
+            self.undo(reason)
+        };
+        returned.and(undone)
+    }
+
+    /// Has [`Self::finish`] remove the private keys from backups that are older than this at `now`.
+    #[must_use]
+    pub fn with_max_age(mut self, max_age: Duration, now: Timestamp) -> Self {
+        self.max_age = Some((max_age, now));
+        self
+    }
+
+    /// Ends the operation: removes the journal, prunes backups to `keep` generations and `max_bytes`. A manifest that is
+    /// still out is returned before, and an installation that failed half-way undone.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; the journal is then kept, for recovery.
+    pub fn finish(
+        mut self,
+        outcome: Outcome,
+        keep: usize,
+        max_bytes: u64,
+    ) -> Result<(), TransactionError> {
+        self.give_all_back()?;
+        match self.state.files {
+            Files::Staging(_) => self.unstage()?,
+            Files::Committing(_) | Files::RollingBack(_) => {
+                self.undo("the operation ended before all files were in place")?;
+            }
+            Files::Untouched | Files::Committed(_) | Files::RolledBack(_) => {}
+        }
+        self.append_or_warn(Step::Finished { outcome });
+        let id = self.beginning.id;
+        self.journal.remove()?;
+        let pruned = retention::remove_if_empty(&self.store, &id)
+            .and_then(|()| retention::prune(&self.store, keep, max_bytes, &id));
+        if let Err(error) = pruned {
+            tracing::warn!(%error, "old backups could not be removed");
+        }
+        if let Some((max_age, now)) = self.max_age
+            && let Err(error) = retention::remove_old_keys_but(&self.store, max_age, now, Some(&id))
+        {
+            tracing::warn!(%error, "old private keys could not be removed from the backups");
+        }
+        Ok(())
+    }
+
+    /// Removes every trace of an operation that changed nothing.
+    pub(crate) fn forget(mut self) -> Result<(), TransactionError> {
+        if let Files::Staging(_) = self.state.files {
+            self.unstage()?;
+        }
+        retention::remove(&self.store, &self.beginning.id)?;
+        self.journal.remove()
+    }
+
+    /// After a crash: finishes what the commit point allows, undoes the rest. Gives the files left alone.
+    pub(crate) fn settle(&mut self) -> Result<Vec<PathBuf>, TransactionError> {
+        if let Files::Staging(files) = &self.state.files
+            && stage::is_any_renamed(&self.store, files)?
+        {
+            // Its commit point was journalled, since a rename follows it, and is the last record, which cannot be read.
+            self.append(Step::Committing)?;
+        }
+        match (self.state.way(), &self.state.files) {
+            (Way::Forget, Files::Staging(_)) => self.unstage().map(|()| Vec::new()),
+            (Way::Forward, Files::Committing(files)) => {
+                match stage::roll_forward(&self.store, files)? {
+                    Forward::Done { left_alone } => {
+                        self.append(Step::Committed)?;
+                        Ok(left_alone)
+                    }
+                    Forward::Impossible { missing } => self.undo_leaving_alone(&format!(
+                        "it was cut off, and {} is missing since",
+                        missing.display()
+                    )),
+                }
+            }
+            // The record which says that the old ones go back is written before the first of them does.
+            (Way::Forward, Files::Committed(files))
+                if self.last_is_lost && stage::is_any_put_back(&self.store, files)? =>
+            {
+                self.undo_leaving_alone("it was cut off while its old files were put back")
+            }
+            (Way::Back, Files::RollingBack(_)) => self.put_back(),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Components whose restart was planned and not done, with their manifests. After a rollback, those whose pods may
+    /// use the files that are gone.
+    #[must_use]
+    pub fn restarts_left(&self) -> Vec<(String, PathBuf)> {
+        self.state
+            .restarts_left()
+            .map(|restart| {
+                (
+                    restart.component.clone(),
+                    self.store.root().join(&restart.manifest),
+                )
+            })
+            .collect()
+    }
+
+    fn prepare(
+        &self,
+        files: &[StagedFile],
+        replacements: &[Replacement],
+    ) -> Result<(), TransactionError> {
+        let mut written = BTreeSet::new();
+        let mut backup = Backup::open(&self.store, self.id())?;
+        for file in files {
+            written.extend(backup.copy_in(
+                &file.target(&self.store),
+                &file.target,
+                Some(&file.name),
+                file.old_digest.as_deref(),
+            )?);
+        }
+        written.extend(stage::stage(&self.store, files, replacements)?);
+        durable::sync_all(&Vec::from_iter(written))?;
+        backup.seal()?;
+        stage::check_unchanged(&self.store, files)
+    }
+
+    fn unstage(&mut self) -> Result<(), TransactionError> {
+        stage::unstage(&self.store, self.state.files.all())?;
+        if self.state.ever_out.is_empty() {
+            retention::remove(&self.store, &self.beginning.id)?;
+        }
+        self.append(Step::Unstaged)
+    }
+
+    fn undo(&mut self, reason: &str) -> Result<(), TransactionError> {
+        let left_alone = self.undo_leaving_alone(reason)?;
+        if left_alone.is_empty() {
+            Ok(())
+        } else {
+            Err(TransactionError::LeftAlone { paths: left_alone })
+        }
+    }
+
+    fn undo_leaving_alone(&mut self, reason: &str) -> Result<Vec<PathBuf>, TransactionError> {
+        let journalled = self.append(Step::RollingBack {
+            reason: reason.to_owned(),
+        });
+        // Before the commit is journalled, recovery looks at every file and finds the way from any of them; after it,
+        // only a journalled rollback can be continued.
+        if !matches!(self.state.files, Files::Committing(_)) {
+            journalled?;
+            return self.put_back();
+        }
+        let left_alone = self.put_back();
+        journalled.and(left_alone)
+    }
+
+    fn put_back(&mut self) -> Result<Vec<PathBuf>, TransactionError> {
+        let backup = Backup::open(&self.store, self.id())?;
+        let left_alone = stage::put_back(&self.store, self.state.files.all(), &backup)?;
+        if let Files::RollingBack(_) = self.state.files {
+            let root = self.store.root();
+            self.append(Step::RolledBack {
+                left_alone: left_alone.iter().map(|path| root.node_path(path)).collect(),
+            })?;
+        }
+        Ok(left_alone)
+    }
+
+    pub(crate) fn append(&mut self, step: Step) -> Result<(), TransactionError> {
+        let next = self
+            .state
+            .clone()
+            .after(&step)
+            .map_err(|reason| self.out_of_order(&reason))?;
+        self.journal.append(&step)?;
+        self.state = next;
+        self.list_parked();
+        Ok(())
+    }
+
+    /// For steps whose effect can be seen on the disk, so that not being able to journal them must stop nothing.
+    pub(crate) fn append_or_warn(&mut self, step: Step) {
+        if let Err(error) = self.append(step.clone()) {
+            tracing::warn!(%error, "the journal is not complete");
+            if let Ok(next) = self.state.clone().after(&step) {
+                self.state = next;
+                self.list_parked();
+            }
+        }
+    }
+
+    fn list_parked(&mut self) {
+        self.parked = self
+            .state
+            .out
+            .iter()
+            .map(|out| self.store.root().join(&out.parked.manifest))
+            .collect();
+    }
+
+    fn out_of_order(&self, reason: &str) -> TransactionError {
+        TransactionError::Journal {
+            path: self.store.journal_file(self.id()),
+            reason: reason.to_owned(),
+        }
+    }
+}
+
+/// Whether a name has the form of an operation's id: `20260520T091231Z-00ff`.
+pub(crate) fn is_id(name: &str) -> bool {
+    let form = b"ddddddddTddddddZ-xxxx";
+    name.len() == form.len()
+        && name.bytes().zip(form).all(|(byte, form)| match form {
+            b'd' => byte.is_ascii_digit(),
+            b'x' => byte.is_ascii_hexdigit(),
+            other => byte == *other,
+        })
+}
+
+fn free_id(store: &Store, started: Timestamp) -> Result<String, TransactionError> {
+    let backups = store.backups();
+    let unnamed = || TransactionError::file(&backups, "no name could be found for a backup in");
+    loop {
+        let mut random = [0u8; 2];
+        aws_lc_rs::rand::fill(&mut random)
+            .map_err(|error| unnamed()(std::io::Error::other(error)))?;
+        let id = format!(
+            "{}-{:04x}",
+            started.strftime("%Y%m%dT%H%M%SZ"),
+            u16::from_ne_bytes(random)
+        );
+        if !durable::exists(&backups.join(&id)).map_err(unnamed())? {
+            return Ok(id);
+        }
+    }
+}

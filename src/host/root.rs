@@ -1,0 +1,310 @@
+//! The directory that stands for `/`.
+//!
+//! Every path that kubecertd takes from its defaults, from a manifest, a kubeconfig, a kubelet
+//! configuration or a symbolic link is a path of the node. [`Root`] turns it into a path of this
+//! machine, once, where it is read; everywhere else paths are real. Before one is opened its links are followed below the
+//! root ([`Root::resolve`]); [`crate::host`] opens nothing that has a link on its way.
+
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+use self::super as host;
+use super::place::{Found, Place};
+use super::way::{Step, Way};
+
+/// Symbolic links followed before a path is taken for a loop, as in the Linux kernel (path_resolution(7)).
+const LINK_LIMIT: usize = 40;
+
+/// The directory under which a node's file system lies; `/` for the node itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root(PathBuf);
+
+impl Default for Root {
+    fn default() -> Self {
+        Self(PathBuf::from("/"))
+    }
+}
+
+impl Root {
+    /// The root at `directory`: absolute, so that later changes of the working directory do not matter, and without this
+    /// machine's links, so that every link which turns up below it is one of the node.
+    ///
+    /// # Errors
+    /// When the working directory cannot be read.
+    pub fn new(directory: &Path) -> io::Result<Self> {
+        match std::fs::canonicalize(directory) {
+            Ok(real) => Ok(Self(real)),
+            // Not there (yet): whoever opens something below it finds out.
+            Err(_) => std::path::absolute(directory).map(Self),
+        }
+    }
+
+    /// Whether this is the machine's own root.
+    #[must_use]
+    pub fn is_system(&self) -> bool {
+        self.0 == Path::new("/")
+    }
+
+    /// The directory itself.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where the node's path lies on this machine. `..` cannot leave the root.
+    #[must_use]
+    pub fn join(&self, node_path: impl AsRef<Path>) -> PathBuf {
+        let mut joined = self.0.clone();
+        let mut depth = 0usize;
+        for component in node_path.as_ref().components() {
+            match component {
+                Component::Normal(name) => {
+                    joined.push(name);
+                    depth += 1;
+                }
+                Component::ParentDir if depth > 0 => {
+                    joined.pop();
+                    depth -= 1;
+                }
+                Component::ParentDir
+                | Component::CurDir
+                | Component::RootDir
+                | Component::Prefix(_) => {}
+            }
+        }
+        joined
+    }
+
+    /// The node's own name for a real path: the reverse of [`Root::join`].
+    #[must_use]
+    pub fn node_path(&self, real: &Path) -> PathBuf {
+        match real.strip_prefix(&self.0) {
+            Ok(rest) => Path::new("/").join(rest),
+            Err(_) => real.to_path_buf(),
+        }
+    }
+
+    /// Follows every symbolic link of a real path as the node would, absolute targets starting at
+    /// the root. The last component may be absent; then the path where it would be made is returned.
+    ///
+    /// # Errors
+    /// `ELOOP` (as [`io::ErrorKind::FilesystemLoop`] or its raw error) for a loop, and whatever reading a link gives.
+    pub fn resolve(&self, real: &Path) -> io::Result<PathBuf> {
+        match self.straight(real) {
+            Some(straight) => Ok(straight),
+            None => self.follow(real, &mut |_, _| Ok(())),
+        }
+    }
+
+    /// The path itself, where it is below the root and no link leads to it: nearly always.
+    fn straight(&self, real: &Path) -> Option<PathBuf> {
+        let is_plain = |component| matches!(component, Component::Normal(_));
+        let below = real.strip_prefix(&self.0).ok()?;
+        (below.components().all(is_plain) && host::leads_straight(real)).then(|| real.to_path_buf())
+    }
+
+    /// Reads a regular file of at most [`host::FILE_LIMIT`] bytes, following links as the node would.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`] and [`host::read_bounded`].
+    pub fn read(&self, real: &Path) -> io::Result<Vec<u8>> {
+        host::read_bounded(&self.resolve(real)?)
+    }
+
+    /// Whether a directory is there, following links as the node would.
+    #[must_use]
+    pub fn is_directory(&self, real: &Path) -> bool {
+        self.resolve(real)
+            .is_ok_and(|resolved| host::is_directory(&resolved))
+    }
+
+    /// What is there, without following the last name if that is a link; `None` for nothing.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`] for its directory, and what the system says.
+    pub fn look(&self, real: &Path) -> io::Result<Option<Found>> {
+        let (Some(directory), Some(name)) = (real.parent(), real.file_name()) else {
+            return Place::at(real)?.look();
+        };
+        match Place::at(&self.resolve(directory)?.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            place => place?.look(),
+        }
+    }
+
+    /// The same with every link and directory on the way: who could have it lead elsewhere.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`], and what looking at a directory or link gives.
+    pub fn way(&self, real: &Path) -> io::Result<Way> {
+        // Without a link on it, it leads nowhere else, however open the directories are.
+        if let Some(straight) = self.straight(real) {
+            return Ok(Way {
+                real: straight,
+                links: Vec::new(),
+                directories: Vec::new(),
+                ends_in_link: false,
+            });
+        }
+        let (mut links, mut directories) = (Vec::new(), Vec::new());
+        let mut ends_in_link = false;
+        let mut looked_at = BTreeSet::new();
+        let end = self.follow(real, &mut |here, end| {
+            ends_in_link |= end == Followed::LastLink;
+            let directory = here.parent().unwrap_or(here);
+            if looked_at.insert(directory.to_path_buf()) {
+                directories.extend(step(directory)?);
+            }
+            if end != Followed::Nothing {
+                links.extend(step(here)?);
+            }
+            Ok(())
+        })?;
+        Ok(Way {
+            real: end,
+            links,
+            directories,
+            ends_in_link,
+        })
+    }
+
+    /// Follows a path; `visit` hears of each name that is looked up, by its real path.
+    fn follow(
+        &self,
+        real: &Path,
+        visit: &mut dyn FnMut(&Path, Followed) -> io::Result<()>,
+    ) -> io::Result<PathBuf> {
+        let relative = real.strip_prefix(&self.0).unwrap_or(real);
+        let mut waiting: Vec<OsString> = components_reversed(relative);
+        let mut resolved = PathBuf::from("/");
+        let mut links = 0;
+        while let Some(name) = waiting.pop() {
+            if name == ".." {
+                resolved.pop();
+                continue;
+            }
+            let here = resolved.join(&name);
+            let place = self.join(&here);
+            match std::fs::read_link(&place) {
+                Ok(target) => {
+                    links += 1;
+                    if links > LINK_LIMIT {
+                        return Err(io::Error::from_raw_os_error(nix::libc::ELOOP));
+                    }
+                    let is_last = waiting.is_empty();
+                    visit(
+                        &place,
+                        if is_last {
+                            Followed::LastLink
+                        } else {
+                            Followed::Link
+                        },
+                    )?;
+                    if target.is_absolute() {
+                        resolved = PathBuf::from("/");
+                    }
+                    waiting.extend(components_reversed(&target));
+                }
+                // Not a link, or nothing there: the caller finds out when it opens the path.
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::InvalidInput | io::ErrorKind::NotFound
+                    ) =>
+                {
+                    visit(&place, Followed::Nothing)?;
+                    resolved = here;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(self.join(resolved))
+    }
+}
+
+/// What was done with a name of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Followed {
+    /// It is no link.
+    Nothing,
+    /// It is a link, with more of the path behind it.
+    Link,
+    /// It is a link at the end of the path.
+    LastLink,
+}
+
+fn step(path: &Path) -> io::Result<Option<Step>> {
+    let found = Place::at(path)?.look()?;
+    Ok(found.map(|found| Step {
+        path: path.to_path_buf(),
+        found,
+    }))
+}
+
+fn components_reversed(path: &Path) -> Vec<OsString> {
+    let mut names: Vec<OsString> = path
+        .components()
+        .filter_map(|component| match component {
+            Component::Normal(name) => Some(name.to_os_string()),
+            Component::ParentDir => Some(OsString::from("..")),
+            Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
+        })
+        .collect();
+    names.reverse();
+    names
+}
+
+/// Reads a file of this machine at a path as a component or kubeconfig names it: links are followed as [`Root::resolve`] does.
+///
+/// # Errors
+/// As [`Root::read`].
+pub(crate) fn read_on_machine(path: &Path) -> io::Result<Vec<u8>> {
+    Root::default().read(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::symlink;
+
+    #[test]
+    fn parent_directories_cannot_leave_the_root() {
+        let root = Root::new(Path::new("/rescue")).unwrap();
+        assert_eq!(
+            root.join("/../../etc/passwd"),
+            Path::new("/rescue/etc/passwd")
+        );
+        assert_eq!(
+            root.node_path(Path::new("/rescue/etc/x")),
+            Path::new("/etc/x")
+        );
+    }
+
+    #[test]
+    fn absolute_links_stay_under_the_root() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        std::fs::create_dir_all(root.join("/var/lib/kubelet/pki")).unwrap();
+        symlink(
+            "/var/lib/kubelet/pki/b.pem",
+            root.join("/var/lib/kubelet/pki/a.pem"),
+        )
+        .unwrap();
+        assert_eq!(
+            root.resolve(&root.join("/var/lib/kubelet/pki/a.pem"))
+                .unwrap(),
+            root.join("/var/lib/kubelet/pki/b.pem")
+        );
+    }
+
+    #[test]
+    fn a_loop_of_links_is_an_error() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        symlink("/b", root.join("/a")).unwrap();
+        symlink("/a", root.join("/b")).unwrap();
+        assert!(root.resolve(&root.join("/a")).is_err());
+    }
+}

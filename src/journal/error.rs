@@ -1,0 +1,88 @@
+//! Why files could not be changed.
+
+use std::path::{Path, PathBuf};
+
+/// Each kind asks for another decision of the caller.
+#[derive(Debug, thiserror::Error)]
+pub enum TransactionError {
+    /// Another process holds the lock.
+    #[error("another kubecertd is at work{}; try again when it is done", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
+    Busy {
+        /// Its process id, where it can be told.
+        holder: Option<u32>,
+    },
+    /// An earlier operation was cut off and must be recovered first.
+    #[error(
+        "operation {id} was cut off; kubecertd recovers it when the daemon starts, or with `kubecertd recover`"
+    )]
+    Unfinished {
+        /// Its id.
+        id: String,
+    },
+    /// A file could not be read, written or renamed. Nothing was changed, or what was changed is put back.
+    #[error("{}: {action}: {source}", path.display())]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What was being done: `could not be staged`.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A file changed between reading and replacing it; somebody else is at work.
+    #[error("{}: was changed by somebody else meanwhile; nothing was replaced", path.display())]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The journal cannot be understood beyond a torn last record.
+    #[error("{}: {reason}", path.display())]
+    Journal {
+        /// The journal's file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A rollback is done except for files that are neither what kubecertd wrote nor what was there before.
+    #[error(
+        "{} changed by somebody else since kubecertd replaced it, and left so; everything else is put back",
+        in_a_row(paths)
+    )]
+    LeftAlone {
+        /// Which files, with the others of the same certificate.
+        paths: Vec<PathBuf>,
+    },
+    /// An installation failed after its first rename, and putting the old files back failed as well.
+    #[error(
+        "{cause}; putting the old files back failed as well: {undo}. The journal is kept: remove the cause, then run `kubecertd recover`"
+    )]
+    NotUndone {
+        /// Why the installation failed.
+        cause: Box<Self>,
+        /// Why it could not be undone.
+        undo: Box<Self>,
+    },
+}
+
+fn in_a_row(paths: &[PathBuf]) -> String {
+    let paths: Vec<String> = paths
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    paths.join(", ")
+}
+
+impl TransactionError {
+    /// For `map_err`: the file and what was being done with it.
+    pub(crate) fn file(
+        path: &Path,
+        action: &'static str,
+    ) -> impl FnOnce(std::io::Error) -> Self + use<> {
+        let path = path.to_path_buf();
+        move |source| Self::File {
+            path,
+            action,
+            source,
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! The steps of an operation, as its journal holds them.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::host::Actor;
+
+/// What set an operation off.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// The daemon, because something was due.
+    Schedule,
+    /// Somebody, by this command.
+    Command(String),
+}
+
+/// How an operation ended.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome", content = "reason")]
+pub enum Outcome {
+    /// All of it was done and proved.
+    Done,
+    /// It failed, and everything is as before.
+    RolledBack(String),
+    /// It failed, and the files stay as the reason says.
+    Failed(String),
+}
+
+/// One step that changes no file and that a caller notes. The others belong to the module.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub enum Record {
+    /// These components are to be restarted after the commit: recovery finishes that. Noted before the installation,
+    /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan; then the certificates are
+    /// to be proved in use.
+    RestartsPlanned {
+        /// By component, with the manifest of each.
+        components: Vec<(String, PathBuf)>,
+    },
+    /// Expired certificates have stopped this node: the kubelet may have to be restarted, and pods are restarted without
+    /// moving a manifest, by recovery as well.
+    Stopped,
+    /// A component was restarted and is healthy.
+    Restarted {
+        /// Which.
+        component: String,
+    },
+    /// These certificates were proved to be in use.
+    Proved {
+        /// By name.
+        names: Vec<String>,
+    },
+}
+
+/// One step. All paths are the node's own, without the root, so that another system can read the journal.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "step")]
+pub(crate) enum Step {
+    /// The first step.
+    Begun(Beginning),
+    /// New files are about to be staged beside their targets, and the old ones to be backed up.
+    Staging { files: Vec<StagedFile> },
+    /// The staged files were removed again; nothing was replaced.
+    Unstaged,
+    /// All is staged, checked and backed up. From here on recovery finishes the renames instead of undoing them.
+    Committing,
+    /// All renames are done.
+    Committed,
+    /// A manifest, backed up before, is about to leave the manifest directory.
+    Parking(ParkedManifest),
+    /// It is about to get these contents while it is out.
+    Rewriting {
+        manifest: PathBuf,
+        /// SHA-256 of them.
+        digest: String,
+    },
+    /// It is about to come back.
+    Returning { manifest: PathBuf },
+    /// It is back; or it stayed out because another one, which is newer, was in its place.
+    Returned { manifest: PathBuf, kept_newer: bool },
+    /// The files of the backup are about to be put back.
+    RollingBack { reason: String },
+    /// They are, except those that somebody else changed meanwhile.
+    RolledBack { left_alone: Vec<PathBuf> },
+    /// The last step.
+    Finished { outcome: Outcome },
+    /// What a caller noted.
+    #[serde(untagged)]
+    Noted(Record),
+}
+
+impl Step {
+    /// Its name, as in the journal.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Begun(_) => "begun",
+            Self::Staging { .. } => "staging",
+            Self::Unstaged => "unstaged",
+            Self::Committing => "committing",
+            Self::Committed => "committed",
+            Self::Parking(_) => "parking",
+            Self::Rewriting { .. } => "rewriting",
+            Self::Returning { .. } => "returning",
+            Self::Returned { .. } => "returned",
+            Self::RollingBack { .. } => "rolling-back",
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Finished { .. } => "finished",
+            Self::Noted(_) => "a note",
+        }
+    }
+}
+
+/// How an operation began.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Beginning {
+    pub(crate) id: String,
+    /// Of kubecertd.
+    pub(crate) version: String,
+    pub(crate) trigger: Trigger,
+    pub(crate) started: Timestamp,
+    /// What started the process; missing in those of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<Actor>,
+    /// The history as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) history: Option<Head>,
+}
+
+/// Where a history ends.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Head {
+    /// How many receipts it has.
+    pub receipts: usize,
+    /// SHA-256 of the last one's line, hexadecimal; empty where there is none.
+    pub last: String,
+}
+
+/// One file that is to be replaced.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct StagedFile {
+    /// The certificate it belongs to.
+    pub(crate) name: String,
+    /// The file as the caller named it; its links lead to the target.
+    pub(crate) path: PathBuf,
+    /// The file that is replaced.
+    pub(crate) target: PathBuf,
+    /// The new file, beside it.
+    pub(crate) staged: PathBuf,
+    /// SHA-256 of the old contents; `None` where there was no file.
+    pub(crate) old_digest: Option<String>,
+    /// SHA-256 of the new contents.
+    pub(crate) new_digest: String,
+    /// Whether it becomes a symbolic link, which then is itself what is replaced and not what it leads to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) link: bool,
+}
+
+/// One manifest that is out.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct ParkedManifest {
+    /// The manifest as the caller named it.
+    pub(crate) manifest: PathBuf,
+    /// Where it was and returns to: the same with the directory's links followed.
+    pub(crate) place: PathBuf,
+    /// Where it is while it is out.
+    pub(crate) parked: PathBuf,
+    /// SHA-256 of its contents, as they are in the backup: under the place, or, if it was out before with other ones,
+    /// under this name.
+    pub(crate) digest: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_step_survives_the_journal() {
+        let manifest = PathBuf::from("/etc/kubernetes/manifests/etcd.yaml");
+        for step in [
+            Step::Begun(Beginning {
+                id: "20261123T224110Z-4f2a".into(),
+                version: "0.1.0".into(),
+                trigger: Trigger::Command("renew all".into()),
+                started: Timestamp::UNIX_EPOCH,
+                by: Some(Actor::of_this_process()),
+                history: Some(Head {
+                    receipts: 1,
+                    last: "x".into(),
+                }),
+            }),
+            Step::Staging { files: Vec::new() },
+            Step::Unstaged,
+            Step::Committing,
+            Step::Committed,
+            Step::Returning {
+                manifest: manifest.clone(),
+            },
+            Step::Rewriting {
+                manifest: manifest.clone(),
+                digest: "x".into(),
+            },
+            Step::RollingBack { reason: "x".into() },
+            Step::RolledBack {
+                left_alone: vec![manifest.clone()],
+            },
+            Step::Finished {
+                outcome: Outcome::Failed("x".into()),
+            },
+            Step::Finished {
+                outcome: Outcome::Done,
+            },
+            Step::Noted(Record::RestartsPlanned {
+                components: vec![("etcd".into(), manifest)],
+            }),
+            Step::Noted(Record::Restarted {
+                component: "etcd".into(),
+            }),
+            Step::Noted(Record::Proved {
+                names: vec!["etcd-server".into()],
+            }),
+        ] {
+            let text = serde_json::to_string(&step).unwrap();
+            assert_eq!(serde_json::from_str::<Step>(&text).unwrap(), step, "{text}");
+        }
+        assert!(serde_json::from_str::<Step>(r#"{"step":"levitating"}"#).is_err());
+    }
+}

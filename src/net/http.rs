@@ -1,0 +1,254 @@
+//! One HTTP/1.1 request over a fresh connection.
+
+use std::future::{Future as _, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::{Method, Request};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::tls;
+use super::tls::{Identity, STEP_BOUND, TlsError};
+use super::witness::{Anchors, Trust, refusal, tls_error};
+use crate::probe::Address;
+
+/// Health reports and reviews are shorter; bytes.
+const ANSWER_LIMIT: usize = 64 * 1024;
+/// An object of the API: etcd takes no more than 1.5 MiB, and JSON is longer than what it keeps; bytes.
+const OBJECT_LIMIT: usize = 4 * 1024 * 1024;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// No connection.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Connected, but no response; with TLS 1.3 a refused client certificate shows here.
+    #[error("{address}: {reason}")]
+    NoResponse {
+        address: Address,
+        reason: String,
+        /// The TLS alert that ended it, if that is one about the client's certificate.
+        alert: Option<&'static str>,
+    },
+}
+
+impl HttpError {
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Tls(error) if error.is_unreachable())
+    }
+
+    /// Whether a verified server refuses the client's certificate.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Tls(TlsError::Refused { .. }))
+    }
+
+    /// With TLS 1.3 the alert comes after the handshake: an answer of the server that was verified in it.
+    fn of_verified(self, shown: bool) -> Self {
+        match self {
+            Self::NoResponse {
+                address,
+                alert: Some(alert),
+                ..
+            } if shown => Self::Tls(TlsError::Refused { address, alert }),
+            other => other,
+        }
+    }
+}
+
+/// A response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    /// The status and the start of the body, for messages.
+    pub(crate) fn describe(&self) -> String {
+        let words: Vec<&str> = self.body.split_whitespace().collect();
+        let line: String = printable(&words.join(" ")).chars().take(200).collect();
+        if line.is_empty() {
+            format!("status {}", self.status)
+        } else {
+            format!("status {}: {line}", self.status)
+        }
+    }
+}
+
+/// What another process sent, without what a terminal or a log would obey.
+pub(crate) fn printable(text: &str) -> String {
+    let shown = |character: char| {
+        if character.is_control() {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            character
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
+/// How to reach a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Server<'a> {
+    pub(crate) address: &'a Address,
+    pub(crate) security: Security<'a>,
+}
+
+/// What is between the request and the wire.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Security<'a> {
+    /// Plain http.
+    Plain,
+    /// TLS with whoever answers: nothing is shown to it, and nothing that it says proves anything.
+    Unverified,
+    /// TLS with a server that is verified before anything is shown to it.
+    Verified {
+        anchors: Anchors<'a>,
+        server_name: &'a str,
+        identity: Option<&'a Identity>,
+    },
+}
+
+/// GET.
+pub(crate) async fn get(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
+    send(server, Method::GET, path, "", ANSWER_LIMIT).await
+}
+
+/// GET of an object of the API, which may be long.
+pub(crate) async fn get_object(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
+    send(server, Method::GET, path, "", OBJECT_LIMIT).await
+}
+
+/// POST with a JSON body.
+pub(crate) async fn post(server: Server<'_>, path: &str, json: &str) -> Result<Answer, HttpError> {
+    send(server, Method::POST, path, json, ANSWER_LIMIT).await
+}
+
+async fn send(
+    server: Server<'_>,
+    method: Method,
+    path: &str,
+    json: &str,
+    limit: usize,
+) -> Result<Answer, HttpError> {
+    let address = server.address;
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, address.to_string())
+        .header(USER_AGENT, concat!("kubecertd/", env!("CARGO_PKG_VERSION")))
+        .header(ACCEPT, "application/json, */*;q=0.5")
+        .header(CONTENT_TYPE, "application/json")
+        .body(Full::new(Bytes::copy_from_slice(json.as_bytes())))
+        .map_err(|error| no_response(address, &error))?;
+    match server.security {
+        Security::Plain => {
+            exchange(address, tls::connect_tcp(address).await?, request, limit).await
+        }
+        Security::Unverified => {
+            let stream = tls::connect(address, &address.host, Trust::KeyHolder, None).await?;
+            exchange(address, stream, request, limit).await
+        }
+        Security::Verified {
+            anchors,
+            server_name,
+            identity,
+        } => {
+            let trust = Trust::Anchors(anchors);
+            let stream = tls::connect(address, server_name, trust, identity).await?;
+            exchange(address, stream, request, limit)
+                .await
+                .map_err(|error| error.of_verified(identity.is_some()))
+        }
+    }
+}
+
+/// Sends and receives while driving the connection, in one task, so that nothing outlives the call. An answer that is longer than
+/// `limit` bytes, or not as long as it says, is none.
+async fn exchange<S>(
+    address: &Address,
+    stream: S,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Answer, HttpError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let conversation = async {
+        let (mut sender, mut connection) = http1::handshake(TokioIo::new(stream)).await?;
+        let answer = async {
+            let response = sender.send_request(request).await?;
+            let status = response.status().as_u16();
+            let body = read_body(response.into_body(), limit).await?;
+            Ok::<_, Failure>(Answer { status, body })
+        };
+        let mut answer = pin!(answer);
+        let mut open = true;
+        let answer = poll_fn(|context| {
+            loop {
+                if let Poll::Ready(result) = answer.as_mut().poll(context) {
+                    return Poll::Ready(result);
+                }
+                if !open {
+                    return Poll::Pending;
+                }
+                match connection.poll_without_shutdown(context) {
+                    Poll::Ready(Ok(())) => open = false,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error.into())),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+        })
+        .await?;
+        let rest = connection.into_parts().read_buf.len();
+        if rest > 0 {
+            return Err(format!("the answer is at least {rest} bytes longer than it says").into());
+        }
+        Ok::<_, Failure>(answer)
+    };
+    timeout(STEP_BOUND, conversation)
+        .await
+        .map_err(|_| {
+            HttpError::Tls(TlsError::Silent {
+                address: address.clone(),
+                bound: STEP_BOUND,
+            })
+        })?
+        .map_err(|error| no_response(address, error.as_ref()))
+}
+
+/// hyper's errors, and those of this module.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+async fn read_body(body: Incoming, limit: usize) -> Result<String, Failure> {
+    let body = Limited::new(body, limit).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            format!("the answer is longer than {limit} bytes").into()
+        } else {
+            error
+        }
+    })?;
+    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+}
+
+/// hyper's own message says little; the reason (an alert, say) is in its sources.
+fn no_response(address: &Address, error: &(dyn std::error::Error + 'static)) -> HttpError {
+    let mut reason = error.to_string();
+    let mut source = error.source();
+    while let Some(deeper) = source {
+        reason = format!("{reason}: {deeper}");
+        source = deeper.source();
+    }
+    HttpError::NoResponse {
+        address: address.clone(),
+        reason,
+        alert: tls_error(error).and_then(refusal),
+    }
+}

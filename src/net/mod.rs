@@ -1,0 +1,13 @@
+//! Connections: addresses, TLS that remembers what the server showed and whether it proved to have the key, HTTP/1.1.
+
+pub(crate) mod http;
+mod tls;
+mod together;
+mod witness;
+mod words;
+
+pub(crate) use http::{Answer, HttpError, Security, Server, printable};
+pub(crate) use tls::authorities_from_pem;
+pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
+pub(crate) use together::together;
+pub(crate) use witness::Anchors;

@@ -1,0 +1,267 @@
+//! The other control planes: who they are, and whether they answer.
+//!
+//! Each etcd member of kubeadm's lies beside an API server, and etcd itself knows all members: the manifest of the first control
+//! plane names only that one. Where etcd runs elsewhere the cluster's own list of API servers has to do.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::authenticate::as_holder;
+use super::endpoint::{
+    API_SERVER, Address, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, parse_url, runs,
+};
+use super::health::etcd_identity;
+use super::peer::Peer;
+use crate::checks::ControlPlanes;
+use crate::net::Identity;
+use crate::net::together;
+use crate::net::{Server, http, printable};
+use crate::node::{Inventory, StaticPod};
+use crate::plan::Share;
+
+/// For the list of members.
+const LIST_BOUND: Duration = Duration::from_secs(2);
+/// For each other member's answer.
+const PEER_BOUND: Duration = Duration::from_secs(3);
+/// So many others are asked; etcd itself advises against more than seven members.
+const MOST_PEERS: usize = 16;
+
+const API_SERVERS: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes";
+const MEMBER_LIST: &str = "/v3/cluster/member/list";
+
+/// One control plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    name: String,
+    /// Where its etcd answers; `None` where etcd runs elsewhere, or where it has not started yet.
+    etcd: Option<Address>,
+    api_server: Option<Address>,
+    is_own: bool,
+}
+
+/// The control planes, the others having been asked; `None` where only this one is known.
+pub(crate) async fn control_planes(inventory: &Inventory) -> Option<ControlPlanes> {
+    let mut members = members(inventory).await;
+    members.sort_by(|one, other| one.name.cmp(&other.name));
+    members.dedup_by(|one, other| one.name == other.name && one.etcd == other.etcd);
+    if members.len() < 2 {
+        return None;
+    }
+    let share = members.iter().position(|member| member.is_own).map_or_else(
+        || Share::of_name(inventory.node_name.as_deref().unwrap_or_default()),
+        |place| Share::ranked(place, members.len()),
+    );
+    let questions = Questions::of(inventory);
+    let others = members.iter().filter(|member| !member.is_own);
+    let asked = others
+        .take(MOST_PEERS)
+        .map(|member| questions.silent(member))
+        .collect();
+    Some(ControlPlanes {
+        count: members.len(),
+        share,
+        silent: together(asked).await.into_iter().flatten().collect(),
+    })
+}
+
+async fn members(inventory: &Inventory) -> Vec<Member> {
+    let local = pod(inventory, API_SERVER).and_then(api_server_address);
+    match pod(inventory, ETCD) {
+        Some(etcd) => {
+            let port = local.map_or(6443, |address| address.port);
+            match timeout(LIST_BOUND, member_list(etcd, inventory)).await {
+                Ok(Some(list)) => listed(&list, etcd, port),
+                _ => initial(etcd, port),
+            }
+        }
+        None => {
+            let path = inventory.directories.kubernetes.join("admin.conf");
+            let asked = as_holder(&path, local.as_ref(), API_SERVERS);
+            match timeout(LIST_BOUND, asked).await {
+                Ok(Ok(answer)) if answer.status == 200 => api_servers(&answer.body, local.as_ref()),
+                _ => Vec::new(),
+            }
+        }
+    }
+}
+
+/// etcd's own list, from the member of this node.
+async fn member_list(pod: &StaticPod, inventory: &Inventory) -> Option<String> {
+    let address = etcd_http_address(pod)?;
+    let peer = Peer::etcd(inventory, &address.host).ok()?;
+    let identity = etcd_identity(pod, inventory)?;
+    let server = Server {
+        address: &address,
+        security: peer.security(Some(&identity)),
+    };
+    let answer = http::post(server, MEMBER_LIST, "{}").await.ok()?;
+    (answer.status == 200).then_some(answer.body)
+}
+
+/// `{"members":[{"ID":"…","name":"cp1","peerURLs":["https://…"],"clientURLs":["https://…"]}]}`
+fn listed(list: &str, own: &StaticPod, port: u16) -> Vec<Member> {
+    let list: Value = serde_json::from_str(list).unwrap_or_default();
+    let urls = |member: &Value, field: &str| -> Vec<Address> {
+        member[field]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .filter_map(parse_url)
+            .map(|(_, address, _)| address)
+            .collect()
+    };
+    let own_peers = addresses_of_flag(own, "initial-advertise-peer-urls");
+    list["members"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|member| {
+            let peers = urls(member, "peerURLs");
+            let etcd = urls(member, "clientURLs").into_iter().next();
+            let host = etcd.as_ref().or(peers.first()).map(|one| one.host.clone());
+            let name = member["name"].as_str().unwrap_or_default();
+            Member {
+                is_own: (!name.is_empty() && own.flag("name") == Some(name))
+                    || peers.iter().any(|peer| own_peers.contains(peer)),
+                name: if name.is_empty() {
+                    host.clone().unwrap_or_default()
+                } else {
+                    name.to_owned()
+                },
+                api_server: host.map(|host| Address { host, port }),
+                etcd,
+            }
+        })
+        .collect()
+}
+
+/// What the manifest says: `--initial-cluster=cp1=https://10.0.0.1:2380,cp2=https://10.0.0.2:2380`.
+fn initial(own: &StaticPod, port: u16) -> Vec<Member> {
+    let clients = addresses_of_flag(own, "advertise-client-urls");
+    let client_port = clients.first().map_or(2379, |address| address.port);
+    own.flag("initial-cluster")
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(|one| {
+            let (name, url) = one.split_once('=')?;
+            let (_, Address { host, .. }, _) = parse_url(url)?;
+            Some(Member {
+                name: name.to_owned(),
+                etcd: Some(Address {
+                    host: host.clone(),
+                    port: client_port,
+                }),
+                api_server: Some(Address { host, port }),
+                is_own: own.flag("name") == Some(name),
+            })
+        })
+        .collect()
+}
+
+/// The addresses of the Service `kubernetes`, by the list of its endpoints.
+fn api_servers(list: &str, own: Option<&Address>) -> Vec<Member> {
+    let list: Value = serde_json::from_str(list).unwrap_or_default();
+    let mut members = Vec::new();
+    for slice in list["items"].as_array().into_iter().flatten() {
+        let port = slice["ports"][0]["port"].as_u64();
+        let port = port
+            .and_then(|port| u16::try_from(port).ok())
+            .unwrap_or(6443);
+        let endpoints = slice["endpoints"].as_array().into_iter().flatten();
+        for host in endpoints
+            .flat_map(|endpoint| endpoint["addresses"].as_array().into_iter().flatten())
+            .filter_map(Value::as_str)
+        {
+            members.push(Member {
+                name: host.to_owned(),
+                etcd: None,
+                api_server: Some(Address {
+                    host: host.to_owned(),
+                    port,
+                }),
+                is_own: own.is_some_and(|own| own.host == host),
+            });
+        }
+    }
+    members
+}
+
+fn addresses_of_flag(pod: &StaticPod, flag: &str) -> Vec<Address> {
+    pod.flag(flag)
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(parse_url)
+        .map(|(_, address, _)| address)
+        .collect()
+}
+
+/// By what the others are asked.
+struct Questions<'a> {
+    inventory: &'a Inventory,
+    api_server: Option<&'a StaticPod>,
+    /// Whether etcd runs on the control planes.
+    has_etcd: bool,
+    etcd_identity: Option<Identity>,
+}
+
+impl<'a> Questions<'a> {
+    fn of(inventory: &'a Inventory) -> Self {
+        let etcd = pod(inventory, ETCD);
+        Self {
+            inventory,
+            api_server: pod(inventory, API_SERVER),
+            has_etcd: etcd.is_some(),
+            etcd_identity: etcd.and_then(|pod| etcd_identity(pod, inventory)),
+        }
+    }
+
+    /// What of it does not answer, and what was seen instead.
+    async fn silent(&self, member: &Member) -> Option<(String, String)> {
+        let name = printable(&member.name);
+        let etcd = async {
+            let Some(address) = &member.etcd else {
+                return self.has_etcd.then(|| {
+                    let seen = "it was added and has not started yet".to_owned();
+                    (format!("etcd of {name}"), seen)
+                });
+            };
+            let peer = Peer::etcd(self.inventory, &address.host);
+            let seen = answers(address, ETCD_HEALTH, peer, self.etcd_identity.as_ref()).await;
+            seen.err()
+                .map(|seen| (format!("etcd of {name} ({address})"), seen))
+        };
+        let api_server = async {
+            let address = member.api_server.as_ref()?;
+            let peer = Peer::api_server(self.api_server?, self.inventory, &address.host);
+            let seen = answers(address, "/readyz", peer, None).await;
+            seen.err()
+                .map(|seen| (format!("the API server of {name} ({address})"), seen))
+        };
+        let (etcd, api_server) = tokio::join!(etcd, api_server);
+        etcd.or(api_server)
+    }
+}
+
+/// Whether a server that is who it should be answers without trouble of its own. One that wants to know who asks does.
+async fn answers(
+    address: &Address,
+    path: &str,
+    own: Result<Peer, String>,
+    identity: Option<&Identity>,
+) -> Result<(), String> {
+    let peer = own?.on_another_node(&address.host)?;
+    let security = peer.security(identity);
+    match timeout(PEER_BOUND, http::get(Server { address, security }, path)).await {
+        Ok(Ok(answer)) if answer.status < 500 => Ok(()),
+        Ok(Ok(answer)) => Err(answer.describe()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err(format!("no answer within {} s", PEER_BOUND.as_secs())),
+    }
+}
+
+fn pod<'a>(inventory: &'a Inventory, program: &str) -> Option<&'a StaticPod> {
+    inventory.static_pods.iter().find(|pod| runs(pod, program))
+}

@@ -1,0 +1,285 @@
+//! A plan as people and scripts see it: a table, and a document whose shape does not change.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use crate::host::printable;
+use crate::pki::serde_end;
+use crate::plan::date;
+use crate::plan::{Action, Plan, PlanItem};
+use crate::plan::{AffectedPod, RestartGroup};
+
+/// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanView {
+    api_version: &'static str,
+    kind: &'static str,
+    at: Timestamp,
+    certificates: Vec<CertificateView>,
+    affected_pods: Vec<PodView>,
+    restarts: Vec<GroupView>,
+    next_due: Option<NextView>,
+    unread_manifests: Vec<UnreadView>,
+    /// What else is to be known, one sentence each.
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CertificateView {
+    name: String,
+    authority: Option<&'static str>,
+    #[serde(serialize_with = "serde_end::option::serialize")]
+    not_after: Option<Timestamp>,
+    due_at: Option<Timestamp>,
+    action: &'static str,
+    /// Why, in a word for scripts.
+    reason: Option<&'static str>,
+    /// Why, in a sentence for people.
+    message: Option<String>,
+    /// What is to be known of its renewal; absent where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct PodView {
+    component: String,
+    manifest: String,
+    certificates: Vec<String>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupView {
+    out: Vec<Vec<String>>,
+    back: Vec<Vec<String>>,
+    held_out: Vec<String>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct NextView {
+    at: Timestamp,
+    name: String,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UnreadView {
+    path: String,
+    reason: String,
+}
+
+impl From<&Plan> for PlanView {
+    fn from(plan: &Plan) -> Self {
+        Self {
+            api_version: "kubecertd/v1alpha1",
+            kind: "Plan",
+            at: plan.at,
+            certificates: plan.items.iter().map(CertificateView::from).collect(),
+            affected_pods: plan.affected.iter().map(PodView::from).collect(),
+            restarts: plan.restarts.iter().map(GroupView::from).collect(),
+            next_due: plan.next_due.as_ref().map(|(at, name)| NextView {
+                at: *at,
+                name: name.clone(),
+            }),
+            unread_manifests: plan
+                .unread_manifests
+                .iter()
+                .map(|problem| UnreadView {
+                    path: problem.path.display().to_string(),
+                    reason: problem.reason.clone(),
+                })
+                .collect(),
+            notes: Vec::new(),
+        }
+    }
+}
+
+impl From<&PlanItem> for CertificateView {
+    fn from(item: &PlanItem) -> Self {
+        let (reason, message) = match &item.action {
+            Action::Renew(reason) => (Some(reason.code()), Some(reason.to_string())),
+            Action::Wait => (None, None),
+            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.said_of(&item.name))),
+        };
+        Self {
+            name: item.name.clone(),
+            authority: item.authority.map(crate::pki::AuthorityName::name),
+            not_after: item.not_after,
+            due_at: item.due_at,
+            action: item.action.code(),
+            reason,
+            message,
+            notes: item
+                .notes
+                .iter()
+                .chain(&item.trust_notes)
+                .cloned()
+                .collect(),
+        }
+    }
+}
+
+impl From<&AffectedPod> for PodView {
+    fn from(pod: &AffectedPod) -> Self {
+        Self {
+            component: pod.component.clone(),
+            manifest: pod.manifest.display().to_string(),
+            certificates: pod.certificates.clone(),
+        }
+    }
+}
+
+impl From<&RestartGroup> for GroupView {
+    fn from(group: &RestartGroup) -> Self {
+        Self {
+            out: group.out.clone(),
+            back: group.back.clone(),
+            held_out: group.held_out.clone(),
+        }
+    }
+}
+
+impl PlanView {
+    /// The same with what else is to be known.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
+    /// What `kubecertd plan` prints: the certificates, the restarts in their order, and what comes next.
+    #[must_use]
+    pub fn to_table(&self) -> String {
+        let mut rows =
+            vec![["CERTIFICATE", "EXPIRES", "RENEWAL DUE", "ACTION", "WHY"].map(str::to_owned)];
+        rows.extend(self.certificates.iter().map(|certificate| {
+            [
+                certificate.name.clone(),
+                certificate.not_after.map(date).unwrap_or_default(),
+                certificate.due_at.map(date).unwrap_or_default(),
+                certificate.action.to_owned(),
+                certificate.message.clone().unwrap_or_default(),
+            ]
+        }));
+        format!(
+            "{}{}{}{}{}",
+            aligned(&rows),
+            self.notes_in_words(),
+            self.restarts_in_words(),
+            self.unread_in_words(),
+            self.next_in_words()
+        )
+    }
+
+    fn notes_in_words(&self) -> String {
+        let notes: String = self
+            .certificates
+            .iter()
+            .flat_map(|certificate| {
+                let name = &certificate.name;
+                let notes = certificate.notes.iter();
+                notes.map(move |note| format!("Note: {name}: {note}"))
+            })
+            .chain(self.notes.iter().map(|note| format!("Note: {note}")))
+            .map(|note| format!("{}\n", printable(&note)))
+            .collect();
+        if notes.is_empty() {
+            notes
+        } else {
+            format!("\n{notes}")
+        }
+    }
+
+    fn restarts_in_words(&self) -> String {
+        if self.affected_pods.is_empty() {
+            return String::new();
+        }
+        let mut rows = vec![["STATIC POD", "USES"].map(str::to_owned)];
+        rows.extend(
+            self.affected_pods
+                .iter()
+                .map(|pod| [pod.component.clone(), pod.certificates.join(", ")]),
+        );
+        let mut text = format!("\n{}", aligned(&rows));
+        if self.restarts.is_empty() {
+            text.push_str("\nNone of them is restarted.\n");
+        }
+        for group in &self.restarts {
+            text.push_str(&format!(
+                "\nRestart: out {}; back {}",
+                printable(&in_turn(&group.out)),
+                printable(&in_turn(&group.back))
+            ));
+            if !group.held_out.is_empty() {
+                text.push_str(&format!(
+                    "\n         ({} only because the API is away meanwhile)",
+                    printable(&group.held_out.join(", "))
+                ));
+            }
+            text.push('\n');
+        }
+        text
+    }
+
+    fn unread_in_words(&self) -> String {
+        if self.unread_manifests.is_empty() {
+            return String::new();
+        }
+        let mut text = "\nNot read, so a pod in it is neither restarted nor proved:\n".to_owned();
+        for one in &self.unread_manifests {
+            let said = format!("- {}: {}", one.path, one.reason);
+            text.push_str(&printable(&said));
+            text.push('\n');
+        }
+        text
+    }
+
+    fn next_in_words(&self) -> String {
+        match &self.next_due {
+            Some(next) => format!("\nNext: {}, {}\n", date(next.at), printable(&next.name)),
+            None => String::new(),
+        }
+    }
+}
+
+/// `kube-controller-manager and kube-scheduler, then kube-apiserver`
+fn in_turn(waves: &[Vec<String>]) -> String {
+    waves
+        .iter()
+        .map(|wave| wave.join(" and "))
+        .collect::<Vec<_>>()
+        .join(", then ")
+}
+
+/// Columns as kubectl prints them: three spaces between, none at the end of a line.
+fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+    let rows: Vec<[Cow<'_, str>; COLUMNS]> = rows
+        .iter()
+        .map(|row| row.each_ref().map(|cell| printable(cell)))
+        .collect();
+    let mut widths = [0; COLUMNS];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    rows.iter()
+        .map(|row| {
+            let line: String = row
+                .iter()
+                .zip(widths)
+                // Not by a width in format!, which panics beyond 65535.
+                .map(|(cell, width)| {
+                    format!("{cell}{}", " ".repeat(width + 3 - cell.chars().count()))
+                })
+                .collect();
+            format!("{}\n", line.trim_end())
+        })
+        .collect()
+}

@@ -1,0 +1,223 @@
+//! What is tried, one after the other, for a pod that does not come back. Pure: decided from what is seen.
+
+use std::fmt;
+use std::time::Duration;
+
+/// One thing that brings a pod back.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rung {
+    /// Its manifest came back as it was, or its container was stopped once: what every restart begins with.
+    First,
+    /// Its manifest comes back with another annotation: to the kubelet that is another pod.
+    Annotation,
+    /// What is left of its containers is ended and removed through the container runtime.
+    Containers,
+    /// The kubelet is restarted. Nothing comes after it: until the kubelet has heard of the API server since its own
+    /// start, it removes no pod whose manifest goes away.
+    Kubelet,
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::First => "as usual",
+            Self::Annotation => "its manifest with another annotation",
+            Self::Containers => "removing its containers through the container runtime",
+            Self::Kubelet => "restarting the kubelet",
+        })
+    }
+}
+
+/// What there is of a pod that should run anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// No container of it was made since.
+    Absent,
+    /// One from before still runs.
+    Old,
+    /// One made since has ended; the kubelet may be waiting before it makes the next.
+    Ended,
+    /// It runs anew; whether it is well is another question.
+    New,
+    /// Nobody could be asked.
+    Unknown,
+}
+
+/// What decides the next rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) presence: Presence,
+    /// Whether the container runtime knows anything of it that could be removed.
+    pub(crate) remains: bool,
+    /// Whether its manifest may be moved now.
+    pub(crate) manifest: bool,
+    pub(crate) kubelet_answers: bool,
+}
+
+/// How long each rung but the last is given; the last has what is left of the whole wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shares {
+    pub(crate) absent: Duration,
+    pub(crate) ended: Duration,
+}
+
+impl Shares {
+    /// After a manifest came back: the kubelet may take up to a quarter of a minute for a changed one.
+    pub(crate) fn of_manifests(bound: Duration) -> Self {
+        Self {
+            absent: bound / 5,
+            ended: bound / 5,
+        }
+    }
+
+    /// Without manifests the kubelet acts at once, and what has ended is known to be waited with.
+    pub(crate) fn of_containers(bound: Duration) -> Self {
+        Self {
+            absent: bound / 5,
+            ended: bound / 30,
+        }
+    }
+
+    fn of(self, presence: Presence) -> Duration {
+        match presence {
+            Presence::Ended => self.ended,
+            _ => self.absent,
+        }
+    }
+}
+
+/// The rung to be tried now, `waited` after the one before; `None` while waiting is better, or nothing is left.
+///
+/// A pod that runs is left to the kubelet's own probes: an etcd that reads its log for minutes is not helped by being
+/// stopped.
+pub(crate) fn next_rung(at: Rung, waited: Duration, shares: Shares, seen: Seen) -> Option<Rung> {
+    if waited < shares.of(seen.presence) {
+        return None;
+    }
+    [Rung::Annotation, Rung::Containers, Rung::Kubelet]
+        .into_iter()
+        .filter(|rung| *rung > at)
+        .find(|rung| may_help(*rung, seen))
+}
+
+fn may_help(rung: Rung, seen: Seen) -> bool {
+    match rung {
+        Rung::First => false,
+        // What has ended is sooner made anew by removing it; beside an old one that still runs, a second would not start.
+        Rung::Annotation => {
+            seen.kubelet_answers
+                && seen.manifest
+                && match seen.presence {
+                    Presence::Absent => true,
+                    Presence::Ended => !seen.remains,
+                    Presence::Old | Presence::New | Presence::Unknown => false,
+                }
+        }
+        Rung::Containers => {
+            seen.kubelet_answers
+                && seen.remains
+                && matches!(
+                    seen.presence,
+                    Presence::Absent | Presence::Old | Presence::Ended
+                )
+        }
+        // A program that ends by itself does so under another kubelet as well.
+        Rung::Kubelet => match seen.presence {
+            Presence::Absent | Presence::Old => true,
+            Presence::Ended => !seen.kubelet_answers,
+            Presence::New | Presence::Unknown => false,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const SHARES: Shares = Shares {
+        absent: Duration::from_secs(60),
+        ended: Duration::from_secs(10),
+    };
+
+    fn seen(presence: Presence) -> Seen {
+        Seen {
+            presence,
+            remains: true,
+            manifest: true,
+            kubelet_answers: true,
+        }
+    }
+
+    /// The rungs climbed where nothing ever changes.
+    fn climbed(seen: Seen) -> Vec<Rung> {
+        let mut rungs = vec![Rung::First];
+        while let Some(rung) = next_rung(rungs[rungs.len() - 1], SHARES.absent, SHARES, seen) {
+            rungs.push(rung);
+        }
+        rungs.remove(0);
+        rungs
+    }
+
+    #[test]
+    fn what_is_seen_decides_which_rungs_are_climbed() {
+        use Rung::{Annotation, Containers, Kubelet};
+        let absent = seen(Presence::Absent);
+        assert_eq!(climbed(absent), [Annotation, Containers, Kubelet]);
+        let nothing_left = Seen {
+            remains: false,
+            ..absent
+        };
+        assert_eq!(climbed(nothing_left), [Annotation, Kubelet]);
+        let no_manifest = Seen {
+            manifest: false,
+            ..absent
+        };
+        assert_eq!(climbed(no_manifest), [Containers, Kubelet]);
+        let no_kubelet = Seen {
+            kubelet_answers: false,
+            ..absent
+        };
+        assert_eq!(climbed(no_kubelet), [Kubelet]);
+        assert_eq!(climbed(seen(Presence::Old)), [Containers, Kubelet]);
+        assert_eq!(climbed(seen(Presence::Ended)), [Containers]);
+        assert_eq!(climbed(seen(Presence::New)), []);
+        assert_eq!(climbed(seen(Presence::Unknown)), []);
+    }
+
+    #[test]
+    fn each_rung_has_its_share() {
+        let short = Duration::from_secs(59);
+        let waits = |presence, waited| next_rung(Rung::First, waited, SHARES, seen(presence));
+        assert_eq!(waits(Presence::Absent, short), None);
+        assert_eq!(waits(Presence::Ended, short), Some(Rung::Containers));
+        assert_eq!(waits(Presence::Ended, Duration::from_secs(9)), None);
+        let bound = Duration::from_secs(300);
+        for shares in [Shares::of_manifests(bound), Shares::of_containers(bound)] {
+            assert!(shares.absent * 4 < bound && shares.ended * 4 < bound);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_rung_is_climbed_twice(
+            sights in prop::collection::vec((0usize..5, any::<[bool; 3]>()), 0..40)
+        ) {
+            let mut at = Rung::First;
+            for (presence, [remains, manifest, kubelet_answers]) in sights {
+                let presence = [
+                    Presence::Absent, Presence::Old, Presence::Ended, Presence::New, Presence::Unknown,
+                ][presence];
+                let seen = Seen { presence, remains, manifest, kubelet_answers };
+                if let Some(rung) = next_rung(at, SHARES.absent, SHARES, seen) {
+                    prop_assert!(rung > at);
+                    prop_assert!(!matches!(presence, Presence::New | Presence::Unknown));
+                    at = rung;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The few messages of the container runtime interface that are needed, by the field numbers of its published
+//! protocol, which v1 and v1alpha2 share. Fields that nobody reads are left out; decoding skips them.
+
+use std::collections::HashMap;
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct VersionRequest {}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct VersionResponse {
+    #[prost(string, tag = "2")]
+    pub(crate) runtime_name: String,
+    #[prost(string, tag = "3")]
+    pub(crate) runtime_version: String,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct ListPodSandboxRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) filter: Option<PodSandboxFilter>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct PodSandboxFilter {
+    #[prost(map = "string, string", tag = "3")]
+    pub(crate) label_selector: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct ListPodSandboxResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) items: Vec<PodSandbox>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct PodSandbox {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) metadata: Option<PodSandboxMetadata>,
+    /// 0 is ready.
+    #[prost(int32, tag = "3")]
+    pub(crate) state: i32,
+    #[prost(map = "string, string", tag = "6")]
+    pub(crate) annotations: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct PodSandboxMetadata {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(string, tag = "2")]
+    pub(crate) uid: String,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct ListContainersRequest {
+    #[prost(message, optional, tag = "1")]
+    pub(crate) filter: Option<ContainerFilter>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct ContainerFilter {
+    #[prost(map = "string, string", tag = "4")]
+    pub(crate) label_selector: HashMap<String, String>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct ListContainersResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) containers: Vec<Container>,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct Container {
+    #[prost(string, tag = "1")]
+    pub(crate) id: String,
+    #[prost(string, tag = "2")]
+    pub(crate) pod_sandbox_id: String,
+    #[prost(message, optional, tag = "3")]
+    pub(crate) metadata: Option<ContainerMetadata>,
+    /// 0 created, 1 running, 2 exited, 3 unknown.
+    #[prost(int32, tag = "6")]
+    pub(crate) state: i32,
+    /// Nanoseconds since 1970.
+    #[prost(int64, tag = "7")]
+    pub(crate) created_at: i64,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct ContainerMetadata {
+    #[prost(string, tag = "1")]
+    pub(crate) name: String,
+    #[prost(uint32, tag = "2")]
+    pub(crate) attempt: u32,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct StopContainerRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) container_id: String,
+    /// Seconds until it is killed.
+    #[prost(int64, tag = "2")]
+    pub(crate) timeout: i64,
+}
+
+/// Of StopPodSandbox and of RemovePodSandbox.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct PodSandboxRequest {
+    #[prost(string, tag = "1")]
+    pub(crate) pod_sandbox_id: String,
+}
+
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub(crate) struct Empty {}

@@ -1,0 +1,15 @@
+//! What runs on the node, asked from outside Kubernetes: the container runtime, processes, the kubelet's service.
+
+mod codec;
+mod container_runtime;
+mod messages;
+mod pod;
+mod process;
+mod service;
+mod stop;
+
+pub use container_runtime::{ContainerRuntime, RuntimeError};
+pub(crate) use pod::sibling_names;
+pub use pod::{ContainerPhase, ContainerState, PodName, PodState, SandboxState};
+pub(crate) use process::{Process, processes_of};
+pub use service::{KubeletService, ServiceError};
