@@ -10,8 +10,7 @@ mod restart_support;
 
 use std::time::{Duration, Instant};
 
-use kubecertd::net::{Identity, TlsError, handshake};
-use kubecertd::probe::Address;
+use kubecertd::net::{Address, Identity, TlsError, handshake};
 use restart_support::server::{Clients, listen, rogue, well};
 use restart_support::{Tree, serial_in};
 use tokio::io::AsyncWriteExt;

@@ -282,7 +282,7 @@ fn a_failure_after_the_first_rename_puts_everything_back() {
     let unmounted = std::process::Command::new("umount").arg(&target).status();
     assert!(unmounted.unwrap().success());
     match result {
-        Err(TransactionError::File { path, .. }) => assert_eq!(path, target),
+        Err(TransactionError::File(error)) => assert_eq!(error.path, target),
         other => panic!("{other:?}"),
     }
     assert_eq!(node.cluster(), before);

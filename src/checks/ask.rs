@@ -9,11 +9,8 @@ use super::outlook::Outlook;
 use crate::config::Restart;
 use crate::net::together;
 use crate::node::{Inventory, StaticPod};
-use crate::probe::control_planes;
-use crate::probe::{health_endpoint, node_address};
-use crate::probe::{healthy, kubelet_answers};
-use crate::runtime::ContainerRuntime;
-use crate::runtime::KubeletService;
+use crate::probe::{control_planes, health_endpoint, healthy, kubelet_answers, node_address};
+use crate::runtime::{ContainerRuntime, KubeletService};
 
 /// For each answer.
 const BOUND: Duration = Duration::from_secs(4);

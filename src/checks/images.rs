@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{OFlags, fstatfs};
 
-use crate::host;
-use crate::host::Place;
-use crate::host::Root;
+use crate::host::{self, Place, Root};
 use crate::node::Inventory;
 
 /// Where each runtime keeps images unless it was told otherwise, by what its socket is called.

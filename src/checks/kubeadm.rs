@@ -7,8 +7,7 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp, TimestampRound, Unit};
 use nix::time::{ClockId, clock_gettime};
 
-use crate::host;
-use crate::host::{Place, process};
+use crate::host::{self, Place, process};
 
 /// Milliseconds in a tick of what /proc says (USER_HZ), the same on every architecture that Kubernetes runs on.
 const MILLISECONDS: i64 = 10;
@@ -94,7 +93,7 @@ pub fn scratch_changed(kubernetes: &Path) -> io::Result<Option<Timestamp>> {
 /// `kubeadm upgrade apply`, for a kubeadm that writes; `None` for any other program and for what only reads.
 fn changing_command(arguments: &[String]) -> Option<String> {
     let (program, rest) = arguments.split_first()?;
-    if program.rsplit('/').next() != Some("kubeadm") || rest.iter().any(|word| is_help(word)) {
+    if process::program_name(program) != "kubeadm" || rest.iter().any(|word| is_help(word)) {
         return None;
     }
     let words: Vec<&str> = rest

@@ -27,7 +27,7 @@ pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;
 pub use kubeadm::{Kubeadm, KubeadmProcesses, running_kubeadm, scratch_changed};
 pub use obstacles::unrenewable;
-pub use outlook::{ControlPlanes, Outlook, judge_outlook};
+pub use outlook::{Outlook, judge_outlook};
 pub use places::{Hindered, Hindrance};
 pub use readings::{Doubled, Elsewhere, Readings, Unread, read, read_places};
 pub use renewers::{Renewer, renewers};

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use super::finding::{Check, Finding, Severity};
 use super::intent::{Asked, Intent};
 use super::judge::Case;
-use crate::plan::{Share, next_turn};
+use crate::plan::next_turn;
+use crate::probe::ControlPlanes;
 
 /// What came back. Empty where all is well.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -19,17 +20,6 @@ pub struct Outlook {
     pub unwell: Vec<(String, String)>,
     /// The other control planes, where there are any.
     pub control_planes: Option<ControlPlanes>,
-}
-
-/// The cluster's control planes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ControlPlanes {
-    /// How many there are, with this one.
-    pub count: usize,
-    /// This one's place among them.
-    pub share: Share,
-    /// What of the others does not answer, and what was seen: `the API server of cp2 (10.0.0.2:6443)`.
-    pub silent: Vec<(String, String)>,
 }
 
 /// What follows from it at `now`. Pure.
@@ -146,6 +136,7 @@ impl Case<'_> {
 mod tests {
     use super::*;
     use crate::checks::judge::tests::{days, ending_in, now};
+    use crate::plan::Share;
 
     fn unwell() -> Outlook {
         Outlook {

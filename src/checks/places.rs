@@ -8,9 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, OFlags, StatVfsMountFlags, accessat, fstatvfs};
 use rustix::io::Errno;
 
-use crate::host::{Found, Place};
-
-use crate::host::is_immutable;
+use crate::host::{Found, Place, is_immutable};
 
 /// What keeps a file or directory from being changed.
 #[derive(Debug, Clone, PartialEq, Eq)]

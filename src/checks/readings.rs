@@ -15,10 +15,7 @@ use super::places;
 use super::places::Hindered;
 use super::renewers::{Renewer, renewers};
 use super::space::{FileSystem, Written};
-use crate::host;
-use crate::host::MOST_PROCESSES;
-use crate::host::Place;
-use crate::host::Root;
+use crate::host::{self, MOST_PROCESSES, Place, Root};
 use crate::journal::Store;
 use crate::node::{Inventory, Problem};
 

@@ -189,7 +189,7 @@ mod tests {
     use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
     use super::*;
-    use crate::operation::EVENTS;
+    use crate::report::EVENTS;
 
     struct Count(Arc<AtomicUsize>);
 

@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::ConfigError;
-use crate::host::Root;
-use crate::host::{self, Place};
+use crate::host::{self, Place, Root};
 
 /// The largest file read: a thousand times what anybody writes by hand.
 const LIMIT: u64 = 1024 * 1024;

@@ -20,8 +20,7 @@ use crate::operation::{
     renew,
 };
 use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
-use crate::report::Level;
-use crate::report::{State, in_words};
+use crate::report::{Level, State, in_words};
 
 /// How long to wait for another kubecertd that holds the lock.
 const BUSY_DELAY: Duration = Duration::from_secs(10);

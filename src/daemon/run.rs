@@ -13,8 +13,7 @@ use super::systemd::Systemd;
 use super::watch::{Watches, directories};
 use crate::host::{now, shifted};
 use crate::operation::{Context, OperationError};
-use crate::report::Level;
-use crate::report::status_file;
+use crate::report::{Level, status_file};
 
 /// The whole node is read again at least this often, whatever the watches say.
 const SCAN_INTERVAL: SignedDuration = SignedDuration::from_hours(1);

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-use crate::host::Root;
-use crate::host::{self, Place};
+use crate::host::{self, Place, Root};
 use crate::node::{EntryKind, Inventory};
 use crate::operation::Context;
 

@@ -10,9 +10,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use super::secrets;
-use crate::host::Attributes;
-use crate::host::{FILE_LIMIT, read_at_most, read_within};
-use crate::host::{durable, link, write};
+use crate::host::{self, Attributes, FILE_LIMIT, durable, link, read_at_most, read_within, write};
 use crate::journal::{Store, TransactionError};
 use crate::pki::serde_end;
 
@@ -171,7 +169,7 @@ impl Backup {
         // A manifest may have been out before in this operation.
         durable::remove_if_there(&copy)?;
         let (sha256, size) = durable::create_private(&copy)
-            .and_then(|mut new| durable::copy_hashed(&mut old, &mut new))
+            .and_then(|mut new| host::copy_hashed(&mut old, &mut new))
             .map_err(unreadable())?;
         if digest != Some(sha256.as_str()) {
             return Err(changed());
@@ -192,7 +190,7 @@ impl Backup {
         let text = serde_json::to_vec_pretty(&self.index)
             .map_err(io::Error::from)
             .map_err(TransactionError::file(&path, "could not be written"))?;
-        write::write_atomically(&path, &text, 0o600)
+        Ok(write::write_atomically(&path, &text, 0o600)?)
     }
 
     /// Copies a file out to a free name, with everything it had. The caller flushes it.
@@ -225,7 +223,7 @@ impl Backup {
             .ok_or_else(|| damaged("it is missing from the backup"))?;
         let digest = durable::create_private(to)
             .and_then(|mut new| {
-                let (digest, _) = durable::copy_hashed(&mut old, &mut new)?;
+                let (digest, _) = host::copy_hashed(&mut old, &mut new)?;
                 contents.attributes.give_to(&new)?;
                 contents.attributes.give_time_to(&new)?;
                 Ok(digest)
@@ -257,7 +255,7 @@ impl Backup {
         }
         let bytes = read_at_most(&copy, held.size).map(Zeroizing::new);
         let bytes = bytes.map_err(unreadable())?;
-        if durable::digest(&bytes) == held.sha256 {
+        if host::digest(&bytes) == held.sha256 {
             Ok(Some(bytes))
         } else {
             Err(unreadable()(io::Error::new(

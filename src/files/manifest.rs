@@ -8,12 +8,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::host;
-use crate::host::Attributes;
-use crate::host::Root;
-use crate::host::{Place, read_at_most};
-use crate::host::{discard, remove_temporaries, temporary_beside, write_atomically};
-use crate::host::{durable, link};
+use crate::host::{
+    self, Attributes, FileError, Place, Root, discard, durable, link, read_at_most,
+    remove_temporaries, temporary_beside, write_atomically,
+};
 use crate::journal::{Store, TransactionError};
 
 /// The directory where manifests are while they are out.
@@ -223,7 +221,10 @@ pub(crate) fn remove_leftovers(route: &Route) -> Result<(), TransactionError> {
     let name = route.place.file_name();
     remove_temporaries(directory_of(&route.place), name)?;
     remove_temporaries(directory_of(&route.parked), name)?;
-    remove_temporaries(directory_of(&route.parked), Some(OsStr::new(RETURN_TO)))
+    Ok(remove_temporaries(
+        directory_of(&route.parked),
+        Some(OsStr::new(RETURN_TO)),
+    )?)
 }
 
 /// Removes the directory for parked manifests if none is there.
@@ -278,7 +279,7 @@ fn write_return_address(parked: &Path, place: &Path) -> Result<(), TransactionEr
     let path = parked.join(RETURN_TO);
     match read_at_most(&path, NOTE_LIMIT) {
         Ok(written) if written == text => Ok(()),
-        _ => write_atomically(&path, &text, 0o600),
+        _ => Ok(write_atomically(&path, &text, 0o600)?),
     }
 }
 
@@ -350,7 +351,7 @@ fn copy_to(from: &Path, to: &Path, with_attributes: bool) -> io::Result<()> {
         return Err(io::ErrorKind::NotFound.into());
     };
     let mut new = durable::create_private(to)?;
-    durable::copy_hashed(&mut old, &mut new)?;
+    host::copy_hashed(&mut old, &mut new)?;
     if with_attributes {
         let attributes = Attributes::of(&old)?;
         attributes.give_to(&new)?;
@@ -368,7 +369,7 @@ fn same(one: &Path, other: &Path) -> io::Result<bool> {
                 let Some(mut file) = durable::open_regular(path)? else {
                     return Ok(None);
                 };
-                durable::copy_hashed(&mut file, &mut io::sink()).map(|(digest, _)| Some(digest))
+                host::copy_hashed(&mut file, &mut io::sink()).map(|(digest, _)| Some(digest))
             };
             Ok(digest(one)? == digest(other)?)
         }
@@ -380,7 +381,7 @@ fn flush(route: &Route) -> Result<(), TransactionError> {
     let parked = directory_of(&route.parked);
     match durable::sync_directory(parked) {
         // Another process found it empty and removed it.
-        Err(TransactionError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
+        Err(FileError { source, .. }) if source.kind() == io::ErrorKind::NotFound => {}
         result => result?,
     }
     flush_place(route)
@@ -388,5 +389,5 @@ fn flush(route: &Route) -> Result<(), TransactionError> {
 
 /// The process that moved it may have been killed before it flushed.
 fn flush_place(route: &Route) -> Result<(), TransactionError> {
-    durable::sync_directory(directory_of(&route.place))
+    Ok(durable::sync_directory(directory_of(&route.place))?)
 }

@@ -8,13 +8,8 @@ use super::backup::Backup;
 use super::manifest;
 use super::manifest::{Return, Route};
 use super::transaction::Operation;
-use crate::host;
-use crate::host::Attributes;
-use crate::host::{FILE_LIMIT, read_within};
-use crate::host::{durable, write};
-use crate::journal::OutManifest;
-use crate::journal::{ParkedManifest, Step};
-use crate::journal::{Store, TransactionError};
+use crate::host::{self, Attributes, FILE_LIMIT, durable, read_within, write};
+use crate::journal::{OutManifest, ParkedManifest, Step, Store, TransactionError};
 
 impl Operation<'_> {
     /// Moves a manifest out of the manifest directory, journalled before.
@@ -93,7 +88,7 @@ impl Operation<'_> {
         let contents = edit(&contents).map_err(failed())?;
         self.append(Step::Rewriting {
             manifest: named,
-            digest: durable::digest(&contents),
+            digest: host::digest(&contents),
         })?;
         let temporary = write::temporary_beside(&parked)?;
         let written = durable::create_private(&temporary)
@@ -103,11 +98,11 @@ impl Operation<'_> {
                 new.sync_all()
             })
             .map_err(failed())
-            .and_then(|()| durable::rename_over(&temporary, &parked));
+            .and_then(|()| Ok(durable::rename_over(&temporary, &parked)?));
         if written.is_err() {
             write::discard(&temporary);
         }
-        written.and_then(|()| durable::sync_directory(manifest::directory_of(&parked)))
+        written.and_then(|()| Ok(durable::sync_directory(manifest::directory_of(&parked))?))
     }
 
     /// Manifests that are out at this moment.
@@ -167,7 +162,7 @@ impl Operation<'_> {
         if replaced.is_err() {
             write::discard(&temporary);
         }
-        replaced.and_then(|()| durable::sync_directory(manifest::directory_of(&parked)))
+        Ok(replaced.and_then(|()| durable::sync_directory(manifest::directory_of(&parked)))?)
     }
 
     /// Copies a manifest into the backup; gives its digest. The first copy is what it was before the operation and stays;

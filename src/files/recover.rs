@@ -8,10 +8,10 @@ use super::parking;
 use super::retention;
 use super::transaction::Operation;
 use crate::host::write;
-use crate::journal::Step;
-use crate::journal::{Journal, Reading, file as journal};
-use crate::journal::{Lock, Store, TransactionError};
-use crate::journal::{OutManifest, State, Way, manifests_out, replay};
+use crate::journal::{
+    Journal, Lock, OutManifest, Reading, State, Step, Store, TransactionError, Way,
+    file as journal, manifests_out, replay,
+};
 
 /// Where manifests are looked for without a journal: kubeadm has no other place.
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -54,7 +54,8 @@ pub fn recover<'lock>(
     lock: &'lock Lock,
 ) -> Result<Vec<Recovery<'lock>>, TransactionError> {
     store.prepare()?;
-    let mut result = write::remove_temporaries(store.directory(), None);
+    let mut result =
+        write::remove_temporaries(store.directory(), None).map_err(TransactionError::from);
     let mut opened = Vec::new();
     for id in store.in_flight()? {
         match open(store, lock, &id) {

@@ -9,9 +9,7 @@ use jiff::Timestamp;
 
 use super::backup::{BackedUpFile, Backup, INDEX, Index, read_index};
 use super::transaction::is_id;
-use crate::host;
-use crate::host::Place;
-use crate::host::durable;
+use crate::host::{self, Place, durable};
 use crate::journal::{Lock, Store, TransactionError};
 
 /// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
@@ -219,7 +217,7 @@ pub(crate) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
         durable::sync_directory(&directory)?;
     }
     match std::fs::remove_dir_all(&directory) {
-        Ok(()) => durable::sync_directory(&store.backups()),
+        Ok(()) => Ok(durable::sync_directory(&store.backups())?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(TransactionError::file(&directory, "could not be removed")(
             error,

@@ -10,13 +10,9 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::backup::Backup;
-use crate::host;
-use crate::host::{Attributes, is_immutable};
-use crate::host::{Place, Way};
-use crate::host::{durable, link, write};
+use crate::host::{self, Attributes, Place, Way, durable, is_immutable, link, write};
 use crate::issuer::Replacement;
-use crate::journal::StagedFile;
-use crate::journal::{Store, TransactionError};
+use crate::journal::{StagedFile, Store, TransactionError};
 use crate::node::{Replaceable, trusted};
 
 /// Of a mode, what a file with a private key may have of it.
@@ -134,7 +130,7 @@ pub fn make_directory(store: &Store, directory: &Path) -> Result<(), Transaction
         directory,
         "its links could not be followed",
     ))?;
-    durable::make_directories_above(&real.join("file"))
+    Ok(durable::make_directories_above(&real.join("file"))?)
 }
 
 /// Follows each path to its target, looks at what is there, and names the file that will be staged. Changes nothing.
@@ -187,7 +183,7 @@ pub(crate) fn survey(
             old_digest: durable::digest_of(&target)?,
             new_digest: match replacement.link_target() {
                 Some(target) => link::digest(target),
-                None => durable::digest(&replacement.contents),
+                None => host::digest(&replacement.contents),
             },
             link: is_link,
             target: store.root().node_path(&target),
@@ -382,7 +378,7 @@ pub(crate) fn unstage(store: &Store, files: &[StagedFile]) -> Result<(), Transac
             }
         }
     }
-    result.and_then(|()| durable::sync_all(&directories(&changed)))
+    Ok(result.and_then(|()| durable::sync_all(&directories(&changed)))?)
 }
 
 /// Finishes the renames that a crash left undone.
@@ -521,7 +517,7 @@ fn flush_directories(store: &Store, files: &[StagedFile]) -> Result<(), Transact
     let mut there = directories(&targets);
     // Where a directory is gone there is no name to be flushed.
     there.retain(|directory| host::is_directory(directory));
-    durable::sync_all(&there)
+    Ok(durable::sync_all(&there)?)
 }
 
 /// The directories of these paths, each once.

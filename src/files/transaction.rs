@@ -10,13 +10,12 @@ use jiff::Timestamp;
 use super::backup::Backup;
 use super::stage::Forward;
 use super::{retention, stage};
-use crate::host::Actor;
-use crate::host::durable;
+use crate::host::{Actor, durable};
 use crate::issuer::Replacement;
-use crate::journal::Journal;
-use crate::journal::{Beginning, StagedFile, Step};
-use crate::journal::{Files, State, Way};
-use crate::journal::{Head, Lock, Outcome, Record, Store, TransactionError, Trigger};
+use crate::journal::{
+    Beginning, Files, Head, Journal, Lock, Outcome, Record, StagedFile, State, Step, Store,
+    TransactionError, Trigger, Way,
+};
 use crate::node::Replaceable;
 
 /// An operation in flight. Dropping it without [`Operation::finish`] leaves the journal as it is, for recovery.

@@ -2,37 +2,32 @@
 
 use std::ffi::OsString;
 use std::fs::{File, Permissions};
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{Context, SHA256};
 use rustix::fs::OFlags;
-use zeroize::Zeroizing;
 
-use self::super as host;
+use super::digest::copy_hashed;
+use super::directory::{is_directory, names};
+use super::error::FileError;
 use super::link;
+use super::owner::is_trusted_owner;
 use super::place::Place;
-use super::read::FILE_LIMIT;
-use crate::journal::TransactionError;
-use crate::pki::hexadecimal;
 
 /// Threads that flush: one journal commit of the file system then covers several files, and four already give most
 /// of what there is to gain.
 const FLUSHERS: usize = 4;
 
 /// Flushes a directory: the names in it are then durable.
-pub(crate) fn sync_directory(directory: &Path) -> Result<(), TransactionError> {
+pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
     Place::at(directory)
         .and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK)?.sync_all())
-        .map_err(TransactionError::file(
-            directory,
-            "could not be flushed to disk",
-        ))
+        .map_err(FileError::of(directory, "could not be flushed to disk"))
 }
 
 /// Flushes files and directories, several at a time.
-pub(crate) fn sync_all(paths: &[PathBuf]) -> Result<(), TransactionError> {
+pub(crate) fn sync_all(paths: &[PathBuf]) -> Result<(), FileError> {
     let share = paths.len().div_ceil(FLUSHERS).max(1);
     let mut shares = paths.chunks(share);
     let own = shares.next().unwrap_or_default();
@@ -58,7 +53,7 @@ pub(crate) fn sync_all(paths: &[PathBuf]) -> Result<(), TransactionError> {
 }
 
 /// Makes a directory with mode 0700 where it is missing, durably.
-pub(crate) fn make_private_directory(directory: &Path) -> Result<(), TransactionError> {
+pub(crate) fn make_private_directory(directory: &Path) -> Result<(), FileError> {
     match (make_unflushed_directory(directory)?, directory.parent()) {
         (true, Some(parent)) => sync_directory(parent),
         _ => Ok(()),
@@ -69,13 +64,13 @@ pub(crate) fn make_private_directory(directory: &Path) -> Result<(), Transaction
 ///
 /// # Errors
 /// Where it belongs to another user: whoever owns it decides what is in it.
-pub(crate) fn keep_private(directory: &Path) -> Result<(), TransactionError> {
-    let looked_at = || TransactionError::file(directory, "could not be looked at");
+pub(crate) fn keep_private(directory: &Path) -> Result<(), FileError> {
+    let looked_at = || FileError::of(directory, "could not be looked at");
     let opened = Place::at(directory)
         .and_then(|place| place.open(OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK))
         .map_err(looked_at())?;
     let metadata = opened.metadata().map_err(looked_at())?;
-    check_owner(&metadata).map_err(TransactionError::file(directory, "is not relied on"))?;
+    check_owner(&metadata).map_err(FileError::of(directory, "is not relied on"))?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 {
         return Ok(());
@@ -96,7 +91,7 @@ pub(crate) fn keep_private(directory: &Path) -> Result<(), TransactionError> {
 /// That what is kept of operations was written by root, or by this program's own user.
 pub(crate) fn check_owner(metadata: &std::fs::Metadata) -> io::Result<()> {
     let uid = metadata.uid();
-    if host::is_trusted_owner(uid) {
+    if is_trusted_owner(uid) {
         return Ok(());
     }
     Err(io::Error::new(
@@ -108,26 +103,22 @@ pub(crate) fn check_owner(metadata: &std::fs::Metadata) -> io::Result<()> {
 }
 
 /// The same for a caller that flushes the parent later. Whether it was made.
-pub(crate) fn make_unflushed_directory(directory: &Path) -> Result<bool, TransactionError> {
+pub(crate) fn make_unflushed_directory(directory: &Path) -> Result<bool, FileError> {
     match Place::at(directory).and_then(|place| place.make_directory(0o700)) {
         Ok(()) => Ok(true),
-        Err(error)
-            if error.kind() == io::ErrorKind::AlreadyExists && host::is_directory(directory) =>
-        {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_directory(directory) => {
             Ok(false)
         }
-        Err(error) => Err(TransactionError::file(directory, "could not be made")(
-            error,
-        )),
+        Err(error) => Err(FileError::of(directory, "could not be made")(error)),
     }
 }
 
 /// Makes the directories above a file where they are missing, durably and with the mode of kubeadm's, 0755.
-pub(crate) fn make_directories_above(file: &Path) -> Result<(), TransactionError> {
+pub(crate) fn make_directories_above(file: &Path) -> Result<(), FileError> {
     let missing: Vec<&Path> = file
         .ancestors()
         .skip(1)
-        .take_while(|directory| !host::is_directory(directory))
+        .take_while(|directory| !is_directory(directory))
         .collect();
     for directory in missing.into_iter().rev() {
         Place::at(directory)
@@ -137,7 +128,7 @@ pub(crate) fn make_directories_above(file: &Path) -> Result<(), TransactionError
                 let made = place.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
                 made.set_permissions(Permissions::from_mode(0o755))
             })
-            .map_err(TransactionError::file(directory, "could not be made"))?;
+            .map_err(FileError::of(directory, "could not be made"))?;
         if let Some(parent) = directory.parent() {
             sync_directory(parent)?;
         }
@@ -146,16 +137,16 @@ pub(crate) fn make_directories_above(file: &Path) -> Result<(), TransactionError
 }
 
 /// The names in a directory; none where it does not exist.
-pub(crate) fn names_in(directory: &Path) -> Result<Vec<OsString>, TransactionError> {
-    match host::names(directory) {
+pub(crate) fn names_in(directory: &Path) -> Result<Vec<OsString>, FileError> {
+    match names(directory) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        names => names.map_err(TransactionError::file(directory, "could not be listed")),
+        names => names.map_err(FileError::of(directory, "could not be listed")),
     }
 }
 
 /// Renames over whatever is there. Both lie in one directory; the caller flushes it.
-pub(crate) fn rename_over(from: &Path, to: &Path) -> Result<(), TransactionError> {
-    rename(from, to).map_err(TransactionError::file(to, "could not be replaced"))
+pub(crate) fn rename_over(from: &Path, to: &Path) -> Result<(), FileError> {
+    rename(from, to).map_err(FileError::of(to, "could not be replaced"))
 }
 
 fn rename(from: &Path, to: &Path) -> io::Result<()> {
@@ -181,11 +172,11 @@ pub(crate) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// Removes a file; whether there was one.
-pub(crate) fn remove_if_there(path: &Path) -> Result<bool, TransactionError> {
+pub(crate) fn remove_if_there(path: &Path) -> Result<bool, FileError> {
     match remove(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(TransactionError::file(path, "could not be removed")(error)),
+        Err(error) => Err(FileError::of(path, "could not be removed")(error)),
     }
 }
 
@@ -216,8 +207,8 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// SHA-256 of a regular file, or what a symbolic link has in its place; `None` where there is neither.
-pub(crate) fn digest_of(path: &Path) -> Result<Option<String>, TransactionError> {
-    let unreadable = || TransactionError::file(path, "could not be read");
+pub(crate) fn digest_of(path: &Path) -> Result<Option<String>, FileError> {
+    let unreadable = || FileError::of(path, "could not be read");
     if let Some(target) = link::target_of(path).map_err(unreadable())? {
         return Ok(Some(link::digest(&target)));
     }
@@ -230,40 +221,10 @@ pub(crate) fn digest_of(path: &Path) -> Result<Option<String>, TransactionError>
         .map_err(unreadable())
 }
 
-/// SHA-256 of a buffer, in lower-case hexadecimal digits.
-pub(crate) fn digest(contents: &[u8]) -> String {
-    hexadecimal(aws_lc_rs::digest::digest(&SHA256, contents).as_ref())
-}
-
-/// Copies and hashes; the buffer, which may hold a private key, is wiped. Gives digest and size.
-pub(crate) fn copy_hashed(from: &mut impl Read, to: &mut impl Write) -> io::Result<(String, u64)> {
-    let mut context = Context::new(&SHA256);
-    let mut buffer = Zeroizing::new([0u8; 8 * 1024]);
-    let mut size = 0;
-    loop {
-        let read = match from.read(buffer.as_mut_slice()) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        size += read as u64;
-        if size > FILE_LIMIT {
-            // Whoever writes these directories could have it copied until the disk is full.
-            return Err(io::Error::other(format!(
-                "is larger than {} MiB, which no file of this kind is",
-                FILE_LIMIT >> 20
-            )));
-        }
-        context.update(&buffer[..read]);
-        to.write_all(&buffer[..read])?;
-    }
-    Ok((hexadecimal(context.finish().as_ref()), size))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]
+    use super::super::digest::digest;
     use super::*;
 
     #[test]

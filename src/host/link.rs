@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::durable;
+use super::digest::digest as sha256;
 use super::place::Place;
 
 /// Where a link leads; `None` where there is none, or something else.
@@ -19,7 +19,7 @@ pub(crate) fn target_of(path: &Path) -> io::Result<Option<PathBuf>> {
 pub(crate) fn digest(target: &Path) -> String {
     let mut text = b"symbolic link to ".to_vec();
     text.extend_from_slice(target.as_os_str().as_bytes());
-    durable::digest(&text)
+    sha256(&text)
 }
 
 /// Makes a link under a free name, with the owner of the one whose place it takes.
@@ -37,6 +37,7 @@ pub(crate) fn make(target: &Path, path: &Path, owner: Option<(u32, u32)>) -> io:
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]
+    use super::super::durable;
     use super::*;
 
     #[test]

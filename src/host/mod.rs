@@ -1,35 +1,40 @@
 //! This machine at its lowest: files and directories by handles, its processes, its clock, its journal, and what started this
 //! process.
 //!
-//! Every file of the node is reached through here. A path that comes in is one without links ([`crate::root::Root::resolve`]
+//! Every file of the node is reached through here. A path that comes in is one without links ([`crate::host::Root::resolve`]
 //! gives it); the way to it is gone by handles, and a symbolic link that turns up on the way is refused. So what is opened,
 //! made or renamed lies where it was decided to be, below the root, whatever others do with links meanwhile.
 
 mod actor;
 mod attributes;
 mod clock;
+mod digest;
 mod directory;
 pub(crate) mod durable;
+mod error;
 mod journald;
 pub(crate) mod link;
 mod listener;
+mod owner;
 mod place;
 mod printable;
 pub mod process;
 mod read;
 mod root;
 mod synchronised;
+mod wait;
 mod way;
 pub(crate) mod write;
 
 pub use actor::Actor;
 pub use attributes::{Attributes, is_immutable};
 pub use clock::{now, shifted};
+pub(crate) use digest::{copy_hashed, digest, hexadecimal};
 pub use directory::{is_directory, make_directories, names, some_names};
-pub(crate) use durable::digest;
+pub use error::FileError;
 pub use journald::{Entry, Journald, JournaldError};
 pub use listener::listeners;
-pub(crate) use place::leads_straight;
+pub use owner::is_trusted_owner;
 pub use place::{Found, LinkOnTheWay, Place};
 pub use printable::{is_printable, printable, printable_lines};
 pub(crate) use process::MOST_PROCESSES;
@@ -37,12 +42,7 @@ pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bound
 pub use root::Root;
 pub(crate) use root::read_on_machine;
 pub use synchronised::{by_kernel_or_mark, by_timedated};
+pub(crate) use wait::{Pace, Wait, stopped};
 pub use way::{Step, Way};
 pub use write::write_atomically;
 pub(crate) use write::{discard, remove_temporaries, temporary_beside};
-
-/// Whether an owner is one that this program trusts: root, or itself where an ordinary user runs it on a copy of a node.
-#[must_use]
-pub fn is_trusted_owner(uid: u32) -> bool {
-    uid == 0 || uid == nix::unistd::geteuid().as_raw()
-}

@@ -250,6 +250,11 @@ fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The last component of a program's path: what it is called.
+pub(crate) fn program_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::libc;
 use rustix::fs::{FileType, OFlags};
 
-use super::Place;
+use super::place::Place;
 
 /// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
 pub const FILE_LIMIT: u64 = 10 * 1024 * 1024;

@@ -10,8 +10,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use self::super as host;
-use super::place::{Found, Place};
+use super::directory::is_directory;
+use super::place::{Found, Place, leads_straight};
+use super::read::read_bounded;
 use super::way::{Step, Way};
 
 /// Symbolic links followed before a path is taken for a loop, as in the Linux kernel (path_resolution(7)).
@@ -102,22 +103,22 @@ impl Root {
     fn straight(&self, real: &Path) -> Option<PathBuf> {
         let is_plain = |component| matches!(component, Component::Normal(_));
         let below = real.strip_prefix(&self.0).ok()?;
-        (below.components().all(is_plain) && host::leads_straight(real)).then(|| real.to_path_buf())
+        (below.components().all(is_plain) && leads_straight(real)).then(|| real.to_path_buf())
     }
 
-    /// Reads a regular file of at most [`host::FILE_LIMIT`] bytes, following links as the node would.
+    /// Reads a regular file of at most [`crate::host::FILE_LIMIT`] bytes, following links as the node would.
     ///
     /// # Errors
-    /// As [`Root::resolve`] and [`host::read_bounded`].
+    /// As [`Root::resolve`] and [`crate::host::read_bounded`].
     pub fn read(&self, real: &Path) -> io::Result<Vec<u8>> {
-        host::read_bounded(&self.resolve(real)?)
+        read_bounded(&self.resolve(real)?)
     }
 
     /// Whether a directory is there, following links as the node would.
     #[must_use]
     pub fn is_directory(&self, real: &Path) -> bool {
         self.resolve(real)
-            .is_ok_and(|resolved| host::is_directory(&resolved))
+            .is_ok_and(|resolved| is_directory(&resolved))
     }
 
     /// What is there, without following the last name if that is a link; `None` for nothing.

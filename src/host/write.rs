@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::durable;
-use crate::journal::TransactionError;
+use super::error::FileError;
 
 /// What temporary names contain.
 const MARK: &str = ".kubecertd-";
@@ -15,8 +15,8 @@ const MARK: &str = ".kubecertd-";
 /// directory. For kubecertd's own files; those of the cluster go through an operation.
 ///
 /// # Errors
-/// [`TransactionError::File`].
-pub fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), TransactionError> {
+/// [`FileError`].
+pub fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let temporary = temporary_beside(path)?;
     let written = durable::create_private(&temporary).and_then(|mut file| {
         file.write_all(contents)?;
@@ -24,7 +24,7 @@ pub fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), T
         file.sync_all()
     });
     let replaced = written
-        .map_err(TransactionError::file(path, "could not be written"))
+        .map_err(FileError::of(path, "could not be written"))
         .and_then(|()| durable::rename_over(&temporary, path));
     if let Err(error) = replaced {
         discard(&temporary);
@@ -34,20 +34,18 @@ pub fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), T
 }
 
 /// A free name beside a file, hidden and therefore ignored by the kubelet.
-pub(crate) fn temporary_beside(path: &Path) -> Result<PathBuf, TransactionError> {
+pub(crate) fn temporary_beside(path: &Path) -> Result<PathBuf, FileError> {
     let mut random = [0u8; 8];
     aws_lc_rs::rand::fill(&mut random).map_err(|error| {
-        TransactionError::file(path, "no random name could be made for")(std::io::Error::other(
-            error,
-        ))
+        FileError::of(path, "no random name could be made for")(std::io::Error::other(error))
     })?;
     hidden_beside(path, &format!("{:016x}", u64::from_ne_bytes(random)))
 }
 
 /// `.NAME.kubecertd-ENDING` beside a file.
-pub(crate) fn hidden_beside(path: &Path, ending: &str) -> Result<PathBuf, TransactionError> {
+pub(crate) fn hidden_beside(path: &Path, ending: &str) -> Result<PathBuf, FileError> {
     let Some(name) = path.file_name() else {
-        return Err(TransactionError::file(path, "is not the name of a file")(
+        return Err(FileError::of(path, "is not the name of a file")(
             std::io::ErrorKind::InvalidInput.into(),
         ));
     };
@@ -62,7 +60,7 @@ pub(crate) fn hidden_beside(path: &Path, ending: &str) -> Result<PathBuf, Transa
 pub(crate) fn remove_temporaries(
     directory: &Path,
     of: Option<&std::ffi::OsStr>,
-) -> Result<(), TransactionError> {
+) -> Result<(), FileError> {
     for name in durable::names_in(directory)? {
         let Some(text) = name.to_str() else { continue };
         let is_temporary = text

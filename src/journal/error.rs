@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::host::FileError;
+
 /// Each kind asks for another decision of the caller.
 #[derive(Debug, thiserror::Error)]
 pub enum TransactionError {
@@ -19,16 +21,9 @@ pub enum TransactionError {
         /// Its id.
         id: String,
     },
-    /// A file could not be read, written or renamed. Nothing was changed, or what was changed is put back.
-    #[error("{}: {action}: {source}", path.display())]
-    File {
-        /// Which file.
-        path: PathBuf,
-        /// What was being done: `could not be staged`.
-        action: &'static str,
-        /// What the system said.
-        source: std::io::Error,
-    },
+    /// A file could not be read or changed.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// A file changed between reading and replacing it; somebody else is at work.
     #[error("{}: was changed by somebody else meanwhile; nothing was replaced", path.display())]
     Changed {
@@ -78,11 +73,7 @@ impl TransactionError {
         path: &Path,
         action: &'static str,
     ) -> impl FnOnce(std::io::Error) -> Self + use<> {
-        let path = path.to_path_buf();
-        move |source| Self::File {
-            path,
-            action,
-            source,
-        }
+        let located = FileError::of(path, action);
+        move |source| Self::File(located(source))
     }
 }

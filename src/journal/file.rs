@@ -9,8 +9,7 @@ use rustix::fs::{FallocateFlags, OFlags, fallocate};
 
 use super::error::TransactionError;
 use super::step::Step;
-use crate::host::Place;
-use crate::host::durable;
+use crate::host::{Place, digest, durable};
 
 /// Digits of the digest before each line.
 const CHECKSUM_DIGITS: usize = 16;
@@ -115,7 +114,8 @@ impl Journal {
     /// Removes the file, durably.
     pub(crate) fn remove(self) -> Result<(), TransactionError> {
         durable::remove_if_there(&self.path)?;
-        self.path.parent().map_or(Ok(()), durable::sync_directory)
+        self.path.parent().map_or(Ok(()), durable::sync_directory)?;
+        Ok(())
     }
 
     fn cut(&mut self) -> std::io::Result<()> {
@@ -156,7 +156,7 @@ fn line(seq: u64, step: &Step) -> serde_json::Result<String> {
 }
 
 fn checksum(json: &[u8]) -> String {
-    let mut digits = durable::digest(json);
+    let mut digits = digest(json);
     digits.truncate(CHECKSUM_DIGITS);
     digits
 }

@@ -4,9 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::error::TransactionError;
-use crate::host;
-use crate::host::Root;
-use crate::host::durable;
+use crate::host::{self, Root, durable};
 
 /// The state directory and what is in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::tls;
 use super::tls::{Identity, STEP_BOUND, TlsError};
 use super::witness::{Anchors, Trust, refusal, tls_error};
-use crate::probe::Address;
+use crate::net::Address;
 
 /// Health reports and reviews are shorter; bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;

@@ -1,11 +1,14 @@
 //! Connections: addresses, TLS that remembers what the server showed and whether it proved to have the key, HTTP/1.1.
 
+mod address;
 pub(crate) mod http;
 mod tls;
 mod together;
 mod witness;
 mod words;
 
+pub use address::Address;
+pub(crate) use address::parse_url;
 pub(crate) use http::{Answer, HttpError, Security, Server, printable};
 pub(crate) use tls::authorities_from_pem;
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};

@@ -20,8 +20,8 @@ use zeroize::Zeroizing;
 use super::witness::{Shown, Trust, Witness, refusal, tls_error};
 use super::words::{in_words, of_tls};
 use crate::host::read_on_machine;
+use crate::net::Address;
 use crate::pki::{Certificate, private_key_der};
-use crate::probe::Address;
 
 /// The bound of each step towards an answer: connecting, the handshake, a response.
 pub(crate) const STEP_BOUND: Duration = Duration::from_secs(3);

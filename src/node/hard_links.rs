@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Inventory};
-use crate::host::Root;
-use crate::host::{self, Place};
+use crate::host::{self, Place, Root};
 
 /// Names of each directory among which the others are looked for.
 const NAMES: usize = 1_000;

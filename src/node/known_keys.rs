@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::host;
-use crate::host::Root;
-use crate::pki::{Certificate, hexadecimal};
+use crate::host::{self, Root, hexadecimal};
+use crate::pki::Certificate;
 
 /// Where that is kept.
 const FILE: &str = "/var/lib/kubecertd/authority-keys.json";

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use super::{Problem, read};
 use crate::config::Locations;
-use crate::host;
-use crate::host::Root;
+use crate::host::{self, Root};
 use flags::Flags;
 use written::Written;
 

@@ -10,8 +10,7 @@ use zeroize::Zeroizing;
 
 use super::Problem;
 use super::encoding::Text;
-use crate::host::Root;
-use crate::host::{self, FILE_LIMIT};
+use crate::host::{self, FILE_LIMIT, Root};
 
 /// What was found at a path of the node.
 pub(super) enum Found {

@@ -9,8 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{CertificateState, Entry, Inventory, KeyState, Problem};
-use crate::host::Root;
-use crate::host::{Found, Way};
+use crate::host::{Found, Root, Way};
 
 /// Where manifests are while they are out, beside their directory.
 const PARKED: &str = ".kubecertd";

@@ -12,13 +12,14 @@ use super::restarts::{Restarts, affected, healthy, rungs};
 use super::waiting::told;
 use super::{Context, Event, OperationError, Options, RenewalReport};
 use crate::files::Operation;
+use crate::host::stopped;
 use crate::issuer::Replacement;
 use crate::journal::{Lock, Outcome, Record, TransactionError};
 use crate::node::Replaceable;
 use crate::plan::Plan;
 use crate::probe::{Proof, prove};
 use crate::report::{Receipt, RenewedCertificate};
-use crate::restart::{RestartError, stopped};
+use crate::restart::RestartError;
 
 /// Why no pod is restarted, if none is.
 pub(super) fn unwanted(options: &Options, may_restart: bool) -> Option<&'static str> {

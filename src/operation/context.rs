@@ -6,8 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Config;
-use crate::host::Journald;
-use crate::host::Root;
+use crate::host::{Journald, Root};
 use crate::journal::{Head, Outcome, Store, Trigger};
 use crate::node::{Inventory, observe};
 use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};

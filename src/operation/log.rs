@@ -3,11 +3,8 @@
 
 use super::{Context, Event};
 use crate::pki::rfc3339;
-use crate::report::{History, LastOperation};
+use crate::report::{EVENTS, History, LastOperation};
 use crate::restart::Progress;
-
-/// The target of all these lines: commands send them to the journal, and not to the terminal, which shows the events itself.
-pub const EVENTS: &str = "kubecertd::event";
 
 /// Logs the events of operations, each line with the operation it belongs to.
 #[derive(Debug, Default)]

@@ -32,7 +32,7 @@ pub use error::OperationError;
 pub use event::Event;
 pub use expired::{recover_expired, recover_expired_holding};
 pub use give_up::{GivenUp, give_up};
-pub use log::{EVENTS, EventLog, log_line, log_summary};
+pub use log::{EventLog, log_line, log_summary};
 pub use old_keys::tidy_backups;
 pub use preflight::{look_ahead, preflight, preflight_for};
 pub use recover::{RecoveryReport, finish_recovery};

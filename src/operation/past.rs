@@ -5,8 +5,7 @@ use super::restored::Restored;
 use crate::files::Generation;
 use crate::journal::{Outcome, Trigger};
 use crate::plan::date;
-use crate::report::Receipt;
-use crate::report::{History, HistoryError};
+use crate::report::{History, HistoryError, Receipt};
 
 /// The receipts there are, and what each generation of backups holds.
 pub(super) struct Past {

@@ -3,9 +3,8 @@
 use jiff::Timestamp;
 
 use super::{Context, Event, OperationError};
-use crate::checks::outlook;
 use crate::checks::{
-    Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook, read,
+    Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook, outlook, read,
     read_places, running_kubeadm,
 };
 use crate::config::{OtherRenewer, RestartMode};

@@ -12,11 +12,12 @@ use super::recover::left_alone;
 use super::{Context, Event, OperationError};
 use crate::config::RestartMode;
 use crate::files::Operation;
+use crate::host::stopped;
 use crate::journal::{Outcome, Record, TransactionError};
 use crate::node::Inventory;
 use crate::plan::{Plan, RestartGroup, restart_groups};
 use crate::probe::picked_up;
-use crate::restart::{RestartError, RestartReport, Restarter, Rung, stopped};
+use crate::restart::{RestartError, RestartReport, Restarter, Rung};
 use crate::runtime::KubeletService;
 
 /// The restarts that an operation owes.

@@ -8,9 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use crate::files::Kept;
-use crate::host::Root;
-use crate::host::digest;
-use crate::host::read_bounded;
+use crate::host::{Root, digest, read_bounded};
 use crate::issuer::Replacement;
 use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};

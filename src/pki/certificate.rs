@@ -4,10 +4,10 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 use super::extension::{self, Extension, SubjectAltName};
-use super::hexadecimal::hexadecimal;
 use super::layout::Layout;
 use super::signature::{self, SignedBy};
 use super::{armour, name};
+use crate::host::hexadecimal;
 
 /// Why bytes are not a usable certificate.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]

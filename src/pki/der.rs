@@ -150,7 +150,7 @@ pub(super) fn elements(sequence: &[u8]) -> Result<Vec<Element<'_>>, Malformed> {
 /// The contents of an OBJECT IDENTIFIER with dots; in hexadecimal where they are none, or too large for that.
 pub(super) fn dotted(contents: &[u8]) -> String {
     arcs(contents).map_or_else(
-        || format!("0x{}", super::hexadecimal::hexadecimal(contents)),
+        || format!("0x{}", crate::host::hexadecimal(contents)),
         |arcs| {
             let arcs: Vec<String> = arcs.iter().map(u128::to_string).collect();
             arcs.join(".")

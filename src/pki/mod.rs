@@ -11,7 +11,6 @@ mod der;
 mod double;
 mod extension;
 mod foreign_key;
-mod hexadecimal;
 mod key_kind;
 mod key_usage;
 mod layout;
@@ -29,7 +28,6 @@ pub use certificate::{Certificate, CertificateError, certificates_from_pem, cert
 pub use double::double;
 pub use extension::SubjectAltName;
 pub use foreign_key::ForeignKey;
-pub(crate) use hexadecimal::hexadecimal;
 pub use key_kind::{KeyAlgorithm, KeyKind};
 pub use moment::{civil, rfc3339, serde_end};
 pub use private_key::{KeyError, PrivateKey, private_key_der};

@@ -197,7 +197,7 @@ const UNIVERSAL_STRING: u8 = 0x1c;
 const BMP_STRING: u8 = 0x1e;
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    format!("#{}", super::hexadecimal::hexadecimal(bytes))
+    format!("#{}", crate::host::hexadecimal(bytes))
 }
 
 #[cfg(test)]
@@ -217,7 +217,7 @@ mod tests {
             "311830160603550403 0c0f73797374656d3a6e6f64653a6e5f31",
         ];
         assert_eq!(
-            super::super::hexadecimal::hexadecimal(&der),
+            crate::host::hexadecimal(&der),
             format!("303b{}", attributes.concat().replace(' ', ""))
         );
         assert_eq!(text(&der), "O=a + O=system:nodes, CN=system:node:n_1");

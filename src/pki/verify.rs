@@ -167,6 +167,6 @@ fn name_text(name: &SubjectAltName) -> String {
             format!("{name:?}")
         }
         SubjectAltName::Ip(address) => address.to_string(),
-        SubjectAltName::Other(der) => super::hexadecimal::hexadecimal(der),
+        SubjectAltName::Other(der) => crate::host::hexadecimal(der),
     }
 }

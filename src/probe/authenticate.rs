@@ -6,11 +6,12 @@ use serde_json::Value;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
-use super::endpoint::{Address, parse_url};
+use crate::net::{
+    Address, Anchors, Answer, HttpError, Identity, Security, Server, TlsError,
+    authorities_from_pem, http, parse_url,
+};
+
 use crate::host::read_on_machine;
-use crate::net::Anchors;
-use crate::net::{Answer, HttpError, Security, Server, http};
-use crate::net::{Identity, TlsError, authorities_from_pem};
 use crate::node::{Credential, Kubeconfig};
 
 /// What the API server made of a kubeconfig.

@@ -1,31 +1,9 @@
 //! Where a static pod answers, from the flags in its manifest: its health and the certificates it serves.
 
-use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use hyper::Uri;
-
+use crate::net::{Address, parse_url};
 use crate::node::{HttpProbe, Inventory, StaticPod};
-
-/// A host and port to connect to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Address {
-    /// IP address (without brackets) or name.
-    pub host: String,
-    /// TCP port.
-    pub port: u16,
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(formatter, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(formatter, "{}:{}", self.host, self.port)
-        }
-    }
-}
 
 /// Where a pod says whether it is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +61,6 @@ const SCHEDULER: &str = "kube-scheduler";
 /// Whether the pod is `program`.
 pub(crate) fn runs(pod: &StaticPod, program: &str) -> bool {
     pod.program() == Some(program)
-}
-
-/// The last component of a path or command.
-pub(crate) fn base_name(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 /// Where the pod says whether it is well; `None` when only the container runtime can tell. `node_address` is the node's
@@ -190,19 +163,6 @@ pub(crate) fn etcd_client_address(pod: &StaticPod) -> Option<Address> {
 /// Where etcd answers its clients' HTTP requests over TLS; a listener of their own may keep them off the gRPC port.
 pub(crate) fn etcd_http_address(pod: &StaticPod) -> Option<Address> {
     listening(pod, "listen-client-http-urls", true).or_else(|| etcd_client_address(pod))
-}
-
-/// The address and the rest of a URL: (https, address, path).
-pub(crate) fn parse_url(url: &str) -> Option<(bool, Address, String)> {
-    let uri = Uri::from_str(url.trim()).ok()?;
-    let https = uri.scheme_str()? == "https";
-    let host = uri.host()?.trim_matches(['[', ']']).to_owned();
-    let port = uri.port_u16().unwrap_or(if https { 443 } else { 80 });
-    Some((
-        https,
-        Address { host, port },
-        uri.path().trim_end_matches('/').to_owned(),
-    ))
 }
 
 /// The real host of an address that a process listens on.

@@ -3,11 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use super::endpoint::{Address, HealthEndpoint, PeerKind, reachable};
+use super::endpoint::{HealthEndpoint, PeerKind, reachable};
 use super::peer::Peer;
 use crate::host::{is_trusted_owner, listeners};
-use crate::net::Identity;
-use crate::net::{Answer, Security, Server, http};
+use crate::net::{Address, Answer, Identity, Security, Server, http};
 use crate::node::{Inventory, StaticPod};
 
 /// Whether it answers 200. API server and etcd are verified first. The API server is well also if it refuses anonymous

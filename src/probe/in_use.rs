@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::endpoint::{Address, ServingEndpoint, kubelet_address, serving_endpoints};
+use super::endpoint::{ServingEndpoint, kubelet_address, serving_endpoints};
 use super::peer::signers;
 use super::ready::{NotServed, serves};
 use crate::config::Restart;
-use crate::net::handshake;
+use crate::net::{Address, handshake};
 use crate::node::{EntryKind, Inventory, StaticPod};
 use crate::pki::Certificate;
 use crate::plan::affected_pods;

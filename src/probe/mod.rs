@@ -13,11 +13,11 @@ mod reachable;
 mod ready;
 
 pub use authenticate::{Authenticated, AuthenticationError, authenticate};
-pub use endpoint::Address;
-pub(crate) use endpoint::{base_name, health_endpoint, node_address};
+pub(crate) use endpoint::{health_endpoint, node_address};
 pub(crate) use health::{healthy, kubelet_answers};
 pub use in_use::{Seen, Usage, look_at_use};
 pub use nodes::node_is_ready;
+pub use peers::ControlPlanes;
 pub(crate) use peers::control_planes;
 pub use picked_up::picked_up;
 pub use prove::{Proof, ProofError, prove};

@@ -6,9 +6,7 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 
 use super::endpoint::{API_SERVER, ETCD, runs};
 use crate::host::read_on_machine;
-use crate::net::Anchors;
-use crate::net::Identity;
-use crate::net::Security;
+use crate::net::{Anchors, Identity, Security};
 use crate::node::{Entry, EntryKind, Inventory, StaticPod};
 use crate::pki::{AuthorityName, Certificate, SubjectAltName, certificates_from_pem};
 

@@ -9,15 +9,10 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::authenticate::as_holder;
-use super::endpoint::{
-    API_SERVER, Address, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, parse_url, runs,
-};
+use super::endpoint::{API_SERVER, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, runs};
 use super::health::etcd_identity;
 use super::peer::Peer;
-use crate::checks::ControlPlanes;
-use crate::net::Identity;
-use crate::net::together;
-use crate::net::{Server, http, printable};
+use crate::net::{Address, Identity, Server, http, parse_url, printable, together};
 use crate::node::{Inventory, StaticPod};
 use crate::plan::Share;
 
@@ -30,6 +25,17 @@ const MOST_PEERS: usize = 16;
 
 const API_SERVERS: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes";
 const MEMBER_LIST: &str = "/v3/cluster/member/list";
+
+/// The cluster's control planes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ControlPlanes {
+    /// How many there are, with this one.
+    pub count: usize,
+    /// This one's place among them.
+    pub share: Share,
+    /// What of the others does not answer, and what was seen: `the API server of cp2 (10.0.0.2:6443)`.
+    pub silent: Vec<(String, String)>,
+}
 
 /// One control plane.
 #[derive(Debug, Clone, PartialEq, Eq)]

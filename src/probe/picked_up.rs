@@ -3,9 +3,9 @@
 use super::endpoint::serving_endpoints;
 use super::ready::serves_file;
 use crate::config::Restart;
+use crate::host::{Pace, Wait};
 use crate::node::Inventory;
 use crate::plan::AffectedPod;
-use crate::restart::{Pace, Wait};
 
 /// kubeadm makes it for people and its own use; no pod reads it.
 const USED_BY_NO_POD: &str = "etcd-healthcheck-client";

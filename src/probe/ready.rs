@@ -8,8 +8,7 @@ use super::endpoint::{
 use super::health::healthy;
 use super::peer::{signers, vouch_for};
 use crate::host::read_on_machine;
-use crate::net::handshake;
-use crate::net::printable;
+use crate::net::{handshake, printable};
 use crate::node::{Inventory, StaticPod};
 use crate::pki::{Certificate, certificates_from_pem};
 

@@ -11,8 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
 
 use super::sample_manifests::{KUBELET_CONFIGURATION, manifests};
-use crate::host::Root;
-use crate::host::shifted;
+use crate::host::{Root, shifted};
 use crate::pki::{
     AuthorityName, Certificate, CertificateAuthority, IssueError, KeyAlgorithm, KubeconfigName,
     LeafName, NewAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_to_pem,

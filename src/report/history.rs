@@ -17,7 +17,7 @@ use self::chain::{check, line, lines, sha256, without_torn_end};
 pub use self::compare::{Comparison, Witness};
 use self::compare::{compare, found_before};
 pub use self::described::Described;
-use crate::host::{Actor, Place, read_at_most, read_within};
+use crate::host::{Actor, FileError, Place, read_at_most, read_within};
 use crate::journal::{Head, Outcome, Store, TransactionError, Trigger};
 use crate::pki::serde_end;
 use crate::restart::Rung;
@@ -113,8 +113,8 @@ impl HistoryError {
     /// Whether it is only for want of room, which passes.
     #[must_use]
     pub fn is_no_room(&self) -> bool {
-        let (Self::File { source, .. } | Self::Directory(TransactionError::File { source, .. })) =
-            self
+        let (Self::File { source, .. }
+        | Self::Directory(TransactionError::File(FileError { source, .. }))) = self
         else {
             return false;
         };

@@ -14,11 +14,13 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, reload};
 
 use crate::config::LogFormat;
-use crate::operation::EVENTS;
 use printable::Printable;
 
 /// The journal's layer.
 type ToJournal = Printable<tracing_journald::Layer>;
+
+/// The target of what operations log: commands send it to the journal, and not to the terminal, which shows the events itself.
+pub(crate) const EVENTS: &str = "kubecertd::event";
 
 /// Why logging could not be set up.
 #[derive(Debug, thiserror::Error)]

@@ -16,6 +16,7 @@ pub use history::{
     Comparison, Described, History, HistoryError, Receipt, RenewedCertificate, Witness,
 };
 pub use in_use::{InUse, UseState, in_use};
+pub(crate) use log::EVENTS;
 pub use log::{Level, start, start_for_command};
 pub use plan::PlanView;
 pub(crate) use status::count;

@@ -6,9 +6,7 @@ use jiff::Timestamp;
 
 use crate::host::printable;
 use crate::pki::serde_end;
-use crate::plan::date;
-use crate::plan::{Action, Plan, PlanItem};
-use crate::plan::{AffectedPod, RestartGroup};
+use crate::plan::{Action, AffectedPod, Plan, PlanItem, RestartGroup, date};
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
 #[derive(Debug, Clone, serde::Serialize)]

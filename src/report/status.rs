@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{InUse, Receipt};
-use crate::host::Root;
-use crate::host::make_directories;
-use crate::host::write_atomically;
-use crate::journal::{Outcome, TransactionError, Trigger};
+use crate::host::{FileError, Root, make_directories, write_atomically};
+use crate::journal::{Outcome, Trigger};
 use crate::pki::serde_end;
 
 /// What the daemon last knew. `/run/kubecertd/status.json`, rewritten at every change.
@@ -166,17 +164,17 @@ fn real_status_file(root: &Root) -> PathBuf {
 /// Writes the status file (0644: it holds no secret), making its directory where systemd has not.
 ///
 /// # Errors
-/// [`TransactionError::File`].
-pub fn write_status(root: &Root, status: &Status) -> Result<(), TransactionError> {
+/// [`FileError`].
+pub fn write_status(root: &Root, status: &Status) -> Result<(), FileError> {
     let path = real_status_file(root);
     if let Some(directory) = path.parent() {
-        make_directories(directory, 0o755).map_err(|source| TransactionError::File {
+        make_directories(directory, 0o755).map_err(|source| FileError {
             path: directory.to_path_buf(),
             action: "could not be made",
             source,
         })?;
     }
-    let text = serde_json::to_vec_pretty(status).map_err(|error| TransactionError::File {
+    let text = serde_json::to_vec_pretty(status).map_err(|error| FileError {
         path: path.clone(),
         action: "could not be written as JSON",
         source: error.into(),

@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use super::RestartError;
 use super::member::Member;
 use super::parked::ParkedManifests;
-use super::progress::{Progress, RestartReport, Teller};
+use super::progress::{Progress, RestartReport, Teller, tell_waiting};
 use super::remedy::{Presence, Rung};
 use super::returning::{Way, grace};
 use super::sequence::{Restarter, of_wave};
-use super::wait::{Pace, Wait, stopped};
 use super::watch::PodWatch;
 use crate::files::Operation;
+use crate::host::{Pace, Wait, stopped};
 use crate::plan::RestartGroup;
 use crate::probe::kubelet_answers;
 use crate::runtime::ContainerRuntime;
@@ -124,7 +124,7 @@ impl<'node> Restarter<'node> {
             if let Ok(runtime) = ContainerRuntime::find(self.inventory, self.settings).await {
                 return Some(runtime);
             }
-            wait.tell("container runtime", "its answer", progress);
+            tell_waiting(&mut wait, "container runtime", "its answer", progress);
             pace.pause().await;
         }
         self.runtime().await
@@ -138,7 +138,7 @@ impl<'node> Restarter<'node> {
             if wait.is_over() {
                 return false;
             }
-            wait.tell("kubelet", "its answer", progress);
+            tell_waiting(&mut wait, "kubelet", "its answer", progress);
             pace.pause().await;
         }
         true

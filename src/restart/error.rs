@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::journal::TransactionError;
-use crate::probe::Address;
+use crate::net::Address;
 use crate::runtime::ServiceError;
 
 /// Each names the component and what was seen instead of what was waited for.

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::progress::{Progress, RestartReport, Teller};
+use super::progress::{Progress, RestartReport, Teller, tell_waiting};
 use super::remedy::{Presence, Rung};
-use super::wait::Wait;
 use super::watch::{Look, PodWatch, Sighting};
+use crate::host::Wait;
 use crate::node::StaticPod;
 use crate::probe::Readiness;
 
@@ -125,7 +125,7 @@ impl Member<'_> {
     }
 
     pub(crate) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
-        wait.tell(&self.component, what, progress);
+        tell_waiting(wait, &self.component, what, progress);
     }
 
     pub(crate) fn report(&self) -> Option<RestartReport> {

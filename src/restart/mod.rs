@@ -8,11 +8,9 @@ mod progress;
 mod remedy;
 mod returning;
 mod sequence;
-mod wait;
 mod watch;
 
 pub use error::RestartError;
 pub use progress::{Progress, RestartReport};
 pub use remedy::Rung;
 pub use sequence::Restarter;
-pub(crate) use wait::{Pace, Wait, stopped};

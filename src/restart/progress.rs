@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::remedy::Rung;
+use crate::host::Wait;
 
 /// What happens, for logs and the terminal.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,3 +111,15 @@ pub struct RestartReport {
 
 /// Whom progress is told.
 pub(crate) type Teller<'a> = &'a mut (dyn FnMut(Progress) + Send);
+
+/// Says every few seconds that a wait goes on.
+pub(crate) fn tell_waiting(wait: &mut Wait, component: &str, what: &str, progress: Teller<'_>) {
+    if wait.is_to_be_told() {
+        progress(Progress::Waiting {
+            component: component.to_owned(),
+            what: what.to_owned(),
+            since: wait.elapsed(),
+            bound: wait.bound,
+        });
+    }
+}

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 use super::RestartError;
 use super::member::{Member, Return};
 use super::parked::ParkedManifests;
-use super::progress::{Progress, Teller};
+use super::progress::{Progress, Teller, tell_waiting};
 use super::remedy::{Rung, Seen, Shares, next_rung};
 use super::sequence::{Restarter, of_wave};
-use super::wait::{Pace, Wait};
 use super::watch::Look;
 use crate::config::RestartWait;
+use crate::host::{Pace, Wait};
 use crate::journal::Record;
 use crate::probe::kubelet_answers;
 
@@ -198,7 +198,12 @@ impl<'node> Restarter<'node> {
                     reason,
                 });
             }
-            wait.tell("kubelet", &format!("its answer at {address}"), progress);
+            tell_waiting(
+                &mut wait,
+                "kubelet",
+                &format!("its answer at {address}"),
+                progress,
+            );
             pace.pause().await;
         }
         progress(Progress::KubeletAnswers {

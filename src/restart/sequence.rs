@@ -10,16 +10,14 @@ use super::member::Member;
 use super::parked::ParkedManifests;
 use super::progress::{Progress, RestartReport, Teller};
 use super::returning::Way;
-use super::wait::{Pace, Wait, stopped};
 use super::watch::{Look, PodWatch};
 use crate::config::{Restart, RestartWait};
 use crate::files::Operation;
+use crate::host::{Pace, Wait, stopped};
 use crate::node::{Inventory, StaticPod};
 use crate::plan::RestartGroup;
-use crate::probe::Readiness;
-use crate::probe::kubelet_answers;
-use crate::runtime::ContainerRuntime;
-use crate::runtime::KubeletService;
+use crate::probe::{Readiness, kubelet_answers};
+use crate::runtime::{ContainerRuntime, KubeletService};
 
 /// Beyond its grace, what the kubelet and the runtime take to end a pod.
 const BEYOND_GRACE: Duration = Duration::from_secs(30);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::remedy::Presence;
 use crate::node::{Inventory, StaticPod};
 use crate::runtime::{
-    ContainerPhase, ContainerRuntime, ContainerState, PodName, PodState, sibling_names,
+    ContainerPhase, ContainerRuntime, ContainerState, PodName, PodState, Process, processes_of,
+    sibling_names,
 };
-use crate::runtime::{Process, processes_of};
 
 /// How often the runtime is asked what is there before the first manifest goes out.
 const FIRST_LOOKS: u32 = 3;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::host::process;
 use crate::node::StaticPod;
-use crate::probe::base_name;
 
 /// One process; the start time tells it from a later one with the same number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +50,8 @@ pub(crate) fn processes_of(pod: &StaticPod) -> BTreeSet<Process> {
 fn runs_command(arguments: &[String], command: &[String]) -> bool {
     match (arguments.split_first(), command.split_first()) {
         (Some((program, rest)), Some((wanted, wanted_rest))) => {
-            base_name(program) == base_name(wanted) && same(rest, wanted_rest)
+            process::program_name(program) == process::program_name(wanted)
+                && same(rest, wanted_rest)
         }
         _ => false,
     }

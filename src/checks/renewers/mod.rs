@@ -9,9 +9,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::host;
-use crate::host::Root;
-use crate::host::{Found, read_at_most};
+use crate::host::{self, Found, Root, read_at_most};
 
 /// Scripts and units longer than this are none.
 const LONGEST: u64 = 256 * 1024;

@@ -1,5 +1,6 @@
 //! Whether a shell text calls `kubeadm certs renew`. Pure.
 
+use crate::host::process::program_name;
 use crate::pki::Catalogued;
 
 /// The words of a command, without what the shell makes of quotes, brackets and semicolons.
@@ -20,7 +21,7 @@ pub(crate) fn renews(text: &str) -> bool {
             continue;
         }
         for (position, word) in words.iter().enumerate() {
-            if word.rsplit('/').next() == Some("kubeadm") {
+            if program_name(word) == "kubeadm" {
                 let mut rest = words[position + 1..]
                     .iter()
                     .filter(|word| !word.starts_with('-') && **word != "alpha");

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::words::{assignments, words};
 use crate::host::Root;
-use crate::node::Problem;
-use crate::node::encoding::Text;
-use crate::node::read::{self, Found};
+use crate::node::{
+    Problem,
+    encoding::Text,
+    read::{self, Found},
+};
 
 const UNIT: &str = "kubelet.service";
 

@@ -3,8 +3,7 @@
 use serde_json::Value;
 
 use super::ManifestError;
-use crate::node::encoding::Text;
-use crate::node::yaml;
+use crate::node::{encoding::Text, yaml};
 
 /// The annotation that kubecertd sets.
 pub const RESTARTED_AT: &str = "kubecertd.io/restarted-at";

@@ -1,6 +1,7 @@
 //! Which component a static pod is: the one rule, for planning as for probing.
 
 use super::{Container, StaticPod};
+use crate::host::process::program_name;
 
 /// The programs of the static pods that kubeadm makes.
 const PROGRAMS: [&str; 4] = [
@@ -84,6 +85,6 @@ impl Container {
     pub(super) fn runs(&self, program: &str) -> bool {
         self.command
             .first()
-            .is_some_and(|first| first.rsplit('/').next() == Some(program))
+            .is_some_and(|first| program_name(first) == program)
     }
 }

@@ -2,10 +2,10 @@
 
 use super::closed::Reader;
 use super::{on_all_cores, pem_files};
-use crate::node::read::{self, Found, Seen};
 use crate::node::{
     Authority, AuthorityState, Directories, KeyFile, KeyState, KnownKey, Problem,
     ServiceAccountKeys, known_keys,
+    read::{self, Found, Seen},
 };
 use crate::pki::{AuthorityName, Certificate, KeyAlgorithm};
 

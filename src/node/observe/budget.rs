@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::node::Problem;
-use crate::node::read::Size;
+use crate::node::{Problem, read::Size};
 
 /// The largest file that is read in a search: more than a bundle of all the web's authorities.
 const FILE: u64 = 512 << 10;

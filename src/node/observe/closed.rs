@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::host::Root;
-use crate::node::read::{self, Found};
-use crate::node::{Directories, StaticPod};
+use crate::node::{
+    Directories, StaticPod,
+    read::{self, Found},
+};
 use crate::pki::AuthorityName;
 
 /// Flags that name the private key of an authority or of the service account.

@@ -9,8 +9,7 @@ use super::named::{self, Named};
 use super::pem_files::{CertificateFile, Unusable};
 use super::{Findings, Node, Wanted, kubeconfigs, leaves, pem_files};
 use crate::host::Root;
-use crate::node::read;
-use crate::node::{CertificateState, Entry, EntryKind, KeyState, Problem};
+use crate::node::{CertificateState, Entry, EntryKind, KeyState, Problem, read};
 
 /// Directories below the certificates directory that are entered: kubeadm has one, `etcd`.
 const DEPTH: usize = 4;

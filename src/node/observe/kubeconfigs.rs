@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::{Found, Node, Wanted, pem_files, trust};
 use crate::host::FILE_LIMIT;
-use crate::node::encoding::Text;
-use crate::node::kubeconfig::{Credential, Kubeconfig, KubeconfigError};
-use crate::node::read::{self, FileContent};
 use crate::node::{
     CertificateState, Entry, EntryKind, KeyState, Present, Problem, Trust, TrustHolder,
+    encoding::Text,
+    kubeconfig::{Credential, Kubeconfig, KubeconfigError},
+    read::{self, FileContent},
 };
 use crate::pki::{AuthorityName, Catalogued, KubeconfigName};
 

@@ -6,10 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Findings;
-use crate::host::FILE_LIMIT;
-use crate::host::Root;
-use crate::node::read::{self, Size};
-use crate::node::{Problem, StaticPod};
+use crate::host::{FILE_LIMIT, Root};
+use crate::node::{
+    Problem, StaticPod,
+    read::{self, Size},
+};
 
 /// Bytes of manifests that are read: many times what any node has.
 const BYTES: u64 = 32 << 20;

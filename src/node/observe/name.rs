@@ -1,8 +1,7 @@
 //! The node's name in the cluster.
 
 use crate::host::Root;
-use crate::node::read;
-use crate::node::{Entry, EntryKind, KubeletConfiguration};
+use crate::node::{Entry, EntryKind, KubeletConfiguration, read};
 
 /// From the kubelet's own certificate, else from etcd's, else from the kubelet's flags, else the host name.
 pub(super) fn node_name(

@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::closed::Reader;
 use crate::host::FILE_LIMIT;
-use crate::node::read::{FileContent, Found};
-use crate::node::{KeyState, Problem};
+use crate::node::{
+    KeyState, Problem,
+    read::{FileContent, Found},
+};
 use crate::pki::{
     Certificate, CertificateError, ForeignKey, KeyError, PrivateKey, certificates_from_pem,
 };

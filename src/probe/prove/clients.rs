@@ -2,11 +2,10 @@
 
 use super::Node;
 use super::doubt::Doubt;
-use crate::net::{Answer, Server, http};
-use crate::net::{Identity, handshake};
+use crate::net::{Address, Answer, Identity, Server, handshake, http, parse_url};
 use crate::node::Entry;
 use crate::probe::endpoint::{
-    API_SERVER, Address, ETCD, ETCD_HEALTH, etcd_http_address, kubelet_address, parse_url, runs,
+    API_SERVER, ETCD, ETCD_HEALTH, etcd_http_address, kubelet_address, runs,
 };
 use crate::probe::peer::Peer;
 

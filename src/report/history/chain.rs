@@ -3,8 +3,8 @@
 use aws_lc_rs::digest::{SHA256, digest};
 
 use super::Receipt;
+use crate::host::hexadecimal;
 use crate::journal::Head;
-use crate::pki::hexadecimal;
 
 /// What a line holds besides the receipt, and what is before its own digest.
 #[derive(serde::Serialize)]

@@ -1,6 +1,7 @@
 //! A certificate as a receipt names it.
 
-use crate::pki::{Certificate, SubjectAltName, hexadecimal};
+use crate::host::hexadecimal;
+use crate::pki::{Certificate, SubjectAltName};
 
 /// What a certificate says of itself, for whoever looks for it later.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -4,9 +4,8 @@ use std::io;
 
 use super::HistoryError;
 use super::chain::sha256;
-use crate::host::read_bounded;
-use crate::host::write_atomically;
-use crate::journal::{Head, Store};
+use crate::host::{read_bounded, write_atomically};
+use crate::journal::{Head, Store, TransactionError};
 
 /// Writes how many receipts there are, and the digest of the last. After each receipt, so that a crash between the two
 /// leaves a history that is one receipt longer.
@@ -16,7 +15,7 @@ pub(super) fn write(head: &Head, store: &Store) -> Result<(), HistoryError> {
         path: path.clone(),
         source: error.into(),
     })?;
-    Ok(write_atomically(&path, &text, 0o600)?)
+    Ok(write_atomically(&path, &text, 0o600).map_err(TransactionError::from)?)
 }
 
 /// What stands against the lines there are being all; `None` if nothing does.

@@ -4,11 +4,11 @@ use jiff::SignedDuration;
 
 use super::*;
 use crate::journal::Trigger;
+use crate::net::Address;
 use crate::node::{CertificateState, KeyState, Signer};
 use crate::pki::{
     CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority, NewLeaf, PrivateKey, Validity,
 };
-use crate::probe::Address;
 use crate::report::RenewedCertificate;
 
 const SCHEDULER: &str = "kube-scheduler";

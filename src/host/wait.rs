@@ -5,8 +5,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use super::progress::{Progress, Teller};
-
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// What is waited for comes twice in a restart, its end and its health, and each pause may be lost whole.
 const LONGEST_PAUSE: Duration = Duration::from_millis(200);
@@ -57,20 +55,8 @@ impl Wait {
         self.elapsed() >= self.bound
     }
 
-    /// Says, every few seconds, that the wait goes on.
-    pub(crate) fn tell(&mut self, component: &str, what: &str, progress: Teller<'_>) {
-        if self.is_to_be_told() {
-            progress(Progress::Waiting {
-                component: component.to_owned(),
-                what: what.to_owned(),
-                since: self.elapsed(),
-                bound: self.bound,
-            });
-        }
-    }
-
     /// Whether it is time to say again that the wait goes on.
-    fn is_to_be_told(&mut self) -> bool {
+    pub(crate) fn is_to_be_told(&mut self) -> bool {
         let due = self.told.elapsed() >= TELL_EVERY;
         if due {
             self.told = Instant::now();
