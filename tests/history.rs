@@ -662,6 +662,7 @@ fn an_operation_that_was_killed_behind_its_receipt_gets_no_second_one() {
             finished: jiff::Timestamp::now(),
             trigger: Trigger::Command("renew all".to_owned()),
             by: None,
+            kind: None,
             history_before: None,
             outcome: Outcome::Done,
             certificates: Vec::new(),
@@ -687,7 +688,7 @@ fn what_was_given_up_stands_in_the_history() {
     assert!(said.contains(&expected), "{said}");
     assert_ne!(node.serial("apiserver"), old);
     let shown = done(&node, &["history", "show", &id]);
-    assert!(shown.contains("given up by hand"), "{shown}");
+    assert!(shown.contains("given up by an administrator"), "{shown}");
     let said = done(&node, &["recover", "--give-up"]);
     assert_eq!(said, "Nothing to give up: no operation is in flight.\n");
     let said = done(&node, &["recover"]);

@@ -117,6 +117,7 @@ fn receipt(text: &str) -> Receipt {
         finished: moment,
         trigger: Trigger::Command(text.to_owned()),
         by: None,
+        kind: None,
         history_before: None,
         outcome: match text.len() % 3 {
             0 => Outcome::Done,

@@ -9,8 +9,8 @@ use super::retention;
 use super::transaction::Operation;
 use crate::host::write;
 use crate::journal::{
-    Journal, Lock, OutManifest, Reading, State, Step, Store, TransactionError, Way,
-    file as journal, manifests_out, replay,
+    Journal, Lock, OutManifest, Reading, RenewedCertificate, State, Step, Store, TransactionError,
+    Way, file as journal, manifests_out, replay,
 };
 
 /// Where manifests are looked for without a journal: kubeadm has no other place.
@@ -25,6 +25,8 @@ pub struct Recovery<'lock> {
     pub rolled_forward: bool,
     /// Why it was rolled back.
     pub reason: Option<String>,
+    /// What its receipt says of the certificates that it concerned; empty in journals of versions that wrote names only.
+    pub changes: Vec<RenewedCertificate>,
     /// Certificates it concerned, by name.
     pub certificates: Vec<String>,
     /// Components whose restart was planned and not done: the caller restarts them.
@@ -214,6 +216,7 @@ fn settle<'lock>(
         id: operation.id().to_owned(),
         rolled_forward: state.way() != Way::Back,
         reason: state.reason.clone(),
+        changes: state.changes.clone(),
         certificates: state.certificates(),
         proofs_left: state.proofs_left(),
         restarts_left: operation.restarts_left(),

@@ -13,8 +13,8 @@ use super::{retention, stage};
 use crate::host::{Actor, durable};
 use crate::issuer::Replacement;
 use crate::journal::{
-    Beginning, Files, Head, Journal, Lock, Outcome, Record, StagedFile, State, Step, Store,
-    TransactionError, Trigger, Way,
+    Beginning, Files, Head, Journal, Lock, OperationKind, Outcome, Record, StagedFile, State, Step,
+    Store, TransactionError, Trigger, Way,
 };
 use crate::node::Replaceable;
 
@@ -44,7 +44,8 @@ impl<'lock> Operation<'lock> {
         lock: &'lock Lock,
         trigger: Trigger,
     ) -> Result<Self, TransactionError> {
-        Self::begin_after(store, lock, trigger, &[], None)
+        let kind = OperationKind::of_trigger(&trigger);
+        Self::begin_after(store, lock, (kind, trigger), &[], None)
     }
 
     /// The same beside operations that are recovered and still have restarts or proofs before them. `history`: where the
@@ -55,7 +56,7 @@ impl<'lock> Operation<'lock> {
     pub fn begin_after(
         store: &Store,
         _lock: &'lock Lock,
-        trigger: Trigger,
+        (kind, trigger): (OperationKind, Trigger),
         recovered: &[&str],
         history: Option<Head>,
     ) -> Result<Self, TransactionError> {
@@ -69,6 +70,7 @@ impl<'lock> Operation<'lock> {
         let beginning = Beginning {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             id,
+            kind: Some(kind),
             trigger,
             started,
             by: Some(Actor::of_this_process()),
@@ -122,6 +124,15 @@ impl<'lock> Operation<'lock> {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.beginning.id
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        let beginning = &self.beginning;
+        beginning
+            .kind
+            .unwrap_or_else(|| OperationKind::of_trigger(&beginning.trigger))
     }
 
     /// When it began.

@@ -1,5 +1,6 @@
 //! The journal of the operation in flight: its steps, what they amount to, where it is kept, and the lock.
 
+mod change;
 mod error;
 pub(crate) mod file;
 mod inspect;
@@ -8,11 +9,12 @@ mod state;
 mod step;
 mod store;
 
+pub use change::{Described, RenewedCertificate};
 pub use error::TransactionError;
 pub(crate) use file::{Journal, Reading};
 pub use inspect::{JournalReading, read_journal};
 pub use lock::Lock;
 pub(crate) use state::{Files, OutManifest, State, Way, manifests_out, replay};
 pub(crate) use step::{Beginning, ParkedManifest, StagedFile, Step};
-pub use step::{Head, Outcome, Record, Trigger};
+pub use step::{Head, OperationKind, Outcome, Record, Trigger};
 pub use store::Store;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::change::RenewedCertificate;
 use super::step::{Beginning, Outcome, ParkedManifest, Record, StagedFile, Step};
 
 /// Where an operation stands.
@@ -18,6 +19,8 @@ pub(crate) struct State {
     /// Manifests in whose place a newer one was found.
     pub(crate) superseded: Vec<PathBuf>,
     pub(crate) restarts: Vec<PlannedRestart>,
+    /// What is put in place, as its receipt says it; empty in journals of versions that wrote names only.
+    pub(crate) changes: Vec<RenewedCertificate>,
     /// Expired certificates had stopped the node.
     pub(crate) stopped: bool,
     /// Whether the components are to be asked about the certificates, once they are restarted.
@@ -273,6 +276,7 @@ impl State {
     fn note(&mut self, record: &Record) {
         match record {
             Record::RestartsPlanned { components } => self.plan(components),
+            Record::Changes { certificates } => self.changes.clone_from(certificates),
             Record::Restarted { component } => {
                 for restart in &mut self.restarts {
                     if restart.component == *component {

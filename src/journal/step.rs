@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::change::RenewedCertificate;
 use crate::host::Actor;
 
 /// What set an operation off.
@@ -14,6 +15,30 @@ pub enum Trigger {
     Schedule,
     /// Somebody, by this command.
     Command(String),
+}
+
+/// What an operation is for. What follows from that is decided by it, never by a command's text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OperationKind {
+    /// New certificates.
+    Renew,
+    /// Earlier files put back, because an administrator asked.
+    RollBack,
+    /// Pods restarted, because an administrator asked.
+    Restart,
+}
+
+impl OperationKind {
+    /// Of an operation whose journal or receipt does not say it: those of versions that knew no kinds.
+    #[must_use]
+    pub fn of_trigger(trigger: &Trigger) -> Self {
+        match trigger {
+            Trigger::Command(command) if command.starts_with("rollback ") => Self::RollBack,
+            Trigger::Command(command) if command == "restart" => Self::Restart,
+            Trigger::Command(_) | Trigger::Schedule => Self::Renew,
+        }
+    }
 }
 
 /// How an operation ended.
@@ -32,6 +57,11 @@ pub enum Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "step")]
 pub enum Record {
+    /// What is put in place, as the receipt will say it; written before the files are staged.
+    Changes {
+        /// One for each certificate, old and new.
+        certificates: Vec<RenewedCertificate>,
+    },
     /// These components are to be restarted after the commit: recovery finishes that. Noted before the installation,
     /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan; then the certificates are
     /// to be proved in use.
@@ -119,6 +149,8 @@ pub(crate) struct Beginning {
     /// Of kubecertd.
     pub(crate) version: String,
     pub(crate) trigger: Trigger,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) kind: Option<OperationKind>,
     pub(crate) started: Timestamp,
     /// What started the process; missing in those of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -183,6 +215,7 @@ mod tests {
                 id: "20261123T224110Z-4f2a".into(),
                 version: "0.1.0".into(),
                 trigger: Trigger::Command("renew all".into()),
+                kind: Some(OperationKind::Renew),
                 started: Timestamp::UNIX_EPOCH,
                 by: Some(Actor::of_this_process()),
                 history: Some(Head {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::config::Config;
 use crate::host::{Journald, Root};
-use crate::journal::{Head, Outcome, Store, Trigger};
+use crate::journal::{Head, OperationKind, Outcome, Store};
 use crate::node::{Inventory, observe};
 use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};
 use crate::report::History;
@@ -115,9 +115,6 @@ impl Context {
     }
 }
 
-/// What `rollback` is called in receipts, before the operation's id.
-pub(super) const ROLLBACK: &str = "rollback ";
-
 /// What was rolled back by hand, from the receipts.
 fn holds(store: &Store) -> Vec<Hold> {
     let entries = History::new(store).entries().unwrap_or_else(|error| {
@@ -128,7 +125,7 @@ fn holds(store: &Store) -> Vec<Hold> {
         .into_iter()
         .flatten()
         .filter(|receipt| {
-            matches!(&receipt.trigger, Trigger::Command(command) if command.starts_with(ROLLBACK))
+            receipt.kind() == OperationKind::RollBack
                 // One that failed may have its files in place; a serial that is not there holds nothing.
                 && matches!(receipt.outcome, Outcome::Done | Outcome::Failed(_))
         })

@@ -2,85 +2,99 @@
 
 use std::mem::discriminant;
 
+use super::OperationError;
+use super::report::RenewalReport;
+use super::run::Run;
 use super::witness::testify;
-use super::{Context, OperationError};
 use crate::files::Operation;
+use crate::journal::Outcome;
 use crate::report::{History, HistoryError, Receipt};
+use crate::restart::{RestartReport, Rung};
 
-/// How an operation ends.
+/// How an operation ended: what its receipt says, what its caller is told, and whether it is tried again.
 pub(super) struct Ending {
-    /// What whoever asked is told if it did not end well.
-    pub(super) error: Option<OperationError>,
-    /// Whether something is owed that may work later: restarts, proofs, files to be put back. Then the journal stays, and
-    /// recovery goes on with it.
-    pub(super) owed: bool,
+    outcome: Outcome,
+    error: Option<OperationError>,
+    /// Whether the rest may work later: restarts, proofs, files to be put back. Then the journal stays, and recovery goes
+    /// on with it.
+    is_retried: bool,
     /// Whether its receipt is written although an earlier one has the same outcome, for another reason.
-    news: bool,
+    is_news: bool,
 }
 
 impl Ending {
-    /// With nothing owed.
-    pub(super) fn with(error: Option<OperationError>) -> Self {
+    fn new(outcome: Outcome, error: Option<OperationError>) -> Self {
         Self {
+            outcome,
             error,
-            owed: false,
-            news: false,
+            is_retried: false,
+            is_news: false,
         }
     }
 
-    /// With something to be tried again.
-    pub(super) fn owing(error: OperationError) -> Self {
-        Self {
-            error: Some(error),
-            owed: true,
-            news: false,
-        }
+    /// All is done.
+    pub(super) fn done() -> Self {
+        Self::new(Outcome::Done, None)
     }
 
-    /// As bad as it ended, with whatever restarts it did not get to.
-    pub(super) fn with_restarts_left(error: OperationError, operation: &Operation<'_>) -> Self {
-        if operation.restarts_left().is_empty() {
-            Self::with(Some(error))
-        } else {
-            Self::owing(error)
-        }
+    /// The old files are back and in use; for which reason is in the receipt.
+    pub(super) fn undone(reason: String) -> Self {
+        Self::new(Outcome::RolledBack(reason), None)
     }
 
-    /// With nothing owed any more, because somebody said so.
-    pub(super) fn given_up() -> Self {
-        Self {
-            news: true,
-            ..Self::with(None)
-        }
+    /// The old files are back.
+    pub(super) fn rolled_back(error: OperationError) -> Self {
+        Self::new(Outcome::RolledBack(error.to_string()), Some(error))
     }
 
-    /// Why it did not end well, in words.
-    pub(super) fn reason(&self) -> String {
-        self.error
-            .as_ref()
-            .map(OperationError::to_string)
-            .unwrap_or_default()
+    /// The new files stay, or no file was changed.
+    pub(super) fn failed(error: OperationError) -> Self {
+        Self::new(Outcome::Failed(error.to_string()), Some(error))
+    }
+
+    /// What it left is part of another operation from now on, or is given up.
+    pub(super) fn left(outcome: Outcome) -> Self {
+        Self::new(outcome, None)
+    }
+
+    /// The rest is tried again.
+    pub(super) fn retried(mut self) -> Self {
+        self.is_retried = true;
+        self
+    }
+
+    /// The rest is tried again if there are restarts that it did not get to.
+    pub(super) fn retried_for_restarts(mut self, operation: &Operation<'_>) -> Self {
+        self.is_retried = !operation.restarts_left().is_empty();
+        self
+    }
+
+    /// Its receipt says something new, whatever earlier ones say.
+    pub(super) fn as_news(mut self) -> Self {
+        self.is_news = true;
+        self
     }
 }
 
-/// Writes the receipt and, unless something is owed, removes the journal. A journal is also kept for a receipt that
+/// Writes the receipt and, unless the rest is tried again, removes the journal. A journal is also kept for a receipt that
 /// there is no room for; one that cannot be written for any other reason goes to the log, since it must not keep the
 /// next operation from beginning.
 ///
 /// # Errors
 /// That of the operation itself, or else what was met here.
 pub(super) fn end(
-    context: &Context,
+    run: &Run<'_>,
     operation: Operation<'_>,
-    receipt: &Receipt,
     ending: Ending,
+    report: &RenewalReport,
 ) -> Result<(), OperationError> {
-    let written = keep(context, receipt, ending.news);
+    let receipt = receipt(&operation, ending.outcome, report);
+    let written = keep(run, &receipt, ending.is_news);
     let waits = matches!(&written, Err(error) if error.is_no_room());
-    let finished = if ending.owed || waits {
+    let finished = if ending.is_retried || waits {
         Ok(())
     } else {
-        let backup = &context.config.backup;
+        let backup = &run.context.config.backup;
         // A restart alone does not ask whether the clock is right.
         let operation = if receipt.certificates.is_empty() {
             operation
@@ -105,18 +119,18 @@ pub(super) fn end(
 
 /// Writes a receipt that says something new: an operation that was killed behind its receipt has it already, and one
 /// that is tried again in vain needs no second.
-fn keep(context: &Context, receipt: &Receipt, news: bool) -> Result<(), HistoryError> {
-    let history = History::new(&context.store());
+fn keep(run: &Run<'_>, receipt: &Receipt, is_news: bool) -> Result<(), HistoryError> {
+    let history = History::new(&run.context.store());
     let written = history.last_of(&receipt.id).and_then(|last| {
-        let is_told = last.is_some_and(|last| {
+        let is_written = last.is_some_and(|last| {
             last.outcome == receipt.outcome
-                || (!news && discriminant(&last.outcome) == discriminant(&receipt.outcome))
+                || (!is_news && discriminant(&last.outcome) == discriminant(&receipt.outcome))
         });
-        if is_told {
+        if is_written {
             Ok(())
         } else {
             let head = history.append(receipt)?;
-            testify(context, receipt, &head);
+            testify(run.context, receipt, &head);
             Ok(())
         }
     });
@@ -130,4 +144,55 @@ fn keep(context: &Context, receipt: &Receipt, news: bool) -> Result<(), HistoryE
         );
     }
     written
+}
+
+/// What the history keeps of an operation.
+fn receipt(operation: &Operation<'_>, outcome: Outcome, report: &RenewalReport) -> Receipt {
+    let failed = report.failed.iter().map(|(_, reason)| reason.clone());
+    let not_restarted = (!report.not_restarted.is_empty()).then(|| {
+        format!(
+            "not restarted, and with the files from before until then: {}",
+            report.not_restarted.join(", ")
+        )
+    });
+    Receipt {
+        id: operation.id().to_owned(),
+        started: operation.started(),
+        finished: crate::host::now(),
+        trigger: operation.trigger().clone(),
+        kind: Some(operation.kind()),
+        by: operation.by().cloned(),
+        history_before: operation.history().cloned(),
+        outcome,
+        certificates: report.renewed.clone(),
+        restarts: healthy(&report.restarts),
+        rungs: remedies(&report.restarts),
+        proofs: report
+            .proofs
+            .iter()
+            .map(|proof| format!("{}: {}", proof.name, proof.evidence))
+            .collect(),
+        warnings: failed
+            .chain(report.unproved.iter().cloned())
+            .chain(report.warnings.iter().cloned())
+            .chain(not_restarted)
+            .collect(),
+    }
+}
+
+/// What was tried for pods that did not come back in the usual way, by component.
+fn remedies(reports: &[RestartReport]) -> Vec<(String, Vec<Rung>)> {
+    reports
+        .iter()
+        .filter(|report| !report.rungs.is_empty())
+        .map(|report| (report.component.clone(), report.rungs.clone()))
+        .collect()
+}
+
+/// Seconds from manifest out to healthy, by component.
+fn healthy(reports: &[RestartReport]) -> Vec<(String, f64)> {
+    reports
+        .iter()
+        .map(|one| (one.component.clone(), one.healthy_seconds))
+        .collect()
 }

@@ -1,6 +1,6 @@
 //! Why an operation did not end well.
 
-use super::RollBackError;
+use super::roll_back_error::RollBackError;
 use crate::checks::Finding;
 use crate::journal::TransactionError;
 use crate::plan::UnknownName;

@@ -1,13 +1,16 @@
-//! Giving up what operations in flight still owe.
+//! Giving up what operations in flight left.
 
-use super::carry_out::receipt;
+use tokio::sync::watch;
+
 use super::ending::{Ending, end};
-use super::recover::{so_far, tell};
-use super::{Context, Event, OperationError, RenewalReport};
+use super::in_flight::{so_far, tell};
+use super::report::RenewalReport;
+use super::run::Run;
+use super::{Context, Event, OperationError};
 use crate::files::{Recovery, recover};
 use crate::journal::{Lock, Outcome};
 
-/// What nobody does any more about one operation.
+/// What is not done any more of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUp {
     /// Its id.
@@ -21,7 +24,7 @@ pub struct GivenUp {
 }
 
 /// Puts files and manifests of every operation in flight where they belong, and ends it there: no pod is restarted, and
-/// no component asked. For a node on which that cannot work until somebody has done something else.
+/// no component asked. For a node on which that cannot work until an administrator has done something else.
 ///
 /// # Errors
 /// [`OperationError`], where files cannot be put where they belong.
@@ -30,16 +33,18 @@ pub fn give_up(
     lock: &Lock,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Vec<GivenUp>, OperationError> {
+    let (_never, stop) = watch::channel(false);
+    let mut run = Run::new(context, lock, &stop, events);
     let mut all = Vec::new();
     for recovery in recover(&context.store(), lock)? {
-        tell(&recovery, events);
-        all.push(give_up_one(context, recovery)?);
+        tell(&mut run, &recovery);
+        all.push(give_up_one(&mut run, recovery)?);
     }
     Ok(all)
 }
 
-fn give_up_one(context: &Context, recovery: Recovery<'_>) -> Result<GivenUp, OperationError> {
-    let (so_far, _) = so_far(context, &recovery);
+fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, OperationError> {
+    let so_far = so_far(run, &recovery);
     let components = recovery.restarts_left.into_iter().map(|(name, _)| name);
     let given_up = GivenUp {
         operation: recovery.id,
@@ -56,11 +61,12 @@ fn give_up_one(context: &Context, recovery: Recovery<'_>) -> Result<GivenUp, Ope
             .collect(),
         ..so_far
     };
+    let why = "its pending restarts and proofs were given up by an administrator";
     let outcome = match recovery.reason {
-        Some(reason) => Outcome::RolledBack(format!("{reason}; what it owed was given up by hand")),
-        None => Outcome::Failed("what it owed was given up by hand".to_owned()),
+        Some(reason) => Outcome::RolledBack(format!("{reason}; {why}")),
+        None => Outcome::Failed(why.to_owned()),
     };
-    let receipt = receipt(&recovery.operation, outcome, &report);
-    end(context, recovery.operation, &receipt, Ending::given_up())?;
+    let ending = Ending::left(outcome).as_news();
+    end(run, recovery.operation, ending, &report)?;
     Ok(given_up)
 }

@@ -2,16 +2,17 @@
 
 use tokio::sync::watch;
 
-use super::carry_out::receipt;
+use super::checks::{permit, preflight_for, take_lock};
 use super::ending::{Ending, end};
-use super::preflight::{permit, preflight_for, take_lock};
-use super::recover::finish_recovery;
+use super::recover::finish;
+use super::report::RenewalReport;
 use super::restarts::Restarts;
-use super::{Context, Event, OperationError, RenewalReport};
+use super::run::Run;
+use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::config::nearest;
 use crate::files::Operation;
-use crate::journal::{Outcome, Trigger};
+use crate::journal::{OperationKind, Trigger};
 use crate::node::Inventory;
 use crate::restart::RestartReport;
 
@@ -52,38 +53,34 @@ pub async fn restart(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Vec<RestartReport>, OperationError> {
     let lock = take_lock(context)?;
-    finish_recovery(context, &lock, stop, events).await?;
-    let trigger = Trigger::Command("restart".to_owned());
-    let started = crate::host::now();
-    let inventory = context.observe();
-    let mut restarts = Restarts::of(&inventory, components);
+    let mut run = Run::new(context, &lock, stop, events);
+    finish(&mut run).await?;
+    let node = run.node();
+    let mut restarts = Restarts::of(&node, components);
     let intent = Intent {
         manifests: restarts.manifests(),
         ..Intent::default()
     };
     let asked = Asked::ByHand { force: false };
-    permit(
-        preflight_for(context, &inventory, &intent, asked, started),
-        events,
-    )?;
+    let found = preflight_for(context, &node, &intent, asked, crate::host::now());
+    permit(&mut run, found)?;
+    let asked = (
+        OperationKind::Restart,
+        Trigger::Command("restart".to_owned()),
+    );
     let head = context.history_head();
-    let mut operation = Operation::begin_after(&context.store(), &lock, trigger, &[], head)?;
-    events(Event::Begun {
+    let mut operation = Operation::begin_after(&context.store(), &lock, asked, &[], head)?;
+    run.tell(Event::Begun {
         operation: operation.id().to_owned(),
     });
-    let ended = restarts.run(context, &mut operation, stop, events).await;
     let mut report = RenewalReport::default();
-    let (outcome, error) = match ended {
+    let ending = match restarts.run(&mut run, &mut operation).await {
         Ok(restarts) => {
             report.restarts = restarts;
-            (Outcome::Done, None)
+            Ending::done()
         }
-        // No file was changed, so the daemon owes nobody the rest of it: whoever asked has changed his mind.
-        Err(error) => (
-            Outcome::Failed(error.to_string()),
-            Some(OperationError::Failed(error.to_string())),
-        ),
+        // No file was changed, so nothing is pending: the administrator has seen that it did not work, or stopped it.
+        Err(error) => Ending::failed(OperationError::Failed(error.to_string())),
     };
-    let receipt = receipt(&operation, outcome, &report);
-    end(context, operation, &receipt, Ending::with(error)).map(|()| report.restarts)
+    end(&run, operation, ending, &report).map(|()| report.restarts)
 }

@@ -1,45 +1,32 @@
-//! Which pods are restarted, doing it, and doing it again after a roll-back.
+//! Which pods of a plan are restarted, and doing it.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use tokio::sync::watch;
-
-use super::carry_out::prove_in_use;
-use super::ending::Ending;
-use super::expired::provable_names;
-use super::recover::left_alone;
-use super::{Context, Event, OperationError};
+use super::context::Context;
+use super::event::Event;
+use super::run::Run;
 use crate::config::RestartMode;
 use crate::files::Operation;
 use crate::host::stopped;
-use crate::journal::{Outcome, Record, TransactionError};
+use crate::journal::{Record, TransactionError};
 use crate::node::Inventory;
-use crate::plan::{Plan, RestartGroup, restart_groups};
+use crate::plan::{Plan, RestartGroup, RestartMethod, restart_groups};
 use crate::probe::picked_up;
-use crate::restart::{RestartError, RestartReport, Restarter, Rung};
+use crate::restart::{RestartError, RestartReport, Restarter};
 use crate::runtime::KubeletService;
 
-/// The restarts that an operation owes.
+/// The restarts of an operation.
 #[derive(Debug)]
 pub(super) struct Restarts {
     groups: Vec<RestartGroup>,
+    pub(super) method: RestartMethod,
     /// Components that use a new file and are not restarted by kubecertd.
     pub(super) left_out: Vec<String>,
     /// Components to be restarted that have no manifest any more.
     missing: Vec<String>,
-    /// Whether there is anybody to be asked afterwards.
+    /// Whether any component can be asked afterwards.
     pub(super) provable: bool,
-    /// Expired certificates have stopped the node: `Some`, with whether the kubelet's own are among the new files.
-    stopped: Option<bool>,
-}
-
-/// What came of undoing an operation.
-pub(super) struct Undone {
-    pub(super) outcome: Outcome,
-    pub(super) ending: Ending,
-    /// Files that somebody else had changed, one sentence each.
-    pub(super) warnings: Vec<String>,
 }
 
 impl Restarts {
@@ -49,27 +36,28 @@ impl Restarts {
         context: &Context,
         plan: &Plan,
         restart: bool,
-        stopped: bool,
         operation: &mut Operation<'_>,
     ) -> Result<(), TransactionError> {
-        if stopped {
+        if plan.method != RestartMethod::Manifests {
             operation.note(Record::Stopped)?;
         }
-        if !restart || !context.is_live() || context.config.restart.mode == RestartMode::None {
+        if !restart || !may_restart(context) {
             return Ok(());
         }
         operation.note(planned(&plan.restarts))
     }
 
-    /// What the plan wants, less what the configuration, the caller or the component itself makes unnecessary.
+    /// Those of the plan, less what the configuration, the caller or the component itself makes unnecessary.
     pub(super) async fn choose(
-        context: &Context,
+        run: &mut Run<'_>,
         plan: &Plan,
         unwanted: Option<&'static str>,
-        stop: &watch::Receiver<bool>,
-        events: &mut (dyn FnMut(Event) + Send),
     ) -> Self {
-        let mut affected = affected(plan);
+        let context = run.context;
+        let affected = plan.components();
+        if plan.method != RestartMethod::Manifests {
+            return Self::of_stopped(context, &run.node(), plan, &affected);
+        }
         let reason = if !context.is_live() {
             Some("the pods of another root are not this machine's")
         } else if unwanted.is_some() {
@@ -81,120 +69,145 @@ impl Restarts {
         };
         if let Some(reason) = reason {
             if !affected.is_empty() {
-                events(Event::NotRestarted {
+                run.tell(Event::NotRestarted {
                     components: affected.clone(),
                     reason: reason.to_owned(),
                 });
             }
             return Self::none(affected);
         }
-        let inventory = context.observe();
+        let node = run.node();
         if context.config.restart.mode == RestartMode::WhenNeeded {
-            let mut needed = Vec::new();
-            for pod in &plan.affected {
-                let picked_up = tokio::select! {
-                    biased;
-                    // The restart that is owed then is done at the next start.
-                    () = stopped(stop) => false,
-                    picked_up = picked_up(&inventory, &context.config.restart, pod) => picked_up,
-                };
-                if picked_up {
-                    events(Event::PickedUp {
-                        component: pod.component.clone(),
-                    });
-                } else {
-                    needed.push(pod.component.clone());
-                }
-            }
-            affected = needed;
+            let needed = Self::needed(run, plan).await;
+            return Self::of(&node, &needed);
         }
-        Self::of(&inventory, &affected)
+        Self::planned(&node, plan.restarts.clone(), &affected)
+    }
+
+    /// The components that did not take up their new certificates by themselves.
+    async fn needed(run: &mut Run<'_>, plan: &Plan) -> Vec<String> {
+        let (context, node, stop) = (run.context, run.node(), run.stop);
+        let mut needed = Vec::new();
+        for pod in &plan.affected {
+            let picked_up = tokio::select! {
+                biased;
+                // The restart that is pending then is done at the next start.
+                () = stopped(stop) => false,
+                picked_up = picked_up(&node, &context.config.restart, pod) => picked_up,
+            };
+            if picked_up {
+                run.tell(Event::PickedUp {
+                    component: pod.component.clone(),
+                });
+            } else {
+                needed.push(pod.component.clone());
+            }
+        }
+        needed
     }
 
     /// What is to be said of pods that should be restarted, and of which no manifest can be read any more.
-    pub(super) fn sentences_of_missing(&self) -> impl Iterator<Item = String> {
-        self.missing.iter().map(|component| {
+    pub(super) fn sentences_of_missing(&self) -> Vec<String> {
+        let sentence = |component: &String| {
             format!(
                 "{component}: not restarted, since no manifest of it can be read now; if it runs, then with other files than \
                  those on the disk, until `kubecertd restart {component}`"
             )
-        })
+        };
+        self.missing.iter().map(sentence).collect()
     }
 
-    /// What an operation that was cut off owes: these components, and proofs. Nothing where the configuration has
-    /// restarts left to others by now, or where the pods are not this machine's. `stopped`: expired certificates had
-    /// stopped the node; whether the kubelet's own are among the new files.
+    /// Those that an operation left which was cut off: these components, and proofs. None where the configuration has
+    /// restarts left to others by now, or where the pods are not this machine's.
     pub(super) fn left(
         context: &Context,
-        inventory: &Inventory,
+        node: &Inventory,
         components: &[String],
-        stopped: Option<bool>,
+        method: RestartMethod,
     ) -> Self {
-        if let Some(kubelet_changed) = stopped {
-            Self::of_stopped(context, components, kubelet_changed)
-        } else if !context.is_live() || context.config.restart.mode == RestartMode::None {
-            Self::none(components.to_vec())
+        if method != RestartMethod::Manifests {
+            let groups = restart_groups(node, components);
+            Self::with_containers(context, node, groups, components, method)
+        } else if may_restart(context) {
+            Self::of(node, components)
         } else {
-            Self::of(inventory, components)
+            Self::none(components.to_vec())
         }
     }
 
-    /// Nobody is restarted and nobody asked.
+    /// No pod is restarted and no component asked.
     fn none(left_out: Vec<String>) -> Self {
         Self {
             groups: Vec::new(),
+            method: RestartMethod::Manifests,
             left_out,
             missing: Vec::new(),
             provable: false,
-            stopped: None,
         }
     }
 
-    pub(super) fn of(inventory: &Inventory, components: &[String]) -> Self {
-        let is_missing = |component: &&String| inventory.static_pod(component).is_none();
+    /// Of these components.
+    pub(super) fn of(node: &Inventory, components: &[String]) -> Self {
+        Self::planned(node, restart_groups(node, components), components)
+    }
+
+    /// As planned, but for pods whose manifests are not there any more.
+    fn planned(node: &Inventory, mut groups: Vec<RestartGroup>, components: &[String]) -> Self {
+        let is_missing = |component: &&String| node.static_pod(component).is_none();
+        let missing: Vec<String> = components.iter().filter(is_missing).cloned().collect();
+        if !missing.is_empty() {
+            groups = restart_groups(node, components);
+        }
         Self {
-            groups: restart_groups(inventory, components),
+            groups,
+            method: RestartMethod::Manifests,
             left_out: Vec::new(),
-            missing: components.iter().filter(is_missing).cloned().collect(),
-            provable: !inventory.static_pods.is_empty(),
-            stopped: None,
+            missing,
+            provable: !node.static_pods.is_empty(),
         }
     }
 
-    /// On a node that expired certificates have stopped: nobody is asked whether a restart is needed.
-    pub(super) fn of_stopped(
+    /// On a node that expired certificates have stopped: no component is asked whether it needs a restart.
+    fn of_stopped(context: &Context, node: &Inventory, plan: &Plan, affected: &[String]) -> Self {
+        let groups = plan.restarts.clone();
+        Self::with_containers(context, node, groups, affected, plan.method)
+    }
+
+    fn with_containers(
         context: &Context,
+        node: &Inventory,
+        groups: Vec<RestartGroup>,
         components: &[String],
-        kubelet_changed: bool,
+        method: RestartMethod,
     ) -> Self {
-        let may_restart = context.config.restart.mode != RestartMode::None;
-        let (restarted, left_out) = if may_restart && context.is_live() {
-            (components, &[][..])
+        let (restarted, left_out, groups) = if may_restart(context) {
+            (components, &[][..], groups)
         } else {
-            (&[][..], components)
+            (&[][..], components, Vec::new())
         };
-        let inventory = context.observe();
         Self {
             left_out: left_out.to_vec(),
-            provable: context.is_live() && !inventory.static_pods.is_empty(),
-            stopped: context.is_live().then_some(kubelet_changed),
-            ..Self::of(&inventory, restarted)
+            provable: context.is_live() && !node.static_pods.is_empty(),
+            method: if context.is_live() {
+                method
+            } else {
+                RestartMethod::Manifests
+            },
+            ..Self::planned(node, groups, restarted)
         }
     }
 
     /// Whether the kubelet's own certificate is among the new files.
     pub(super) fn concern_kubelet(&self) -> bool {
-        self.stopped == Some(true)
+        self.method
+            == RestartMethod::Containers {
+                kubelet_changed: true,
+            }
     }
 
     /// Whether no pod and no kubelet is to be restarted.
     pub(super) fn are_none(&self) -> bool {
-        self.groups.is_empty() && self.stopped.is_none()
-    }
-
-    /// Whether they are those of a node that expired certificates have stopped.
-    pub(super) fn is_for_stopped(&self) -> bool {
-        self.stopped.is_some()
+        self.groups.is_empty() && self.method == RestartMethod::Manifests
     }
 
     /// The manifests that go out and come back.
@@ -209,27 +222,25 @@ impl Restarts {
     /// Restarts all groups, one after the other.
     pub(super) async fn run(
         &mut self,
-        context: &Context,
+        run: &mut Run<'_>,
         operation: &mut Operation<'_>,
-        stop: &watch::Receiver<bool>,
-        events: &mut (dyn FnMut(Event) + Send),
     ) -> Result<Vec<RestartReport>, RestartError> {
         if self.provable || !self.are_none() {
-            // Also when it is none: an earlier plan counts no longer, and the proofs are still owed.
+            // Also when it is none: an earlier plan counts no longer, and the proofs are still pending.
             operation.note(planned(&self.groups))?;
         }
         if self.are_none() {
             return Ok(Vec::new());
         }
-        let inventory = context.observe();
+        let (context, node, stop) = (run.context, run.node(), run.stop);
         let machine = context.machine.as_ref();
         let restarter = Restarter {
-            inventory: &inventory,
+            inventory: &node,
             settings: &context.config.restart,
             kubelet: machine.map_or_else(KubeletService::default, |one| one.kubelet.clone()),
         };
-        if let Some(kubelet_changed) = self.stopped {
-            let mut progress = |step| events(Event::Restart(step));
+        let mut progress = |step| run.tell(Event::Restart(step));
+        if let RestartMethod::Containers { kubelet_changed } = self.method {
             return restarter
                 .restart_expired(
                     &self.groups,
@@ -240,122 +251,21 @@ impl Restarts {
                 )
                 .await;
         }
-        restarter
-            .tell_of_silent_kubelet(&mut |step| events(Event::Restart(step)))
-            .await;
+        restarter.tell_of_silent_kubelet(&mut progress).await;
         let mut reports = Vec::new();
         for group in &self.groups {
-            let mut progress = |step| events(Event::Restart(step));
-            reports.extend(
-                restarter
-                    .restart(group, operation, stop, &mut progress)
-                    .await?,
-            );
+            let restarted = restarter
+                .restart(group, operation, stop, &mut progress)
+                .await?;
+            reports.extend(restarted);
         }
         Ok(reports)
     }
-
-    /// Puts the old files back and, where pods were touched, restarts them again with those and proves that these are in
-    /// use. `names`: the certificates. A file that somebody else changed meanwhile stays as it is.
-    pub(super) async fn undo(
-        &mut self,
-        context: &Context,
-        operation: &mut Operation<'_>,
-        names: &[String],
-        reason: &str,
-        stop: &watch::Receiver<bool>,
-        events: &mut (dyn FnMut(Event) + Send),
-    ) -> Result<Undone, OperationError> {
-        events(Event::RollingBack {
-            reason: reason.to_owned(),
-        });
-        let mut warnings: Vec<String> = match operation.roll_back(reason) {
-            Ok(()) => Vec::new(),
-            Err(TransactionError::LeftAlone { paths }) => {
-                paths.iter().map(|path| left_alone(path)).collect()
-            }
-            Err(error) => {
-                let text = format!(
-                    "{reason}; and the old files could not be put back: {error}; copies of them are in {}",
-                    context.store().backups().join(operation.id()).display()
-                );
-                return Ok(Undone {
-                    outcome: Outcome::Failed(text.clone()),
-                    ending: Ending::owing(OperationError::Failed(text)),
-                    warnings: Vec::new(),
-                });
-            }
-        };
-        let touched: Vec<String> = operation
-            .restarts_left()
-            .into_iter()
-            .map(|(component, _)| component)
-            .collect();
-        let again = Self::of(&context.observe(), &touched);
-        warnings.extend(again.sentences_of_missing());
-        for warning in &warnings {
-            events(Event::Warning(warning.clone()));
-        }
-        let aftermath = if touched.is_empty() {
-            None
-        } else {
-            self.groups = again.groups;
-            match self.again(context, operation, names, stop, events).await {
-                Ok(()) => None,
-                Err(RestartError::Stopped) => return Err(OperationError::Stopped),
-                Err(error) => Some(error.to_string()),
-            }
-        };
-        let error = OperationError::RolledBack {
-            reason: reason.to_owned(),
-            aftermath,
-        };
-        Ok(Undone {
-            outcome: Outcome::RolledBack(error.to_string()),
-            ending: Ending::with_restarts_left(error, operation),
-            warnings,
-        })
-    }
-
-    async fn again(
-        &mut self,
-        context: &Context,
-        operation: &mut Operation<'_>,
-        names: &[String],
-        stop: &watch::Receiver<bool>,
-        events: &mut (dyn FnMut(Event) + Send),
-    ) -> Result<(), RestartError> {
-        self.run(context, operation, stop, events).await?;
-        let names = provable_names(names, self.concern_kubelet());
-        prove_in_use(context, operation, &names, stop, events)
-            .await
-            .map(|_| ())
-    }
 }
 
-/// What was tried for pods that did not come back in the usual way, by component.
-pub(super) fn rungs(reports: &[RestartReport]) -> Vec<(String, Vec<Rung>)> {
-    reports
-        .iter()
-        .filter(|report| !report.rungs.is_empty())
-        .map(|report| (report.component.clone(), report.rungs.clone()))
-        .collect()
-}
-
-/// Seconds from manifest out to healthy, by component.
-pub(super) fn healthy(reports: &[RestartReport]) -> Vec<(String, f64)> {
-    reports
-        .iter()
-        .map(|one| (one.component.clone(), one.healthy_seconds))
-        .collect()
-}
-
-/// The components that use a new file.
-pub(super) fn affected(plan: &Plan) -> Vec<String> {
-    plan.affected
-        .iter()
-        .map(|pod| pod.component.clone())
-        .collect()
+/// Whether kubecertd restarts pods here at all.
+fn may_restart(context: &Context) -> bool {
+    context.is_live() && context.config.restart.mode != RestartMode::None
 }
 
 fn planned(groups: &[RestartGroup]) -> Record {

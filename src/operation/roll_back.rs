@@ -5,63 +5,22 @@ use std::time::Instant;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::carry_out::{Change, carry_out, unwanted};
-use super::context::ROLLBACK;
-use super::hand_over::Inherited;
+use super::adopted::Adopted;
+use super::checks::{look_ahead, permit, preflight_for, take_lock, unwanted};
+use super::execute::{Change, execute};
 use super::past::Past;
-use super::preflight::{look_ahead, permit, preflight_for, take_lock};
-use super::recover::finish_recovery;
+use super::recover::finish;
+use super::report::RenewalReport;
 use super::restored::{EndsSoon, Restored, restored};
-use super::{Context, Event, OperationError, Options, RenewalReport};
+use super::roll_back_error::RollBackError;
+use super::run::Run;
+use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Generation, contents, generations};
-use crate::journal::Trigger;
+use crate::journal::{OperationKind, Trigger};
 use crate::node::{Inventory, Replaceable};
-use crate::plan::{Plan, RestartGroup, affected_pods, restart_groups};
+use crate::plan::{Plan, RestartGroup, RestartMethod, affected_pods, restart_groups};
 use crate::report::RenewedCertificate;
-
-/// Why nothing was put back.
-#[derive(Debug, thiserror::Error)]
-pub enum RollBackError {
-    /// No such generation is kept.
-    #[error("no backup of an operation {id:?} is kept{}", alternatives(.kept))]
-    NotKept {
-        /// What was asked for.
-        id: String,
-        /// Those that are, oldest first.
-        kept: Vec<String>,
-    },
-    /// Several generations' ids begin so.
-    #[error("{id:?} is the beginning of several operations: {}; say more of it", .matching.join(", "))]
-    Ambiguous {
-        /// What was asked for.
-        id: String,
-        /// What it may mean.
-        matching: Vec<String>,
-    },
-    /// It held no certificate.
-    #[error(
-        "operation {0} changed no certificate, so there is nothing to put back; its manifests only went out and back"
-    )]
-    NothingInIt(String),
-    /// Nothing is kept that is not in place already.
-    #[error(
-        "no operation is kept whose files could be put back: each is undone already, changed no certificate, or has lost its \
-         keys to backup.max-age; see `kubecertd history`"
-    )]
-    NoLast,
-    /// Something stands against it.
-    #[error("{}; nothing was changed", .0.join("; "))]
-    Refused(Vec<String>),
-}
-
-fn alternatives(ids: &[String]) -> String {
-    if ids.is_empty() {
-        "; none is".to_owned()
-    } else {
-        format!("; there are those of {}", ids.join(", "))
-    }
-}
 
 /// Stands for the newest operation whose files can be put back.
 pub const LAST: &str = "last";
@@ -232,65 +191,52 @@ pub async fn roll_back(
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Option<RenewalReport>, OperationError> {
     let lock = take_lock(context)?;
-    finish_recovery(context, &lock, stop, events).await?;
+    let mut run = Run::new(context, &lock, stop, events);
+    finish(&mut run).await?;
     let now = crate::host::now();
-    let inventory = context.observe();
-    let prepared = RollBack::prepare(context, &inventory, id, force, now)?;
+    let node = run.node();
+    let prepared = RollBack::prepare(context, &node, id, force, now)?;
     if !prepared.obstacles.is_empty() {
         return Err(RollBackError::Refused(prepared.obstacles).into());
     }
-    events(Event::PuttingBack {
+    run.tell(Event::PuttingBack {
         operation: prepared.id.clone(),
         was: prepared.was.clone(),
     });
     for warning in &prepared.warnings {
-        events(Event::Warning(warning.clone()));
+        run.warn(warning.clone());
     }
     if prepared.restored.is_empty() {
         return Ok(None);
     }
-    let options = Options {
-        trigger: Trigger::Command(format!("{ROLLBACK}{}", prepared.id)),
-        restart,
-        stopped: false,
-    };
     let intent = prepared.intent(restart && context.is_live());
     let asked = Asked::ByHand { force };
-    let mut found = preflight_for(context, &inventory, &intent, asked, now);
-    found.extend(look_ahead(context, &inventory, &intent, asked).await);
-    let unwanted = unwanted(&options, permit(found, events)?);
+    let mut found = preflight_for(context, &node, &intent, asked, now);
+    found.extend(look_ahead(context, &node, &intent, asked).await);
+    let unwanted = unwanted(restart, permit(&mut run, found)?);
     let had_expired = !prepared
         .restored
         .iter()
         .all(|one| one.replaces_valid_at(now));
-    let files = prepared
-        .restored
-        .into_iter()
-        .flat_map(|one| one.files)
-        .collect();
     let change = Change {
-        plan: &prepared.plan,
-        files,
-        replaceable: Replaceable::of(&context.root, &inventory),
+        kind: OperationKind::RollBack,
+        trigger: Trigger::Command(format!("rollback {}", prepared.id)),
+        plan: prepared.plan,
+        files: prepared
+            .restored
+            .into_iter()
+            .flat_map(|one| one.files)
+            .collect(),
+        replaceable: Replaceable::of(&context.root, &node),
         certificates: prepared.certificates,
         had_expired,
-        kubelet_changed: false,
-        put_back: true,
         unwanted,
-        inherited: Inherited::default(),
+        adopted: Adopted::default(),
         begun: Instant::now(),
     };
-    carry_out(
-        context,
-        &lock,
-        change,
-        &options,
-        stop,
-        events,
-        RenewalReport::default(),
-    )
-    .await
-    .map(Some)
+    execute(&mut run, change, RenewalReport::default())
+        .await
+        .map(Some)
 }
 
 fn find(all: Vec<Generation>, id: &str) -> Result<Generation, RollBackError> {
@@ -342,6 +288,8 @@ fn restarts(inventory: &Inventory, changed: &[Restored], now: Timestamp) -> Plan
         items: Vec::new(),
         affected,
         restarts,
+        method: RestartMethod::Manifests,
+        adopted_proofs: Vec::new(),
         next_due: None,
         unread_manifests: inventory.unread_manifests.clone(),
     }

@@ -4,8 +4,10 @@
 
 use std::path::Path;
 
-use super::renew::named;
-use super::{Event, RenewalReport};
+use super::event::Event;
+use super::report::RenewalReport;
+use super::run::Run;
+use super::words::named;
 use crate::issuer::{Issued, Replacement};
 use crate::node::{Inventory, Signer, TrustHolder};
 use crate::plan::{
@@ -17,25 +19,26 @@ pub(super) type Ready = (Issued, Vec<Replacement>);
 
 /// Takes out what would be refused, and says the rest that is to be known of who trusts the new ones.
 pub(super) fn keep_trusted(
-    inventory: &Inventory,
+    run: &mut Run<'_>,
     plan: &Plan,
     forced: bool,
     mut ready: Vec<Ready>,
-    events: &mut (dyn FnMut(Event) + Send),
     report: &mut RenewalReport,
 ) -> Vec<Ready> {
+    let node = run.node();
+    let inventory = node.as_ref();
     // Without one kubeconfig, another certificate may be refused.
     while let Some((index, refusal)) = first_refused(inventory, plan, forced, &ready) {
         let (issued, _) = ready.remove(index);
         let reason = named(&issued.name, refusal.to_string());
-        events(Event::IssueFailed {
+        run.tell(Event::IssueFailed {
             certificate: issued.name.clone(),
             reason: reason.clone(),
         });
         report.failed.push((issued.name, reason));
     }
     for sentence in sentences(inventory, plan, &ready) {
-        events(Event::Warning(sentence.clone()));
+        run.warn(sentence.clone());
         report.warnings.push(sentence);
     }
     ready

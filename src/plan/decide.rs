@@ -9,7 +9,8 @@ use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
 use super::settle::{Decided, settle};
 use super::{
-    Action, Obstacle, Plan, PlanItem, Request, UnknownName, affected_pods, restart_groups,
+    Action, Obstacle, Plan, PlanItem, Request, RestartMethod, UnknownName, affected_pods,
+    restart_groups,
 };
 use crate::config::{Config, Renewal, RestartMode, nearest};
 use crate::node::{Entry, Inventory};
@@ -77,6 +78,8 @@ fn decide(
         at: now,
         next_due,
         affected,
+        method: RestartMethod::default(),
+        adopted_proofs: Vec::new(),
         restarts,
         items,
         unread_manifests: inventory.unread_manifests.clone(),

@@ -14,6 +14,7 @@ mod settle;
 mod spread;
 mod trust;
 mod types;
+mod unfinished;
 mod words;
 
 pub use affected::affected_pods;
@@ -25,4 +26,5 @@ pub use schedule::{due_at, lifetime};
 pub use spread::{Share, next_turn};
 pub use trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, is_trusted, learns};
 pub use types::{Action, AffectedPod, Obstacle, Plan, PlanItem, Reason, Request, UnknownName};
+pub use unfinished::{RestartMethod, Unfinished};
 pub use words::date;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{RestartGroup, trust::Refusal};
+use super::{RestartGroup, RestartMethod, trust::Refusal};
 use crate::node::Problem;
 use crate::pki::AuthorityName;
 
@@ -53,6 +53,10 @@ pub struct Plan {
     pub affected: Vec<AffectedPod>,
     /// The restarts, in order; empty with `restart.mode = none`.
     pub restarts: Vec<RestartGroup>,
+    /// How they are restarted.
+    pub method: RestartMethod,
+    /// Certificates that earlier operations put in place and that are still to be proved in use.
+    pub adopted_proofs: Vec<String>,
     /// The earliest moment at which the daemon will renew something that is not renewed now, as things stand, and the first
     /// that it will renew then.
     pub next_due: Option<(Timestamp, String)>,

@@ -2,7 +2,6 @@
 
 mod chain;
 mod compare;
-mod described;
 mod end;
 #[cfg(test)]
 mod tests;
@@ -16,10 +15,10 @@ use rustix::fs::OFlags;
 use self::chain::{check, line, lines, sha256, without_torn_end};
 pub use self::compare::{Comparison, Witness};
 use self::compare::{compare, found_before};
-pub use self::described::Described;
 use crate::host::{Actor, FileError, Place, read_at_most, read_within};
-use crate::journal::{Head, Outcome, Store, TransactionError, Trigger};
-use crate::pki::serde_end;
+use crate::journal::{
+    Head, OperationKind, Outcome, RenewedCertificate, Store, TransactionError, Trigger,
+};
 use crate::restart::Rung;
 
 /// More than a history ever has: bytes.
@@ -36,6 +35,9 @@ pub struct Receipt {
     pub finished: Timestamp,
     /// What set it off.
     pub trigger: Trigger,
+    /// What it was for; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<OperationKind>,
     /// What started the process that began it; missing in receipts of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Actor>,
@@ -58,29 +60,13 @@ pub struct Receipt {
     pub warnings: Vec<String>,
 }
 
-/// One renewed certificate in a receipt.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct RenewedCertificate {
-    /// Its name.
-    pub name: String,
-    /// Its file.
-    pub path: PathBuf,
-    /// Serial before.
-    pub old_serial: String,
-    /// Serial after.
-    pub new_serial: String,
-    /// End before.
-    #[serde(with = "serde_end")]
-    pub old_not_after: Timestamp,
-    /// End after.
-    #[serde(with = "serde_end")]
-    pub new_not_after: Timestamp,
-    /// What it was before, where that could be read; missing in receipts of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub old: Option<Described>,
-    /// What it is after.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub new: Option<Described>,
+impl Receipt {
+    /// What the operation was for.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        self.kind
+            .unwrap_or_else(|| OperationKind::of_trigger(&self.trigger))
+    }
 }
 
 /// Why the history cannot be read or written.

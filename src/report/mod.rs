@@ -9,12 +9,11 @@ mod log;
 mod plan;
 mod status;
 
+pub use crate::journal::{Described, RenewedCertificate};
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use findings::PreflightView;
-pub use history::{
-    Comparison, Described, History, HistoryError, Receipt, RenewedCertificate, Witness,
-};
+pub use history::{Comparison, History, HistoryError, Receipt, Witness};
 pub use in_use::{InUse, UseState, in_use};
 pub(crate) use log::EVENTS;
 pub use log::{Level, start, start_for_command};

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::{InUse, Receipt};
 use crate::host::{FileError, Root, make_directories, write_atomically};
-use crate::journal::{Outcome, Trigger};
+use crate::journal::{OperationKind, Outcome, Trigger};
 use crate::pki::serde_end;
 
 /// What the daemon last knew. `/run/kubecertd/status.json`, rewritten at every change.
@@ -105,14 +105,14 @@ impl LastOperation {
     pub fn of(receipt: &Receipt) -> Self {
         let certificates = count(receipt.certificates.len(), "certificate");
         let pods = count(receipt.restarts.len(), "pod");
-        let (by_hand, back) = match &receipt.trigger {
-            Trigger::Schedule => (String::new(), false),
-            Trigger::Command(command) => (
-                format!(" by `kubecertd {command}`"),
-                command.starts_with("rollback"),
-            ),
+        let by_hand = match &receipt.trigger {
+            Trigger::Schedule => String::new(),
+            Trigger::Command(command) => format!(" by `kubecertd {command}`"),
         };
-        let replaced = if back { "put back" } else { "renewed" };
+        let replaced = match receipt.kind() {
+            OperationKind::RollBack => "put back",
+            OperationKind::Renew | OperationKind::Restart => "renewed",
+        };
         let done = if receipt.certificates.is_empty() {
             format!("restarted {pods}")
         } else {

@@ -226,6 +226,7 @@ fn end(
         finished: Timestamp::now(),
         trigger: operation.trigger().clone(),
         by: operation.by().cloned(),
+        kind: None,
         history_before: None,
         outcome: outcome.clone(),
         certificates: Vec::new(),

@@ -53,6 +53,9 @@ async fn a_renewal_is_carried_out_and_proved() {
     assert_eq!(receipts[0].outcome, Outcome::Done);
     assert!(receipts[0].warnings.is_empty());
     assert_eq!(node.in_flight(), 0);
+    // Once to plan, and once more for the proof.
+    println!("the node was read {} times", report.observations);
+    assert_eq!(report.observations, 2);
 }
 
 #[tokio::test]
@@ -383,6 +386,7 @@ async fn the_journal_hears_where_the_history_ends_and_shows_what_is_missing_from
     history.append(&altered).unwrap();
     history
         .append(&Receipt {
+            kind: None,
             history_before: Some(history.head().unwrap()),
             ..receipts[1].clone()
         })

@@ -99,7 +99,7 @@ async fn what_is_taken_over_is_restarted_and_proved_with_the_rest() {
     assert_eq!(node.restarts(), 1);
     let outcomes: Vec<Outcome> = node.receipts().into_iter().map(|one| one.outcome).collect();
     assert!(
-        matches!(&outcomes[..], [Outcome::Failed(why), Outcome::Done] if why.contains("is left to operation")),
+        matches!(&outcomes[..], [Outcome::Failed(why), Outcome::Done] if why.contains("are left to operation")),
         "{outcomes:?}"
     );
     assert_eq!(node.in_flight(), 0);
@@ -197,7 +197,7 @@ async fn what_is_owed_can_be_given_up() {
     let receipts = node.receipts();
     assert_eq!(receipts.len(), 2, "{receipts:?}");
     assert!(
-        matches!(&receipts[1].outcome, Outcome::Failed(why) if why.contains("given up by hand")),
+        matches!(&receipts[1].outcome, Outcome::Failed(why) if why.contains("given up by an administrator")),
         "{receipts:?}"
     );
     assert_eq!(receipts[1].warnings.len(), 2, "{receipts:?}");

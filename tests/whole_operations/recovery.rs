@@ -280,3 +280,21 @@ async fn in_the_last_third_of_a_life_recovery_restarts_beside_what_looks_like_ku
     assert!(warned.into_inner());
     assert_eq!(node.served(), node.serial("apiserver"));
 }
+
+#[tokio::test]
+async fn the_receipt_of_a_recovered_operation_needs_no_backup() {
+    let mut node = Node::start(FRESH).await;
+    let old = node.serial("apiserver");
+    node.renew_cut_off(&["apiserver"], is_proving).await;
+    let new = node.serial("apiserver");
+    for generation in fs::read_dir(node.context.store().backups()).unwrap() {
+        fs::remove_dir_all(generation.unwrap().path()).unwrap();
+    }
+    node.recover(&mut nothing).await.unwrap();
+    let receipts = node.receipts();
+    assert_eq!(receipts.len(), 1);
+    let lines: Vec<_> = receipts[0].certificates.iter().collect();
+    assert_eq!(lines.len(), 1, "{receipts:?}");
+    assert_eq!((&lines[0].old_serial, &lines[0].new_serial), (&old, &new));
+    assert!(lines[0].old.is_some() && lines[0].new.is_some());
+}

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 fn begun() -> Step {
     Step::Begun(Beginning {
+        kind: None,
         id: "x".into(),
         version: "0".into(),
         trigger: Trigger::Schedule,

@@ -1,8 +1,10 @@
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::*;
 use crate::config::Config;
 use crate::host::Root;
+use crate::journal::{Lock, Store};
 use crate::plan::AffectedPod;
 
 /// What a live node would do about one affected pod.
@@ -18,18 +20,20 @@ fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<Stri
         }],
         restarts: Vec::new(),
         next_due: None,
+        method: RestartMethod::Manifests,
+        adopted_proofs: Vec::new(),
         unread_manifests: Vec::new(),
     };
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::new(&Root::new(directory.path()).unwrap());
+    let lock = Lock::take(&store).unwrap();
     let mut told = Vec::new();
     let mut events = |event: Event| told.push(event.to_string());
+    let stop = watch::channel(false).1;
+    let mut run = Run::new(&context, &lock, &stop, &mut events);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let restarts = runtime.unwrap().block_on(Restarts::choose(
-        &context,
-        &plan,
-        unwanted,
-        &watch::channel(false).1,
-        &mut events,
-    ));
+    let choosing = Restarts::choose(&mut run, &plan, unwanted);
+    let restarts = runtime.unwrap().block_on(choosing);
     (restarts, told)
 }
 

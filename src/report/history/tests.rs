@@ -16,6 +16,7 @@ fn receipt(number: i64) -> Receipt {
         finished: Timestamp::from_second(number + 1).unwrap(),
         trigger: Trigger::Command("renew all".into()),
         by: None,
+        kind: None,
         history_before: None,
         outcome: match number % 3 {
             0 => Outcome::Done,

@@ -91,6 +91,7 @@ fn renewal(entry: &Entry, begun: i64, old: i64) -> Receipt {
         proofs: Vec::new(),
         warnings: Vec::new(),
         by: None,
+        kind: None,
         history_before: None,
     }
 }

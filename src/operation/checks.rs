@@ -2,14 +2,18 @@
 
 use jiff::Timestamp;
 
-use super::{Context, Event, OperationError};
+use super::run::Run;
+use super::twins::conflict;
+use super::{Context, OperationError};
 use crate::checks::{
     Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook, outlook, read,
     read_places, running_kubeadm,
 };
 use crate::config::{OtherRenewer, RestartMode};
+use crate::files::{check_targets, make_directory};
+use crate::issuer::{Issued, Replacement};
 use crate::journal::{Lock, TransactionError};
-use crate::node::Inventory;
+use crate::node::{Inventory, Replaceable};
 use crate::plan::Plan;
 use crate::report::{History, HistoryError};
 
@@ -120,19 +124,55 @@ fn why(error: HistoryError) -> String {
 ///
 /// # Errors
 /// [`OperationError::NotNow`].
-pub(super) fn permit(
-    findings: Vec<Finding>,
-    events: &mut (dyn FnMut(Event) + Send),
-) -> Result<bool, OperationError> {
+pub(super) fn permit(run: &mut Run<'_>, findings: Vec<Finding>) -> Result<bool, OperationError> {
     let blocking = blocking(&findings);
     if !blocking.is_empty() {
         return Err(OperationError::NotNow(blocking));
     }
     let may_restart = !findings.iter().any(|finding| finding.forbids_restart);
     for finding in findings {
-        events(Event::Warning(finding.sentence));
+        run.warn(finding.sentence);
     }
     Ok(may_restart)
+}
+
+/// Why no pod is restarted, if none is.
+pub(super) fn unwanted(restart: bool, may_restart: bool) -> Option<&'static str> {
+    if !restart {
+        Some("--no-restart")
+    } else if !may_restart {
+        Some("a pod has more than one manifest")
+    } else {
+        None
+    }
+}
+
+/// Passes on what can be put in place. The rest fails here and alone: in the installation it would hold up all the others.
+pub(super) fn may_be_replaced(
+    context: &Context,
+    (node, replaceable): (&Inventory, &Replaceable),
+    (issued, files): (Issued, Vec<Replacement>),
+) -> Result<(Issued, Vec<Replacement>), String> {
+    check_targets(&context.store(), &files, replaceable).map_err(|error| error.to_string())?;
+    match conflict(node, &issued.name, &files) {
+        Some(reason) => Err(reason),
+        None => Ok((issued, files)),
+    }
+}
+
+/// Makes the kubelet's directory where it is missing, as the kubelet does, and looks whether the files can be put where they
+/// belong: in the installation one that cannot would hold up all the others.
+pub(super) fn may_be_put_there(
+    context: &Context,
+    (node, replaceable): (&Inventory, &Replaceable),
+    files: &[Replacement],
+) -> Result<(), String> {
+    let store = context.store();
+    let directory = &node.directories.kubelet_pki;
+    if files.iter().any(|file| file.path.starts_with(directory)) {
+        make_directory(&store, directory).map_err(|error| error.to_string())?;
+    }
+    check_targets(&store, files, replaceable).map_err(|error| error.to_string())
 }
 
 /// The lock; where it cannot be had because of the state directory, what is wrong with that.

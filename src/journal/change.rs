@@ -1,7 +1,36 @@
-//! A certificate as a receipt names it.
+//! What an operation changes of a certificate, as its journal and its receipt name it.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
 
 use crate::host::hexadecimal;
-use crate::pki::{Certificate, SubjectAltName};
+use crate::pki::{Certificate, SubjectAltName, serde_end};
+
+/// One certificate before and after.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct RenewedCertificate {
+    /// Its name.
+    pub name: String,
+    /// Its file.
+    pub path: PathBuf,
+    /// Serial before.
+    pub old_serial: String,
+    /// Serial after.
+    pub new_serial: String,
+    /// End before.
+    #[serde(with = "serde_end")]
+    pub old_not_after: Timestamp,
+    /// End after.
+    #[serde(with = "serde_end")]
+    pub new_not_after: Timestamp,
+    /// What it was before, where that could be read; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub old: Option<Described>,
+    /// What it is after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<Described>,
+}
 
 /// What a certificate says of itself, for whoever looks for it later.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

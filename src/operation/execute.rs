@@ -1,0 +1,172 @@
+//! The second half of every operation that changes files: install, restart, prove, record, and back where that does not
+//! end well.
+
+use std::time::Instant;
+
+use super::OperationError;
+use super::adopted::Adopted;
+use super::ending::{Ending, end};
+use super::event::Event;
+use super::proof::{restart_and_prove, retried};
+use super::report::RenewalReport;
+use super::restarts::Restarts;
+use super::run::Run;
+use super::undo::undo;
+use crate::files::Operation;
+use crate::issuer::Replacement;
+use crate::journal::{OperationKind, Record, TransactionError, Trigger};
+use crate::node::Replaceable;
+use crate::plan::Plan;
+use crate::report::RenewedCertificate;
+use crate::restart::RestartError;
+
+/// What is to be put in place, and what follows from it.
+pub(super) struct Change<'a> {
+    pub(super) kind: OperationKind,
+    pub(super) trigger: Trigger,
+    /// Which pods are restarted, how, and what is to be proved besides.
+    pub(super) plan: Plan,
+    pub(super) files: Vec<Replacement>,
+    /// Which files may be replaced at all.
+    pub(super) replaceable: Replaceable,
+    pub(super) certificates: Vec<RenewedCertificate>,
+    /// Whether there is nothing useful to go back to.
+    pub(super) had_expired: bool,
+    /// Why no pod is restarted, if none is.
+    pub(super) unwanted: Option<&'static str>,
+    /// Operations whose restarts and proofs the plan has.
+    pub(super) adopted: Adopted<'a>,
+    pub(super) begun: Instant,
+}
+
+/// Carries a change out: in place or not at all, and used.
+///
+/// # Errors
+/// [`OperationError`]; it says whether the node is as before.
+pub(super) async fn execute<'a>(
+    run: &mut Run<'a>,
+    mut change: Change<'a>,
+    mut report: RenewalReport,
+) -> Result<RenewalReport, OperationError> {
+    let Change {
+        plan,
+        unwanted,
+        begun,
+        ..
+    } = &change;
+    let (plan, unwanted, begun) = (plan.clone(), *unwanted, *begun);
+    // What an earlier operation left is not done by putting other files back.
+    let can_go_back = !change.had_expired && change.adopted.is_empty();
+    let mut operation = begin(run, &change)?;
+    report.operation = Some(operation.id().to_owned());
+    if let Err(error) = install(run, &mut operation, &mut change) {
+        let ending = not_installed(&mut operation, error);
+        return end(run, operation, ending, &report).map(|()| report);
+    }
+    let names = in_place(run, &operation, &change);
+    if let Err(error) = change.adopted.end(run, operation.id()) {
+        run.warn(error.to_string());
+    }
+    report.renewed = change.certificates;
+    run.forget_node();
+    let mut restarts = Restarts::choose(run, &plan, unwanted).await;
+    report.not_restarted.clone_from(&restarts.left_out);
+    let ended = restart_and_prove(run, &mut operation, &mut restarts, &names, &mut report).await;
+    report.duration = begun.elapsed();
+    let ending = match ended {
+        Ok(()) => Ending::done(),
+        Err(RestartError::Stopped) => return Err(OperationError::Stopped),
+        Err(error) if !can_go_back => retried(&error),
+        Err(error) => {
+            let reason = error.to_string();
+            undo(run, &mut operation, &names, &reason, &mut report).await?
+        }
+    };
+    report.observations = run.observations();
+    end(run, operation, ending, &report).map(|()| report)
+}
+
+fn begin<'a>(run: &mut Run<'a>, change: &Change<'a>) -> Result<Operation<'a>, OperationError> {
+    let context = run.context;
+    let operation = Operation::begin_after(
+        &context.store(),
+        run.lock,
+        (change.kind, change.trigger.clone()),
+        &change.adopted.ids(),
+        context.history_head(),
+    )?;
+    run.tell(Event::Begun {
+        operation: operation.id().to_owned(),
+    });
+    Ok(operation)
+}
+
+/// Journals what follows from the installation, and installs.
+fn install(
+    run: &Run<'_>,
+    operation: &mut Operation<'_>,
+    change: &mut Change<'_>,
+) -> Result<(), TransactionError> {
+    operation.note(Record::Changes {
+        certificates: change.certificates.clone(),
+    })?;
+    let restart = change.unwanted.is_none();
+    Restarts::announce(run.context, &change.plan, restart, operation)?;
+    let files = std::mem::take(&mut change.files);
+    operation.install_replaceable(files, &change.replaceable)
+}
+
+/// Says what is in place now. The certificates that are to be proved in use.
+fn in_place(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -> Vec<String> {
+    let put_back = change.kind == OperationKind::RollBack;
+    for one in &change.certificates {
+        run.tell(Event::Renewed {
+            operation: operation.id().to_owned(),
+            certificate: one.name.clone(),
+            path: one.path.clone(),
+            serial: one.new_serial.clone(),
+            not_after: one.new_not_after,
+            old_not_after: one.old_not_after,
+            put_back,
+        });
+    }
+    run.tell(Event::Installed {
+        operation: operation.id().to_owned(),
+        certificates: change.certificates.len(),
+        put_back,
+        after: change.begun.elapsed(),
+    });
+    let mut names: Vec<String> = change
+        .certificates
+        .iter()
+        .map(|one| one.name.clone())
+        .collect();
+    for name in &change.plan.adopted_proofs {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
+}
+
+/// How an installation that failed ends. One that could not be undone is tried to be undone once more, and is left to
+/// recovery if that fails.
+fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> Ending {
+    let TransactionError::NotUndone { cause, undo } = error else {
+        return Ending::rolled_back(OperationError::Install(error));
+    };
+    match operation.roll_back(&cause.to_string()) {
+        Ok(()) if matches!(*undo, TransactionError::LeftAlone { .. }) => {
+            Ending::rolled_back(OperationError::RolledBack {
+                reason: cause.to_string(),
+                aftermath: Some(undo.to_string()),
+            })
+        }
+        Ok(()) => Ending::rolled_back(OperationError::Install(*cause)),
+        Err(undo) => {
+            let undo = Box::new(undo);
+            let error = TransactionError::NotUndone { cause, undo };
+            Ending::failed(OperationError::Transaction(error)).retried()
+        }
+    }
+}

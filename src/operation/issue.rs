@@ -1,0 +1,145 @@
+//! From the plan to new certificates, and the contents of the files they go into.
+
+use super::OperationError;
+use super::checks::may_be_replaced;
+use super::event::Event;
+use super::known_keys;
+use super::report::RenewalReport;
+use super::run::Run;
+use super::trusted::keep_trusted;
+use super::twins::{twins, without_twins};
+use super::words::named;
+use crate::issuer::{Issued, Replacement, Wanted, issue_and_tell, replacements};
+use crate::node::{Inventory, Replaceable};
+use crate::plan::{Action, Plan, Request};
+use crate::report::{Described, RenewedCertificate};
+
+/// New certificates, and the contents of the files they go into.
+pub(super) struct Made {
+    pub(super) issued: Vec<Issued>,
+    pub(super) files: Vec<Replacement>,
+}
+
+impl Made {
+    pub(super) fn joined(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.issued.extend(other.issued);
+                one.files.extend(other.files);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+/// Issues what the plan renews; `None` when that is nothing.
+///
+/// # Errors
+/// [`OperationError::NothingIssued`] when none of it could be.
+pub(super) fn issue_planned(
+    run: &mut Run<'_>,
+    replaceable: &Replaceable,
+    plan: &Plan,
+    request: &Request,
+    report: &mut RenewalReport,
+) -> Result<Option<Made>, OperationError> {
+    let node = run.node();
+    let mut wanted = wanted(plan, request);
+    without_twins(&node, &mut wanted);
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    run.tell(Event::Issuing {
+        count: wanted.len(),
+    });
+    let context = run.context;
+    let (results, read) = issue_and_tell(&node, &context.config.renewal, &wanted, plan.at);
+    known_keys::keep(context, &read);
+    let mut ready = Vec::new();
+    for (want, result) in wanted.iter().zip(results) {
+        let made = result
+            .and_then(|one| replacements(&node, &one).map(|files| (one, files)))
+            .map_err(|error| error.to_string())
+            .and_then(|made| may_be_replaced(context, (&node, replaceable), made));
+        match made {
+            Ok(one) => ready.push(one),
+            Err(reason) => {
+                let reason = named(&want.name, reason);
+                run.tell(Event::IssueFailed {
+                    certificate: want.name.clone(),
+                    reason: reason.clone(),
+                });
+                report.failed.push((want.name.clone(), reason));
+            }
+        }
+    }
+    let ready = keep_trusted(run, plan, is_forced(request), ready, report);
+    if ready.is_empty() {
+        let reasons: Vec<&str> = report.failed.iter().map(|(_, why)| why.as_str()).collect();
+        return Err(OperationError::NothingIssued(reasons.join("; ")));
+    }
+    let mut made = Made {
+        issued: Vec::new(),
+        files: Vec::new(),
+    };
+    for (one, files) in ready {
+        tell_notes(run, plan, &one.name, report);
+        made.issued.push(one);
+        made.files.extend(files);
+    }
+    Ok(Some(made))
+}
+
+/// What is to be known of a renewal goes to the log and into the receipt.
+fn tell_notes(run: &mut Run<'_>, plan: &Plan, name: &str, report: &mut RenewalReport) {
+    let notes = plan
+        .items
+        .iter()
+        .filter(|item| item.name == name)
+        .flat_map(|item| &item.notes);
+    for note in notes {
+        let sentence = named(name, note.clone());
+        run.warn(sentence.clone());
+        report.warnings.push(sentence);
+    }
+}
+
+fn is_forced(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::All { force: true } | Request::Named { force: true, .. }
+    )
+}
+
+fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
+    let forced = is_forced(request);
+    plan.items
+        .iter()
+        .filter_map(|item| match item.action {
+            Action::Renew(reason) => Some(Wanted {
+                name: item.name.clone(),
+                // A certificate without its key is of no use, however long it still lasts.
+                may_end_sooner: forced || reason.allows_earlier_end(),
+            }),
+            Action::Wait | Action::Leave(_) => None,
+        })
+        .collect()
+}
+
+/// One line for its own name, and one for each certificate that lies in the same files.
+pub(super) fn receipt_lines(node: &Inventory, issued: &Issued) -> Vec<RenewedCertificate> {
+    let own = node.entry(&issued.name).into_iter();
+    own.chain(twins(node, &issued.name))
+        .map(|entry| RenewedCertificate {
+            name: entry.name.clone(),
+            path: entry.path.clone(),
+            old_serial: issued.old.serial.clone(),
+            new_serial: issued.certificate.serial.clone(),
+            old_not_after: issued.old.not_after,
+            new_not_after: issued.certificate.not_after,
+            old: Some(Described::of(&issued.old)),
+            new: Some(Described::of(&issued.certificate)),
+        })
+        .collect()
+}

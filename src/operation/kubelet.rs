@@ -1,0 +1,76 @@
+//! The kubelet's own credentials: without them it does not start, and without it no pod does.
+
+use super::checks::may_be_put_there;
+use super::event::Event;
+use super::issue::Made;
+use super::report::RenewalReport;
+use super::run::Run;
+use crate::issuer::kubelet_client;
+use crate::node::Replaceable;
+use crate::plan::{KubeletNeed, kubelet_need};
+
+const KUBELET_CONFIG: &str = "kubelet.conf";
+const KUBELET_CLIENT: &str = "kubelet-client-current.pem";
+
+/// Whether the kubelet lacks something that can be made here.
+pub(super) fn can_be_helped(run: &mut Run<'_>) -> bool {
+    kubelet_need(&run.node(), crate::host::now()).can_be_helped()
+}
+
+/// What the kubelet needs to start; `None` when that is nothing, or nothing that can be made here.
+pub(super) fn make_for_kubelet(
+    run: &mut Run<'_>,
+    replaceable: &Replaceable,
+    report: &mut RenewalReport,
+) -> Option<Made> {
+    let now = crate::host::now();
+    let node = run.node();
+    let need = kubelet_need(&node, now);
+    if need.can_be_helped() {
+        run.tell(Event::IssuingForKubelet {
+            certificate: matches!(need, KubeletNeed::Certificate { .. }),
+        });
+    }
+    let context = run.context;
+    let made = kubelet_client(&context.root, &node, &context.config.renewal, &need, now)
+        .map_err(|error| error.to_string())
+        .and_then(|made| may_be_put_there(context, (&node, replaceable), &made.1).map(|()| made));
+    match made {
+        Ok((_, files)) if files.is_empty() => None,
+        Ok((issued, files)) => Some(Made {
+            issued: issued.into_iter().collect(),
+            files,
+        }),
+        Err(reason) => {
+            run.tell(Event::IssueFailed {
+                certificate: KUBELET_CLIENT.to_owned(),
+                reason: reason.clone(),
+            });
+            report.failed.push((KUBELET_CLIENT.to_owned(), reason));
+            None
+        }
+    }
+}
+
+/// The names under which the API server and others can be asked: the kubelet's certificate shows by its kubeconfig.
+pub(super) fn provable_names(names: &[String], kubelet_changed: bool) -> Vec<String> {
+    let mut provable: Vec<String> = Vec::new();
+    let kubelet = kubelet_changed.then_some(KUBELET_CONFIG);
+    for name in names.iter().map(String::as_str).chain(kubelet) {
+        let name = match name {
+            KUBELET_CLIENT => KUBELET_CONFIG,
+            name => name,
+        };
+        if !provable.iter().any(|known| known == name) {
+            provable.push(name.to_owned());
+        }
+    }
+    provable
+}
+
+/// Whether the kubelet has to be restarted to use these.
+pub(super) fn concern_kubelet(names: &[String]) -> bool {
+    names
+        .iter()
+        .any(|name| name == KUBELET_CLIENT || name == KUBELET_CONFIG)
+}

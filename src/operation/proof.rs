@@ -1,0 +1,155 @@
+//! Restarting what uses new files, and proving that it uses them.
+
+use super::OperationError;
+use super::ending::Ending;
+use super::event::Event;
+use super::kubelet::provable_names;
+use super::report::RenewalReport;
+use super::restarts::Restarts;
+use super::run::Run;
+use super::waiting::told;
+use crate::files::Operation;
+use crate::journal::Record;
+use crate::plan::RestartMethod;
+use crate::probe::{Proof, node_is_ready, prove};
+use crate::restart::RestartError;
+
+/// Does the restarts, then asks the components about the named certificates.
+pub(super) async fn restart_and_prove(
+    run: &mut Run<'_>,
+    operation: &mut Operation<'_>,
+    restarts: &mut Restarts,
+    names: &[String],
+    report: &mut RenewalReport,
+) -> Result<(), RestartError> {
+    for sentence in restarts.sentences_of_missing() {
+        run.warn(sentence.clone());
+        report.unproved.push(sentence);
+    }
+    report.restarts = restarts.run(run, operation).await?;
+    if !restarts.provable {
+        return Ok(());
+    }
+    let names = provable_names(names, restarts.concern_kubelet());
+    let answers = prove_in_use(run, operation, &names).await?;
+    report.proofs = answers.proofs;
+    report.unproved.extend(answers.unproved);
+    report.warnings.extend(answers.unverified);
+    if restarts.method != RestartMethod::Manifests {
+        let stop = run.stop;
+        tokio::select! {
+            biased;
+            // All is done; what the API server shows can be looked up later.
+            () = crate::host::stopped(stop) => {}
+            () = expect_ready(run, report) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Expired certificates are of no use, and what an earlier operation left is not done by going back: the rest is tried again.
+pub(super) fn retried(error: &RestartError) -> Ending {
+    Ending::failed(OperationError::Failed(format!(
+        "{error}; the new files stay in place, since what they replaced is of no use. The daemon goes on trying; `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
+    )))
+    .retried()
+}
+
+/// What the components said that did not refuse a certificate.
+#[derive(Default)]
+struct Answers {
+    proofs: Vec<Proof>,
+    /// What could not be asked, one sentence each.
+    unproved: Vec<String>,
+    /// What answered but cannot be verified by anything on this node, one sentence each: no proof, and no fault either.
+    unverified: Vec<String>,
+}
+
+/// Asks the components about the named certificates, after a roll-back.
+pub(super) async fn prove_again(
+    run: &mut Run<'_>,
+    operation: &mut Operation<'_>,
+    names: &[String],
+) -> Result<(), RestartError> {
+    let names = provable_names(names, false);
+    prove_in_use(run, operation, &names).await.map(|_| ())
+}
+
+/// Asks the components about the named certificates. What they refuse is an error.
+async fn prove_in_use(
+    run: &mut Run<'_>,
+    operation: &mut Operation<'_>,
+    names: &[String],
+) -> Result<Answers, RestartError> {
+    let mut answers = Answers::default();
+    if names.is_empty() {
+        return Ok(answers);
+    }
+    run.tell(Event::Proving { count: names.len() });
+    let node = run.node();
+    let mut refused = Vec::new();
+    let (context, stop) = (run.context, run.stop);
+    let bound = context.proof_bound;
+    let proving = prove(&node, &context.config.restart, names, bound);
+    let results = tokio::select! {
+        biased;
+        () = crate::host::stopped(stop) => return Err(RestartError::Stopped),
+        results = told(proving, ("proof", "every component's answer"), bound, run.events()) => results,
+    };
+    for result in results {
+        match result {
+            Ok(proof) => {
+                run.tell(Event::Proved {
+                    certificate: proof.name.clone(),
+                    evidence: proof.evidence.clone(),
+                });
+                answers.proofs.push(proof);
+            }
+            Err(error) if error.refused => refused.push(error.to_string()),
+            Err(error) if error.unverified => {
+                answers.unverified.push(error.to_string());
+                run.tell(Event::Unverified {
+                    certificate: error.name,
+                    said: error.reason,
+                });
+            }
+            Err(error) => {
+                run.warn(format!("not proved: {error}"));
+                answers.unproved.push(error.to_string());
+            }
+        }
+    }
+    if !refused.is_empty() {
+        return Err(RestartError::NotInUse(refused.join("; ")));
+    }
+    operation.note(Record::Proved {
+        names: answers
+            .proofs
+            .iter()
+            .map(|proof| proof.name.clone())
+            .collect(),
+    })?;
+    Ok(answers)
+}
+
+/// Waits until `kubectl get nodes` would show this node as Ready.
+async fn expect_ready(run: &mut Run<'_>, report: &mut RenewalReport) {
+    let node = run.node();
+    let Some(admin) = node
+        .entry("admin.conf")
+        .filter(|admin| admin.present().is_some())
+    else {
+        return;
+    };
+    let bound = run.context.proof_bound;
+    let asking = node_is_ready(&node, &admin.path, bound);
+    let what = ("node", "the API server to show it as Ready");
+    match told(asking, what, bound, run.events()).await {
+        Ok(seen) => run.tell(Event::NodeReady { seen }),
+        Err(seen) => {
+            let sentence = format!("the certificates are in use, but {seen}");
+            run.warn(sentence.clone());
+            report.unproved.push(sentence);
+        }
+    }
+}

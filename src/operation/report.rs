@@ -1,0 +1,51 @@
+//! What an operation is asked for, and what it reports.
+
+use std::time::Duration;
+
+use crate::journal::Trigger;
+use crate::node::Problem;
+use crate::plan::Obstacle;
+use crate::probe::Proof;
+use crate::report::RenewedCertificate;
+use crate::restart::RestartReport;
+
+/// What the caller wants besides the certificates.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Who asked.
+    pub trigger: Trigger,
+    /// Whether pods are restarted at all.
+    pub restart: bool,
+    /// Whether expired certificates have stopped the node: then the kubelet's client certificate is renewed as well where
+    /// it has expired, and the kubelet and the pods are restarted without moving manifests.
+    pub stopped: bool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct RenewalReport {
+    /// The operation's id; `None` when there was nothing to do.
+    pub operation: Option<String>,
+    /// What was renewed.
+    pub renewed: Vec<RenewedCertificate>,
+    /// What should have been renewed and was not: name and reason.
+    pub failed: Vec<(String, String)>,
+    /// What was asked for or due and is left alone, and why.
+    pub left: Vec<(String, Obstacle)>,
+    /// How long each restart took.
+    pub restarts: Vec<RestartReport>,
+    /// What was proved.
+    pub proofs: Vec<Proof>,
+    /// What could not be proved, one sentence each.
+    pub unproved: Vec<String>,
+    /// Components that use a new file and were not restarted.
+    pub not_restarted: Vec<String>,
+    /// What else is to be known, one sentence each.
+    pub warnings: Vec<String>,
+    /// What was to be looked at on the node and could not be.
+    pub unread: Vec<Problem>,
+    /// From begin to end.
+    pub duration: Duration,
+    /// How often the whole node was read for it.
+    pub observations: usize,
+}

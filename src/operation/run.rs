@@ -1,0 +1,87 @@
+//! What every step of an operation needs.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::context::Context;
+use super::error::OperationError;
+use super::event::Event;
+use crate::host;
+use crate::journal::Lock;
+use crate::node::Inventory;
+use crate::plan::{Plan, Request};
+
+/// One run of an operation: the node and its configuration, the lock that is held, the signal to stop, whom to tell, and what
+/// was seen of the node.
+pub(super) struct Run<'a> {
+    pub(super) context: &'a Context,
+    pub(super) lock: &'a Lock,
+    pub(super) stop: &'a watch::Receiver<bool>,
+    events: &'a mut (dyn FnMut(Event) + Send),
+    seen: Option<Arc<Inventory>>,
+    observations: usize,
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn new(
+        context: &'a Context,
+        lock: &'a Lock,
+        stop: &'a watch::Receiver<bool>,
+        events: &'a mut (dyn FnMut(Event) + Send),
+    ) -> Self {
+        Self {
+            context,
+            lock,
+            stop,
+            events,
+            seen: None,
+            observations: 0,
+        }
+    }
+
+    /// Says what happens.
+    pub(super) fn tell(&mut self, event: Event) {
+        (self.events)(event);
+    }
+
+    /// Says what an administrator should know.
+    pub(super) fn warn(&mut self, sentence: impl Into<String>) {
+        self.tell(Event::Warning(sentence.into()));
+    }
+
+    /// Whom a wait tells that it goes on.
+    pub(super) fn events(&mut self) -> &mut (dyn FnMut(Event) + Send) {
+        self.events
+    }
+
+    /// The node as it was seen last; it is read where that was not done since its files were changed.
+    pub(super) fn node(&mut self) -> Arc<Inventory> {
+        if let Some(seen) = &self.seen {
+            return Arc::clone(seen);
+        }
+        let seen = Arc::new(self.context.observe());
+        self.observations += 1;
+        self.seen = Some(Arc::clone(&seen));
+        seen
+    }
+
+    /// What was seen does not hold any more: files were changed, or may have been while pods were restarted.
+    pub(super) fn forget_node(&mut self) {
+        self.seen = None;
+    }
+
+    /// How often the node was read.
+    pub(super) fn observations(&self) -> usize {
+        self.observations
+    }
+
+    /// The plan for a request, from what was seen.
+    ///
+    /// # Errors
+    /// Where the request names what there is not.
+    pub(super) fn plan(&mut self, request: &Request) -> Result<Plan, OperationError> {
+        let node = self.node();
+        Ok(self.context.plan(&node, request, host::now())?)
+    }
+}

@@ -1,0 +1,139 @@
+//! What earlier operations left to be done, as an input of planning: an operation that begins adopts it, like any due certificate.
+
+use std::path::PathBuf;
+
+use super::{Action, AffectedPod, Plan, restart_groups};
+use crate::config::{Restart, RestartMode};
+use crate::node::Inventory;
+
+/// How pods are made to use other files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RestartMethod {
+    /// Their manifests go out and come back: the kubelet does the rest.
+    #[default]
+    Manifests,
+    /// The kubelet is restarted and their containers are ended through the container runtime: to a kubelet that expired
+    /// certificates have stopped, manifests mean nothing.
+    Containers {
+        /// Whether the kubelet's own certificate is among the new files, so that it is restarted although it runs.
+        kubelet_changed: bool,
+    },
+}
+
+impl RestartMethod {
+    /// The method for both: the stronger of the two.
+    #[must_use]
+    pub fn joined(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Manifests, other) | (other, Self::Manifests) => other,
+            (
+                Self::Containers { kubelet_changed },
+                Self::Containers {
+                    kubelet_changed: other,
+                },
+            ) => Self::Containers {
+                kubelet_changed: kubelet_changed || other,
+            },
+        }
+    }
+}
+
+/// What one operation that was cut off, or failed, left to be done. Its files and manifests are where they belong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its id.
+    pub operation: String,
+    /// Pods that are still to be restarted: component and manifest.
+    pub restarts: Vec<(String, PathBuf)>,
+    /// Certificates that are still to be proved in use.
+    pub proofs: Vec<String>,
+    /// Certificates of which it put new ones in place; empty where it was rolled back, or put earlier ones back.
+    pub renewed: Vec<String>,
+    /// How its pods are restarted.
+    pub method: RestartMethod,
+}
+
+impl Unfinished {
+    /// Whether everything that it put in place is renewed by `plan` anyway, so that finishing it first is of no use.
+    #[must_use]
+    pub fn is_overtaken(&self, plan: &Plan) -> bool {
+        !self.renewed.is_empty()
+            && self.renewed.iter().all(|name| {
+                plan.items
+                    .iter()
+                    .any(|item| item.name == *name && matches!(item.action, Action::Renew(_)))
+            })
+    }
+}
+
+impl Plan {
+    /// The same plan with the restarts and proofs that earlier operations left.
+    #[must_use]
+    pub fn adopting(
+        mut self,
+        unfinished: &[Unfinished],
+        inventory: &Inventory,
+        settings: &Restart,
+    ) -> Self {
+        if unfinished.is_empty() {
+            return self;
+        }
+        for one in unfinished {
+            self.method = self.method.joined(one.method);
+            for name in &one.proofs {
+                if !self.adopted_proofs.contains(name) {
+                    self.adopted_proofs.push(name.clone());
+                }
+            }
+            for (component, manifest) in &one.restarts {
+                if !self.affected.iter().any(|pod| pod.component == *component) {
+                    self.affected.push(AffectedPod {
+                        component: component.clone(),
+                        manifest: manifest.clone(),
+                        certificates: Vec::new(),
+                    });
+                }
+            }
+        }
+        if settings.mode != RestartMode::None {
+            self.restarts = restart_groups(inventory, &self.components());
+        }
+        self
+    }
+
+    /// The components of the pods that it concerns.
+    #[must_use]
+    pub fn components(&self) -> Vec<String> {
+        self.affected
+            .iter()
+            .map(|pod| pod.component.clone())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stronger_method_wins() {
+        let containers = |kubelet_changed| RestartMethod::Containers { kubelet_changed };
+        for (one, other, joined) in [
+            (
+                RestartMethod::Manifests,
+                RestartMethod::Manifests,
+                RestartMethod::Manifests,
+            ),
+            (
+                RestartMethod::Manifests,
+                containers(false),
+                containers(false),
+            ),
+            (containers(true), RestartMethod::Manifests, containers(true)),
+            (containers(false), containers(true), containers(true)),
+        ] {
+            assert_eq!(one.joined(other), joined);
+            assert_eq!(other.joined(one), joined);
+        }
+    }
+}
