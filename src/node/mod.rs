@@ -14,6 +14,7 @@ mod observe;
 mod read;
 mod replaceable;
 mod trust;
+mod units;
 mod yaml;
 
 pub use crate::host::{FILE_LIMIT, read_at_most, read_bounded};
@@ -31,3 +32,4 @@ pub use manifest::{
 pub use observe::observe;
 pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};
+pub use units::{ServiceSetting, service_settings};
