@@ -10,6 +10,7 @@ mod known_keys;
 mod kubeconfig;
 mod kubelet;
 mod manifest;
+mod name_servers;
 mod observe;
 mod read;
 mod replaceable;
@@ -29,6 +30,7 @@ pub use kubelet::KubeletConfiguration;
 pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
+pub use name_servers::name_servers;
 pub use observe::observe;
 pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};

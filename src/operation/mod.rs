@@ -3,6 +3,7 @@
 //! The daemon and the commands are two callers of the same functions here; what happens meanwhile reaches them as
 //! [`Event`]s.
 
+mod addresses;
 mod carry_out;
 mod context;
 mod ending;
@@ -27,6 +28,7 @@ mod trusted;
 mod waiting;
 mod witness;
 
+pub use addresses::{UnknownAddresses, look_at_addresses, needed_addresses};
 pub use context::{Context, Machine};
 pub use error::OperationError;
 pub use event::Event;

@@ -5,6 +5,7 @@
 //! with how to take over. Soft findings lose their force when the end of a certificate is near: nothing here lets a
 //! certificate end because of a doubt.
 
+mod addresses;
 mod clock;
 mod finding;
 mod images;
@@ -19,6 +20,7 @@ mod renewers;
 mod space;
 mod view;
 
+pub use addresses::{AddressFilter, Addresses, Purpose, judge_addresses, plain};
 pub use clock::{Clock, Lives, Mark, clock};
 pub use finding::{Check, Finding, Severity, blocking};
 pub use images::ImageDisk;

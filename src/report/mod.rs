@@ -1,11 +1,13 @@
 //! What is told to people and machines: the expiration table, the status file, the history.
 
+mod address_filter;
 mod duration;
 mod expiration;
 mod history;
 mod in_use;
 mod status;
 
+pub use address_filter::address_filter;
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use history::{

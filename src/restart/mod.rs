@@ -3,6 +3,7 @@
 //! Watches real containers through the container runtime, real processes where there is none, health endpoints and
 //! TLS handshakes. Moving a manifest is the transaction's work; here is when.
 
+mod addresses;
 mod authenticate;
 mod containers;
 mod endpoint;
@@ -39,6 +40,9 @@ use std::path::Path;
 
 use crate::root::Root;
 
+pub use addresses::{
+    Needed, Resolved, Unresolved, Wanted, known_control_planes, needed, resolve, wanted,
+};
 pub use authenticate::{Authenticated, AuthenticationError, authenticate};
 pub use endpoint::Address;
 pub use error::RestartError;
