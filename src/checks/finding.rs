@@ -26,6 +26,8 @@ pub enum Check {
     Health,
     /// Whether it is this control plane's turn, and the others answer.
     Peers,
+    /// Whether a filter in the daemon's unit lets through what it needs.
+    Addresses,
     /// Whether the clock can be believed.
     Clock,
     /// Another kubeadm that changes the same files.
@@ -36,7 +38,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Space,
         Self::Writable,
         Self::Authorities,
@@ -46,6 +48,7 @@ impl Check {
         Self::Runtime,
         Self::Health,
         Self::Peers,
+        Self::Addresses,
         Self::Clock,
         Self::Kubeadm,
         Self::OtherRenewer,
@@ -64,6 +67,7 @@ impl Check {
             Self::Runtime => "runtime",
             Self::Health => "health",
             Self::Peers => "peers",
+            Self::Addresses => "addresses",
             Self::Clock => "clock",
             Self::Kubeadm => "kubeadm",
             Self::OtherRenewer => "other-renewer",
@@ -92,6 +96,7 @@ impl Check {
             Self::Runtime => "the container runtime answers",
             Self::Health => "what would be restarted is well",
             Self::Peers => "no other control plane has to be waited for",
+            Self::Addresses => "no address filter keeps the daemon from what it needs",
             Self::Clock => "synchronised, or in keeping with everything on the node",
             Self::Kubeadm => "no kubeadm is at work",
             Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",

@@ -5,6 +5,7 @@
 //! with how to take over. Soft findings lose their force when the end of a certificate is near: nothing here lets a
 //! certificate end because of a doubt.
 
+mod addresses;
 mod ask;
 mod clock;
 mod finding;
@@ -12,6 +13,7 @@ mod images;
 mod intent;
 mod judge;
 mod kubeadm;
+mod needed_addresses;
 mod obstacles;
 mod outlook;
 mod places;
@@ -19,6 +21,7 @@ mod readings;
 mod renewers;
 mod space;
 
+pub use addresses::{AddressFilter, Addresses, Purpose, judge_addresses, plain};
 pub use ask::outlook;
 pub use clock::{Clock, Lives, Mark, clock};
 pub use finding::{Check, Finding, Severity, blocking};
@@ -26,6 +29,9 @@ pub use images::ImageDisk;
 pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;
 pub use kubeadm::{Kubeadm, KubeadmProcesses, running_kubeadm, scratch_changed};
+pub use needed_addresses::{
+    Needed, Resolved, Unresolved, Wanted, known_control_planes, needed, resolve, wanted,
+};
 pub use obstacles::unrenewable;
 pub use outlook::{Outlook, judge_outlook};
 pub use places::{Hindered, Hindrance};

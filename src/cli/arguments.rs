@@ -102,14 +102,10 @@ pub(super) enum Command {
         #[arg(long, requires = "expired")]
         force: bool,
     },
-    /// Write man pages or shell completions, for packages
-    #[command(hide = true)]
+    /// Make what other programs read, from what is on this node
     Generate {
-        /// What
-        #[arg(value_enum)]
+        #[command(subcommand)]
         kind: Generated,
-        /// Where
-        directory: PathBuf,
     },
 }
 
@@ -229,13 +225,30 @@ pub(super) enum StructuredFormat {
     Yaml,
 }
 
-/// What packages need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// `generate …`
+#[derive(Debug, Subcommand)]
 pub(super) enum Generated {
-    /// Man pages
-    Man,
-    /// Shell completions
-    Completions,
+    /// Print a drop-in for kubecertd.service that lets it reach the addresses it needs and no other
+    ///
+    /// The addresses are those of this node's static pods and kubelet, of the servers that its kubeconfigs name, of the other
+    /// control planes, and of the name servers if one of these is a name. The other control planes are those that this node's
+    /// etcd knows, or its API server where etcd runs elsewhere; where it does not answer, and with --root, those that etcd's
+    /// manifest names. A name counts with every address that it has now; one that cannot be resolved ends the command, and nothing
+    /// is printed. Make the drop-in again when a control plane joins or an address changes: preflight and the daemon warn when it
+    /// does not allow what is needed.
+    AddressFilter,
+    /// Write man pages, for packages
+    #[command(hide = true)]
+    Man {
+        /// Where
+        directory: PathBuf,
+    },
+    /// Write shell completions, for packages
+    #[command(hide = true)]
+    Completions {
+        /// Where
+        directory: PathBuf,
+    },
 }
 
 fn filter(text: &str) -> Result<String, String> {

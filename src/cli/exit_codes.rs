@@ -13,7 +13,7 @@ pub(super) const NOT_RUNNING: u8 = 3;
 pub(super) const CONFIG: u8 = 78;
 
 /// Code, command, and what it means there. Clap ends with 2 as well.
-pub(super) const TABLE: [(u8, &str, &str); 16] = [
+pub(super) const TABLE: [(u8, &str, &str); 17] = [
     (
         0,
         "all commands",
@@ -65,6 +65,11 @@ pub(super) const TABLE: [(u8, &str, &str); 16] = [
         "rehearse",
         "something failed that the renewal changes or needs, something could not be read, or nothing was renewed",
     ),
+    (
+        NO,
+        "generate address-filter",
+        "an address could not be found out, so nothing was printed",
+    ),
     (NO, "status", "the daemon runs, and fails"),
     (
         NO,
@@ -81,8 +86,8 @@ pub(super) const TABLE: [(u8, &str, &str); 16] = [
     (
         CONFIG,
         "run, renew, restart, recover, config",
-        "the configuration is wrong. check-expiration, plan, preflight, rehearse, rollback, status and history leave the \
-         wrong file out and say so",
+        "the configuration is wrong. check-expiration, plan, preflight, rehearse, rollback, status, history and generate \
+         leave the wrong file out and say so",
     ),
 ];
 

@@ -7,9 +7,10 @@ use std::sync::OnceLock;
 use crate::host::Root;
 
 /// What hints name.
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "check-expiration",
     "config",
+    "generate",
     "history",
     "plan",
     "preflight",

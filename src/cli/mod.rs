@@ -1,5 +1,6 @@
 //! The command line: one file per command, each calls the library and prints.
 
+mod address_filter;
 mod arguments;
 mod check_expiration;
 mod config;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use nix::sys::resource::{Resource, setrlimit};
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Generated};
 
 use crate::config::{ConfigError, Loaded, LogFormat, load, load_what_is_right};
 use crate::host::Root;
@@ -118,7 +119,12 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             manifests_only: true,
             ..
         } => return recover::return_manifests(&root, arguments.config.as_deref()),
-        Command::Generate { kind, directory } => return generate::run(*kind, directory),
+        Command::Generate {
+            kind: Generated::Man { directory },
+        } => return generate::man(directory),
+        Command::Generate {
+            kind: Generated::Completions { directory },
+        } => return generate::completions(directory),
         Command::Status { output } => return status::run(&root, *output),
         Command::History { action, output } => {
             return history::run(&root, action.as_ref(), *output);
@@ -165,6 +171,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         } => recover::expired(&context, force),
         Command::Recover { give_up: true, .. } => recover::give_up_owed(&context),
         Command::Recover { .. } => recover::run(&context),
+        Command::Generate {
+            kind: Generated::AddressFilter,
+        } => address_filter::run(&context),
         Command::Config { .. }
         | Command::Generate { .. }
         | Command::History { .. }
@@ -207,14 +216,14 @@ fn can_do_without(command: &Command) -> bool {
         | Command::Preflight { .. }
         | Command::Rehearse { .. }
         | Command::Rollback(_)
+        | Command::Generate { .. }
         | Command::Status { .. }
         | Command::History { .. } => true,
         Command::Renew(options) => options.dry_run,
         Command::Run { .. }
         | Command::Restart { .. }
         | Command::Recover { .. }
-        | Command::Config { .. }
-        | Command::Generate { .. } => false,
+        | Command::Config { .. } => false,
     }
 }
 

@@ -6,7 +6,7 @@ use super::arguments::Format;
 use super::output::{error, print};
 use super::{exit_codes, runtime};
 use crate::checks::{Asked, Finding, Intent, unrenewable};
-use crate::operation::{Context, look_ahead, preflight};
+use crate::operation::{Context, look_ahead, look_at_addresses, preflight};
 use crate::plan::Request;
 use crate::report::PreflightView;
 
@@ -18,7 +18,11 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
     let asked = Asked::BySchedule;
     let mut findings = preflight(context, &inventory, &plan, true, asked);
     let intent = Intent::of(&inventory, &plan, context.config.renewal.before, true);
-    findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
+    findings.extend(runtime()?.block_on(async {
+        let mut found = look_ahead(context, &inventory, &intent, asked).await;
+        found.extend(look_at_addresses(context, &inventory).await);
+        found
+    }));
     findings.extend(unrenewable(&inventory, &plan));
     let view = PreflightView::new(&findings, context.is_live(), now);
     print(&match output {

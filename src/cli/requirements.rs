@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::arguments::Command;
+use super::arguments::{Command, Generated};
 use crate::node::{AuthorityState, CertificateState, KeyState};
 use crate::operation::Context;
 
@@ -104,6 +104,9 @@ fn needs(command: &Command) -> Option<Needs> {
             control_plane: true,
             hint: "; `kubecertd rehearse --sample` makes one up",
         }),
+        Command::Generate {
+            kind: Generated::AddressFilter,
+        } => needs("generate address-filter", Use::Secrets, true),
         // What was cut off is finished wherever it is.
         Command::Recover { expired, .. } => needs("recover", Use::Writes, *expired),
         Command::Status { .. }

@@ -16,8 +16,8 @@ use crate::checks::{Asked, Finding, Intent};
 use crate::journal::{TransactionError, Trigger};
 use crate::node::Inventory;
 use crate::operation::{
-    Context, EventLog, OperationError, Options, RenewalReport, log_summary, look_ahead, preflight,
-    renew,
+    Context, EventLog, OperationError, Options, RenewalReport, log_summary, look_ahead,
+    look_at_addresses, preflight, renew,
 };
 use crate::plan::{Action, KubeletNeed, Plan, Request, kubelet_need};
 use crate::report::{Level, State, in_words};
@@ -147,6 +147,12 @@ impl Daemon {
             plan,
             unfinished: self.in_flight(),
         }
+    }
+
+    /// Looks whether a filter keeps the daemon from what it needs.
+    pub(super) async fn look_at_addresses(&self, pass: &mut Pass) {
+        let found = look_at_addresses(&self.context, &pass.inventory).await;
+        pass.findings.extend(found);
     }
 
     /// Asks the node for what restarts need, where something is due; an operation asks again just before it begins.

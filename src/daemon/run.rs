@@ -102,7 +102,11 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         let is_new = tokio::select! {
             biased;
             _ = stopping.wait_for(|stop| *stop) => break,
-            is_new = daemon.look_at_use(&mut pass) => is_new,
+            is_new = async {
+                // Before anything is said: what is not found again is said again.
+                daemon.look_at_addresses(&mut pass).await;
+                daemon.look_at_use(&mut pass).await
+            } => is_new,
         };
         if is_new {
             daemon.report(&pass);
@@ -148,8 +152,9 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
 }
 
 async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(), DaemonError> {
-    let pass = daemon.look();
+    let mut pass = daemon.look();
     daemon.look_at_others(&pass);
+    daemon.look_at_addresses(&mut pass).await;
     daemon.complain(&pass);
     daemon.tidy(&pass, Instant::now());
     let ended = daemon.renew(stop).await;

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::held;
 use super::pass::{Daemon, Pass, signed};
+use crate::checks::Check;
 use crate::host::{now, shifted};
 use crate::operation::Context;
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem, date};
@@ -220,11 +221,13 @@ fn sentences(pass: &Pass) -> Vec<String> {
         KubeletNeed::Impossible(reason) => Some(format!("the kubelet cannot start: {reason}")),
         _ => None,
     };
-    // What is only to be known is said by the operation itself.
+    // What is only to be known is said by the operation itself, but for what makes it fail later.
     let findings = pass
         .findings
         .iter()
-        .filter(|finding| finding.keeps_something_from_being_done())
+        .filter(|finding| {
+            finding.keeps_something_from_being_done() || finding.check == Check::Addresses
+        })
         .map(|finding| finding.sentence.clone());
     problems
         .chain(obstacles)

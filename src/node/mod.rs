@@ -10,10 +10,12 @@ mod known_keys;
 mod kubeconfig;
 mod kubelet;
 mod manifest;
+mod name_servers;
 mod observe;
 mod read;
 mod replaceable;
 mod trust;
+mod units;
 mod yaml;
 
 pub use hard_links::hard_links;
@@ -27,6 +29,8 @@ pub use kubelet::KubeletConfiguration;
 pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
+pub use name_servers::name_servers;
 pub use observe::observe;
 pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};
+pub use units::{ServiceSetting, service_settings};

@@ -3,6 +3,7 @@
 //! The daemon and the commands are two callers of the same functions here; what happens meanwhile reaches them as
 //! [`Event`]s.
 
+mod addresses;
 mod adopted;
 mod checks;
 mod context;
@@ -37,6 +38,7 @@ mod waiting;
 mod witness;
 mod words;
 
+pub use addresses::{UnknownAddresses, look_at_addresses, needed_addresses};
 pub use checks::{look_ahead, preflight, preflight_for};
 pub use context::{Context, Machine};
 pub use error::OperationError;

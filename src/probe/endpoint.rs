@@ -135,6 +135,16 @@ pub(crate) fn api_server_address(pod: &StaticPod) -> Option<Address> {
     })
 }
 
+/// The hosts of a comma-separated flag of URLs, with their ports.
+pub(crate) fn addresses_of_flag(pod: &StaticPod, flag: &str) -> Vec<Address> {
+    pod.flag(flag)
+        .unwrap_or_default()
+        .split(',')
+        .filter_map(parse_url)
+        .map(|(_, address, _)| address)
+        .collect()
+}
+
 /// The node's own address, as its API server advertises it; `None` where none does.
 pub(crate) fn node_address(inventory: &Inventory) -> Option<String> {
     inventory

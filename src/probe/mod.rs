@@ -13,12 +13,15 @@ mod reachable;
 mod ready;
 
 pub use authenticate::{Authenticated, AuthenticationError, authenticate};
-pub(crate) use endpoint::{health_endpoint, node_address};
+pub(crate) use endpoint::{
+    API_SERVER, ETCD, addresses_of_flag, health_endpoint, kubelet_address, node_address, reachable,
+    runs, serving_endpoints,
+};
 pub(crate) use health::{healthy, kubelet_answers};
 pub use in_use::{Seen, Usage, look_at_use};
 pub use nodes::node_is_ready;
 pub use peers::ControlPlanes;
-pub(crate) use peers::control_planes;
+pub(crate) use peers::{control_planes, known_members, named_members};
 pub use picked_up::picked_up;
 pub use prove::{Proof, ProofError, prove};
 pub use reachable::reachability;

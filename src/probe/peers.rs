@@ -3,13 +3,16 @@
 //! Each etcd member of kubeadm's lies beside an API server, and etcd itself knows all members: the manifest of the first control
 //! plane names only that one. Where etcd runs elsewhere the cluster's own list of API servers has to do.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::time::timeout;
 
 use super::authenticate::as_holder;
-use super::endpoint::{API_SERVER, ETCD, ETCD_HEALTH, api_server_address, etcd_http_address, runs};
+use super::endpoint::{
+    API_SERVER, ETCD, ETCD_HEALTH, addresses_of_flag, api_server_address, etcd_http_address, runs,
+};
 use super::health::etcd_identity;
 use super::peer::Peer;
 use crate::net::{Address, Identity, Server, http, parse_url, printable, together};
@@ -70,6 +73,31 @@ pub(crate) async fn control_planes(inventory: &Inventory) -> Option<ControlPlane
         share,
         silent: together(asked).await.into_iter().flatten().collect(),
     })
+}
+
+/// Names and hosts of the other control planes that the manifest of this node's etcd names.
+pub(crate) fn named_members(inventory: &Inventory) -> Vec<(String, String)> {
+    let etcd = pod(inventory, ETCD);
+    others(etcd.map_or_else(Vec::new, |etcd| initial(etcd, 0)))
+}
+
+/// The same of all that are known now, as [`control_planes`] asks them.
+pub(crate) async fn known_members(inventory: &Inventory) -> Vec<(String, String)> {
+    others(members(inventory).await)
+}
+
+fn others(members: Vec<Member>) -> Vec<(String, String)> {
+    let mut others = Vec::new();
+    for member in members.into_iter().filter(|member| !member.is_own) {
+        let (etcd, api_server) = (member.etcd, member.api_server);
+        let hosts: BTreeSet<String> = etcd
+            .into_iter()
+            .chain(api_server)
+            .map(|one| one.host)
+            .collect();
+        others.extend(hosts.into_iter().map(|host| (member.name.clone(), host)));
+    }
+    others
 }
 
 async fn members(inventory: &Inventory) -> Vec<Member> {
@@ -193,15 +221,6 @@ fn api_servers(list: &str, own: Option<&Address>) -> Vec<Member> {
         }
     }
     members
-}
-
-fn addresses_of_flag(pod: &StaticPod, flag: &str) -> Vec<Address> {
-    pod.flag(flag)
-        .unwrap_or_default()
-        .split(',')
-        .filter_map(parse_url)
-        .map(|(_, address, _)| address)
-        .collect()
 }
 
 /// By what the others are asked.

@@ -1,5 +1,6 @@
 //! What is told to people and machines: the expiration table, the status file, the history.
 
+mod address_filter;
 mod duration;
 mod expiration;
 mod findings;
@@ -10,6 +11,7 @@ mod plan;
 mod status;
 
 pub use crate::journal::{Described, RenewedCertificate};
+pub use address_filter::address_filter;
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use findings::PreflightView;

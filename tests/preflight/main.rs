@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod addresses;
 #[path = "../common/mod.rs"]
 mod common;
 mod files;

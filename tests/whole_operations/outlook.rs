@@ -9,8 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::checks::Check;
 use kubecertd::journal::{Lock, TransactionError, Trigger};
-use kubecertd::operation::{Event, OperationError, Options, recover_expired, renew};
+use kubecertd::operation::{
+    Context, Event, OperationError, Options, look_at_addresses, needed_addresses, recover_expired,
+    renew,
+};
 use kubecertd::plan::Request;
+use kubecertd::report::address_filter;
 
 use crate::EXPIRED;
 use crate::node::{Node, never, valid};
@@ -134,6 +138,16 @@ async fn manifests_where_the_kubelet_does_not_look_are_not_moved() {
 
 /// An etcd on this node that knows two members, of which this one is `own`, and how often it was asked for them.
 async fn etcd(node: &Node, own: &str, peer_etcd: u16) -> (Listener, Arc<AtomicUsize>) {
+    etcd_beside(node, own, NODE_ADDRESS, peer_etcd).await
+}
+
+/// The same with the other one at `address`.
+async fn etcd_beside(
+    node: &Node,
+    own: &str,
+    address: &str,
+    peer_etcd: u16,
+) -> (Listener, Arc<AtomicUsize>) {
     let tree = &node.tree;
     for name in ["server", "healthcheck-client", "peer"] {
         tree.leaf(&format!("etcd/{name}"), &tree.etcd_ca, "etcd");
@@ -142,7 +156,7 @@ async fn etcd(node: &Node, own: &str, peer_etcd: u16) -> (Listener, Arc<AtomicUs
     let list = format!(
         r#"{{"header":{{}},"members":[
             {{"ID":"1","name":"{own}","peerURLs":["https://127.0.0.1:2380"],"clientURLs":["https://127.0.0.1:2379"]}},
-            {{"ID":"2","name":"{other}","peerURLs":["https://{NODE_ADDRESS}:2380"],"clientURLs":["https://{NODE_ADDRESS}:{peer_etcd}"]}}]}}"#
+            {{"ID":"2","name":"{other}","peerURLs":["https://{address}:2380"],"clientURLs":["https://{address}:{peer_etcd}"]}}]}}"#
     );
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
@@ -224,6 +238,42 @@ async fn no_second_control_plane_is_restarted_while_another_is_away() {
     // etcd's own, when its manifest came.
     assert_eq!(node.restarts(), 1);
     assert_eq!(ask(&node, by_hand(), true).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_filter_is_held_against_the_control_planes_that_etcd_knows_now() {
+    let node = due().await;
+    let (etcd, asked) = etcd_beside(&node, "cp1", "192.0.2.22", 2379).await;
+    let inventory = node.context.observe();
+    assert_eq!(look_at_addresses(&node.context, &inventory).await, []);
+    assert_eq!(
+        asked.load(Ordering::Relaxed),
+        0,
+        "without a filter nothing is asked"
+    );
+    let drop_in = node
+        .tree
+        .path("/etc/systemd/system/kubecertd.service.d/filter.conf");
+    std::fs::create_dir_all(drop_in.parent().unwrap()).unwrap();
+    let generate = async |context: &Context| {
+        let addresses = needed_addresses(context, &inventory).await.unwrap();
+        std::fs::write(&drop_in, address_filter(&addresses, None, Timestamp::now())).unwrap();
+    };
+    // The manifest of the first control plane names no other: on a copy of the node none is known.
+    let copy = Context {
+        machine: None,
+        ..node.context.clone()
+    };
+    generate(&copy).await;
+    assert_eq!(look_at_addresses(&copy, &inventory).await, []);
+    let found = look_at_addresses(&node.context, &inventory).await;
+    assert_eq!(found.len(), 1, "{found:?}");
+    let missing = "does not allow 192.0.2.22 (etcd member cp2)";
+    assert!(found[0].sentence.contains(missing), "{found:?}");
+    assert!(!found[0].blocks());
+    generate(&node.context).await;
+    assert_eq!(look_at_addresses(&node.context, &inventory).await, []);
+    drop(etcd);
 }
 
 #[tokio::test]

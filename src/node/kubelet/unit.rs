@@ -1,27 +1,16 @@
 //! The kubelet's command line, from its systemd unit with its drop-ins and the environment files that they name.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::words::{assignments, words};
 use crate::host::Root;
 use crate::node::{
-    Problem,
-    encoding::Text,
-    read::{self, Found},
+    Problem, read,
+    units::{service_settings, text},
 };
 
 const UNIT: &str = "kubelet.service";
-
-/// Where units lie, in systemd's order: of two of the same name the first counts (systemd.unit(5)).
-const DIRECTORIES: [&str; 5] = [
-    "/etc/systemd/system",
-    "/run/systemd/system",
-    "/usr/local/lib/systemd/system",
-    "/usr/lib/systemd/system",
-    "/lib/systemd/system",
-];
 
 /// As kubeadm's drop-in has it: for a kubelet whose unit is not known.
 const KUBEADMS: &str = "kubelet $KUBELET_KUBECONFIG_ARGS $KUBELET_CONFIG_ARGS $KUBELET_KUBEADM_ARGS $KUBELET_EXTRA_ARGS";
@@ -45,10 +34,8 @@ pub(super) fn command_line(
     problems: &mut Vec<Problem>,
 ) -> Vec<String> {
     let mut unit = Unit::default();
-    for path in files(root, problems) {
-        if let Some(text) = text(root, &path, problems) {
-            unit.add(&text);
-        }
+    for setting in service_settings(root, UNIT, problems) {
+        unit.add(&setting.key, &setting.value);
     }
     if unit.exec_start.is_none() {
         let known = [kubeadms_flags.to_path_buf()]
@@ -75,105 +62,34 @@ pub(super) fn command_line(
     expand(unit.exec_start.as_deref().unwrap_or(KUBEADMS), &environment)
 }
 
-/// The unit's file and its drop-ins, in the order in which they count.
-fn files(root: &Root, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
-    let there = |path: &PathBuf| !matches!(read::size(root, path), read::Size::Missing);
-    let unit = DIRECTORIES
-        .iter()
-        .map(|directory| root.join(directory).join(UNIT))
-        .find(there);
-    let mut names: BTreeSet<OsString> = BTreeSet::new();
-    let mut drop_ins: BTreeMap<OsString, PathBuf> = BTreeMap::new();
-    for directory in DIRECTORIES {
-        let directory = root.join(directory).join(format!("{UNIT}.d"));
-        let listing = match root
-            .resolve(&directory)
-            .and_then(|resolved| read::names(&resolved))
-        {
-            Ok(listing) => listing,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => {
-                problems.push(Problem {
-                    path: directory,
-                    reason: read::reason(&error),
-                });
-                continue;
-            }
-        };
-        for name in listing.names {
-            if name.as_encoded_bytes().ends_with(b".conf") && names.insert(name.clone()) {
-                drop_ins.insert(name.clone(), directory.join(name));
-            }
-        }
-    }
-    unit.into_iter().chain(drop_ins.into_values()).collect()
-}
-
-/// The text of a file; `None` where there is none, and for a link to /dev/null, which masks a unit or a drop-in.
-fn text(root: &Root, path: &Path, problems: &mut Vec<Problem>) -> Option<String> {
-    if root
-        .resolve(path)
-        .is_ok_and(|resolved| resolved == root.join("/dev/null"))
-    {
-        return None;
-    }
-    let found = match read::find(root, path) {
-        Found::Missing => return None,
-        Found::Unreadable(reason) => Err(reason),
-        Found::Content(content) => Text::decode(&content.bytes),
-    };
-    match found {
-        Ok(text) => Some(text.text.to_string()),
-        Err(reason) => {
-            problems.push(Problem {
-                path: path.to_path_buf(),
-                reason,
-            });
-            None
-        }
-    }
-}
-
 impl Unit {
-    /// Adds what a file says; an empty value takes back what was said before it.
-    fn add(&mut self, text: &str) {
-        let mut in_service = false;
-        for line in text.replace("\\\n", " ").lines() {
-            let line = line.trim();
-            if line.starts_with('[') {
-                in_service = line == "[Service]";
-                continue;
+    /// Adds an assignment; an empty value takes back what was said before it.
+    fn add(&mut self, key: &str, value: &str) {
+        match key {
+            "ExecStart" => {
+                let command = value.trim_start_matches(['-', '@', ':', '+', '!', '|']);
+                self.exec_start = (!command.is_empty()).then(|| command.to_owned());
             }
-            let Some((key, value)) = line.split_once('=') else {
-                continue;
-            };
-            let value = value.trim();
-            match key.trim() {
-                "ExecStart" if in_service => {
-                    let command = value.trim_start_matches(['-', '@', ':', '+', '!', '|']);
-                    self.exec_start = (!command.is_empty()).then(|| command.to_owned());
+            "Environment" => {
+                if value.is_empty() {
+                    self.environment.clear();
                 }
-                "Environment" if in_service => {
-                    if value.is_empty() {
-                        self.environment.clear();
-                    }
-                    self.environment
-                        .extend(words(value).into_iter().filter_map(|word| {
-                            let (name, value) = word.split_once('=')?;
-                            Some((name.to_owned(), value.to_owned()))
-                        }));
-                }
-                "EnvironmentFile" if in_service => {
-                    if value.is_empty() {
-                        self.environment_files.clear();
-                    } else {
-                        let path = value.strip_prefix('-');
-                        self.environment_files
-                            .push((PathBuf::from(path.unwrap_or(value)), path.is_none()));
-                    }
-                }
-                _ => {}
+                self.environment
+                    .extend(words(value).into_iter().filter_map(|word| {
+                        let (name, value) = word.split_once('=')?;
+                        Some((name.to_owned(), value.to_owned()))
+                    }));
             }
+            "EnvironmentFile" => {
+                if value.is_empty() {
+                    self.environment_files.clear();
+                } else {
+                    let path = value.strip_prefix('-');
+                    self.environment_files
+                        .push((PathBuf::from(path.unwrap_or(value)), path.is_none()));
+                }
+            }
+            _ => {}
         }
     }
 }
@@ -222,6 +138,7 @@ fn is_name(text: &str) -> bool {
 mod tests {
     #![allow(clippy::disallowed_methods)]
     use super::*;
+    use crate::node::units;
     use proptest::prelude::*;
 
     fn line(files: &[(&str, &str)]) -> (Vec<String>, Vec<Problem>) {
@@ -330,7 +247,9 @@ mod tests {
         #[test]
         fn no_text_panics(text in "(\\[Service\\]\n)?(ExecStart=|Environment=)?\\PC{0,40}") {
             let mut unit = Unit::default();
-            unit.add(&text);
+            for (key, value) in units::assignments(&text) {
+                unit.add(&key, &value);
+            }
             let environment = unit.environment.into_iter().collect();
             expand(unit.exec_start.as_deref().unwrap_or(KUBEADMS), &environment);
         }

@@ -4,10 +4,10 @@ use super::Node;
 use super::doubt::Doubt;
 use crate::net::{Address, Answer, Identity, Server, handshake, http, parse_url};
 use crate::node::Entry;
-use crate::probe::endpoint::{
-    API_SERVER, ETCD, ETCD_HEALTH, etcd_http_address, kubelet_address, runs,
+use crate::probe::{
+    endpoint::{API_SERVER, ETCD, ETCD_HEALTH, etcd_http_address, kubelet_address, runs},
+    peer::Peer,
 };
-use crate::probe::peer::Peer;
 
 impl Node<'_> {
     /// etcd demands a certificate of every client; with TLS 1.3 a refusal shows only when something is read.
