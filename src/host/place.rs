@@ -192,7 +192,15 @@ impl Place {
     /// # Errors
     /// What the system says.
     pub fn look(&self) -> io::Result<Option<Found>> {
-        match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
+        self.look_beside(&self.name)
+    }
+
+    /// The same of another name in the same directory.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(crate) fn look_beside(&self, name: &OsStr) -> io::Result<Option<Found>> {
+        match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),

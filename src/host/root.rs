@@ -101,9 +101,14 @@ impl Root {
 
     /// The path itself, where it is below the root and no link leads to it: nearly always.
     fn straight(&self, real: &Path) -> Option<PathBuf> {
-        let is_plain = |component| matches!(component, Component::Normal(_));
-        let below = real.strip_prefix(&self.0).ok()?;
-        (below.components().all(is_plain) && leads_straight(real)).then(|| real.to_path_buf())
+        (self.is_plain(real) && leads_straight(real)).then(|| real.to_path_buf())
+    }
+
+    /// Whether a path is below the root, without a step back.
+    pub(crate) fn is_plain(&self, real: &Path) -> bool {
+        let is_name = |component| matches!(component, Component::Normal(_));
+        real.strip_prefix(&self.0)
+            .is_ok_and(|below| below.components().all(is_name))
     }
 
     /// Reads a regular file of at most [`crate::host::FILE_LIMIT`] bytes, following links as the node would.
@@ -142,12 +147,7 @@ impl Root {
     pub fn way(&self, real: &Path) -> io::Result<Way> {
         // Without a link on it, it leads nowhere else, however open the directories are.
         if let Some(straight) = self.straight(real) {
-            return Ok(Way {
-                real: straight,
-                links: Vec::new(),
-                directories: Vec::new(),
-                ends_in_link: false,
-            });
+            return Ok(Way::straight(straight));
         }
         let (mut links, mut directories) = (Vec::new(), Vec::new());
         let mut ends_in_link = false;

@@ -28,6 +28,16 @@ pub struct Way {
 }
 
 impl Way {
+    /// Of a path on which no link is.
+    pub(crate) fn straight(real: PathBuf) -> Self {
+        Self {
+            real,
+            links: Vec::new(),
+            directories: Vec::new(),
+            ends_in_link: false,
+        }
+    }
+
     /// The first link or directory on the way that others than root can change.
     #[must_use]
     pub fn loose(&self) -> Option<&Step> {

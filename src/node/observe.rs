@@ -25,7 +25,7 @@ use super::{
     Present, Problem, Signer, StaticPod, Trust, replaceable,
 };
 use crate::config::Locations;
-use crate::host::Root;
+use crate::host::{Root, Sight};
 use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
 use closed::Reader;
 use manifests::Manifests;
@@ -89,7 +89,8 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
             service_account.public_key_path.as_path(),
         ])
         .chain(static_pods.iter().map(|pod| pod.path.as_path()));
-    let links = links(root, known, &static_pods);
+    let sight = Sight::new(root);
+    let links = links(&sight, known, &static_pods);
     findings.trusts.extend(trust::by_flags(&node));
     let mut inventory = Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
@@ -107,7 +108,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
         external_etcd,
         links,
     };
-    replaceable::mark(root, &mut inventory);
+    replaceable::mark(&sight, &mut inventory);
     inventory
 }
 
@@ -134,7 +135,7 @@ impl Findings {
 
 /// Where the files of these really lie, as far as that is elsewhere than their paths say.
 fn links<'path>(
-    root: &Root,
+    sight: &Sight<'_>,
     known: impl Iterator<Item = &'path Path>,
     static_pods: &[StaticPod],
 ) -> BTreeMap<PathBuf, PathBuf> {
@@ -142,8 +143,8 @@ fn links<'path>(
         .map(Path::to_path_buf)
         .chain(static_pods.iter().flat_map(StaticPod::used_paths))
         .filter_map(|path| {
-            let real = root.resolve(&path).ok()?;
-            (real != path).then_some((path, real))
+            let real = &sight.of(&path)?.way.real;
+            (*real != path).then(|| (path, real.clone()))
         })
         .collect()
 }

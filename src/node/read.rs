@@ -35,6 +35,12 @@ pub(super) fn find(root: &Root, path: &Path) -> Found {
 
 /// The same with another limit, in bytes.
 pub(super) fn find_at_most(root: &Root, path: &Path, limit: u64) -> Found {
+    // Nearly always no link is on the way, which opening finds out as well.
+    if root.is_plain(path)
+        && let Ok(content) = content(path, limit)
+    {
+        return Found::Content(content);
+    }
     let resolved = match root.resolve(path) {
         Ok(resolved) => resolved,
         Err(error) => return Found::Unreadable(reason(&error)),

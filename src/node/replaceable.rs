@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::{CertificateState, Entry, Inventory, KeyState, Problem};
-use crate::host::{Found, Root, Way};
+use crate::host::{Found, Root, Sight, Way};
 
 /// Where manifests are while they are out, beside their directory.
 const PARKED: &str = ".kubecertd";
@@ -63,6 +63,11 @@ impl Replaceable {
     /// What may be replaced on a node.
     #[must_use]
     pub fn of(root: &Root, inventory: &Inventory) -> Self {
+        Self::seen(&Sight::new(root), inventory)
+    }
+
+    /// The same with what was seen already.
+    pub(super) fn seen(sight: &Sight<'_>, inventory: &Inventory) -> Self {
         let places = &inventory.directories;
         let mut directories = vec![
             places.certificates.clone(),
@@ -81,18 +86,18 @@ impl Replaceable {
                 .chain(named_leaves(inventory))
                 .filter_map(|file| file.parent().map(Path::to_path_buf)),
         );
-        let manifests = resolved(root, &places.manifests);
+        let manifests = sight.real(&places.manifests);
         let parked = manifests.parent().map(|beside| beside.join(PARKED));
         let mut kept_directories = vec![(manifests, "a static pod's manifest")];
         kept_directories.extend(parked.map(|parked| (parked, "a static pod's manifest")));
         Self {
             directories: directories
                 .iter()
-                .map(|directory| resolved(root, directory))
+                .map(|directory| sight.real(directory))
                 .collect(),
-            kept: kept(root, inventory),
+            kept: kept(sight, inventory),
             kept_directories,
-            certificates: certificates(root, inventory),
+            certificates: certificates(sight, inventory),
         }
     }
 
@@ -173,12 +178,11 @@ impl Replaceable {
 }
 
 impl Owned {
-    fn new(root: &Root, file: &Path, whose: &str) -> Option<Self> {
-        let real = root.resolve(file).ok()?;
-        let identity = root.look(&real).ok()?.map(|found| found.identity);
+    fn new(sight: &Sight<'_>, file: &Path, whose: &str) -> Option<Self> {
+        let seen = sight.of(file)?;
         Some(Self {
-            real,
-            identity,
+            real: seen.way.real.clone(),
+            identity: seen.found.map(|found| found.identity),
             whose: whose.to_owned(),
         })
     }
@@ -217,15 +221,15 @@ pub fn trusted(way: &Way) -> Result<(), Reason> {
 
 /// Finds the certificates whose files must not be replaced, and says so in the state of their keys. Of a file that is
 /// behind a link, or another's by another name, a key that is of no use is no reason to write there: it may be another's.
-pub(super) fn mark(root: &Root, inventory: &mut Inventory) {
-    let replaceable = Replaceable::of(root, inventory);
+pub(super) fn mark(sight: &Sight<'_>, inventory: &mut Inventory) {
+    let replaceable = Replaceable::seen(sight, inventory);
     for entry in &mut inventory.entries {
         if !entry.is_catalogued() {
             continue;
         }
         let problem = entry
             .files()
-            .find_map(|file| problem(root, &replaceable, entry, file));
+            .find_map(|file| problem(sight, &replaceable, entry, file));
         if let (Some(problem), CertificateState::Present(present)) = (problem, &mut entry.state) {
             present.key = KeyState::NotOwn(problem);
         }
@@ -233,17 +237,22 @@ pub(super) fn mark(root: &Root, inventory: &mut Inventory) {
 }
 
 /// What speaks against replacing one of its files.
-fn problem(root: &Root, replaceable: &Replaceable, entry: &Entry, file: &Path) -> Option<Problem> {
+fn problem(
+    sight: &Sight<'_>,
+    replaceable: &Replaceable,
+    entry: &Entry,
+    file: &Path,
+) -> Option<Problem> {
     // What cannot be reached is said by whoever reads it.
-    let way = root.way(file).ok()?;
-    let found = root.look(&way.real).ok()?;
+    let seen = sight.of(file)?;
+    let (way, found) = (&seen.way, seen.found);
     if found.is_none() && way.ends_in_link {
         return None;
     }
-    let reason = match replaceable.check(&entry.name, &way, found.as_ref()) {
+    let reason = match replaceable.check(&entry.name, way, found.as_ref()) {
         Err(reason) => reason,
         Ok(()) if entry.key_path.as_deref() == Some(file) && has_unusable_key(entry) => {
-            replaceable.not_own_key(&entry.name, &way, found.as_ref())?
+            replaceable.not_own_key(&entry.name, way, found.as_ref())?
         }
         Ok(()) => return None,
     };
@@ -276,9 +285,9 @@ fn is_kept(way: &Way, kept: &Path, what: &str) -> Reason {
     )
 }
 
-fn kept(root: &Root, inventory: &Inventory) -> Vec<Owned> {
+fn kept(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned> {
     let mut kept = Vec::new();
-    let mut keep = |file: &Path, whose: &str| kept.extend(Owned::new(root, file, whose));
+    let mut keep = |file: &Path, whose: &str| kept.extend(Owned::new(sight, file, whose));
     for authority in &inventory.authorities {
         let name = authority.name;
         keep(
@@ -318,10 +327,10 @@ fn kept(root: &Root, inventory: &Inventory) -> Vec<Owned> {
         entries
             .filter(|entry| entry.is_catalogued())
             .flat_map(Entry::files)
-            .filter_map(|file| root.way(file).ok().filter(|way| !way.ends_in_link))
-            .map(|way| way.real),
+            .filter_map(|file| sight.of(file).filter(|seen| !seen.way.ends_in_link))
+            .map(|seen| seen.way.real.clone()),
     );
-    let is_own = |file: &Path| own.contains(file) || own.contains(&resolved(root, file));
+    let is_own = |file: &Path| own.contains(file) || own.contains(&sight.real(file));
     for pod in &inventory.static_pods {
         keep(&pod.path, "a static pod's manifest");
         for file in pod.files().iter().filter(|file| !is_own(file)) {
@@ -339,17 +348,12 @@ fn named_leaves(inventory: &Inventory) -> impl Iterator<Item = PathBuf> {
         .flat_map(|pod| LEAF_FLAGS.iter().filter_map(|flag| pod.file_flag(flag)))
 }
 
-fn certificates(root: &Root, inventory: &Inventory) -> Vec<Owned> {
+fn certificates(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned> {
     inventory
         .entries
         .iter()
         .filter(|entry| entry.present().is_some())
         .flat_map(|entry| entry.files().map(|file| (entry.name.as_str(), file)))
-        .filter_map(|(name, file)| Owned::new(root, file, name))
+        .filter_map(|(name, file)| Owned::new(sight, file, name))
         .collect()
-}
-
-/// The path without links; as it is where they lead nowhere.
-fn resolved(root: &Root, path: &Path) -> PathBuf {
-    root.resolve(path).unwrap_or_else(|_| path.to_path_buf())
 }
