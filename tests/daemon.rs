@@ -37,7 +37,7 @@ fn what_is_due_is_renewed_without_a_hand() {
     let expected = format!(
         "Next: renewal of {} on {}",
         next.certificate,
-        kubecertd::plan::date(next.at)
+        kubecertd::pki::date(next.at)
     );
     assert_eq!(status.message, expected);
     let shown = node.run(&["status"]);

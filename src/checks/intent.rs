@@ -141,10 +141,11 @@ fn first_due(inventory: &Inventory, plan: &Plan) -> Option<(Timestamp, Timestamp
 
 /// When it ends, or its authority.
 fn ends(inventory: &Inventory, entry: &Entry) -> Option<Timestamp> {
-    let leaf = &entry.present()?.leaf;
+    let present = entry.present()?;
+    let leaf = &present.leaf;
     let authority = entry
         .authority
-        .and_then(|name| inventory.authority(name)?.signer_of(leaf));
+        .and_then(|name| inventory.authority(name)?.signer_of_present(present));
     Some(authority.map_or(leaf.not_after, |authority| {
         leaf.not_after.min(authority.not_after)
     }))

@@ -17,7 +17,7 @@ use super::renewers::Renewer;
 use super::space::FileSystem;
 use crate::host::shifted;
 use crate::node::Problem;
-use crate::plan::date;
+use crate::pki::date;
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
 const TIMES: u64 = 2;

@@ -8,7 +8,7 @@ use super::exit_codes;
 use super::output::{error, grouped, print};
 use super::renew::exit_code;
 use crate::operation::Context;
-use crate::plan::date;
+use crate::pki::date;
 use crate::report::ExpirationInfo;
 
 /// `is_configured`: whether every file of the configuration was understood, so that it is known where to look.
@@ -18,7 +18,7 @@ pub(super) fn run(
     is_configured: bool,
 ) -> anyhow::Result<ExitCode> {
     let now = crate::host::now();
-    let info = ExpirationInfo::new(&context.observe(), now, options.all);
+    let info = ExpirationInfo::new(&context.observe_to_report(), now, options.all);
     let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),
         StructuredFormat::Json => info.to_json(),

@@ -11,7 +11,7 @@ use crate::files::{Generation, generations};
 use crate::host::{Journald, Root};
 use crate::journal::{Outcome, Store, Trigger};
 use crate::operation::witnesses;
-use crate::plan::date;
+use crate::pki::date;
 use crate::report::{Comparison, Described, History, HistoryError, Receipt, Witness};
 
 /// So many contradictions are said one by one.

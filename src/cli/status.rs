@@ -8,7 +8,7 @@ use super::arguments::Format;
 use super::exit_codes;
 use super::output::{columns, error, line, print};
 use crate::host::Root;
-use crate::plan::date;
+use crate::pki::date;
 use crate::report::{
     CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
 };

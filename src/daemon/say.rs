@@ -9,7 +9,8 @@ use super::pass::{Daemon, Pass, signed};
 use crate::checks::Check;
 use crate::host::{now, shifted};
 use crate::operation::Context;
-use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem, date};
+use crate::pki::date;
+use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
 use crate::report::{
     CertificateStatus, Failure, History, LastOperation, Next, State, Status, count, write_status,
 };

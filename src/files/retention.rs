@@ -8,9 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::backup::{BackedUpFile, Backup, INDEX, Index, read_index};
-use super::transaction::is_id;
 use crate::host::{self, Place, durable};
-use crate::journal::{Lock, Store, TransactionError};
+use crate::journal::{Lock, Store, TransactionError, is_id};
 
 /// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
 const MANIFESTS_ONLY: usize = 3;

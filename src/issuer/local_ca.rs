@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -11,97 +11,12 @@ use jiff::Timestamp;
 
 use super::authorities::{Authorities, LoadedAuthority, ReadKey};
 use super::old_key::old_key;
+use super::order::{IssuanceError, Issued, Wanted};
 use crate::config::Renewal;
 use crate::node::{Entry, Inventory, Present, Signer};
 use crate::pki::{
-    Certificate, IssueError, KeyAlgorithm, KeyKind, PrivateKey, SuccessorError, Validity,
-    check_stand_in, check_successor, reissue,
+    IssueError, KeyAlgorithm, PrivateKey, Validity, check_stand_in, check_successor, reissue,
 };
-
-/// One entry to be renewed, by name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    /// The entry's name.
-    pub name: String,
-    /// Whether the new one may end no later than the old one (`--force`).
-    pub may_end_sooner: bool,
-}
-
-/// A new certificate with its key, checked against the old one.
-#[derive(Debug)]
-pub struct Issued {
-    /// The entry's name.
-    pub name: String,
-    /// The old certificate.
-    pub old: Certificate,
-    /// The new one.
-    pub certificate: Certificate,
-    /// Further certificates of the old file that are kept behind the new one.
-    pub chain: Vec<Certificate>,
-    /// Its key.
-    pub key: PrivateKey,
-    /// The CA's certificate whose key signed it.
-    pub signer: Certificate,
-    /// When it was made.
-    pub made: Timestamp,
-}
-
-/// Why an entry could not be issued.
-#[derive(Debug, thiserror::Error)]
-pub enum IssuanceError {
-    /// The CA's certificate or key cannot be read.
-    #[error("{}: {reason}", path.display())]
-    Authority {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The entry is not one that this node's authorities can renew.
-    #[error("{name}: {reason}")]
-    NotRenewable {
-        /// The entry.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// The file that the new certificate belongs into cannot be edited.
-    #[error("{name}: {}: {reason}", path.display())]
-    Edit {
-        /// The entry.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// Signing failed.
-    #[error("{name}: {source}")]
-    Issue {
-        /// The entry.
-        name: String,
-        /// Why.
-        source: IssueError,
-    },
-    /// The result did not pass the check.
-    #[error("{name}: {source}")]
-    Check {
-        /// The entry.
-        name: String,
-        /// What does not hold.
-        source: SuccessorError,
-    },
-    /// The old key is to be kept, but cannot be read.
-    #[error("{name}: the old key {} is to be reused but cannot be: {reason}", path.display())]
-    OldKey {
-        /// The entry.
-        name: String,
-        /// The key's file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-}
 
 /// Makes keys on all cores and signs them. An entry that fails does not hold up the others; the results are in the order
 /// of `wanted`.
@@ -213,11 +128,7 @@ impl<'a> Job<'a> {
             key: if renewal.reuse_key {
                 KeySource::Old
             } else {
-                KeySource::New(
-                    renewal
-                        .key_algorithm
-                        .after(&KeyKind::of_certificate(&present.leaf)),
-                )
+                KeySource::New(renewal.key_algorithm.after(&present.leaf.key_kind()))
             },
         })
     }

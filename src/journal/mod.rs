@@ -3,6 +3,7 @@
 mod change;
 mod error;
 pub(crate) mod file;
+mod id;
 mod inspect;
 mod lock;
 mod state;
@@ -12,6 +13,7 @@ mod store;
 pub use change::{Described, RenewedCertificate};
 pub use error::TransactionError;
 pub(crate) use file::{Journal, Reading};
+pub(crate) use id::is_id;
 pub use inspect::{JournalReading, read_journal};
 pub use lock::Lock;
 pub(crate) use state::{Files, OutManifest, State, Way, manifests_out, replay};

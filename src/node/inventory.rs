@@ -5,17 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::problem::Problem;
 use super::{KubeletConfiguration, StaticPod, Trust};
 use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm, SignedBy};
-
-/// Something that could not be read or makes no sense, with the file and what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
-    /// The file or directory.
-    pub path: PathBuf,
-    /// What is wrong, in one sentence without the path, ending in what can be done where that is known.
-    pub reason: String,
-}
 
 /// Everything found on the node. Paths are real: the root is already in them.
 #[derive(Debug, Clone)]
@@ -138,6 +130,15 @@ impl Authority {
             })
             .max_by_key(|(is_checked, certificate)| (*is_checked, certificate.not_after))
             .map(|(_, certificate)| certificate)
+    }
+
+    /// The one of its certificates that signed what an entry of this authority holds, with no signature checked twice.
+    #[must_use]
+    pub fn signer_of_present(&self, present: &Present) -> Option<&Certificate> {
+        match (&present.signer, self.certificates()) {
+            (Signer::Expected, Some([only])) => Some(only),
+            _ => self.signer_of(&present.leaf),
+        }
     }
 
     /// Whether the certificate is here and its key is not: an external CA.

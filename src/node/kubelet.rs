@@ -9,7 +9,8 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Problem, read};
+use super::problem::Problem;
+use super::read;
 use crate::config::Locations;
 use crate::host::{self, Root};
 use flags::Flags;

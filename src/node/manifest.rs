@@ -1,6 +1,8 @@
 //! A static pod's manifest: which files it uses and where it answers.
 
 mod annotate;
+mod container;
+mod error;
 mod identity;
 mod paths;
 #[cfg(test)]
@@ -14,27 +16,9 @@ use crate::host::Root;
 use crate::node::encoding::Text;
 
 pub use annotate::{RESTARTED_AT, annotated};
+pub use container::{Container, FlagFiles, HttpProbe};
+pub use error::ManifestError;
 use paths::PathTree;
-
-/// Why a manifest is not a pod.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum ManifestError {
-    /// Neither UTF-8 nor UTF-16.
-    #[error("{0}")]
-    Binary(String),
-    /// Not YAML.
-    #[error("not YAML: {0}")]
-    Syntax(String),
-    /// It begins as JSON does, so the kubelet reads it as such, and is none.
-    #[error("not JSON, as which the kubelet reads what begins with {{: {0}")]
-    Json(String),
-    /// Well-formed, but no Pod.
-    #[error("not a Pod: {0}")]
-    NotAPod(String),
-    /// An annotation cannot be set without changing something else.
-    #[error("cannot be edited in place: {0}")]
-    Edit(String),
-}
 
 /// One static pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,47 +49,6 @@ pub struct StaticPod {
     pub init_containers: Vec<Container>,
     /// The real paths of hostPaths that are single files, by their `type` or their ending.
     pub single_files: Vec<PathBuf>,
-}
-
-/// One container of a static pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Container {
-    /// `name`
-    pub name: String,
-    /// `image`
-    pub image: String,
-    /// `command` and `args`, joined.
-    pub command: Vec<String>,
-    /// Environment variables with literal values.
-    pub environment: BTreeMap<String, String>,
-    /// (path in the container, real path on the node) of every hostPath mount.
-    pub mounts: Vec<(PathBuf, PathBuf)>,
-    /// `livenessProbe.httpGet` or `readinessProbe.httpGet`, readiness first.
-    pub probe: Option<HttpProbe>,
-}
-
-/// The files that a flag or an environment variable names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlagFiles<'a> {
-    /// The flag without its dashes, or the variable.
-    pub name: &'a str,
-    /// Whether it is an environment variable.
-    pub is_variable: bool,
-    /// The real paths of the files, in order.
-    pub files: Vec<PathBuf>,
-}
-
-/// An HTTP probe as the manifest has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpProbe {
-    /// `host`, empty when unset.
-    pub host: String,
-    /// The port, named ports resolved; `None` when the name is unknown.
-    pub port: Option<u16>,
-    /// `path`
-    pub path: String,
-    /// Whether `scheme` is HTTPS.
-    pub https: bool,
 }
 
 impl StaticPod {
@@ -284,37 +227,5 @@ impl<'a> Kinds<'a> {
     fn is_single_file(&self, real: &Path) -> bool {
         self.files.contains(real)
             || (!self.volumes.contains(real) && paths::looks_like_a_file(real))
-    }
-}
-
-impl Container {
-    /// Whether it is the program's, by its command or its name.
-    fn is(&self, program: &str) -> bool {
-        self.runs(program) || self.name == program
-    }
-
-    /// The value of `--name=value` or `--name value`; the last one wins.
-    fn flag(&self, name: &str) -> Option<&str> {
-        self.flags()
-            .filter(|(flag, _)| *flag == name)
-            .map(|(_, value)| value)
-            .last()
-    }
-
-    /// Every `--name=value` and `--name value`, in order; the value is empty where there is none.
-    fn flags(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut words = self.command.iter().peekable();
-        std::iter::from_fn(move || {
-            loop {
-                let word = words.next()?;
-                let Some(flag) = word.strip_prefix("--").or_else(|| word.strip_prefix('-')) else {
-                    continue;
-                };
-                return Some(flag.split_once('=').unwrap_or_else(|| {
-                    let value = words.next_if(|next| !next.starts_with('-'));
-                    (flag, value.map_or("", String::as_str))
-                }));
-            }
-        })
     }
 }

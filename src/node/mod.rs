@@ -12,6 +12,7 @@ mod kubelet;
 mod manifest;
 mod name_servers;
 mod observe;
+mod problem;
 mod read;
 mod replaceable;
 mod trust;
@@ -21,7 +22,7 @@ mod yaml;
 pub use hard_links::hard_links;
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
-    KeyState, Present, Problem, ServiceAccountKeys, Signer,
+    KeyState, Present, ServiceAccountKeys, Signer,
 };
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
@@ -30,7 +31,8 @@ pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
 pub use name_servers::name_servers;
-pub use observe::observe;
+pub use observe::{observe, observe_to_report};
+pub use problem::Problem;
 pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};
 pub use units::{ServiceSetting, service_settings};

@@ -5,6 +5,7 @@ mod budget;
 mod closed;
 mod directories;
 mod extras;
+mod findings;
 mod kubeconfigs;
 mod kubelets;
 mod leaves;
@@ -28,12 +29,30 @@ use crate::config::Locations;
 use crate::host::{Root, Sight};
 use crate::pki::{AuthorityName, Catalogued, Certificate, SignedBy};
 use closed::Reader;
+use findings::Findings;
 use manifests::Manifests;
 use pem_files::{CertificateFile, Unusable};
 
 /// Reads the node. Never fails as a whole.
 #[must_use]
 pub fn observe(root: &Root, locations: &Locations) -> Inventory {
+    read_node(root, locations, Purpose::Renewal)
+}
+
+/// The same for a report, which does not try whether new credentials could be put into the kubeconfigs: no plan follows from it.
+#[must_use]
+pub fn observe_to_report(root: &Root, locations: &Locations) -> Inventory {
+    read_node(root, locations, Purpose::Report)
+}
+
+/// What a node is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Report,
+    Renewal,
+}
+
+fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory {
     let mut findings = Findings::default();
     let kubelet = KubeletConfiguration::read(root, &locations.kubelet_configuration);
     for problem in &kubelet.problems {
@@ -52,6 +71,7 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     let authorities = authorities::read(&reader, &directories, external_etcd);
     let node = Node {
         root,
+        purpose,
         reader: &reader,
         locations,
         directories: &directories,
@@ -112,27 +132,6 @@ pub fn observe(root: &Root, locations: &Locations) -> Inventory {
     inventory
 }
 
-/// What is wrong besides entries and authorities.
-#[derive(Default)]
-struct Findings {
-    problems: Vec<Problem>,
-    trusts: Vec<Trust>,
-}
-
-impl Findings {
-    /// Whom a kubeconfig trusts, and what is wrong with that.
-    fn trust(&mut self, trust: Option<Trust>) {
-        let problem = trust.as_ref().and_then(|trust| trust.problem.clone());
-        self.problems.extend(problem);
-        self.trusts.extend(trust);
-    }
-
-    /// Something that was to be looked at and was not.
-    fn unseen(&mut self, problem: Problem) {
-        self.problems.push(problem);
-    }
-}
-
 /// Where the files of these really lie, as far as that is elsewhere than their paths say.
 fn links<'path>(
     sight: &Sight<'_>,
@@ -152,6 +151,7 @@ fn links<'path>(
 /// What is known of the node while its certificates are read.
 struct Node<'a> {
     root: &'a Root,
+    purpose: Purpose,
     reader: &'a Reader<'a>,
     locations: &'a Locations,
     directories: &'a Directories,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::config::Config;
 use crate::host::{Journald, Root};
 use crate::journal::{Head, OperationKind, Outcome, Store};
-use crate::node::{Inventory, observe};
+use crate::node::{Inventory, observe, observe_to_report};
 use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};
 use crate::report::History;
 use crate::runtime::KubeletService;
@@ -82,6 +82,12 @@ impl Context {
     #[must_use]
     pub fn observe(&self) -> Inventory {
         observe(&self.root, &self.config.locations)
+    }
+
+    /// The same for a report, from which no plan follows.
+    #[must_use]
+    pub fn observe_to_report(&self) -> Inventory {
+        observe_to_report(&self.root, &self.config.locations)
     }
 
     /// What is to be done at `now`.

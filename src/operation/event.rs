@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::plan::date;
+use crate::pki::date;
 use crate::restart::Progress;
 
 /// One step of an operation. `Display` is the sentence that a person reads.

@@ -4,7 +4,7 @@ use super::Context;
 use super::restored::Restored;
 use crate::files::Generation;
 use crate::journal::{Outcome, Trigger};
-use crate::plan::date;
+use crate::pki::date;
 use crate::report::{History, HistoryError, Receipt};
 
 /// The receipts there are, and what each generation of backups holds.

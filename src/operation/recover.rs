@@ -12,7 +12,8 @@ use super::undo::undo;
 use super::{Context, Event, OperationError};
 use crate::files::{Recovery, recover};
 use crate::journal::Lock;
-use crate::plan::{RestartMethod, date};
+use crate::pki::date;
+use crate::plan::RestartMethod;
 use crate::restart::RestartError;
 
 /// What became of one operation that had been cut off.

@@ -11,8 +11,9 @@ use crate::files::Kept;
 use crate::host::{Root, digest, read_bounded};
 use crate::issuer::Replacement;
 use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
-use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
-use crate::plan::date;
+use crate::pki::{
+    Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in, date,
+};
 use crate::report::{Described, RenewedCertificate, in_words};
 
 /// How long the daemon leaves alone what was rolled back, and how near its end it does not.

@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 
 use super::extension::Extension;
+use super::issue_error::IssueError;
 use super::tbs::{TbsCertificate, key_id};
-use super::{
-    Certificate, IssueError, KeyAlgorithm, PrivateKey, SubjectAltName, Validity, key_usage, name,
-};
+use super::validity::Validity;
+use super::{Certificate, KeyAlgorithm, PrivateKey, SubjectAltName, key_usage, name};
 
 /// A CA certificate with the key that belongs to it.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 use super::extension::{self, Extension, SubjectAltName};
+use super::key_kind::KeyKind;
 use super::layout::Layout;
 use super::signature::{self, SignedBy};
 use super::{armour, name};
@@ -122,6 +123,12 @@ impl Certificate {
     #[must_use]
     pub fn der(&self) -> &[u8] {
         &self.der
+    }
+
+    /// The kind of its public key.
+    #[must_use]
+    pub fn key_kind(&self) -> KeyKind {
+        KeyKind::of_public_key(&self.public_key_der)
     }
 
     /// SHA-256 of the DER as lower-case hexadecimal.

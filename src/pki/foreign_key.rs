@@ -6,9 +6,9 @@ use pkcs8::PrivateKeyInfoRef;
 use pkcs8::der::asn1::AnyRef;
 use pkcs8::der::{Encode as _, Tagged as _};
 
+use super::Certificate;
 use super::der::{self, Reader};
 use super::key_kind::{EC, KeyKind, PublicKey, RSA, RSA_MAXIMUM_BITS, RSA_MINIMUM_BITS, bits};
-use super::{Certificate, KeyError};
 
 /// What is known of a private key of a kind that is not supported. Nothing of it is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +21,12 @@ pub struct ForeignKey {
 }
 
 impl ForeignKey {
-    /// What to say of a key that could not be loaded.
-    pub(super) fn why_unusable(der: &[u8]) -> KeyError {
-        let damaged = |what: &str| KeyError::Unusable(what.to_owned());
+    /// What is known of a key that could not be loaded.
+    ///
+    /// # Errors
+    /// What is damaged about it.
+    pub(super) fn read(der: &[u8]) -> Result<Self, String> {
+        let damaged = |what: &str| Err(what.to_owned());
         let found = Self::in_pkcs8(der)
             .or_else(|| Self::in_pkcs1(der))
             .or_else(|| Self::in_sec1(der, None));
@@ -40,7 +43,7 @@ impl ForeignKey {
                 "{}, whose numbers do not fit together",
                 found.kind
             )),
-            Some(found) => KeyError::Unsupported(found),
+            Some(found) => Ok(found),
         }
     }
 

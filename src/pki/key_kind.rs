@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use super::Certificate;
 use super::der::{self, Element, Reader};
 
 /// The kinds of key that can be made here: those of kubeadm's `encryptionAlgorithm`, by its names, and a few more that are
@@ -51,12 +50,6 @@ impl KeyAlgorithm {
             Self::Ed25519 => "Ed25519",
         }
     }
-
-    /// The algorithm of a certificate's public key, or `None` for a kind that is not made here.
-    #[must_use]
-    pub fn of_certificate(certificate: &Certificate) -> Option<Self> {
-        KeyKind::of_certificate(certificate).made()
-    }
 }
 
 impl fmt::Display for KeyAlgorithm {
@@ -81,12 +74,6 @@ pub enum KeyKind {
 }
 
 impl KeyKind {
-    /// The kind of a certificate's public key.
-    #[must_use]
-    pub fn of_certificate(certificate: &Certificate) -> Self {
-        Self::of_public_key(&certificate.public_key_der)
-    }
-
     /// The kind of a SubjectPublicKeyInfo.
     pub(super) fn of_public_key(der: &[u8]) -> Self {
         PublicKey::of(der).map_or_else(

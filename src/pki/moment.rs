@@ -122,6 +122,12 @@ pub mod serde_end {
     }
 }
 
+/// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
+#[must_use]
+pub fn date(moment: Timestamp) -> String {
+    civil(moment).strftime("%b %d, %Y %H:%M UTC").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

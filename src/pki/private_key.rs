@@ -9,29 +9,9 @@ use sec1::EcPrivateKey;
 use sec1::der::{Decode as _, Encode as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::foreign_key::ForeignKey;
+use super::key_error::KeyError;
 use super::key_kind::PublicKey;
 use super::{Certificate, KeyAlgorithm, KeyKind, armour, der};
-
-/// Why a key cannot be used.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-pub enum KeyError {
-    /// No private key block; the label found, if any.
-    #[error("no PEM block with a private key found{}", .0.as_ref().map(|label| format!(" (found {label})")).unwrap_or_default())]
-    NoKey(Option<String>),
-    /// The key is encrypted with a passphrase.
-    #[error("the key is encrypted; kubeadm and kubecertd read unencrypted keys only")]
-    Encrypted,
-    /// The PEM or DER is damaged.
-    #[error("damaged key: {0}")]
-    Unusable(String),
-    /// A key of a kind that is not supported here; it may be sound.
-    #[error("{0}")]
-    Unsupported(ForeignKey),
-    /// Making a key failed.
-    #[error("could not make a key: {0}")]
-    Generation(String),
-}
 
 /// A private key. Wiped when dropped; has no `Clone` and its `Debug` says only the algorithm.
 pub struct PrivateKey {
@@ -97,7 +77,7 @@ impl PrivateKey {
     fn from_der(der: &[u8]) -> Result<Self, KeyError> {
         rcgen::KeyPair::try_from(der)
             .map(|pair| Self { pair })
-            .map_err(|_| ForeignKey::why_unusable(der))
+            .map_err(|_| KeyError::of_unusable(der))
     }
 
     /// The PEM that kubeadm writes: `RSA PRIVATE KEY` (PKCS#1) or `EC PRIVATE KEY` (SEC1 with the curve). Ed25519 has no

@@ -3,71 +3,10 @@
 use jiff::Timestamp;
 
 use super::extension::{self, Extension};
-use super::tbs::{TbsCertificate, key_id, within};
-use super::{
-    Certificate, CertificateAuthority, KeyError, PrivateKey, SubjectAltName, key_usage, name,
-};
-
-/// Why a certificate could not be made.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// The authority's key belongs to none of its certificates.
-    #[error("the key does not belong to the CA certificate {subject}")]
-    AuthorityKeyMismatch {
-        /// Subject of the first certificate of the bundle.
-        subject: String,
-    },
-    /// The certificate is not a CA's.
-    #[error("{subject} is not a CA certificate: {reason}")]
-    NotAnAuthority {
-        /// Its subject.
-        subject: String,
-        /// Which extension says so.
-        reason: String,
-    },
-    /// The authority is not valid at the time of signing.
-    #[error("the CA certificate {subject} is {reason}")]
-    AuthorityNotValid {
-        /// Its subject.
-        subject: String,
-        /// `expired since …` or `not valid before …`.
-        reason: String,
-    },
-    /// The certificate to be succeeded is a CA's own, not a leaf that says CA by mistake.
-    #[error(
-        "{subject} is the CA's own certificate; replacing a CA is more than a renewal and is not done here"
-    )]
-    OldIsAuthority {
-        /// Its subject.
-        subject: String,
-    },
-    /// The validity asked for and the authority's have nothing in common.
-    #[error(
-        "a certificate from {} to {} is impossible: the CA certificate's own validity is from {} to {}",
-        asked.not_before, asked.not_after, authority.not_before, authority.not_after
-    )]
-    NoValidity {
-        /// What was asked for.
-        asked: Validity,
-        /// The authority's.
-        authority: Validity,
-    },
-    /// A key could not be read or made.
-    #[error(transparent)]
-    Key(#[from] KeyError),
-    /// Encoding or signing failed.
-    #[error("could not sign: {0}")]
-    Signing(String),
-}
-
-/// The validity asked for; what is issued never reaches beyond the authority's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Validity {
-    /// Start: by kubeadm's habit five minutes before the moment of signing.
-    pub not_before: Timestamp,
-    /// Wanted end; clamped to the authority's.
-    pub not_after: Timestamp,
-}
+use super::issue_error::IssueError;
+use super::tbs::{TbsCertificate, key_id};
+use super::validity::Validity;
+use super::{Certificate, CertificateAuthority, PrivateKey, SubjectAltName, key_usage, name};
 
 /// A leaf made from nothing, as `kubeadm init` makes them; for samples, tests and new credentials.
 #[derive(Debug, Clone)]
@@ -82,6 +21,25 @@ pub struct NewLeaf {
     pub server_auth: bool,
     /// clientAuth.
     pub client_auth: bool,
+}
+
+/// The part of a validity that lies within the authority's.
+fn within(asked: Validity, authority: &CertificateAuthority) -> Result<Validity, IssueError> {
+    let authority = authority.certificate();
+    let clamped = Validity {
+        not_before: asked.not_before.max(authority.not_before),
+        not_after: asked.not_after.min(authority.not_after),
+    };
+    if clamped.not_after <= clamped.not_before {
+        return Err(IssueError::NoValidity {
+            asked,
+            authority: Validity {
+                not_before: authority.not_before,
+                not_after: authority.not_after,
+            },
+        });
+    }
+    Ok(clamped)
 }
 
 /// Signs a successor of `old` for `key`: the whole subject byte for byte, every SAN, key usages and extended key

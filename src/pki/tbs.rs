@@ -4,7 +4,9 @@ use aws_lc_rs::{digest, rand};
 use yasna::Tag;
 
 use super::extension::Extension;
-use super::{Certificate, CertificateAuthority, IssueError, PrivateKey, Validity, der};
+use super::issue_error::IssueError;
+use super::validity::Validity;
+use super::{Certificate, PrivateKey, der};
 
 /// RFC 5280's TBSCertificate. Names are DER, so that they stay exactly as they are.
 #[derive(Debug)]
@@ -57,28 +59,6 @@ impl TbsCertificate<'_> {
         Certificate::from_der(&certificate)
             .map_err(|error| failed(&format!("the result would be a {error}")))
     }
-}
-
-/// The part of a validity that lies within the authority's.
-pub(super) fn within(
-    asked: Validity,
-    authority: &CertificateAuthority,
-) -> Result<Validity, IssueError> {
-    let authority = authority.certificate();
-    let clamped = Validity {
-        not_before: asked.not_before.max(authority.not_before),
-        not_after: asked.not_after.min(authority.not_after),
-    };
-    if clamped.not_after <= clamped.not_before {
-        return Err(IssueError::NoValidity {
-            asked,
-            authority: Validity {
-                not_before: authority.not_before,
-                not_after: authority.not_after,
-            },
-        });
-    }
-    Ok(clamped)
 }
 
 /// The key identifier as Go 1.25 makes it: RFC 7093 §2 method 1, the first 160 bits of SHA-256 over the public key.

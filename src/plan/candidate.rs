@@ -5,15 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::notes;
+use super::reason::Reason;
 use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
-use super::types::{Action, Obstacle, Reason};
-use super::words::date;
+use super::types::{Action, Obstacle};
 use crate::config::Renewal;
 use crate::node::{
     Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem,
     Signer,
 };
-use crate::pki::{Certificate, KeyKind, is_authoritys_own};
+use crate::pki::{Certificate, date, is_authoritys_own};
 
 /// What somebody wants of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -366,7 +366,7 @@ fn check_keys(
     present: &Present,
     renewal: &Renewal,
 ) -> Result<(), Obstacle> {
-    let kinds = signing.iter().map(KeyKind::of_certificate);
+    let kinds = signing.iter().map(Certificate::key_kind);
     if let Some(kind) = kinds.clone().next()
         && !kinds.clone().any(|kind| kind.can_sign())
     {
@@ -375,7 +375,7 @@ fn check_keys(
             authority.name
         )));
     }
-    let own = KeyKind::of_certificate(&present.leaf);
+    let own = present.leaf.key_kind();
     if renewal.reuse_key && !own.can_sign() {
         return Err(Obstacle::NotSupported(format!(
             "renewal.reuse-key is to keep its key, which cannot be used here, as its kind is {own}; set it to false"

@@ -7,11 +7,10 @@ use jiff::Timestamp;
 
 use super::schedule::begins_later;
 use super::types::Obstacle;
-use super::words::date;
 use crate::node::{
     AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Signer,
 };
-use crate::pki::{AuthorityName, Certificate};
+use crate::pki::{AuthorityName, Certificate, date};
 
 /// Without one of these the control plane does not work.
 const CONTROL_PLANE: [&str; 4] = [

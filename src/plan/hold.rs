@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::reason::Reason;
 use super::schedule::{LAST_MOMENT, earlier, later};
-use super::types::{Action, Obstacle, PlanItem, Reason};
+use super::types::{Action, Obstacle, PlanItem};
 use crate::node::Inventory;
 
 /// How long the daemon leaves alone what was rolled back.

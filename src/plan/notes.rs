@@ -20,7 +20,7 @@ pub(super) fn of(present: &Present, renewal: &Renewal) -> Vec<String> {
             problem.path.display()
         ));
     }
-    notes.extend(other_key(&KeyKind::of_certificate(leaf), renewal));
+    notes.extend(other_key(&leaf.key_kind(), renewal));
     if leaf.is_ca {
         notes.push(
             "it says that it is a CA's certificate (CA:TRUE), which no leaf is; the new one is none (CA:FALSE), as kubeadm makes it"

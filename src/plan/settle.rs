@@ -4,8 +4,9 @@
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::reason::Reason;
 use super::trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, learns};
-use super::types::{Action, Obstacle, PlanItem, Reason};
+use super::types::{Action, Obstacle, PlanItem};
 use crate::node::{Inventory, TrustHolder};
 
 /// One certificate while all of them are being decided on.

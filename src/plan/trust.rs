@@ -8,11 +8,10 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::reason::Reason;
 use super::schedule::{LAST_MOMENT, later};
-use super::types::Reason;
-use super::words::date;
 use crate::node::{Entry, EntryKind, Inventory, Present, Trust, TrustHolder};
-use crate::pki::Certificate;
+use crate::pki::{Certificate, date};
 
 /// One that checks a certificate and does not trust what is to sign it.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{RestartGroup, RestartMethod, trust::Refusal};
+use super::order::{RestartGroup, RestartMethod};
+use super::reason::Reason;
+use super::trust::Refusal;
 use crate::node::Problem;
 use crate::pki::AuthorityName;
 
@@ -106,24 +108,6 @@ pub enum Action {
     Wait,
     /// It is not renewed, although it might be wanted.
     Leave(Obstacle),
-}
-
-/// Why a certificate is renewed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Reason {
-    /// Less remains than the configuration wants.
-    Due,
-    /// It has ended.
-    Expired,
-    /// It begins later, so nobody accepts it: it was made while the clock was ahead.
-    NotYetValid,
-    /// Its key is missing or another's, so nothing can use it.
-    KeyUnusable,
-    /// A server's new certificate is signed by a CA that it does not trust yet: it learns of that by being renewed.
-    SignerChanges,
-    /// Somebody asked.
-    Requested,
 }
 
 /// Why a certificate is not renewed. [`std::fmt::Display`] says it with what to do about it.

@@ -2,41 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Action, AffectedPod, Plan, restart_groups};
+use super::order::{RestartMethod, restart_groups};
+use super::types::{Action, AffectedPod, Plan};
 use crate::config::{Restart, RestartMode};
 use crate::node::Inventory;
-
-/// How pods are made to use other files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum RestartMethod {
-    /// Their manifests go out and come back: the kubelet does the rest.
-    #[default]
-    Manifests,
-    /// The kubelet is restarted and their containers are ended through the container runtime: to a kubelet that expired
-    /// certificates have stopped, manifests mean nothing.
-    Containers {
-        /// Whether the kubelet's own certificate is among the new files, so that it is restarted although it runs.
-        kubelet_changed: bool,
-    },
-}
-
-impl RestartMethod {
-    /// The method for both: the stronger of the two.
-    #[must_use]
-    pub fn joined(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::Manifests, other) | (other, Self::Manifests) => other,
-            (
-                Self::Containers { kubelet_changed },
-                Self::Containers {
-                    kubelet_changed: other,
-                },
-            ) => Self::Containers {
-                kubelet_changed: kubelet_changed || other,
-            },
-        }
-    }
-}
 
 /// What one operation that was cut off, or failed, left to be done. Its files and manifests are where they belong.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,16 +2,9 @@
 
 use std::fmt;
 
-use jiff::Timestamp;
-
-use super::types::{Action, Obstacle, Reason};
-use crate::pki::{KubeconfigName, civil};
-
-/// kubeadm's date, always UTC: `May 20, 2027 09:12 UTC`.
-#[must_use]
-pub fn date(moment: Timestamp) -> String {
-    civil(moment).strftime("%b %d, %Y %H:%M UTC").to_string()
-}
+use super::reason::Reason;
+use super::types::{Action, Obstacle};
+use crate::pki::{KubeconfigName, date};
 
 impl Reason {
     /// Whether the new certificate may end no later than the old one, because the old one is of no use to anybody, or

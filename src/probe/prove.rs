@@ -2,6 +2,7 @@
 
 mod clients;
 mod doubt;
+mod error;
 
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::host::read_on_machine;
 use crate::node::{CertificateState, Entry, EntryKind, Inventory, KeyState, Present, StaticPod};
 use crate::pki::{Catalogued, Certificate, KubeconfigName, LeafName, certificates_from_pem};
 use doubt::Doubt;
+pub use error::ProofError;
 
 /// Pause between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -28,21 +30,6 @@ pub struct Proof {
     pub name: String,
     /// In words: `10.0.0.5:6443 serves serial 5f…`, `the API server accepts it at https://…`.
     pub evidence: String,
-}
-
-/// Why a certificate is not proved to be in use.
-#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-#[error("{name}: {reason}")]
-pub struct ProofError {
-    /// The certificate, by name.
-    pub name: String,
-    /// What was asked and what came back.
-    pub reason: String,
-    /// Whether a server that was verified refused it or serves another one of its CA; otherwise it could not be asked, or
-    /// not verified, which says nothing about the certificate.
-    pub refused: bool,
-    /// Whether what uses it answers, but nothing on this node vouches for who that is, so that nobody can prove it.
-    pub unverified: bool,
 }
 
 /// Proves each named certificate of `inventory` (observed after the installation), trying again until `bound` has passed.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use crate::pki::{Certificate, IssueError, KeyAlgorithm, KeyKind, PrivateKey, SignedBy, double};
+use crate::pki::{Certificate, IssueError, KeyAlgorithm, PrivateKey, SignedBy, double};
 
 /// A double of each certificate, signed by the double of what signed it, each with a key of its own. Certificates that
 /// share a key have doubles that share one, and who trusts a certificate's double trusts what that signed, as with the
@@ -73,7 +73,7 @@ fn signer<'all>(
 
 /// The same, or what is at least as strong where it cannot be made.
 fn kind(certificate: &Certificate) -> KeyAlgorithm {
-    KeyKind::of_certificate(certificate).successor()
+    certificate.key_kind().successor()
 }
 
 /// A new key of each kind, made on all cores.

@@ -310,7 +310,7 @@ fn signing_certificate<'a>(
     if !matches!(present.signer, Signer::Expected | Signer::Unchecked(_)) {
         return None;
     }
-    authority?.signer_of(&present.leaf)
+    authority?.signer_of_present(present)
 }
 
 fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {

@@ -5,8 +5,7 @@ use jiff::Timestamp;
 use super::Receipt;
 use crate::journal::Outcome;
 use crate::node::{Entry, EntryKind, Inventory, Present};
-use crate::pki::{Catalogued, KubeconfigName};
-use crate::plan::date;
+use crate::pki::{Catalogued, KubeconfigName, date};
 use crate::probe::{Seen, Usage};
 
 /// Whether the certificate in a file is the one in use.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 
 use crate::host::printable;
-use crate::pki::serde_end;
-use crate::plan::{Action, AffectedPod, Plan, PlanItem, RestartGroup, date};
+use crate::pki::{date, serde_end};
+use crate::plan::{Action, AffectedPod, Plan, PlanItem, RestartGroup};
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
 #[derive(Debug, Clone, serde::Serialize)]

@@ -9,12 +9,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RestartError;
-use super::member::Member;
+use super::member::{Member, of_wave};
 use super::parked::ParkedManifests;
 use super::progress::{Progress, RestartReport, Teller, tell_waiting};
 use super::remedy::{Presence, Rung};
-use super::returning::{Way, grace};
-use super::sequence::{Restarter, of_wave};
+use super::restarter::{Restarter, Way};
+use super::returning::grace;
 use super::watch::PodWatch;
 use crate::files::Operation;
 use crate::host::{Pace, Wait, stopped};

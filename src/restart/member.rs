@@ -143,3 +143,12 @@ impl Member<'_> {
         })
     }
 }
+
+pub(crate) fn of_wave<'m, 'a>(
+    members: &'m mut [Member<'a>],
+    wave: &'m [String],
+) -> impl Iterator<Item = &'m mut Member<'a>> {
+    members
+        .iter_mut()
+        .filter(|member| wave.contains(&member.component))
+}

@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RestartError;
-use super::member::{Member, Return};
+use super::member::{Member, Return, of_wave};
 use super::parked::ParkedManifests;
 use super::progress::{Progress, Teller, tell_waiting};
 use super::remedy::{Rung, Seen, Shares, next_rung};
-use super::sequence::{Restarter, of_wave};
+use super::restarter::{Restarter, Way};
 use super::watch::Look;
 use crate::config::RestartWait;
 use crate::host::{Pace, Wait};
@@ -18,15 +18,6 @@ use crate::probe::kubelet_answers;
 
 /// A kubelet that starts on a busy node answers after some seconds.
 const KUBELET_START: Duration = Duration::from_secs(60);
-
-/// By what the pods are restarted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// Their manifests were out and are back.
-    Manifests,
-    /// Their containers were ended; manifests stay where they are.
-    Containers,
-}
 
 impl<'node> Restarter<'node> {
     pub(crate) async fn wait_until_healthy(

@@ -6,35 +6,24 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RestartError;
-use super::member::Member;
+use super::member::{Member, of_wave};
 use super::parked::ParkedManifests;
 use super::progress::{Progress, RestartReport, Teller};
-use super::returning::Way;
+use super::restarter::{Restarter, Way};
 use super::watch::{Look, PodWatch};
-use crate::config::{Restart, RestartWait};
+use crate::config::RestartWait;
 use crate::files::Operation;
 use crate::host::{Pace, Wait, stopped};
-use crate::node::{Inventory, StaticPod};
+use crate::node::StaticPod;
 use crate::plan::RestartGroup;
 use crate::probe::{Readiness, kubelet_answers};
-use crate::runtime::{ContainerRuntime, KubeletService};
+use crate::runtime::ContainerRuntime;
 
 /// Beyond its grace, what the kubelet and the runtime take to end a pod.
 const BEYOND_GRACE: Duration = Duration::from_secs(30);
 
 /// A kubelet that is just being restarted is given this long to answer.
 pub(crate) const KUBELET_BOUND: Duration = Duration::from_secs(30);
-
-/// What restarting needs to know.
-#[derive(Debug)]
-pub struct Restarter<'node> {
-    /// The node as it was observed before the operation.
-    pub inventory: &'node Inventory,
-    /// `[restart]`
-    pub settings: &'node Restart,
-    /// systemd's hold on the kubelet, for when nothing else helps.
-    pub kubelet: KubeletService,
-}
 
 impl<'node> Restarter<'node> {
     /// Restarts one group. Whatever happens, no manifest stays out: on an error every parked manifest is returned
@@ -298,15 +287,6 @@ fn end_bound(timeout: Duration, pod: &StaticPod, interval: Duration) -> Duration
 /// After this a pod whose manifest is out has ended, if the kubelet has seen it.
 fn longest_end(pod: &StaticPod) -> Duration {
     Duration::from_secs(pod.termination_grace_seconds) + BEYOND_GRACE
-}
-
-pub(crate) fn of_wave<'m, 'a>(
-    members: &'m mut [Member<'a>],
-    wave: &'m [String],
-) -> impl Iterator<Item = &'m mut Member<'a>> {
-    members
-        .iter_mut()
-        .filter(|member| wave.contains(&member.component))
 }
 
 /// The manifests in the order in which they come back.

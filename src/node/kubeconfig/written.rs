@@ -6,7 +6,8 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::{KubeconfigError, yaml};
+use super::error::KubeconfigError;
+use crate::node::yaml;
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]

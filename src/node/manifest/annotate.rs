@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ManifestError;
+use super::error::ManifestError;
 use crate::node::{encoding::Text, yaml};
 
 /// The annotation that kubecertd sets.

@@ -7,7 +7,7 @@ use crate::node::{
     ServiceAccountKeys, known_keys,
     read::{self, Found, Seen},
 };
-use crate::pki::{AuthorityName, Certificate, KeyAlgorithm};
+use crate::pki::{AuthorityName, Certificate};
 
 /// Reads the authorities, in the order of kubeadm's names.
 pub(super) fn read(
@@ -92,7 +92,7 @@ fn whose(
         .map(|(certificate, _)| certificate.clone())
         .collect();
     let key = match own.first() {
-        Some(certificate) => KeyState::Matching(KeyAlgorithm::of_certificate(certificate)),
+        Some(certificate) => KeyState::Matching(certificate.key_kind().made()),
         None => KeyState::Mismatched,
     };
     (key, own)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Findings;
+use super::findings::Findings;
 use super::manifests::Manifests;
 use crate::config::Locations;
 use crate::host::Root;

@@ -4,10 +4,11 @@ use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 
 use super::budget::Budget;
+use super::findings::Findings;
 use super::kubeconfigs::Unknown;
 use super::named::{self, Named};
 use super::pem_files::{CertificateFile, Unusable};
-use super::{Findings, Node, Wanted, kubeconfigs, leaves, pem_files};
+use super::{Node, Wanted, kubeconfigs, leaves, pem_files};
 use crate::host::Root;
 use crate::node::{CertificateState, Entry, EntryKind, KeyState, Problem, read};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Found, Node, Wanted, pem_files, trust};
+use super::{Found, Node, Purpose, Wanted, pem_files, trust};
 use crate::host::FILE_LIMIT;
 use crate::node::{
     CertificateState, Entry, EntryKind, KeyState, Present, Problem, Trust, TrustHolder,
@@ -76,7 +76,7 @@ pub(super) fn unknown(
         read::Found::Unreadable(reason) => return unreadable(reason),
         read::Found::Content(content) => content,
     };
-    match parse(&content) {
+    match parse(node, &content) {
         Ok(read) => {
             let mut entry = from_kubeconfig(node, name, EntryKind::Extra, path, &read);
             entry.authority = entry
@@ -113,10 +113,12 @@ fn read(node: &Node<'_>, path: &Path) -> Result<Option<Read>, String> {
         read::Found::Missing => Ok(None),
         read::Found::Unreadable(reason) => Err(reason),
         read::Found::Content(content) => {
-            parse(&content).map(Some).map_err(|problem| match problem {
-                NoKubeconfig::Binary(reason) => reason,
-                NoKubeconfig::Wrong(error) => error.to_string(),
-            })
+            parse(node, &content)
+                .map(Some)
+                .map_err(|problem| match problem {
+                    NoKubeconfig::Binary(reason) => reason,
+                    NoKubeconfig::Wrong(error) => error.to_string(),
+                })
         }
     }
 }
@@ -127,11 +129,15 @@ enum NoKubeconfig {
     Wrong(KubeconfigError),
 }
 
-fn parse(content: &FileContent) -> Result<Read, NoKubeconfig> {
+fn parse(node: &Node<'_>, content: &FileContent) -> Result<Read, NoKubeconfig> {
     let text = Text::decode(&content.bytes).map_err(NoKubeconfig::Binary)?;
     let kubeconfig = Kubeconfig::parse(&text.text).map_err(NoKubeconfig::Wrong)?;
     Ok(Read {
-        uneditable: kubeconfig.why_not_replaceable(text.text.as_bytes()),
+        uneditable: if node.purpose == Purpose::Renewal {
+            kubeconfig.why_not_replaceable(text.text.as_bytes())
+        } else {
+            None
+        },
         kubeconfig,
         modified: content.modified,
     })

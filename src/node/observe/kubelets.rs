@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Findings, Node, Wanted, kubeconfigs, leaves};
+use super::findings::Findings;
+use super::{Node, Wanted, kubeconfigs, leaves};
 use crate::node::{CertificateState, Entry, EntryKind, Signer};
 use crate::pki::AuthorityName;
 

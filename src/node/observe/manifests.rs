@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::Findings;
+use super::findings::Findings;
 use crate::host::{FILE_LIMIT, Root};
 use crate::node::{
     Problem, StaticPod,

@@ -131,16 +131,13 @@ fn every_algorithm_is_made_and_recognised() {
 #[test]
 fn a_certificate_tells_its_algorithm_and_its_key() {
     let certificate = &certificates_from_pem(key!("kubeadm/apiserver.crt")).unwrap()[0];
-    assert_eq!(
-        KeyAlgorithm::of_certificate(certificate),
-        Some(KeyAlgorithm::EcdsaP256)
-    );
+    assert_eq!(certificate.key_kind().made(), Some(KeyAlgorithm::EcdsaP256));
     let key = PrivateKey::from_pem(key!("kubeadm/apiserver.key")).unwrap();
     assert!(key.matches(certificate));
     let other = PrivateKey::from_pem(key!("kubeadm/ca.key")).unwrap();
     assert!(!other.matches(certificate));
     let small = &certificates_from_pem(key!("rsa1024.crt")).unwrap()[0];
-    assert_eq!(KeyAlgorithm::of_certificate(small), None);
+    assert_eq!(small.key_kind().made(), None);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Why one attempt to prove a certificate proved nothing.
 
-use super::ProofError;
+use super::error::ProofError;
 use crate::net::HttpError;
 
 /// Why one attempt proved nothing.

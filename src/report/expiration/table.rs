@@ -2,7 +2,7 @@
 
 use super::{CertificateRow, ExpirationInfo, Found};
 use crate::host::printable;
-use crate::plan::date;
+use crate::pki::date;
 use crate::report::human_duration;
 
 /// kubeadm's `tabwriter.NewWriter(out, 10, 4, 3, ' ', 0)`.

@@ -2,15 +2,14 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 
-use super::Receipt;
 use crate::host::hexadecimal;
 use crate::journal::Head;
 
 /// What a line holds besides the receipt, and what is before its own digest.
 #[derive(serde::Serialize)]
-struct Chained<'receipt> {
+struct Chained<'receipt, R> {
     #[serde(flatten)]
-    receipt: &'receipt Receipt,
+    receipt: &'receipt R,
     previous: &'receipt str,
 }
 
@@ -23,7 +22,7 @@ struct Link {
 const BEFORE_DIGEST: &str = ",\"digest\":\"";
 const BEHIND_DIGEST: &str = "\"}";
 
-pub(super) fn line(receipt: &Receipt, previous: &str) -> serde_json::Result<String> {
+pub(super) fn line(receipt: &impl serde::Serialize, previous: &str) -> serde_json::Result<String> {
     let mut line = serde_json::to_string(&Chained { receipt, previous })?;
     line.pop();
     let digest = sha256(line.as_bytes());

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::chain::sha256;
 use crate::journal::Head;
-use crate::plan::date;
+use crate::pki::date;
 
 /// What another record says of one receipt.
 #[derive(Debug, Clone, PartialEq, Eq)]
