@@ -70,7 +70,7 @@ impl Ending {
     }
 
     /// Its receipt says something new, whatever earlier ones say.
-    pub(super) fn as_news(mut self) -> Self {
+    pub(super) fn told_anew(mut self) -> Self {
         self.is_news = true;
         self
     }

@@ -66,7 +66,7 @@ fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, Ope
         Some(reason) => Outcome::RolledBack(format!("{reason}; {why}")),
         None => Outcome::Failed(why.to_owned()),
     };
-    let ending = Ending::left(outcome).as_news();
+    let ending = Ending::left(outcome).told_anew();
     end(run, recovery.operation, ending, &report)?;
     Ok(given_up)
 }
