@@ -1,6 +1,6 @@
 //! Reading the configuration again while the daemon runs.
 
-use super::pass::Daemon;
+use super::service::Daemon;
 use crate::config::{Config, Loaded, load};
 use crate::operation::Context;
 

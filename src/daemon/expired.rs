@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::pass::{Daemon, Pass};
+use super::pass::Pass;
+use super::service::Daemon;
 use crate::plan::{expired, is_stopped};
 use crate::probe::reachability;
 
@@ -52,7 +53,11 @@ mod tests {
     fn a_node_that_has_just_stopped_does_not_wait_for_the_next_attempt() {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path()).unwrap();
-        let mut daemon = Daemon::new(Context::new(root, Config::default(), None), None);
+        let mut daemon = Daemon::new(
+            Context::new(root, Config::default(), None),
+            None,
+            Vec::new(),
+        );
         let now = Instant::now();
         let mut pass = daemon.look();
         daemon.retry.failed(now, true, 0.0);

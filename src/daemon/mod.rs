@@ -1,5 +1,6 @@
 //! `kubecertd run`: watch, plan, sleep until the next due moment, act, and tell systemd about it.
 
+mod act;
 mod alive;
 mod clock;
 mod configuration;
@@ -10,6 +11,7 @@ mod pass;
 mod retry;
 mod run;
 mod say;
+mod service;
 mod systemd;
 mod tidy;
 mod uses;

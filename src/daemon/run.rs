@@ -8,7 +8,9 @@ use tokio::sync::watch;
 
 use super::alive::{alive_while, beat};
 use super::clock::{Alarm, Wake};
-use super::pass::{Daemon, Pass};
+use super::configuration::odd;
+use super::pass::Pass;
+use super::service::Daemon;
 use super::systemd::Systemd;
 use super::watch::{Watches, directories};
 use crate::host::{now, shifted};
@@ -65,7 +67,8 @@ enum Woken {
 /// [`DaemonError`].
 pub async fn run(context: Context, once: bool, log: Option<Level>) -> Result<(), DaemonError> {
     let stop = stop_on_signal(StopSignals::Daemon)?;
-    let mut daemon = Daemon::new(context, log);
+    let odd = odd(&context);
+    let mut daemon = Daemon::new(context, log, odd);
     if once {
         return run_once(&mut daemon, &stop).await;
     }
@@ -105,7 +108,7 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
             is_new = async {
                 // Before anything is said: what is not found again is said again.
                 daemon.look_at_addresses(&mut pass).await;
-                daemon.look_at_use(&mut pass).await
+                daemon.uses.look(&daemon.context, &mut pass).await
             } => is_new,
         };
         if is_new {
@@ -115,7 +118,7 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         daemon.look_ahead(&mut pass).await;
         daemon.report(&pass);
         daemon.hurry_if_stopped(&pass);
-        daemon.tidy(&pass, Instant::now());
+        daemon.tidying.tidy(&daemon.context, &pass, Instant::now());
         if daemon.may_act(&pass) {
             daemon.act(stop).await;
             continue;
@@ -156,7 +159,7 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     daemon.look_at_others(&pass);
     daemon.look_at_addresses(&mut pass).await;
     daemon.complain(&pass);
-    daemon.tidy(&pass, Instant::now());
+    daemon.tidying.tidy(&daemon.context, &pass, Instant::now());
     let ended = daemon.renew(stop).await;
     daemon.passed();
     let report = ended?;

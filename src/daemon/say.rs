@@ -5,7 +5,8 @@ use std::time::Instant;
 use jiff::Timestamp;
 
 use super::held;
-use super::pass::{Daemon, Pass, signed};
+use super::pass::Pass;
+use super::service::{Daemon, signed};
 use crate::checks::Check;
 use crate::host::{now, shifted};
 use crate::operation::Context;

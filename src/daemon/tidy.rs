@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::pass::{Daemon, Pass};
+use super::pass::Pass;
 use crate::checks::{Check, Severity};
-use crate::operation::tidy_backups;
+use crate::operation::{Context, tidy_backups};
 
 /// How often backups are looked at.
 const INTERVAL: Duration = Duration::from_secs(3600);
@@ -16,29 +16,28 @@ pub(super) struct Tidying {
     problem: Option<String>,
 }
 
-impl Daemon {
+impl Tidying {
     /// Removes private keys from backups that are too old, once an hour, and not by a clock that may be wrong.
-    pub(super) fn tidy(&mut self, pass: &Pass, now: Instant) {
+    pub(super) fn tidy(&mut self, context: &Context, pass: &Pass, now: Instant) {
         let is_doubtful = pass
             .findings
             .iter()
             .any(|finding| finding.check == Check::Clock && finding.severity > Severity::Warn);
         let is_recent = self
-            .tidying
             .last
             .is_some_and(|last| now.duration_since(last) < INTERVAL);
         if is_doubtful || is_recent {
             return;
         }
-        self.tidying.last = Some(now);
-        let problem = tidy_backups(&self.context, pass.plan.at)
+        self.last = Some(now);
+        let problem = tidy_backups(context, pass.plan.at)
             .err()
             .map(|error| error.to_string());
         if let Some(reason) = &problem
-            && problem != self.tidying.problem
+            && problem != self.problem
         {
             tracing::warn!("old private keys stay in the backups: {reason}");
         }
-        self.tidying.problem = problem;
+        self.problem = problem;
     }
 }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::pass::{Daemon, Pass};
+use super::pass::Pass;
 use crate::node::Inventory;
+use crate::operation::Context;
 use crate::probe::look_at_use;
 use crate::report::{History, InUse, UseState, in_use};
 
@@ -62,19 +63,19 @@ impl Uses {
     }
 }
 
-impl Daemon {
+impl Uses {
     /// Looks at what the running components use. Whether something new is known; also when to look again, if that was too soon.
-    pub(super) async fn look_at_use(&mut self, pass: &mut Pass) -> bool {
-        if !self.context.is_live() {
+    pub(super) async fn look(&mut self, context: &Context, pass: &mut Pass) -> bool {
+        if !context.is_live() {
             return false;
         }
-        pass.use_unseen = self.uses.pause(&pass.inventory);
+        pass.use_unseen = self.pause(&pass.inventory);
         if pass.use_unseen.is_some() {
             return false;
         }
-        let seen = look_at_use(&pass.inventory, &self.context.config.restart).await;
+        let seen = look_at_use(&pass.inventory, &context.config.restart).await;
         // What is wrong with the history is a finding; what can be read of it is of use.
-        let receipts: Vec<_> = History::new(&self.context.store())
+        let receipts: Vec<_> = History::new(&context.store())
             .entries()
             .map(|entries| entries.into_iter().flatten().collect())
             .unwrap_or_default();
@@ -89,8 +90,8 @@ impl Daemon {
                 })
             })
             .collect();
-        let is_new = !is_same(&known, &self.uses.known);
-        self.uses = Uses {
+        let is_new = !is_same(&known, &self.known);
+        *self = Self {
             known,
             at: Some(Instant::now()),
         };
@@ -124,7 +125,6 @@ mod tests {
     use crate::config::Config;
     use crate::host::Root;
     use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Signer};
-    use crate::operation::Context;
     use crate::pki::{
         CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, Validity,
     };
