@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use kubecertd::files::generations;
 use kubecertd::journal::Store;
+use kubecertd::files::generations;
+use testkit::{Node, skipped, text};
 
-use crate::common::{Node, skipped, text};
 use crate::{can_mount, in_namespace, kubernetes, said};
 
 #[test]

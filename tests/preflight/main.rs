@@ -7,8 +7,6 @@
     clippy::disallowed_methods
 )]
 
-#[path = "../common/mod.rs"]
-mod common;
 mod files;
 mod moment;
 mod renewers;
@@ -18,7 +16,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use common::{Node, contents, skipped, text};
+use testkit::{Node, contents, said, skipped};
 
 /// Whether mounts can be made in a namespace of their own.
 pub(crate) fn can_mount() -> bool {
@@ -49,8 +47,4 @@ pub(crate) fn in_namespace(node: &Node, script: &str) -> Output {
 
 pub(crate) fn kubernetes(node: &Node) -> BTreeMap<PathBuf, Vec<u8>> {
     contents(&node.path("/etc/kubernetes"))
-}
-
-pub(crate) fn said(output: &Output) -> String {
-    format!("{}{}", text(&output.stdout), text(&output.stderr))
 }
