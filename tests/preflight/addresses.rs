@@ -6,10 +6,10 @@ use std::process::Command;
 use kubecertd::report::{State, read_status};
 use nix::sys::signal::Signal;
 
-use crate::common::daemon::{Daemon, wait_until};
-use crate::common::{Node, skipped, text};
 use crate::renewers::put;
 use crate::said;
+use testkit::daemon::{Daemon, wait_until};
+use testkit::{Node, skipped, text};
 
 const DROP_IN: &str = "/etc/systemd/system/kubecertd.service.d/address-filter.conf";
 const ETCD: &str = "/etc/kubernetes/manifests/etcd.yaml";

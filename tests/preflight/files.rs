@@ -5,8 +5,8 @@ use std::process::Command;
 
 use kubecertd::files::generations;
 use kubecertd::journal::Store;
+use testkit::{Node, skipped, text};
 
-use crate::common::{Node, skipped, text};
 use crate::{can_mount, in_namespace, kubernetes, said};
 
 #[test]

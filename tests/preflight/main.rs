@@ -8,8 +8,6 @@
 )]
 
 mod addresses;
-#[path = "../common/mod.rs"]
-mod common;
 mod files;
 mod moment;
 mod renewers;
@@ -19,7 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
-use common::{Node, contents, skipped, text};
+use testkit::{Node, contents, said, skipped};
 
 /// Whether mounts can be made in a namespace of their own.
 pub(crate) fn can_mount() -> bool {
@@ -50,8 +48,4 @@ pub(crate) fn in_namespace(node: &Node, script: &str) -> Output {
 
 pub(crate) fn kubernetes(node: &Node) -> BTreeMap<PathBuf, Vec<u8>> {
     contents(&node.path("/etc/kubernetes"))
-}
-
-pub(crate) fn said(output: &Output) -> String {
-    format!("{}{}", text(&output.stdout), text(&output.stderr))
 }

@@ -3,8 +3,8 @@
 use kubecertd::pki::{
     CertificateAuthority, NewLeaf, PrivateKey, Validity, certificates_from_pem, certificates_to_pem,
 };
+use testkit::{Node, contents};
 
-use crate::common::{Node, contents, skipped};
 use crate::renewers::{enable, kubespray, put};
 use crate::{can_mount, in_namespace, kubernetes, said};
 
@@ -87,7 +87,9 @@ fn clock_is_synchronised() -> bool {
 #[test]
 fn what_happened_later_than_now_makes_the_clock_doubtful() {
     if clock_is_synchronised() {
-        skipped("a doubtful clock needs a machine whose clock nobody synchronises");
+        testkit::not_on_this_machine(
+            "a doubtful clock needs a machine whose clock nobody synchronises",
+        );
         return;
     }
     let hours = |number: i64| jiff::SignedDuration::from_hours(number);

@@ -1,6 +1,7 @@
 //! Others that renew: timers and cron jobs.
 
-use crate::common::Node;
+use testkit::Node;
+
 use crate::said;
 
 pub(crate) fn put(node: &Node, path: &str, contents: &str) {

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::common::{skipped, text};
+use testkit::{skipped, text};
 
 /// As systemd reckons it, in tenths: more would be more than they need.
 const EXPOSURE: [(&str, u32); 2] = [

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use kubecertd::journal::{Outcome, Store};
 use kubecertd::report::{History, Receipt};
+use testkit::control_plane::PODS;
+use testkit::injection::{End, Run};
+use testkit::machine::Machine;
 
-use crate::control_plane::PODS;
 use crate::course::Course;
-use crate::injection::{End, Run};
-use crate::node::Node;
 
 /// What is on the disk in the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub(crate) enum After {
 const CERTIFICATES: usize = 11;
 
 /// Recovers and looks at everything.
-pub(crate) fn check(node: &Node, course: &Course, run: &Run, place: &str) -> After {
+pub(crate) fn check(node: &Machine, course: &Course, run: &Run, place: &str) -> After {
     let context = |what: &str| format!("{place}: {what}\n{}", run.printed);
     assert!(!run.printed.contains("PRIVATE KEY"), "{place}");
     // At every other place before anything else the manifests, as the oneshot unit does.
@@ -69,7 +69,7 @@ pub(crate) fn check(node: &Node, course: &Course, run: &Run, place: &str) -> Aft
 
 /// How many certificates are others. Each is wholly as before or wholly new; nothing is missing, left over, or open to more
 /// people.
-fn files(node: &Node, place: &str) -> usize {
+fn files(node: &Machine, place: &str) -> usize {
     let mut now = node.cluster();
     // The directory for manifests that are out may stay, empty, if it could not be removed.
     let is_empty = now
@@ -118,7 +118,7 @@ fn stem(path: &str) -> &str {
 }
 
 /// Each pod runs, and read when it started what is on the disk now, unless it was `told` that it did not.
-fn pods(node: &Node, told: &dyn Fn(&str) -> bool, place: &str) {
+fn pods(node: &Machine, told: &dyn Fn(&str) -> bool, place: &str) {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         let down = node.control_plane.down();
@@ -152,7 +152,7 @@ fn told(receipts: &[Receipt], renewed: usize, place: &str) {
     assert!(is_right, "{place}: {receipts:?}");
 }
 
-fn history(node: &Node, place: &str) -> Vec<Receipt> {
+fn history(node: &Machine, place: &str) -> Vec<Receipt> {
     let history = History::new(&Store::new(&node.root));
     if let Err(error) = history.verify() {
         panic!("{place}: {error}");
@@ -160,7 +160,7 @@ fn history(node: &Node, place: &str) -> Vec<Receipt> {
     history.receipts().unwrap()
 }
 
-fn is_in_flight(node: &Node) -> bool {
+fn is_in_flight(node: &Machine) -> bool {
     !names(&Store::new(&node.root).journal()).is_empty()
 }
 

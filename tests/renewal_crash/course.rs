@@ -2,9 +2,8 @@
 
 use kubecertd::files::generations;
 use kubecertd::journal::Store;
-
-use crate::injection::{End, Point, Traced};
-use crate::node::Node;
+use testkit::injection::{End, Point, Traced};
+use testkit::machine::Machine;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Course {
@@ -25,7 +24,7 @@ impl Course {
     }
 
     /// Does what comes before on a node.
-    pub(crate) fn prepare(&self, node: &mut Node) {
+    pub(crate) fn prepare(&self, node: &mut Machine) {
         match self {
             Self::Renew | Self::Undo => {}
             Self::PutBack => {
@@ -40,7 +39,7 @@ impl Course {
         }
     }
 
-    pub(crate) fn traced(&self, node: &Node) -> Traced {
+    pub(crate) fn traced(&self, node: &Machine) -> Traced {
         let command = match self {
             Self::Renew | Self::Undo => node.command(&["renew", "all"]),
             Self::PutBack => {

@@ -17,13 +17,7 @@
 )]
 
 mod check;
-mod control_plane;
 mod course;
-#[path = "../injection/mod.rs"]
-mod injection;
-mod node;
-#[path = "../restart_support/mod.rs"]
-mod restart_support;
 mod sweep;
 
 use std::process::{Command, Stdio};
@@ -32,10 +26,11 @@ use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use testkit::injection::{Point, has_strace, some};
+use testkit::machine::Machine;
+use testkit::skipped;
 
 use course::Course;
-use injection::{Point, has_strace, skipped, some};
-use node::Node;
 use sweep::{Field, sweep};
 
 /// Nodes, if there can be any here.
@@ -104,7 +99,7 @@ fn a_command_outlives_its_terminal_if_it_was_told_to() {
 
 /// While its API server does not get well, so that others are out. Whether it stopped in mid-operation; either way it has failed
 /// and no manifest is out.
-fn loses_its_terminal(node: &Node, prepare: &str) -> bool {
+fn loses_its_terminal(node: &Machine, prepare: &str) -> bool {
     let mut child = Command::new("sh")
         .args(["-c", &format!("{prepare} exec \"$0\" \"$@\"")])
         .args(node.command(&["renew", "all"]))

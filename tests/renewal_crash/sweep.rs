@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
 
+use testkit::control_plane::kubelet_port;
+use testkit::injection::{Point, Run};
+use testkit::machine::{Machine, Template};
+use testkit::peer::Listener;
 use tokio::runtime::{Builder, Handle};
 
 use crate::check::{After, check};
-use crate::control_plane::kubelet_port;
 use crate::course::Course;
-use crate::injection::{Point, Run};
-use crate::node::{Node, Template};
-use crate::restart_support::server::Listener;
 
 /// Most of a course is waiting.
 const AT_ONCE: usize = 8;
@@ -54,8 +54,8 @@ impl Field {
         }
     }
 
-    pub(crate) fn node(&self, course: &Course) -> Node {
-        let start = Node::start(&self.template, course.is_wary());
+    pub(crate) fn node(&self, course: &Course) -> Machine {
+        let start = Machine::start(&self.template, course.is_wary());
         let mut node = self.around.block_on(start);
         course.prepare(&mut node);
         node

@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use kubecertd::files::{Operation, recover, return_parked};
 use kubecertd::journal::{Lock, Outcome, Record, Trigger};
 use kubecertd::report::{History, Receipt};
-
-use crate::transaction_node::{Layout, Node};
+use testkit::files::{Layout, Plain};
 
 /// What `kubeadm certs renew all` renews. A key that is missing is made with its certificate, so one is.
 pub(crate) static WHOLE: Layout = Layout {
@@ -109,7 +108,7 @@ impl Course {
         format!("{self:?}")
     }
 
-    pub(crate) fn take(self, node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+    pub(crate) fn take(self, node: &Plain) -> Result<(), Box<dyn std::error::Error>> {
         match self {
             Self::Renew | Self::RollBack => operate(node, self),
             Self::GiveUp => give_up(node),
@@ -124,7 +123,7 @@ impl Course {
     }
 }
 
-fn operate(node: &Node, course: Course) -> Result<(), Box<dyn std::error::Error>> {
+fn operate(node: &Plain, course: Course) -> Result<(), Box<dyn std::error::Error>> {
     let lock = Lock::take(&node.store)?;
     let mut operation = Operation::begin(&node.store, &lock, Trigger::Schedule)?;
     let result = renew(node, &mut operation, course);
@@ -140,7 +139,7 @@ fn operate(node: &Node, course: Course) -> Result<(), Box<dyn std::error::Error>
 }
 
 fn renew(
-    node: &Node,
+    node: &Plain,
     operation: &mut Operation<'_>,
     course: Course,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -166,7 +165,7 @@ fn renew(
 }
 
 fn take_out(
-    node: &Node,
+    node: &Plain,
     operation: &mut Operation<'_>,
     waves: &[&[usize]],
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -177,7 +176,7 @@ fn take_out(
 }
 
 fn bring_back(
-    node: &Node,
+    node: &Plain,
     operation: &mut Operation<'_>,
     waves: &[&[usize]],
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -194,7 +193,7 @@ fn bring_back(
     Ok(())
 }
 
-fn give_up(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+fn give_up(node: &Plain) -> Result<(), Box<dyn std::error::Error>> {
     let lock = Lock::take(&node.store)?;
     let mut operation = Operation::begin(&node.store, &lock, Trigger::Command("restart".into()))?;
     take_out(node, &mut operation, &OUT)?;
@@ -202,7 +201,7 @@ fn give_up(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
     end(node, operation, Outcome::Failed("asked to stop".into()))
 }
 
-fn recover_and_finish(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
+fn recover_and_finish(node: &Plain) -> Result<(), Box<dyn std::error::Error>> {
     let lock = Lock::take(&node.store)?;
     for mut recovery in recover(&node.store, &lock)? {
         for (component, manifest) in recovery.restarts_left {
@@ -216,7 +215,7 @@ fn recover_and_finish(node: &Node) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn end(
-    node: &Node,
+    node: &Plain,
     operation: Operation<'_>,
     outcome: Outcome,
 ) -> Result<(), Box<dyn std::error::Error>> {
@@ -239,7 +238,7 @@ fn end(
     Ok(())
 }
 
-fn manifest(node: &Node, index: usize) -> PathBuf {
+fn manifest(node: &Plain, index: usize) -> PathBuf {
     node.path(WHOLE.manifests[index])
 }
 

@@ -16,10 +16,6 @@
 )]
 
 mod course;
-#[path = "../injection/mod.rs"]
-mod injection;
-#[path = "../transaction_node/mod.rs"]
-mod transaction_node;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,10 +29,11 @@ use std::time::{Duration, Instant};
 use kubecertd::files::return_parked;
 use kubecertd::journal::Outcome;
 use kubecertd::report::History;
+use testkit::files::Plain;
+use testkit::injection::{DONE, End, Point, Run, Traced, has_strace, some};
+use testkit::tree::Entry;
 
 use course::{Course, WHOLE, component};
-use injection::{DONE, End, Point, Run, Traced, has_strace, some};
-use transaction_node::{Entry, Node};
 
 /// What the child does, and where.
 const COURSE: &str = "KUBECERTD_TEST_COURSE";
@@ -53,7 +50,7 @@ type Cluster = BTreeMap<String, Entry>;
 
 /// The cluster as it is, and as it is with the new files.
 static BEFORE_AND_AFTER: LazyLock<[Cluster; 2]> = LazyLock::new(|| {
-    let node = Node::fleeting(&WHOLE);
+    let node = Plain::fleeting(&WHOLE);
     [node.cluster(), node.cluster_with("new")]
 });
 
@@ -76,7 +73,7 @@ fn course_of_the_child() {
             "nothing is to be flushed there"
         );
     }
-    let code = match course.take(&Node::at(Path::new(&tree), &WHOLE)) {
+    let code = match course.take(&Plain::at(Path::new(&tree), &WHOLE)) {
         Ok(()) => DONE,
         Err(error) => {
             // As the daemon would: said so, and left to recovery.
@@ -87,7 +84,7 @@ fn course_of_the_child() {
     std::process::exit(code);
 }
 
-fn traced(node: &Node, course: Course) -> Traced {
+fn traced(node: &Plain, course: Course) -> Traced {
     Traced {
         command: child_arguments().iter().map(Into::into).collect(),
         environment: vec![
@@ -114,12 +111,12 @@ fn child_arguments() -> Vec<String> {
 }
 
 /// Every point of a course from that state on.
-fn points(course: Course, prepared: &Node) -> Vec<Point> {
+fn points(course: Course, prepared: &Plain) -> Vec<Point> {
     traced(&prepared.copy(), course).points()
 }
 
 /// Runs a course with `fault` at exactly that point.
-fn run(node: &Node, course: Course, point: &Point, fault: &str) -> End {
+fn run(node: &Plain, course: Course, point: &Point, fault: &str) -> End {
     let Run { end, hit, printed } = traced(node, course).run(point, fault);
     let is_hit = hit.as_ref().is_some_and(|hit| hit.is_same(point));
     assert!(
@@ -134,8 +131,8 @@ fn sweep(
     course: Course,
     fault: &str,
     points: &[Point],
-    prepared: &Node,
-    check: impl Fn(&Node, End, &str),
+    prepared: &Plain,
+    check: impl Fn(&Plain, End, &str),
 ) -> BTreeMap<String, usize> {
     let mut ends = BTreeMap::new();
     for point in points {
@@ -153,7 +150,7 @@ fn sweep(
 }
 
 /// Components that the journal says are to be restarted and are not yet; read without the code under test.
-fn restarts_owed(node: &Node) -> BTreeSet<String> {
+fn restarts_owed(node: &Plain) -> BTreeSet<String> {
     let mut owed = BTreeSet::new();
     for name in node.names(&node.store.journal()) {
         let text = std::fs::read_to_string(node.store.journal().join(name)).unwrap();
@@ -169,7 +166,7 @@ fn restarts_owed(node: &Node) -> BTreeSet<String> {
 }
 
 /// Promises 1 and 2: recovered, everything is wholly old or wholly new, nothing is left over, and life goes on.
-fn check_recovered(node: &Node, place: &str) -> bool {
+fn check_recovered(node: &Plain, place: &str) -> bool {
     let [before, after] = &*BEFORE_AND_AFTER;
     let owed = restarts_owed(node);
     let recovered = node.recover();
@@ -223,7 +220,7 @@ fn without_empty_parking(mut cluster: Cluster) -> Cluster {
     cluster
 }
 
-fn remove_empty_parking(node: &Node) {
+fn remove_empty_parking(node: &Plain) {
     let parking = node.path("/etc/kubernetes/.kubecertd");
     if node.names(&node.store.journal()).is_empty() && parking.exists() {
         assert!(node.names(&parking).iter().all(|name| name == "RETURN-TO"));
@@ -236,7 +233,7 @@ fn killed_before_any_call_everything_is_old_or_new() {
     if !has_strace() {
         return;
     }
-    let prepared = Node::fleeting(&WHOLE);
+    let prepared = Plain::fleeting(&WHOLE);
     let mut survived = 0;
     for course in [Course::Renew, Course::RollBack, Course::GiveUp] {
         let mut points = points(course, &prepared);
@@ -289,7 +286,7 @@ fn an_error_of_the_file_system_is_undone_or_recovered() {
     if !has_strace() {
         return;
     }
-    let prepared = Node::fleeting(&WHOLE);
+    let prepared = Plain::fleeting(&WHOLE);
     let [before, after] = &*BEFORE_AND_AFTER;
     let mut survived = 0;
     for course in [Course::Renew, Course::RollBack, Course::GiveUp] {
@@ -333,7 +330,7 @@ fn killed_while_recovering() {
     if !has_strace() {
         return;
     }
-    let prepared = Node::fleeting(&WHOLE);
+    let prepared = Plain::fleeting(&WHOLE);
     let mut survived = 0;
     for course in [Course::Renew, Course::RollBack] {
         let mut all = points(course, &prepared);
@@ -374,7 +371,7 @@ fn killed_at_random_moments() {
     let mut delay = 0u64;
     let mut kills = 0;
     while Instant::now() < deadline {
-        let node = Node::fleeting(&WHOLE);
+        let node = Plain::fleeting(&WHOLE);
         let arguments = child_arguments();
         let mut child = Command::new(&arguments[0])
             .args(&arguments[1..])

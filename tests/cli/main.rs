@@ -1,0 +1,17 @@
+//! The commands, as processes, on a made-up node.
+
+mod check_expiration;
+mod exit_codes;
+mod history;
+mod hostile_files;
+mod hostile_links;
+mod hostile_marks;
+mod hostile_root;
+mod hostile_state;
+mod recover_expired;
+mod rehearse;
+mod renew;
+mod renew_reach;
+mod retention;
+mod secrets;
+mod state_directory;

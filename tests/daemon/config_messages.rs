@@ -1,0 +1,265 @@
+//! Every mistake in a configuration is reported with its place and with what would be right.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+use std::path::Path;
+
+use kubecertd::config::{Config, ConfigError, parse};
+
+fn mistakes(text: &str) -> Vec<String> {
+    parse(Path::new("k.toml"), text)
+        .err()
+        .unwrap_or_default()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn only_mistake(text: &str) -> String {
+    let mut mistakes = mistakes(text);
+    assert_eq!(mistakes.len(), 1, "{text}\n{mistakes:#?}");
+    mistakes.remove(0)
+}
+
+#[test]
+fn an_empty_text_is_the_default() {
+    for text in [
+        "",
+        "\n\n",
+        "# nothing\n",
+        "[renewal]\n",
+        "\u{feff}[renewal]\n",
+    ] {
+        assert_eq!(
+            parse(Path::new("k.toml"), text),
+            Ok(Config::default()),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn each_mistake_names_place_key_and_remedy() {
+    for (text, message) in [
+        (
+            "[renewal]\nbefor = \"30d\"\n",
+            "k.toml:2:1: unknown key renewal.befor; did you mean \"before\"?",
+        ),
+        (
+            "[renewal]\n  before = \"1y\"\n",
+            "k.toml:2:12: renewal.before = \"1y\": years are ambiguous; write \"365d\" or \"8760h\"",
+        ),
+        (
+            "[renewal]\nbefore = 30\n",
+            "k.toml:2:10: renewal.before expects a duration such as \"30d\", found integer 30",
+        ),
+        (
+            "renewal.before = \"30\"\n",
+            "k.toml:1:18: renewal.before = \"30\": the unit is missing; write \"30\" with one, as in \"30d\" or \"30h\"",
+        ),
+        (
+            "[restart]\ntimeout = \"5\"\n",
+            "k.toml:2:11: restart.timeout = \"5\": the unit is missing; write \"5\" with one, as in \"5m\"",
+        ),
+        (
+            "[restart]\ntimeout = \"20\"\n",
+            "k.toml:2:11: restart.timeout = \"20\": the unit is missing; write \"20\" with one, as in \"20m\" or \"20s\"",
+        ),
+        (
+            "[restart]\nreload-timeout = \"90\"\n",
+            "k.toml:2:18: restart.reload-timeout = \"90\": the unit is missing; write \"90\" with one, as in \"90s\"",
+        ),
+        (
+            "[renewal]\nvalidity = \"8760\"\n",
+            "k.toml:2:12: renewal.validity = \"8760\": the unit is missing; write \"8760\" with one, as in \"8760h\" or \
+             \"8760d\"",
+        ),
+        (
+            "[restart]\ntimeout = \"5000\"\n",
+            "k.toml:2:11: restart.timeout = \"5000\": the unit is missing; write \"5000\" with one, as in \"5m\"",
+        ),
+        (
+            "[renewal]\nbefore = \"1s\"\n",
+            "k.toml:2:10: renewal.before = \"1s\": too short; at least \"60s\"",
+        ),
+        (
+            "[renewal]\nvalidity = \"40000d\"\n",
+            "k.toml:2:12: renewal.validity = \"40000d\": too long; at most \"36500d\"",
+        ),
+        (
+            "[renewal]\nbefore = \"400d\"\n",
+            "k.toml:2:10: renewal.before = \"400d\" is not shorter than renewal.validity = \"365d\": a new certificate \
+             would be due at once; write at most a third of the validity, \"121d16h\"",
+        ),
+        (
+            "[restart]\nmode = \"affectd\"\n",
+            "k.toml:2:8: restart.mode = \"affectd\"; did you mean \"affected\"? (affected, when-needed, none)",
+        ),
+        (
+            "[restart]\nmode = \"always\"\n",
+            "k.toml:2:8: restart.mode = \"always\"; not one of affected, when-needed, none",
+        ),
+        (
+            "[restart]\nmode = true\n",
+            "k.toml:2:8: restart.mode expects one of \"affected\", \"when-needed\", \"none\", found boolean true",
+        ),
+        (
+            "[renewal]\nkey-algorithm = \"rsa2048\"\n",
+            "k.toml:2:17: renewal.key-algorithm = \"rsa2048\"; did you mean \"RSA-2048\"? \
+             (keep, RSA-2048, RSA-3072, RSA-4096, ECDSA-P256, ECDSA-P384)",
+        ),
+        (
+            "[renewal]\nkey_algorithm = \"keep\"\n",
+            "k.toml:2:1: unknown key renewal.key_algorithm; did you mean \"key-algorithm\"?",
+        ),
+        (
+            "[renewal]\nmode = \"none\"\n",
+            "k.toml:2:1: unknown key renewal.mode; it belongs into the section [restart]",
+        ),
+        (
+            "before = \"30d\"\n",
+            "k.toml:1:1: before belongs into the section [renewal]",
+        ),
+        (
+            "[renewals]\nbefore = \"30d\"\n",
+            "k.toml:1:2: unknown section [renewals]; did you mean [renewal]?",
+        ),
+        (
+            "[cluster]\nlease = \"x\"\n",
+            "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [restart], [backup], [log]",
+        ),
+        (
+            "[[renewal]]\nbefore = \"30d\"\n",
+            "k.toml:1:3: [[renewal]] makes a list; write [renewal], once",
+        ),
+        (
+            "renewal = \"30d\"\n",
+            "k.toml:1:11: renewal is a section [renewal] with keys, found string \"30d\"",
+        ),
+        (
+            "[renewal]\nskip = \"apiserver\"\n",
+            "k.toml:2:8: renewal.skip expects a list of certificate names such as [\"super-admin.conf\"], found string \"apiserver\"",
+        ),
+        (
+            "[renewal]\nenabled = \"yes\"\n",
+            "k.toml:2:11: renewal.enabled expects true or false, without quotes, found string \"yes\"",
+        ),
+        (
+            "[paths]\nkubernetes = \"etc/kubernetes\"\n",
+            "k.toml:2:14: paths.kubernetes = \"etc/kubernetes\": not an absolute path; write it from the root, as in \"/etc/kubernetes\"",
+        ),
+        (
+            "[backup]\nkeep = 0\n",
+            "k.toml:2:8: backup.keep expects a whole number from 1 to 10000, found integer 0",
+        ),
+        (
+            "[backup]\nmax-size = \"64\"\n",
+            "k.toml:2:12: backup.max-size = \"64\": the unit is missing or unknown; write \"64MiB\"",
+        ),
+        (
+            "[log]\nlevel = \"inof\"\n",
+            "k.toml:2:9: log.level = \"inof\"; did you mean \"info\"? (error, warn, info, debug, trace, off)",
+        ),
+        (
+            "[log]\nlevel = \"info,kubecertd=loud\"\n",
+            "k.toml:2:9: log.level = \"info,kubecertd=loud\"; not one of error, warn, info, debug, trace, off",
+        ),
+    ] {
+        assert_eq!(only_mistake(text), message);
+    }
+}
+
+#[test]
+fn all_mistakes_are_reported_from_top_to_bottom() {
+    let text = "[restart]\ntimeout = \"1s\"\nmode = 1\n\n[renewal]\nbefor = 1\nskip = [\"apisever\", 3,\n  \"etcd-srver\"]\n";
+    let found: Vec<(usize, usize)> = parse(Path::new("k.toml"), text)
+        .unwrap_err()
+        .iter()
+        .map(|error| match error {
+            ConfigError::Wrong { line, column, .. } => (*line, *column),
+            ConfigError::Read { .. } => panic!("{error}"),
+        })
+        .collect();
+    assert_eq!(found, [(2, 11), (3, 8), (6, 1), (7, 9), (7, 21), (8, 3)]);
+}
+
+#[test]
+fn broken_syntax_is_reported_beside_the_other_mistakes() {
+    let found = mistakes("[renewal]\nbefore = \nvalidity = \"1y\"\nskip = [\n");
+    assert!(found[0].starts_with("k.toml:2:"), "{found:#?}");
+    assert!(
+        found
+            .iter()
+            .any(|message| message.contains("years are ambiguous")),
+        "{found:#?}"
+    );
+    let twice = only_mistake("[renewal]\nbefore = \"20d\"\nbefore = \"30d\"\n");
+    assert_eq!(twice, "k.toml:3:1: duplicate key");
+    assert!(only_mistake("before \"30d\"\n").starts_with("k.toml:1:"));
+}
+
+#[test]
+fn no_text_makes_the_parser_panic() {
+    let config = include_str!("../../config/kubecertd.toml").replace("\n#", "\n");
+    for end in (0..config.len())
+        .step_by(31)
+        .filter(|end| config.is_char_boundary(*end))
+    {
+        let _outcome = parse(Path::new("k.toml"), &config[..end]);
+    }
+    for text in [
+        "\0",
+        "é = \u{1f512}",
+        "[\u{1f512}]",
+        "a.b.c.d.e = 1",
+        "]",
+        "=",
+        "\"\"\"",
+        "[[",
+        "x = 99999999999999999999",
+    ] {
+        assert!(!mistakes(text).is_empty(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_large_wrong_text_is_answered_in_time() {
+    let nested = format!("x = {}", "[".repeat(500_000));
+    assert!(!mistakes(&nested).is_empty());
+    let log = "Jan 02 15:04:05 node kernel: something happened\n".repeat(4_000);
+    assert_eq!(mistakes(&log).len(), 4_000);
+    let unknown: String = (0..4_000)
+        .map(|number| format!("key{number} = 1\n"))
+        .collect();
+    assert_eq!(mistakes(&unknown).len(), 4_000);
+}
+
+#[test]
+fn values_are_understood() {
+    let config = parse(
+        Path::new("k.toml"),
+        "[renewal]\nbefore = \"2w\"\nvalidity = \"P90D\"\nkey-algorithm = \"ECDSA-P256\"\nskip = [\"super-admin.conf\"]\n\
+         [restart]\nmode = \"when-needed\"\nwait = \"interval\"\ncontainer-runtime = \"unix:///run/crio/crio.sock\"\n\
+         [backup]\nmax-size = \"1GiB\"\nkeep = 0x10\n[log]\nlevel = \"warn,kubecertd::restart=debug\"\n",
+    )
+    .unwrap();
+    assert_eq!(config.renewal.before.as_secs(), 14 * 86_400);
+    assert_eq!(config.renewal.validity.as_secs(), 90 * 86_400);
+    assert!(config.renewal.skip.contains("super-admin.conf"));
+    assert_eq!(
+        config.restart.container_runtime.as_deref(),
+        Some(Path::new("/run/crio/crio.sock"))
+    );
+    assert_eq!(config.backup.max_bytes, 1 << 30);
+    assert_eq!(config.backup.keep, 16);
+}
+
+#[test]
+fn a_default_threshold_does_not_forbid_short_lived_certificates() {
+    let config = parse(Path::new("k.toml"), "[renewal]\nvalidity = \"20m\"\n").unwrap();
+    assert_eq!(config.renewal.validity.as_secs(), 1200);
+}

@@ -1,0 +1,9 @@
+//! Files and manifests as one transaction changes them.
+
+mod backups;
+mod bad_input;
+mod links;
+mod manifests;
+mod model;
+mod mounted;
+mod replaced;

@@ -1,0 +1,6 @@
+//! Operations from issuing to the receipt, on a node that runs.
+
+mod outlook;
+mod owed;
+mod recovery;
+mod whole;

@@ -1,0 +1,5 @@
+//! Certificates as values: what a renewal keeps of the old one.
+
+mod certificates;
+mod leaves;
+mod renewal;

@@ -1,0 +1,9 @@
+//! Restarts and proofs, against listeners and a container runtime that are real ones seen from outside.
+
+mod impostors;
+mod intervals;
+mod ladder;
+mod prove;
+mod runtime;
+mod sequence;
+mod tls;
