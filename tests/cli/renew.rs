@@ -81,7 +81,10 @@ fn of_a_bundle_the_certificate_that_the_key_belongs_to_signs() {
     let old = kubecertd::pki::certificates_from_pem(old.as_bytes())
         .unwrap()
         .remove(0);
-    assert!(node.certificate("apiserver").is_signed_by(&old));
+    let renewed = node.certificate("apiserver");
+    assert!(renewed.is_signed_by(&old));
+    // Its end is that of the certificate which signed it, not of the one that lasts.
+    assert!(renewed.not_after <= old.not_after, "{}", renewed.not_after);
 }
 
 #[test]

@@ -406,3 +406,97 @@ fn a_refusal_is_a_failure_in_the_status_and_ends_with_its_cause() {
     wait_until("the renewal", || node.serial("admin.conf") != old);
     daemon.stop();
 }
+
+/// A tenth of one processor for a process, until this is dropped; nothing where cgroups cannot be made.
+struct Tenth(Option<std::path::PathBuf>);
+
+impl Tenth {
+    fn of(process: u32) -> Self {
+        let name = format!("kubecertd-test-{process}");
+        let tries: [(&str, &[(&str, &str)]); 2] = [
+            (
+                "/sys/fs/cgroup/cpu",
+                &[
+                    ("cpu.cfs_period_us", "100000"),
+                    ("cpu.cfs_quota_us", "10000"),
+                ],
+            ),
+            ("/sys/fs/cgroup", &[("cpu.max", "10000 100000")]),
+        ];
+        for (parent, settings) in tries {
+            let group = std::path::Path::new(parent).join(&name);
+            if std::fs::create_dir(&group).is_err() {
+                continue;
+            }
+            let limited = settings
+                .iter()
+                .chain(&[("cgroup.procs", process.to_string().as_str())])
+                .all(|(file, value)| std::fs::write(group.join(file), value).is_ok());
+            let made = Self(Some(group));
+            if limited {
+                println!("limited to a tenth of a processor by {parent}");
+                return made;
+            }
+        }
+        println!("no cgroup can be made here: not limited");
+        Self(None)
+    }
+}
+
+impl Drop for Tenth {
+    fn drop(&mut self) {
+        // The process has ended by now; the kernel may need a moment to see that.
+        for _ in 0..50 {
+            match &self.0 {
+                Some(group) if std::fs::remove_dir(group).is_err() => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                _ => return,
+            }
+        }
+    }
+}
+
+#[test]
+fn the_watchdog_gets_its_signs_while_keys_are_made_on_a_tenth_of_a_processor() {
+    let node = Node::fresh();
+    // Only one is due, and its key takes long.
+    let due = Node::due();
+    let (certificate, key) = node.pair("front-proxy-client");
+    for (name, mine) in [
+        ("front-proxy-client", (&certificate, &key)),
+        (
+            "front-proxy-ca",
+            (
+                &node.pki_path("front-proxy-ca.crt"),
+                &node.pki_path("front-proxy-ca.key"),
+            ),
+        ),
+    ] {
+        let theirs = due.pair(name);
+        std::fs::copy(theirs.0, mine.0).unwrap();
+        std::fs::copy(theirs.1, mine.1).unwrap();
+    }
+    node.configure("[renewal]\nkey-algorithm = \"rsa-4096\"\n");
+    let old = node.serial("front-proxy-client");
+    let watchdog = Duration::from_secs(2);
+    let mut daemon = Daemon::start_with(&node, watchdog);
+    let tenth = Tenth::of(daemon.id());
+    let begun = Instant::now();
+    let mut longest = Duration::ZERO;
+    let mut last = Instant::now();
+    while node.serial("front-proxy-client") == old {
+        assert!(begun.elapsed() < Duration::from_secs(120), "not renewed");
+        daemon.expect("WATCHDOG=1");
+        longest = longest.max(last.elapsed());
+        last = Instant::now();
+    }
+    println!(
+        "renewed after {:.1} s; the longest pause between two signs: {:.2} s",
+        begun.elapsed().as_secs_f64(),
+        longest.as_secs_f64()
+    );
+    assert!(longest < watchdog, "{longest:?}");
+    daemon.stop();
+    drop(tenth);
+}

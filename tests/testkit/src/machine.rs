@@ -26,6 +26,12 @@ pub struct Template {
     nodes: AtomicUsize,
 }
 
+impl Default for Template {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Template {
     pub fn new() -> Self {
         let directory = in_memory();
