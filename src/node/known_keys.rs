@@ -3,10 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
 
-use crate::host::{self, Root, hexadecimal};
+use crate::host::{self, Root, digest};
 use crate::pki::Certificate;
 
 /// Where that is kept.
@@ -23,7 +22,7 @@ pub struct KnownKey {
     pub path: PathBuf,
     /// The file.
     pub file: KeyFile,
-    /// The public keys of certificates that it belongs to, as SHA-256 of their DER in lower-case hexadecimal.
+    /// The public keys of certificates that it belongs to, as SHA-256 of their DER in lower-case digest.
     pub own: Vec<String>,
     /// Those of certificates that it was compared with as well and does not belong to.
     pub others: Vec<String>,
@@ -115,6 +114,5 @@ pub fn known_keys(root: &Root) -> Vec<KnownKey> {
 }
 
 fn digest_of(certificate: &Certificate) -> String {
-    let digest = digest::digest(&digest::SHA256, &certificate.public_key_der);
-    hexadecimal(digest.as_ref())
+    digest(&certificate.public_key_der)
 }

@@ -1,6 +1,5 @@
 //! One certificate, read from DER and described in plain values.
 
-use aws_lc_rs::digest;
 use jiff::Timestamp;
 
 use super::extension::{self, Extension, SubjectAltName};
@@ -8,7 +7,7 @@ use super::key_kind::KeyKind;
 use super::layout::Layout;
 use super::signature::{self, SignedBy};
 use super::{armour, name};
-use crate::host::hexadecimal;
+use crate::host::{digest, hexadecimal};
 
 /// Why bytes are not a usable certificate.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
@@ -134,7 +133,7 @@ impl Certificate {
     /// SHA-256 of the DER as lower-case hexadecimal.
     #[must_use]
     pub fn fingerprint(&self) -> String {
-        hexadecimal(digest::digest(&digest::SHA256, &self.der).as_ref())
+        digest(&self.der)
     }
 
     /// Whether `time` lies within the validity, both ends included, as Go's verifier sees it.

@@ -11,19 +11,7 @@ pub(super) fn on_the_node(container: &Container, path: &Path) -> Option<PathBuf>
     if !path.is_absolute() {
         return None;
     }
-    let path = normalized(path);
-    container
-        .mounts
-        .iter()
-        .filter_map(|(seen, real)| Some((seen, real, path.strip_prefix(seen).ok()?)))
-        .max_by_key(|(seen, ..)| seen.components().count())
-        .map(|(_, real, rest)| {
-            if rest.as_os_str().is_empty() {
-                real.clone()
-            } else {
-                real.join(rest)
-            }
-        })
+    through(&mounts(container), path)
 }
 
 /// The real paths of everything that flags and variables of a container name.
