@@ -4,7 +4,7 @@ use std::iter;
 use std::process::ExitCode;
 
 use super::arguments::{Format, HistoryAction};
-use super::output::{columns, error, line, print};
+use super::output::{error, line, print};
 use super::renew::exit_code;
 use crate::config::nearest;
 use crate::files::{Generation, generations};
@@ -12,7 +12,7 @@ use crate::host::{Journald, Root};
 use crate::journal::{Outcome, Store, Trigger};
 use crate::operation::witnesses;
 use crate::pki::date;
-use crate::report::{Comparison, Described, History, HistoryError, Receipt, Witness};
+use crate::report::{Comparison, Described, History, HistoryError, Receipt, Witness, columns};
 
 /// So many contradictions are said one by one.
 const MOST_SAID: usize = 10;

@@ -1,6 +1,5 @@
 //! Printing: plain lines, and one line that is overwritten while a long step goes on at a terminal.
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -32,33 +31,12 @@ pub(super) fn line(text: std::fmt::Arguments<'_>) -> String {
     format!("{}\n", printable(&text.to_string()))
 }
 
-/// Text on standard output: lines made by [`line`] and [`columns`], or JSON. What a terminal would obey is escaped. The error
+/// Text on standard output: lines made by [`line`] and report's columns, or JSON. What a terminal would obey is escaped. The error
 /// is of use: a closed pipe ends the program quietly.
 pub(super) fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(printable_lines(&adapted(text)).as_bytes())?;
     out.flush()
-}
-
-/// Rows in columns, as kubectl's tables: the first row holds the titles, nothing follows the last cell.
-pub(super) fn columns<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let rows: Vec<[Cow<'_, str>; COLUMNS]> = rows
-        .iter()
-        .map(|row| row.each_ref().map(|cell| printable(cell)))
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| width(column).unwrap_or(0));
-    rows.iter()
-        .map(|row| {
-            let cells: Vec<String> = row
-                .iter()
-                .zip(widths)
-                // Not by a width in format!, which panics beyond 65535: names may come from a file.
-                .map(|(cell, width)| format!("{cell}{}", " ".repeat(width - cell.chars().count())))
-                .collect();
-            format!("{}\n", cells.join("   ").trim_end())
-        })
-        .collect()
 }
 
 /// The names that share a reason, each reason once, in the order in which they came.

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 
 use super::arguments::Rollback;
-use super::output::{Narrator, columns, line, print};
+use super::output::{Narrator, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, RollBack, log_summary, roll_back};
 use crate::pki::civil;
 use crate::plan::Request;
+use crate::report::columns;
 
 pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitCode> {
     if options.dry_run {

@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::arguments::Format;
 use super::exit_codes;
-use super::output::{columns, error, line, print};
+use super::output::{error, line, print};
 use crate::host::Root;
 use crate::pki::date;
 use crate::report::{
-    CertificateStatus, State, Status, StatusError, UseState, in_words, read_status,
+    CertificateStatus, State, Status, StatusError, UseState, columns, in_words, read_status,
 };
 
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {

@@ -1,6 +1,7 @@
 //! What is told to people and machines: the expiration table, the status file, the history.
 
 mod address_filter;
+mod columns;
 mod duration;
 mod expiration;
 mod findings;
@@ -12,6 +13,7 @@ mod status;
 
 pub use crate::journal::{Described, RenewedCertificate};
 pub use address_filter::address_filter;
+pub(crate) use columns::columns;
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use findings::PreflightView;

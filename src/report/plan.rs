@@ -1,9 +1,8 @@
 //! A plan as people and scripts see it: a table, and a document whose shape does not change.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 
+use super::columns::columns;
 use crate::host::printable;
 use crate::pki::{date, serde_end};
 use crate::plan::{Action, AffectedPod, Plan, PlanItem, RestartGroup};
@@ -167,7 +166,7 @@ impl PlanView {
         }));
         format!(
             "{}{}{}{}{}",
-            aligned(&rows),
+            columns(&rows),
             self.notes_in_words(),
             self.restarts_in_words(),
             self.unread_in_words(),
@@ -204,7 +203,7 @@ impl PlanView {
                 .iter()
                 .map(|pod| [pod.component.clone(), pod.certificates.join(", ")]),
         );
-        let mut text = format!("\n{}", aligned(&rows));
+        let mut text = format!("\n{}", columns(&rows));
         if self.restarts.is_empty() {
             text.push_str("\nNone of them is restarted.\n");
         }
@@ -253,31 +252,4 @@ fn in_turn(waves: &[Vec<String>]) -> String {
         .map(|wave| wave.join(" and "))
         .collect::<Vec<_>>()
         .join(", then ")
-}
-
-/// Columns as kubectl prints them: three spaces between, none at the end of a line.
-fn aligned<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let rows: Vec<[Cow<'_, str>; COLUMNS]> = rows
-        .iter()
-        .map(|row| row.each_ref().map(|cell| printable(cell)))
-        .collect();
-    let mut widths = [0; COLUMNS];
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-    }
-    rows.iter()
-        .map(|row| {
-            let line: String = row
-                .iter()
-                .zip(widths)
-                // Not by a width in format!, which panics beyond 65535.
-                .map(|(cell, width)| {
-                    format!("{cell}{}", " ".repeat(width + 3 - cell.chars().count()))
-                })
-                .collect();
-            format!("{}\n", line.trim_end())
-        })
-        .collect()
 }
