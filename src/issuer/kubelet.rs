@@ -10,14 +10,9 @@ use super::files::{Replacement, SECRET, replacements};
 use super::{IssuanceError, Issued, Wanted, issue, kubeconfig};
 use crate::config::{KeyPolicy, Renewal};
 use crate::host::Root;
-use crate::node::{Entry, Inventory, Kubeconfig};
+use crate::node::{Entry, Inventory, KUBELET_CLIENT, KUBELET_CONFIG, Kubeconfig};
 use crate::pki::{KeyAlgorithm, certificates_to_pem};
 use crate::plan::KubeletNeed;
-
-/// The link that the kubelet itself keeps, and under whose name its certificate goes in journal and receipt.
-const CURRENT: &str = "kubelet-client-current.pem";
-
-const KUBELET_CONFIG: &str = "kubelet.conf";
 
 /// What [`kubelet_client`] makes: the certificate, if a new one is needed, and the files it goes into.
 pub type KubeletClient = (Option<Issued>, Vec<Replacement>);
@@ -35,13 +30,13 @@ pub fn kubelet_client(
     now: Timestamp,
 ) -> Result<KubeletClient, IssuanceError> {
     let refuse = |reason: String| IssuanceError::NotRenewable {
-        name: CURRENT.to_owned(),
+        name: KUBELET_CLIENT.to_owned(),
         reason,
     };
     let config = inventory
         .entry(KUBELET_CONFIG)
         .ok_or_else(|| refuse("there is no kubelet.conf on this node".to_owned()))?;
-    let current = inventory.directories.kubelet_pki.join(CURRENT);
+    let current = inventory.directories.kubelet_pki.join(KUBELET_CLIENT);
     let like = match need {
         KubeletNeed::Nothing => return Ok((None, Vec::new())),
         KubeletNeed::Impossible(reason) => return Err(refuse(reason.clone())),
@@ -109,7 +104,7 @@ fn rotated(
     now: Timestamp,
 ) -> Result<Vec<Replacement>, IssuanceError> {
     let key = issued.key.to_pem().map_err(|error| IssuanceError::Edit {
-        name: CURRENT.to_owned(),
+        name: KUBELET_CLIENT.to_owned(),
         path: current.to_path_buf(),
         reason: error.to_string(),
     })?;
@@ -121,11 +116,15 @@ fn rotated(
         "kubelet-client-{}.pem",
         moment.strftime("%Y-%m-%d-%H-%M-%S")
     ));
-    let link = Replacement::link(CURRENT, current.to_path_buf(), &root.node_path(&file));
+    let link = Replacement::link(
+        KUBELET_CLIENT,
+        current.to_path_buf(),
+        &root.node_path(&file),
+    );
     let contents = [certificates.as_str(), key.as_str()].concat();
     Ok(vec![
         Replacement {
-            name: CURRENT.to_owned(),
+            name: KUBELET_CLIENT.to_owned(),
             path: file,
             contents: Zeroizing::new(contents.into_bytes()),
             mode_if_new: SECRET,

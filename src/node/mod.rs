@@ -9,6 +9,7 @@ mod inventory;
 mod known_keys;
 mod kubeconfig;
 mod kubelet;
+mod kubelet_files;
 mod manifest;
 mod name_servers;
 mod observe;
@@ -27,6 +28,7 @@ pub use inventory::{
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
+pub use kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG};
 pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };

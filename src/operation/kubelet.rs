@@ -6,11 +6,8 @@ use super::issue::Made;
 use super::report::RenewalReport;
 use super::run::Run;
 use crate::issuer::kubelet_client;
-use crate::node::Replaceable;
+use crate::node::{KUBELET_CLIENT, KUBELET_CONFIG, Replaceable};
 use crate::plan::{KubeletNeed, kubelet_need};
-
-const KUBELET_CONFIG: &str = "kubelet.conf";
-const KUBELET_CLIENT: &str = "kubelet-client-current.pem";
 
 /// Whether the kubelet lacks something that can be made here.
 pub(super) fn can_be_helped(run: &mut Run<'_>) -> bool {

@@ -8,7 +8,8 @@ use jiff::Timestamp;
 use super::schedule::begins_later;
 use super::types::Obstacle;
 use crate::node::{
-    AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Signer,
+    AuthorityState, CertificateState, Entry, EntryKind, Inventory, KUBELET_CLIENT, KUBELET_CONFIG,
+    KeyState, Signer,
 };
 use crate::pki::{AuthorityName, Certificate, date};
 
@@ -19,9 +20,6 @@ const CONTROL_PLANE: [&str; 4] = [
     "etcd-server",
     "etcd-peer",
 ];
-
-const KUBELET_CONFIG: &str = "kubelet.conf";
-const KUBELET_CLIENT: &str = "kubelet-client-current.pem";
 
 /// Which of this node's own parts of Kubernetes answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::reason::Reason;
 use super::schedule::{LAST_MOMENT, later};
-use crate::node::{Entry, EntryKind, Inventory, Present, Trust, TrustHolder};
+use crate::node::{Entry, EntryKind, Inventory, KUBELET_CONFIG, Present, Trust, TrustHolder};
 use crate::pki::{Certificate, date};
 
 /// One that checks a certificate and does not trust what is to sign it.
@@ -199,7 +199,7 @@ impl Refusal {
             TrustHolder::Kubeconfig {
                 name,
                 embedded: true,
-            } if name == "kubelet.conf" => {
+            } if name == KUBELET_CONFIG => {
                 "add the CA's certificate to its certificate-authority-data and restart the kubelet"
                     .to_owned()
             }

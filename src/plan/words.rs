@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::reason::Reason;
 use super::types::{Action, Obstacle};
+use crate::node::KUBELET_CLIENT;
 use crate::pki::{KubeconfigName, date};
 
 impl Reason {
@@ -86,7 +87,7 @@ impl Obstacle {
                 }
                 None => format!("{self}; `kubeadm init phase certs {name}` makes it"),
             },
-            Self::NotManaged if name == "kubelet-client-current.pem" => {
+            Self::NotManaged if name == KUBELET_CLIENT => {
                 "only reported, as the kubelet renews it itself unless rotateCertificates is off"
                     .to_owned()
             }

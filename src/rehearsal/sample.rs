@@ -12,6 +12,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::sample_manifests::{KUBELET_CONFIGURATION, manifests};
 use crate::host::{Root, shifted};
+use crate::node::KUBELET_CLIENT;
 use crate::pki::{
     AuthorityName, Certificate, CertificateAuthority, IssueError, KeyAlgorithm, KubeconfigName,
     LeafName, NewAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_to_pem,
@@ -163,7 +164,7 @@ impl Sample {
             0o600,
             self.not_before,
         )?;
-        let current = directory.join("kubelet-client-current.pem");
+        let current = directory.join(KUBELET_CLIENT);
         symlink(Path::new("/var/lib/kubelet/pki").join(stamped), &current).map_err(|source| {
             SampleError::File {
                 path: current,

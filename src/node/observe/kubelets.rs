@@ -4,27 +4,25 @@ use std::path::{Path, PathBuf};
 
 use super::findings::Findings;
 use super::{Node, Wanted, kubeconfigs, leaves};
+use crate::node::kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG, KUBELET_OWN, KUBELET_SERVER};
 use crate::node::{CertificateState, Entry, EntryKind, Signer};
 use crate::pki::AuthorityName;
-
-const CLIENT: &str = "kubelet-client-current.pem";
-const SERVER: &str = "kubelet-server-current.pem";
 
 /// What there is of them, or should be where there is a kubelet.
 pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
     let mut entries = Vec::new();
-    let path = node.directories.kubernetes.join("kubelet.conf");
-    let found = kubeconfigs::entry(node, "kubelet.conf", EntryKind::KubeletConfig, &path);
+    let path = node.directories.kubernetes.join(KUBELET_CONFIG);
+    let found = kubeconfigs::entry(node, KUBELET_CONFIG, EntryKind::KubeletConfig, &path);
     findings.trust(found.trust);
     let config = found.entry;
-    let client = node.directories.kubelet_pki.join(CLIENT);
+    let client = node.directories.kubelet_pki.join(KUBELET_CLIENT);
     let refers_to_client = config.certificate_path == client;
     if node.kubelet.present || !matches!(config.state, CertificateState::Missing) {
         entries.push(config);
     }
     if refers_to_client || is_there(node, &client) {
         entries.push(node.entry(Wanted {
-            name: CLIENT.to_owned(),
+            name: KUBELET_CLIENT.to_owned(),
             kind: EntryKind::KubeletClient,
             certificate: &client,
             key: Some(&client),
@@ -43,12 +41,12 @@ fn serving(node: &Node<'_>) -> Option<Entry> {
             let key = key.unwrap_or_else(|| leaves::key_beside(certificate));
             (certificate.clone(), key, None)
         } else {
-            let rotated = directory.join(SERVER);
-            let own = directory.join("kubelet.crt");
+            let rotated = directory.join(KUBELET_SERVER);
+            let own = directory.join(KUBELET_OWN[0]);
             if node.kubelet.server_tls_bootstrap || is_there(node, &rotated) {
                 (rotated.clone(), rotated, Some(AuthorityName::Kubernetes))
             } else if is_there(node, &own) {
-                (own, directory.join("kubelet.key"), None)
+                (own, directory.join(KUBELET_OWN[1]), None)
             } else {
                 // The kubelet makes it when it starts.
                 return None;

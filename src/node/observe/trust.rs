@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Node, pem_files};
 use crate::host::FILE_LIMIT;
-use crate::node::{Problem, Trust, TrustHolder};
+use crate::node::{KUBELET_CLIENT, KUBELET_CONFIG, Problem, Trust, TrustHolder};
 use crate::pki::Certificate;
 
 /// A flag that names whom a component trusts, and the certificates that it checks so.
@@ -16,8 +16,8 @@ const CLIENTS: &[&str] = &[
     "controller-manager.conf",
     "scheduler.conf",
     "super-admin.conf",
-    "kubelet.conf",
-    "kubelet-client-current.pem",
+    KUBELET_CONFIG,
+    KUBELET_CLIENT,
 ];
 
 /// What is wrong with a file that is not there.
