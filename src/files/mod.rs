@@ -5,14 +5,17 @@ mod contents;
 mod manifest;
 mod parking;
 mod recover;
+mod rename;
 mod retention;
 mod secrets;
 mod stage;
+mod staged_file;
+mod survey;
 mod transaction;
 
 pub use backup::{BackedUpContents, BackedUpFile};
 pub use contents::{Kept, contents};
 pub use recover::{Recovery, recover, return_parked};
 pub use retention::{Generation, generations, remove_old_keys};
-pub use stage::{check_targets, make_directory};
+pub use survey::{check_targets, make_directory};
 pub use transaction::Operation;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::backup::Backup;
-use super::stage::Forward;
-use super::{retention, stage};
+use super::rename::Forward;
+use super::{rename, retention, stage, survey};
 use crate::host::{Actor, durable};
 use crate::issuer::Replacement;
 use crate::journal::{
@@ -191,8 +191,8 @@ impl<'lock> Operation<'lock> {
         if replacements.is_empty() {
             return Ok(());
         }
-        let replacements = stage::pair(replacements);
-        let files = stage::survey(&self.store, self.id(), &replacements, replaceable)?;
+        let replacements = survey::pair(replacements);
+        let files = survey::survey(&self.store, self.id(), &replacements, replaceable)?;
         self.append(Step::Staging {
             files: files.clone(),
         })?;
@@ -208,8 +208,8 @@ impl<'lock> Operation<'lock> {
             return Err(error);
         }
         // Looked at once more, since journalling takes long enough for somebody to write a file.
-        stage::check_unchanged(&self.store, &files)
-            .and_then(|()| stage::commit(&self.store, &files))
+        survey::check_unchanged(&self.store, &files)
+            .and_then(|()| rename::commit(&self.store, &files))
             .and_then(|()| self.append(Step::Committed))
             .map_err(|cause| match self.undo(&cause.to_string()) {
                 Ok(()) => cause,
@@ -310,7 +310,7 @@ impl<'lock> Operation<'lock> {
     /// After a crash: finishes what the commit point allows, undoes the rest. Gives the files left alone.
     pub(crate) fn settle(&mut self) -> Result<Vec<PathBuf>, TransactionError> {
         if let Files::Staging(files) = &self.state.files
-            && stage::is_any_renamed(&self.store, files)?
+            && rename::is_any_renamed(&self.store, files)?
         {
             // Its commit point was journalled, since a rename follows it, and is the last record, which cannot be read.
             self.append(Step::Committing)?;
@@ -318,7 +318,7 @@ impl<'lock> Operation<'lock> {
         match (self.state.way(), &self.state.files) {
             (Way::Forget, Files::Staging(_)) => self.unstage().map(|()| Vec::new()),
             (Way::Forward, Files::Committing(files)) => {
-                match stage::roll_forward(&self.store, files)? {
+                match rename::roll_forward(&self.store, files)? {
                     Forward::Done { left_alone } => {
                         self.append(Step::Committed)?;
                         Ok(left_alone)
@@ -331,7 +331,7 @@ impl<'lock> Operation<'lock> {
             }
             // The record which says that the old ones go back is written before the first of them does.
             (Way::Forward, Files::Committed(files))
-                if self.last_is_lost && stage::is_any_put_back(&self.store, files)? =>
+                if self.last_is_lost && rename::is_any_put_back(&self.store, files)? =>
             {
                 self.undo_leaving_alone("it was cut off while its old files were put back")
             }
@@ -373,7 +373,7 @@ impl<'lock> Operation<'lock> {
         written.extend(stage::stage(&self.store, files, replacements)?);
         durable::sync_all(&Vec::from_iter(written))?;
         backup.seal()?;
-        stage::check_unchanged(&self.store, files)
+        survey::check_unchanged(&self.store, files)
     }
 
     fn unstage(&mut self) -> Result<(), TransactionError> {
@@ -409,7 +409,7 @@ impl<'lock> Operation<'lock> {
 
     fn put_back(&mut self) -> Result<Vec<PathBuf>, TransactionError> {
         let backup = Backup::open(&self.store, self.id())?;
-        let left_alone = stage::put_back(&self.store, self.state.files.all(), &backup)?;
+        let left_alone = rename::put_back(&self.store, self.state.files.all(), &backup)?;
         if let Files::RollingBack(_) = self.state.files {
             let root = self.store.root();
             self.append(Step::RolledBack {

@@ -1,0 +1,260 @@
+//! Where new files would go, and whether they may: looked at before an operation begins.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use crate::host::{self, Attributes, Place, Way, durable, is_immutable, link, write};
+use crate::issuer::Replacement;
+use crate::journal::{StagedFile, Store, TransactionError};
+use crate::node::{Replaceable, trusted};
+
+/// Puts files of one certificate next to each other, in the order given.
+pub(crate) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
+    let mut paired: Vec<Replacement> = Vec::with_capacity(replacements.len());
+    for replacement in replacements {
+        let behind = paired
+            .iter()
+            .rposition(|earlier| earlier.name == replacement.name)
+            .map_or(paired.len(), |position| position + 1);
+        paired.insert(behind, replacement);
+    }
+    paired
+}
+
+/// Whether new files could take these places, before an operation begins: each path must lead to a regular file that may be
+/// replaced and whose attributes can be kept, or to nothing in a directory that is there. Leaves nothing behind.
+///
+/// # Errors
+/// [`TransactionError::File`] with the first that could not.
+pub fn check_targets(
+    store: &Store,
+    replacements: &[Replacement],
+    replaceable: &Replaceable,
+) -> Result<(), TransactionError> {
+    for file in survey(store, "check", replacements, Some(replaceable))? {
+        if !file.link {
+            try_attributes(&file.target(store))?;
+        }
+    }
+    Ok(())
+}
+
+/// Gives a file without a name, or one that is removed at once, everything that a file has besides its contents.
+fn try_attributes(target: &Path) -> Result<(), TransactionError> {
+    let Some(attributes) = attributes_of(target)? else {
+        return Ok(());
+    };
+    let failed = || TransactionError::file(target, "its successor could not be staged");
+    let temporary = write::temporary_beside(target)?;
+    let place = Place::at(&temporary).map_err(failed())?;
+    match place.create_nameless() {
+        Ok(file) => attributes.give_to(&file).map_err(failed()),
+        // Not every file system has files without names.
+        Err(_) => {
+            let given = place
+                .create(0o600)
+                .and_then(|file| attributes.give_to(&file));
+            if let Err(error) = place.remove() {
+                tracing::warn!(path = %temporary.display(), %error, "a temporary file is left behind");
+            }
+            given.map_err(failed())
+        }
+    }
+}
+
+/// Makes a directory for files that are to be put there, with those above it, durably and with mode 0755, where it is missing.
+///
+/// # Errors
+/// [`TransactionError::File`].
+pub fn make_directory(store: &Store, directory: &Path) -> Result<(), TransactionError> {
+    let real = store.resolve(directory).map_err(TransactionError::file(
+        directory,
+        "its links could not be followed",
+    ))?;
+    Ok(durable::make_directories_above(&real.join("file"))?)
+}
+
+/// Follows each path to its target, looks at what is there, and names the file that will be staged. Changes nothing.
+pub(crate) fn survey(
+    store: &Store,
+    id: &str,
+    replacements: &[Replacement],
+    replaceable: Option<&Replaceable>,
+) -> Result<Vec<StagedFile>, TransactionError> {
+    let mut targets = BTreeSet::new();
+    let mut linked = Vec::new();
+    let mut files = Vec::with_capacity(replacements.len());
+    for replacement in replacements {
+        let path = &replacement.path;
+        let refused = |action| TransactionError::file(path, action);
+        let is_link = replacement.link_target().is_some();
+        let (target, way) = place(store, path, is_link)?;
+        if way.ends_in_link {
+            linked.push((replacement, target.clone()));
+        }
+        if !target.parent().is_some_and(host::is_directory) {
+            let absent = io::Error::new(io::ErrorKind::NotFound, "its directory does not exist");
+            return Err(refused("cannot be replaced")(absent));
+        }
+        if !targets.insert(target.clone()) {
+            let twice = io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "another path of the same operation leads to the same file",
+            );
+            return Err(refused("is not replaced")(twice));
+        }
+        let old = match link::target_of(&target).map_err(refused("cannot be replaced"))? {
+            Some(_) => None,
+            None => durable::open_regular(&target).map_err(refused("cannot be replaced"))?,
+        };
+        may_be_replaced(replacement, &target, &way, replaceable)?;
+        if let Some(old) = &old
+            && is_immutable(old).map_err(refused("could not be looked at"))?
+        {
+            let immutable = io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "is marked immutable or append-only; remove the mark with `chattr -i -a`",
+            );
+            return Err(refused("cannot be replaced")(immutable));
+        }
+        files.push(StagedFile {
+            name: replacement.name.clone(),
+            path: store.root().node_path(path),
+            staged: store.root().node_path(&write::hidden_beside(&target, id)?),
+            old_digest: durable::digest_of(&target)?,
+            new_digest: match replacement.link_target() {
+                Some(target) => link::digest(target),
+                None => host::digest(&replacement.contents),
+            },
+            link: is_link,
+            target: store.root().node_path(&target),
+        });
+    }
+    if replaceable.is_some() {
+        linked
+            .into_iter()
+            .try_for_each(|(replacement, target)| is_of_that_kind(replacement, &target))?;
+    }
+    Ok(files)
+}
+
+/// That the links to it are root's alone, and that it is no file that is never replaced.
+fn may_be_replaced(
+    replacement: &Replacement,
+    target: &Path,
+    way: &Way,
+    replaceable: Option<&Replaceable>,
+) -> Result<(), TransactionError> {
+    let path = &replacement.path;
+    let refused = || TransactionError::file(path, "is not replaced");
+    let found = Place::at(target)
+        .and_then(|place| place.look())
+        .map_err(refused())?;
+    match replaceable {
+        Some(replaceable) => replaceable.check(&replacement.name, way, found.as_ref()),
+        None => trusted(way),
+    }
+    .map_err(|reason| refused()(io::Error::new(io::ErrorKind::PermissionDenied, reason)))
+}
+
+/// That what a link leads to is of the kind that takes its place: since it was observed, it may have been made to lead to
+/// anything in those directories.
+fn is_of_that_kind(replacement: &Replacement, target: &Path) -> Result<(), TransactionError> {
+    let refused = TransactionError::file(&replacement.path, "is not replaced");
+    match host::read_bounded(target).map(Zeroizing::new) {
+        Ok(old) if kind(&old) == kind(&replacement.contents) => Ok(()),
+        Ok(_) => Err(refused(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!(
+                "it leads to {}, which holds something else than what is to be put there; put the file itself in the link's place",
+                target.display()
+            ),
+        ))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// Whether there are certificates and keys in a file, and whether it is a kubeconfig.
+fn kind(contents: &[u8]) -> [bool; 3] {
+    let holds = |text: &[u8]| contents.windows(text.len()).any(|window| window == text);
+    [
+        holds(b"-----BEGIN CERTIFICATE-----"),
+        holds(b"PRIVATE KEY-----"),
+        holds(b"current-context"),
+    ]
+}
+
+/// The file that a path stands for: behind its links, or the link itself where that is to be replaced. With the way that
+/// leads there.
+fn place(store: &Store, path: &Path, is_link: bool) -> Result<(PathBuf, Way), TransactionError> {
+    let unfollowed = |error| TransactionError::file(path, "its links could not be followed")(error);
+    match (is_link, path.parent(), path.file_name()) {
+        (true, Some(directory), Some(name)) => {
+            let mut way = store.root().way(directory).map_err(unfollowed)?;
+            way.ends_in_link = false;
+            way.real.push(name);
+            Ok((way.real.clone(), way))
+        }
+        _ => {
+            let way = store.root().way(path).map_err(unfollowed)?;
+            Ok((way.real.clone(), way))
+        }
+    }
+}
+
+/// That nobody changed a file, or what a link leads to, since the survey.
+pub(crate) fn check_unchanged(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+    for file in files {
+        let path = store.root().join(&file.path);
+        let (target, way) = place(store, &path, file.link)?;
+        trusted(&way)
+            .map_err(|reason| io::Error::new(io::ErrorKind::PermissionDenied, reason))
+            .map_err(TransactionError::file(&path, "is not replaced"))?;
+        if target != file.target(store) || durable::digest_of(&target)? != file.old_digest {
+            return Err(TransactionError::Changed { path });
+        }
+    }
+    Ok(())
+}
+
+/// The attributes of a file; `None` where there is none.
+pub(super) fn attributes_of(path: &Path) -> Result<Option<Attributes>, TransactionError> {
+    durable::open_regular(path)
+        .and_then(|file: Option<File>| file.as_ref().map(Attributes::of).transpose())
+        .map_err(TransactionError::file(
+            path,
+            "its attributes could not be read",
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_one_certificate_are_renamed_next_to_each_other() {
+        let replacement = |name: &str, path: &str| Replacement {
+            name: name.into(),
+            path: path.into(),
+            contents: Vec::new().into(),
+            mode_if_new: 0o600,
+        };
+        let paired: Vec<PathBuf> = pair(vec![
+            replacement("a", "a.key"),
+            replacement("b", "b.key"),
+            replacement("c", "c.conf"),
+            replacement("a", "a.crt"),
+            replacement("b", "b.crt"),
+        ])
+        .into_iter()
+        .map(|replacement| replacement.path)
+        .collect();
+        let expected = ["a.key", "a.crt", "b.key", "b.crt", "c.conf"];
+        assert_eq!(paired, expected.map(PathBuf::from));
+    }
+}
