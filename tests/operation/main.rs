@@ -1,4 +1,11 @@
 //! Operations from issuing to the receipt, on a node that runs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout
+)]
 
 mod outlook;
 mod owed;

@@ -46,7 +46,7 @@ impl Field {
             runtime.block_on(std::future::pending::<()>());
         });
         let around = receiver.recv().unwrap();
-        let template = Template::new();
+        let template = Template::made();
         Self {
             _kubelet: around.block_on(kubelet_port(template.authorities())),
             template,

@@ -33,7 +33,7 @@ impl Default for Template {
 }
 
 impl Template {
-    pub fn new() -> Self {
+    pub fn made() -> Self {
         let directory = in_memory();
         let node = Node::with_authorities();
         for (name, user) in [
