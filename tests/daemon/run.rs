@@ -477,16 +477,17 @@ fn the_watchdog_gets_its_signs_while_keys_are_made_on_a_tenth_of_a_processor() {
         std::fs::copy(theirs.0, mine.0).unwrap();
         std::fs::copy(theirs.1, mine.1).unwrap();
     }
-    node.configure("[renewal]\nkey-algorithm = \"rsa-4096\"\n");
+    node.configure("[renewal]\nkey-algorithm = \"RSA-4096\"\n");
     let old = node.serial("front-proxy-client");
     let watchdog = Duration::from_secs(2);
     let mut daemon = Daemon::start_with(&node, watchdog);
+    daemon.expect("READY=1");
     let tenth = Tenth::of(daemon.id());
     let begun = Instant::now();
     let mut longest = Duration::ZERO;
     let mut last = Instant::now();
     while node.serial("front-proxy-client") == old {
-        assert!(begun.elapsed() < Duration::from_secs(120), "not renewed");
+        assert!(begun.elapsed() < Duration::from_secs(240), "not renewed");
         daemon.expect("WATCHDOG=1");
         longest = longest.max(last.elapsed());
         last = Instant::now();

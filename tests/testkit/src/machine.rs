@@ -26,12 +26,6 @@ pub struct Template {
     nodes: AtomicUsize,
 }
 
-impl Default for Template {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Template {
     pub fn made() -> Self {
         let directory = in_memory();
