@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output::print;
-use super::runtime;
+use super::runtime::runtime;
 use crate::operation::{Context, needed_addresses};
 use crate::report::address_filter;
 

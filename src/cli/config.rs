@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::WrongConfig;
 use super::arguments::ConfigAction;
 use super::output::{line, print, warning};
+use super::wrong_config::WrongConfig;
 use crate::config::load;
 use crate::host::Root;
 

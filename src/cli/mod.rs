@@ -18,7 +18,9 @@ mod requirements;
 mod restart;
 mod rollback;
 mod run;
+mod runtime;
 mod status;
+mod wrong_config;
 
 use std::io;
 use std::process::ExitCode;
@@ -27,15 +29,11 @@ use clap::Parser;
 use nix::sys::resource::{Resource, setrlimit};
 
 use arguments::{Arguments, Command, Generated};
+use wrong_config::WrongConfig;
 
 use crate::config::{ConfigError, Loaded, LogFormat, load, load_what_is_right};
 use crate::host::Root;
 use crate::operation::{Context, log_line};
-
-/// A configuration that was refused, with everything that is wrong in it.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
-struct WrongConfig(Vec<ConfigError>);
 
 /// Reads the arguments, runs the command, turns its result into an exit code.
 #[must_use]
@@ -260,11 +258,4 @@ fn is_closed_pipe(error: &anyhow::Error) -> bool {
             .downcast_ref::<io::Error>()
             .is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
     })
-}
-
-/// A runtime for one thread: the daemon waits, it does not compute.
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?)
 }

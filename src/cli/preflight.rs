@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use super::arguments::Format;
+use super::exit_codes;
 use super::output::{error, print};
-use super::{exit_codes, runtime};
+use super::runtime::runtime;
 use crate::checks::{Asked, Finding, Intent, unrenewable};
 use crate::operation::{Context, look_ahead, look_at_addresses, preflight};
 use crate::plan::Request;

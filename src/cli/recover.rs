@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use super::hints::are_for_another_root;
 use super::output::{self, Narrator, line, print, tell};
 use super::renew::{Words, exit_code, summarize};
-use super::runtime;
+use super::runtime::runtime;
 use crate::config::{Config, LogFormat, load};
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::files::{recover, return_parked};

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::output::{Narrator, alone, error, grouped, line, print};
 use super::renew::{exit_code, is_failure};
-use super::runtime;
+use super::runtime::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::host::Root;
 use crate::operation::Context;

@@ -6,7 +6,7 @@ use super::arguments::Renew;
 use super::exit_codes;
 use super::hints::are_for_another_root;
 use super::output::{Narrator, alone, error, grouped, line, not_renewed, print};
-use super::runtime;
+use super::runtime::runtime;
 use crate::checks::{Asked, Finding, Intent};
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::journal::Trigger;

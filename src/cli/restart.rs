@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output::{Narrator, line, print};
-use super::runtime;
+use super::runtime::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, restart, unknown_component};
 

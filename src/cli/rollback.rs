@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::arguments::Rollback;
 use super::output::{Narrator, line, print};
 use super::renew::{Words, exit_code, summarize};
-use super::runtime;
+use super::runtime::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, RollBack, log_summary, roll_back};
 use crate::pki::civil;

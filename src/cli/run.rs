@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::runtime;
+use super::runtime::runtime;
 use crate::daemon;
 use crate::operation::Context;
 use crate::report::Level;

@@ -6,6 +6,7 @@
 //! made or renamed lies where it was decided to be, below the root, whatever others do with links meanwhile.
 
 mod actor;
+mod all_cores;
 mod attributes;
 mod clock;
 mod digest;
@@ -28,6 +29,7 @@ mod way;
 pub(crate) mod write;
 
 pub use actor::Actor;
+pub(crate) use all_cores::on_all_cores;
 pub use attributes::{Attributes, is_immutable};
 pub use clock::{now, shifted};
 pub(crate) use digest::{copy_hashed, digest, hexadecimal};

@@ -1,10 +1,7 @@
 //! Issuing with the CA keys on disk.
 
 use std::cmp::Reverse;
-use std::num::NonZero;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +10,7 @@ use super::authorities::{Authorities, LoadedAuthority, ReadKey};
 use super::old_key::old_key;
 use super::order::{IssuanceError, Issued, Wanted};
 use crate::config::Renewal;
+use crate::host::on_all_cores;
 use crate::node::{Entry, Inventory, Present, Signer};
 use crate::pki::{
     IssueError, KeyAlgorithm, PrivateKey, Validity, check_stand_in, check_successor, reissue,
@@ -51,7 +49,7 @@ pub fn issue_and_tell(
         .collect();
     order.sort_by_key(|(_, job)| Reverse(job.cost()));
 
-    let mut done = run_on_all_cores(&order, |(index, job)| (*index, job.run(now)));
+    let mut done = on_all_cores(&order, |(index, job)| (*index, job.run(now)));
     done.sort_by_key(|(index, _)| *index);
     let mut done = done.into_iter();
     let results = jobs
@@ -187,30 +185,4 @@ impl<'a> Job<'a> {
             made: now,
         })
     }
-}
-
-/// Applies `work` to every item on as many threads as there are cores; the results are in no order.
-fn run_on_all_cores<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let next = AtomicUsize::new(0);
-    let take_and_work = || {
-        let mut results = Vec::new();
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            results.push(work(item));
-        }
-        results
-    };
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..cores.min(items.len()))
-            .map(|_| scope.spawn(take_and_work))
-            .collect();
-        let mut results = take_and_work();
-        for other in others {
-            match other.join() {
-                Ok(more) => results.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        results
-    })
 }

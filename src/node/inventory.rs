@@ -5,8 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::problem::Problem;
-use super::{KubeletConfiguration, StaticPod, Trust};
+use super::{KubeletConfiguration, Problem, StaticPod, Trust};
 use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm, SignedBy};
 
 /// Everything found on the node. Paths are real: the root is already in them.

@@ -9,8 +9,7 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::problem::Problem;
-use super::read;
+use super::{Problem, read};
 use crate::config::Locations;
 use crate::host::{self, Root};
 use flags::Flags;

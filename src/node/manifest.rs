@@ -1,55 +1,24 @@
 //! A static pod's manifest: which files it uses and where it answers.
 
 mod annotate;
-mod container;
 mod error;
 mod identity;
 mod paths;
+mod pod;
 #[cfg(test)]
 mod tests;
 mod written;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::host::Root;
 use crate::node::encoding::Text;
 
 pub use annotate::{RESTARTED_AT, annotated};
-pub use container::{Container, FlagFiles, HttpProbe};
 pub use error::ManifestError;
 use paths::PathTree;
-
-/// One static pod.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StaticPod {
-    /// The manifest's file.
-    pub path: PathBuf,
-    /// `metadata.name`, without the node's name that the kubelet appends.
-    pub name: String,
-    /// `metadata.namespace`, `default` if unset.
-    pub namespace: String,
-    /// The label `component`, if any.
-    pub component_label: Option<String>,
-    /// [`StaticPod::component`]
-    pub(crate) component: String,
-    /// [`StaticPod::role`]
-    pub(crate) role: Option<&'static str>,
-    /// `metadata.uid`, if set.
-    pub uid: Option<String>,
-    /// `terminationGracePeriodSeconds`, 30 unless set.
-    pub termination_grace_seconds: u64,
-    /// Whether it uses the node's network.
-    pub host_network: bool,
-    /// Its containers, in order.
-    pub containers: Vec<Container>,
-    /// hostPath volumes by name, without sockets and devices.
-    pub host_paths: BTreeMap<String, PathBuf>,
-    /// Its init containers, in order: they use files, but nothing is asked of them afterwards.
-    pub init_containers: Vec<Container>,
-    /// The real paths of hostPaths that are single files, by their `type` or their ending.
-    pub single_files: Vec<PathBuf>,
-}
+pub use pod::{Container, FlagFiles, HttpProbe, StaticPod};
 
 impl StaticPod {
     /// Reads a manifest's contents as the kubelet does: the first document of YAML, or JSON. `root` turns the hostPaths into

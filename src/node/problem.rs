@@ -1,4 +1,4 @@
-//! What was to be looked at and could not be used.
+//! What is wrong with a file of the node.
 
 use std::path::PathBuf;
 

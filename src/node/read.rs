@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use nix::libc;
 use zeroize::Zeroizing;
 
+use super::Problem;
 use super::encoding::Text;
-use super::problem::Problem;
 use crate::host::{self, FILE_LIMIT, Root};
 
 /// What was found at a path of the node.

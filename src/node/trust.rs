@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::problem::Problem;
+use super::Problem;
 use crate::pki::Certificate;
 
 /// What one client or server on this node trusts.

@@ -1,17 +1,16 @@
 //! YAML and JSON into typed values as Kubernetes' own readers take them, with errors that show a position and nothing of
 //! the content.
 
+mod document;
 mod merges;
 mod message;
 #[cfg(test)]
 mod tests;
 
-use serde::de::{Deserialize as _, DeserializeOwned, IgnoredAny};
-use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy, NonFiniteFloatPolicy};
-use serde_saphyr::{Error, Options};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
-/// More than in any manifest or kubeconfig, few enough for a hostile one to stay within the unit's memory.
-const MOST_NODES: usize = 50_000;
+use document::{first_document, options};
 
 /// Reads the first document, as Kubernetes' YAML reader (sigs.k8s.io/yaml) does: what comes after it is not looked at, and
 /// of a key that is repeated the last one counts. `None` for a document in which nothing is.
@@ -49,32 +48,6 @@ pub(super) fn read_json<T: DeserializeOwned>(text: &str) -> Result<Option<T>, St
 /// Whether the kubelet takes a manifest for JSON, which it then has to be, and not for YAML.
 pub(super) fn looks_like_json(text: &str) -> bool {
     text.trim_start().starts_with('{')
-}
-
-fn options(duplicate_keys: DuplicateKeyPolicy, merge_keys: MergeKeyPolicy) -> Options {
-    serde_saphyr::options! {
-        duplicate_keys: duplicate_keys,
-        merge_keys: merge_keys,
-        with_snippet: false,
-        budget: serde_saphyr::budget! { max_nodes: MOST_NODES },
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_NODES },
-        // A token such as 12e3456 is a number to YAML, and larger than any.
-        non_finite_float_policy: NonFiniteFloatPolicy::AsString,
-    }
-}
-
-fn first_document<T: DeserializeOwned>(text: &str, options: Options) -> Result<Option<T>, Error> {
-    let mut first = None;
-    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |document| {
-        first = Some(Option::<T>::deserialize(document)?);
-        Ok(())
-    });
-    match (first, read) {
-        // An error after the first document is of what nobody reads.
-        (Some(value), _) => Ok(value),
-        (None, Ok(()) | Err(Error::Eof { .. })) => Ok(None),
-        (None, Err(error)) => Err(error),
-    }
 }
 
 /// Kubernetes' reader refuses control characters wherever they are.

@@ -1,8 +1,8 @@
 //! Throw-away keys and certificates in the place of the node's.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroUsize;
 
+use crate::host::on_all_cores;
 use crate::pki::{Certificate, IssueError, KeyAlgorithm, PrivateKey, SignedBy, double};
 
 /// A double of each certificate, signed by the double of what signed it, each with a key of its own. Certificates that
@@ -81,23 +81,8 @@ fn generate(
     kinds: BTreeMap<&[u8], KeyAlgorithm>,
 ) -> Result<BTreeMap<Vec<u8>, PrivateKey>, IssueError> {
     let kinds: Vec<(&[u8], KeyAlgorithm)> = kinds.into_iter().collect();
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let share = kinds.len().div_ceil(cores).max(1);
-    let make = |(public, kind): &(&[u8], KeyAlgorithm)| {
+    let made = on_all_cores(&kinds, |(public, kind)| {
         PrivateKey::generate(*kind).map(|key| (public.to_vec(), key))
-    };
-    let made: Vec<Result<_, _>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = kinds
-            .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(make).collect::<Vec<_>>()))
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| match worker.join() {
-                Ok(made) => made,
-                Err(panic) => std::panic::resume_unwind(panic),
-            })
-            .collect()
     });
     Ok(made.into_iter().collect::<Result<_, _>>()?)
 }

@@ -1,6 +1,7 @@
 //! What `check-expiration` prints: kubeadm's table, JSON and YAML to the byte.
 
 mod document;
+mod rows;
 mod table;
 mod yaml;
 
@@ -8,67 +9,14 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::node::{
     Authority, AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Present,
     Problem, Signer, StaticPod,
 };
 use crate::pki::{AuthorityName, Catalogued, Certificate, KubeconfigName};
-
-/// kubeadm's `CertificateExpirationInfo` (output.kubeadm.k8s.io/v1alpha3), with what `--all` adds.
-#[derive(Debug, Clone)]
-pub struct ExpirationInfo {
-    /// kubeadm's own, by name.
-    pub certificates: Vec<CertificateRow>,
-    /// The authorities, by name.
-    pub authorities: Vec<CertificateRow>,
-    /// With `--all`: the kubelet's and unknown ones.
-    pub others: Vec<CertificateRow>,
-    /// What could not be read or makes no sense, with the file.
-    pub problems: Vec<Problem>,
-    /// Certificates that kubeadm does not know and a static pod names, whether they are shown or not.
-    named_by_pods: Vec<CertificateRow>,
-    /// Those of the problems that keep something from being looked at.
-    unread: Vec<Problem>,
-    all: bool,
-    now: Timestamp,
-}
-
-/// One row of a table.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CertificateRow {
-    /// kubeadm's name, or what stands for it.
-    pub name: String,
-    /// Its file.
-    pub path: PathBuf,
-    /// What was found.
-    pub found: Found,
-    /// The authority that is to sign it; `None` for an authority itself and for unknown certificates.
-    pub authority: Option<AuthorityName>,
-    /// Whether the authority's key is not on this node.
-    pub externally_managed: bool,
-    /// Who signed it, in words.
-    pub signed_by: String,
-    /// Whether its absence is nothing to wonder about: super-admin.conf on a joined node.
-    pub optional: bool,
-}
-
-/// What was found of a certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
-    /// No such file.
-    Missing,
-    /// Not usable: the reason.
-    Unreadable(String),
-    /// A certificate.
-    Expires {
-        /// When it ends itself.
-        not_after: Timestamp,
-        /// When the first of itself, its chain and its authority ends.
-        effective: Timestamp,
-    },
-}
+pub use rows::{CertificateRow, ExpirationInfo, Found};
 
 /// The answer to `--within`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -222,10 +170,6 @@ impl ExpirationInfo {
             .chain(&self.authorities)
             .chain(&self.others)
             .chain(unseen)
-    }
-
-    fn residual(&self, end: Timestamp) -> SignedDuration {
-        end.duration_since(self.now)
     }
 }
 

@@ -3,113 +3,25 @@
 mod chain;
 mod compare;
 mod end;
+mod error;
+mod receipt;
 #[cfg(test)]
 mod tests;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 
-use jiff::Timestamp;
 use rustix::fs::OFlags;
 
-use self::chain::{check, line, lines, sha256, without_torn_end};
+use self::chain::{check, line, lines, without_torn_end};
 pub use self::compare::{Comparison, Witness};
 use self::compare::{compare, found_before};
-use crate::host::{Actor, FileError, Place, read_at_most, read_within};
-use crate::journal::{
-    Head, OperationKind, Outcome, RenewedCertificate, Store, TransactionError, Trigger,
-};
-use crate::restart::Rung;
+pub use self::error::HistoryError;
+pub use self::receipt::Receipt;
+use crate::host::{Place, digest, read_at_most, read_within};
+use crate::journal::{Head, Store};
 
 /// More than a history ever has: bytes.
 const LIMIT: u64 = 64 * 1024 * 1024;
-
-/// What an operation did.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Receipt {
-    /// The operation's id.
-    pub id: String,
-    /// When it began.
-    pub started: Timestamp,
-    /// When it ended.
-    pub finished: Timestamp,
-    /// What set it off.
-    pub trigger: Trigger,
-    /// What it was for; missing in receipts of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<OperationKind>,
-    /// What started the process that began it; missing in receipts of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<Actor>,
-    /// The history as it was when the operation began; missing in receipts of earlier versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub history_before: Option<Head>,
-    /// How it ended.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-    /// Renewed certificates.
-    pub certificates: Vec<RenewedCertificate>,
-    /// Restarted pods, with seconds from manifest out to healthy.
-    pub restarts: Vec<(String, f64)>,
-    /// What was tried for pods that did not come back in the usual way; of each the last helped.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rungs: Vec<(String, Vec<Rung>)>,
-    /// What was proved, one sentence each.
-    pub proofs: Vec<String>,
-    /// What went wrong without ending the operation.
-    pub warnings: Vec<String>,
-}
-
-impl Receipt {
-    /// What the operation was for.
-    #[must_use]
-    pub fn kind(&self) -> OperationKind {
-        self.kind
-            .unwrap_or_else(|| OperationKind::of_trigger(&self.trigger))
-    }
-}
-
-/// Why the history cannot be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum HistoryError {
-    /// The file.
-    #[error("{}: {source}", path.display())]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The state directory could not be made.
-    #[error(transparent)]
-    Directory(#[from] TransactionError),
-    /// A line that does not follow from the one before, or is no receipt.
-    #[error("{}:{line}: {reason}", path.display())]
-    Broken {
-        /// Which file.
-        path: PathBuf,
-        /// 1-based.
-        line: usize,
-        /// What is wrong with it.
-        reason: String,
-    },
-}
-
-impl HistoryError {
-    /// Whether it is only for want of room, which passes.
-    #[must_use]
-    pub fn is_no_room(&self) -> bool {
-        let (Self::File { source, .. }
-        | Self::Directory(TransactionError::File(FileError { source, .. }))) = self
-        else {
-            return false;
-        };
-        matches!(
-            source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
-    }
-}
 
 /// The append-only file. Each line is a receipt with the digest of the line before (`previous`) and of itself
 /// (`digest`); how many there are stands in a file beside it.
@@ -159,7 +71,7 @@ impl History {
             );
             file.set_len(whole.len() as u64).map_err(failed)?;
         }
-        let previous = lines(whole).last().map(sha256).unwrap_or_default();
+        let previous = lines(whole).last().map(digest).unwrap_or_default();
         let line = line(receipt, &previous).map_err(|error| failed(error.into()))?;
         file.write_all(line.as_bytes())
             .and_then(|()| file.sync_all())
@@ -173,7 +85,7 @@ impl History {
         let before: Vec<&[u8]> = lines(whole).collect();
         let head = Head {
             receipts: before.len() + 1,
-            last: sha256(line.trim_end_matches('\n').as_bytes()),
+            last: digest(line.trim_end_matches('\n').as_bytes()),
         };
         if let Some(reason) = end::contradicts(&self.store, &before)? {
             // What shows that receipts are missing must not be covered up by the next one.
@@ -193,7 +105,7 @@ impl History {
         let all: Vec<&[u8]> = lines(without_torn_end(&text)).collect();
         Ok(Head {
             receipts: all.len(),
-            last: all.last().map(|line| sha256(line)).unwrap_or_default(),
+            last: all.last().map(|line| digest(line)).unwrap_or_default(),
         })
     }
 
@@ -253,7 +165,7 @@ impl History {
             check(line, &previous)
                 .and_then(|before| found_before(before.as_ref(), &digests))
                 .map_err(|reason| self.broken(index, reason))?;
-            previous = sha256(line);
+            previous = digest(line);
             digests.push(previous.clone());
         }
         match end::contradicts(&self.store, &all)? {

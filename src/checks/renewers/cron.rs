@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Renewer, Scan};
+use super::renewer::Renewer;
+use super::scan::Scan;
 
 /// The system's tables: one, and a directory of them.
 const TABLE: &str = "/etc/crontab";

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use super::{Renewer, Scan};
+use super::renewer::Renewer;
+use super::scan::Scan;
 
 /// Where units lie, in systemd's order: of two of the same name the first counts (systemd.unit(5)).
 const DIRECTORIES: [&str; 5] = [

@@ -9,8 +9,10 @@ use serde_saphyr::Location;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::anchors::used_again;
+use super::current::{Credential, Current, Kubeconfig};
+use super::error::KubeconfigError;
 use super::written::{Data, Written};
-use super::{Credential, Current, Kubeconfig, KubeconfigError, yaml};
+use crate::node::yaml;
 
 /// One replacement: what goes away, and what comes.
 pub(super) struct Splice {

@@ -5,10 +5,11 @@ use std::path::Path;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::current::{Credential, Current, Kubeconfig};
 use super::edit::{DATA, Splice, apply, embedded, ending_of_name, name_of, nothing_else_changed};
 use super::edit::{splices_for, wipe};
+use super::error::KubeconfigError;
 use super::written::Written;
-use super::{Credential, Current, Kubeconfig, KubeconfigError};
 
 pub(super) fn refer_to(text: &str, file: &Path) -> Result<Zeroizing<String>, KubeconfigError> {
     let failed = |what: String| KubeconfigError::Edit(what);

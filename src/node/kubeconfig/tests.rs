@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use super::*;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -5,9 +5,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
+use super::current::{Current, Kubeconfig};
 use super::edit::{apply, name_of, nothing_else_changed, splices_for, wipe};
+use super::error::KubeconfigError;
 use super::written::{Written, decode};
-use super::{Current, Kubeconfig, KubeconfigError};
 
 const FIELD: &str = "certificate-authority-data";
 

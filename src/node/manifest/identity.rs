@@ -1,6 +1,6 @@
 //! Which component a static pod is: the one rule, for planning as for probing.
 
-use super::{Container, StaticPod};
+use super::pod::{Container, StaticPod};
 use crate::host::process::program_name;
 
 /// The programs of the static pods that kubeadm makes.
@@ -81,6 +81,11 @@ pub(super) fn settle(pods: &mut [StaticPod], elsewhere: &[StaticPod]) {
 }
 
 impl Container {
+    /// Whether it is the program's, by its command or its name.
+    pub(super) fn is(&self, program: &str) -> bool {
+        self.runs(program) || self.name == program
+    }
+
     /// Whether it runs the program, by its command.
     pub(super) fn runs(&self, program: &str) -> bool {
         self.command

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
-use super::container::{Container, FlagFiles};
+use super::pod::{Container, FlagFiles};
 
 /// The real path of what a container sees at `path`, through its longest mount.
 pub(super) fn on_the_node(container: &Container, path: &Path) -> Option<PathBuf> {

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use super::error::ManifestError;
+use super::identity;
 use super::paths::{LONGEST, extent, looks_like_a_file, normalized};
-use super::{Container, HttpProbe, ManifestError, StaticPod, identity};
+use super::pod::{Container, HttpProbe, StaticPod};
 use crate::host::Root;
 use crate::node::yaml;
 

@@ -1,7 +1,8 @@
 //! The three authorities and the service account's key pair.
 
 use super::closed::Reader;
-use super::{on_all_cores, pem_files};
+use super::pem_files;
+use crate::host::on_all_cores;
 use crate::node::{
     Authority, AuthorityState, Directories, KeyFile, KeyState, KnownKey, Problem,
     ServiceAccountKeys, known_keys,

@@ -7,8 +7,9 @@ use super::budget::Budget;
 use super::findings::Findings;
 use super::kubeconfigs::Unknown;
 use super::named::{self, Named};
+use super::node::{Node, Wanted};
 use super::pem_files::{CertificateFile, Unusable};
-use super::{Node, Wanted, kubeconfigs, leaves, pem_files};
+use super::{kubeconfigs, leaves, pem_files};
 use crate::host::Root;
 use crate::node::{CertificateState, Entry, EntryKind, KeyState, Problem, read};
 

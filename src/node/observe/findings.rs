@@ -1,4 +1,4 @@
-//! What is wrong besides entries and authorities.
+//! What is found besides entries and authorities.
 
 use crate::node::{Problem, Trust};
 

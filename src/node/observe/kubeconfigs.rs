@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Found, Node, Purpose, Wanted, pem_files, trust};
+use super::node::{Found, Node, Purpose, Wanted};
+use super::{pem_files, trust};
 use crate::host::FILE_LIMIT;
 use crate::node::{
     CertificateState, Entry, EntryKind, KeyState, Present, Problem, Trust, TrustHolder,

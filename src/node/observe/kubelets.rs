@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::findings::Findings;
-use super::{Node, Wanted, kubeconfigs, leaves};
+use super::node::{Node, Wanted};
+use super::{kubeconfigs, leaves};
 use crate::node::kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG, KUBELET_OWN, KUBELET_SERVER};
 use crate::node::{CertificateState, Entry, EntryKind, Signer};
 use crate::pki::AuthorityName;

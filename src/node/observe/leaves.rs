@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Node, Wanted};
+use super::node::{Node, Wanted};
 use crate::node::{Entry, EntryKind};
 use crate::pki::{AuthorityName, Catalogued, LeafName};
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{Node, pem_files};
+use super::node::Node;
+use super::pem_files;
 use crate::host::FILE_LIMIT;
 use crate::node::{KUBELET_CLIENT, KUBELET_CONFIG, Problem, Trust, TrustHolder};
 use crate::pki::Certificate;

@@ -8,7 +8,8 @@ use serde::de::{MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 
-use super::{first_document, message, options};
+use super::document::{first_document, options};
+use super::message;
 
 const MERGE: &str = "<<";
 

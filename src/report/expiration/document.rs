@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{CertificateRow, ExpirationInfo, Found};
+use super::rows::{CertificateRow, ExpirationInfo, Found};
 use crate::pki::rfc3339;
 
 pub(super) fn document(info: &ExpirationInfo) -> Value {

@@ -1,6 +1,6 @@
 //! The tables, laid out as Go's text/tabwriter does it for kubeadm.
 
-use super::{CertificateRow, ExpirationInfo, Found};
+use super::rows::{CertificateRow, ExpirationInfo, Found};
 use crate::host::printable;
 use crate::pki::date;
 use crate::report::human_duration;

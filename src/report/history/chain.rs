@@ -1,8 +1,6 @@
 //! How lines hang together: each holds the digest of the one before and its own.
 
-use aws_lc_rs::digest::{SHA256, digest};
-
-use crate::host::hexadecimal;
+use crate::host;
 use crate::journal::Head;
 
 /// What a line holds besides the receipt, and what is before its own digest.
@@ -25,7 +23,7 @@ const BEHIND_DIGEST: &str = "\"}";
 pub(super) fn line(receipt: &impl serde::Serialize, previous: &str) -> serde_json::Result<String> {
     let mut line = serde_json::to_string(&Chained { receipt, previous })?;
     line.pop();
-    let digest = sha256(line.as_bytes());
+    let digest = host::digest(line.as_bytes());
     Ok(format!("{line}{BEFORE_DIGEST}{digest}{BEHIND_DIGEST}\n"))
 }
 
@@ -41,7 +39,7 @@ pub(super) fn check(line: &[u8], previous: &str) -> Result<Option<Head>, String>
     let body = rest
         .strip_suffix(BEFORE_DIGEST.as_bytes())
         .ok_or_else(changed)?;
-    if sha256(body).as_bytes() != digest {
+    if host::digest(body).as_bytes() != digest {
         return Err(changed());
     }
     let link: Link = serde_json::from_slice(line).map_err(|error| error.to_string())?;
@@ -65,8 +63,4 @@ pub(super) fn lines(whole: &[u8]) -> impl Iterator<Item = &[u8]> {
     whole
         .split_inclusive(|byte| *byte == b'\n')
         .map(|line| line.strip_suffix(b"\n").unwrap_or(line))
-}
-
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    hexadecimal(digest(&SHA256, bytes).as_ref())
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::chain::sha256;
+use crate::host::digest;
 use crate::journal::Head;
 use crate::pki::date;
 
@@ -35,7 +35,7 @@ pub struct Comparison {
 }
 
 pub(super) fn compare(lines: &[&[u8]], witnesses: &[Witness]) -> Comparison {
-    let digests: Vec<String> = lines.iter().map(|line| sha256(line)).collect();
+    let digests: Vec<String> = lines.iter().map(|line| digest(line)).collect();
     let mut comparison = Comparison {
         receipts: lines.len(),
         ..Comparison::default()
@@ -93,7 +93,7 @@ mod tests {
         Witness {
             head: Head {
                 receipts,
-                last: sha256(line),
+                last: digest(line),
             },
             operation: format!("operation-{receipts}"),
             at: Timestamp::UNIX_EPOCH,

@@ -2,9 +2,8 @@
 
 use std::io;
 
-use super::HistoryError;
-use super::chain::sha256;
-use crate::host::{read_bounded, write_atomically};
+use super::error::HistoryError;
+use crate::host::{digest, read_bounded, write_atomically};
 use crate::journal::{Head, Store, TransactionError};
 
 /// Writes how many receipts there are, and the digest of the last. After each receipt, so that a crash between the two
@@ -42,7 +41,7 @@ pub(super) fn contradicts(store: &Store, lines: &[&[u8]]) -> Result<Option<Strin
     };
     Ok(
         match end.receipts.checked_sub(1).map(|last| lines.get(last)) {
-            Some(Some(line)) if sha256(line) != end.last => Some(format!(
+            Some(Some(line)) if digest(line) != end.last => Some(format!(
                 "receipt {} is not the one that was written there",
                 end.receipts
             )),

@@ -1,6 +1,9 @@
 #![allow(clippy::disallowed_methods)]
 use super::*;
 use crate::host::Root;
+use crate::journal::{Outcome, RenewedCertificate, Trigger};
+use crate::restart::Rung;
+use jiff::Timestamp;
 use std::os::unix::fs::PermissionsExt;
 
 fn history() -> (tempfile::TempDir, History) {

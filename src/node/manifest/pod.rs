@@ -1,7 +1,38 @@
-//! One container of a static pod, and the files that its flags name.
+//! A static pod and its containers, as far as they concern certificates.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+/// One static pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticPod {
+    /// The manifest's file.
+    pub path: PathBuf,
+    /// `metadata.name`, without the node's name that the kubelet appends.
+    pub name: String,
+    /// `metadata.namespace`, `default` if unset.
+    pub namespace: String,
+    /// The label `component`, if any.
+    pub component_label: Option<String>,
+    /// [`StaticPod::component`]
+    pub(crate) component: String,
+    /// [`StaticPod::role`]
+    pub(crate) role: Option<&'static str>,
+    /// `metadata.uid`, if set.
+    pub uid: Option<String>,
+    /// `terminationGracePeriodSeconds`, 30 unless set.
+    pub termination_grace_seconds: u64,
+    /// Whether it uses the node's network.
+    pub host_network: bool,
+    /// Its containers, in order.
+    pub containers: Vec<Container>,
+    /// hostPath volumes by name, without sockets and devices.
+    pub host_paths: BTreeMap<String, PathBuf>,
+    /// Its init containers, in order: they use files, but nothing is asked of them afterwards.
+    pub init_containers: Vec<Container>,
+    /// The real paths of hostPaths that are single files, by their `type` or their ending.
+    pub single_files: Vec<PathBuf>,
+}
 
 /// One container of a static pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,11 +76,6 @@ pub struct HttpProbe {
 }
 
 impl Container {
-    /// Whether it is the program's, by its command or its name.
-    pub(super) fn is(&self, program: &str) -> bool {
-        self.runs(program) || self.name == program
-    }
-
     /// The value of `--name=value` or `--name value`; the last one wins.
     pub(super) fn flag(&self, name: &str) -> Option<&str> {
         self.flags()

@@ -1,0 +1,52 @@
+//! What is kept of an operation.
+
+use jiff::Timestamp;
+
+use crate::host::Actor;
+use crate::journal::{Head, OperationKind, Outcome, RenewedCertificate, Trigger};
+use crate::restart::Rung;
+
+/// What an operation did.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Receipt {
+    /// The operation's id.
+    pub id: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// What set it off.
+    pub trigger: Trigger,
+    /// What it was for; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<OperationKind>,
+    /// What started the process that began it; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<Actor>,
+    /// The history as it was when the operation began; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history_before: Option<Head>,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+    /// Renewed certificates.
+    pub certificates: Vec<RenewedCertificate>,
+    /// Restarted pods, with seconds from manifest out to healthy.
+    pub restarts: Vec<(String, f64)>,
+    /// What was tried for pods that did not come back in the usual way; of each the last helped.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rungs: Vec<(String, Vec<Rung>)>,
+    /// What was proved, one sentence each.
+    pub proofs: Vec<String>,
+    /// What went wrong without ending the operation.
+    pub warnings: Vec<String>,
+}
+
+impl Receipt {
+    /// What the operation was for.
+    #[must_use]
+    pub fn kind(&self) -> OperationKind {
+        self.kind
+            .unwrap_or_else(|| OperationKind::of_trigger(&self.trigger))
+    }
+}
