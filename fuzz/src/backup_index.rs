@@ -2,8 +2,8 @@
 
 use std::path::Component;
 
-use kubecertd::journal::Store;
 use kubecertd::files::generations;
+use kubecertd::journal::Store;
 use serde_json::json;
 
 use crate::place::Place;

@@ -1,8 +1,8 @@
 //! The history of receipts.
 
 use jiff::Timestamp;
-use kubecertd::report::{History, Receipt, RenewedCertificate};
 use kubecertd::journal::{Outcome, Store, Trigger};
+use kubecertd::report::{History, Receipt, RenewedCertificate};
 
 use crate::place::{Place, parts};
 

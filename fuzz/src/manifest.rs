@@ -2,8 +2,8 @@
 
 use std::path::{Component, Path};
 
-use kubecertd::node::StaticPod;
 use kubecertd::host::Root;
+use kubecertd::node::StaticPod;
 
 /// Every path that a manifest leads to is absolute, has no `..` and lies below the root; what is called used is used.
 pub fn check(data: &[u8]) {

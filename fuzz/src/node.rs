@@ -4,10 +4,10 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Config;
 use kubecertd::node::observe;
 use kubecertd::pki::KeyAlgorithm;
-use kubecertd::report::PlanView;
-use kubecertd::plan::{plan, Request};
+use kubecertd::plan::{Request, plan};
 use kubecertd::rehearsal::Sample;
 use kubecertd::report::ExpirationInfo;
+use kubecertd::report::PlanView;
 
 use crate::place::Place;
 

@@ -1,6 +1,7 @@
 //! The commands, as processes, on a made-up node.
 
 mod check_expiration;
+mod earlier_format;
 mod exit_codes;
 mod history;
 mod hostile_files;
