@@ -1,7 +1,7 @@
 //! Certificate bundles.
 
 use jiff::Timestamp;
-use kubecertd::pki::{Certificate, KeyAlgorithm, certificates_from_pem, certificates_to_pem};
+use kubecertd::pki::{Certificate, certificates_from_pem, certificates_to_pem};
 
 /// PEM or DER: what is read is written back and read as the same, and nothing asked of it panics.
 pub fn check(data: &[u8]) {
@@ -32,5 +32,5 @@ fn describe(certificate: &Certificate) {
     assert_eq!(certificate.is_valid_at(certificate.not_after), within);
     assert!(!certificate.is_valid_at(Timestamp::MIN) || certificate.not_before == Timestamp::MIN);
     let _ = certificate.is_self_signed();
-    let _ = KeyAlgorithm::of_certificate(certificate);
+    let _ = certificate.key_kind().made();
 }
