@@ -131,7 +131,7 @@ impl Case<'_> {
                 check,
                 Severity::Warn,
                 format!(
-                    "{sentence}; going on all the same, because {certificate} {} {}",
+                    "{sentence}; going on nevertheless, because {certificate} {} {}",
                     if ends <= self.now { "ended" } else { "ends" },
                     date(ends),
                 ),

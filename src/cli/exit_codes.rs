@@ -53,7 +53,7 @@ pub(super) const TABLE: [(u8, &str, &str); 17] = [
     (
         NO,
         "recover",
-        "what was cut off, or was to be tried again, could not be done or proved",
+        "what was interrupted, or was to be tried again, could not be done or proved",
     ),
     (
         NO,

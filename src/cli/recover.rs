@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
         anyhow::Ok(finish_recovery(context, &lock, &stop, &mut events).await?)
     })?;
     if reports.is_empty() && manifests.returned == Some(0) {
-        print("Nothing to recover: no operation was cut off.\n")?;
+        print("Nothing to recover: no operation was interrupted.\n")?;
     }
     for report in &reports {
         log_summary(context, Some(&report.operation));

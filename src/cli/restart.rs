@@ -32,7 +32,7 @@ pub(super) fn run(context: &Context, components: &[String]) -> anyhow::Result<Ex
             report.component,
             report.healthy_seconds,
             if report.held_out {
-                " (held out while the API was away)"
+                " (out as well while the API was away)"
             } else {
                 ""
             }

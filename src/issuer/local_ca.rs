@@ -98,7 +98,7 @@ impl<'a> Job<'a> {
             .entry(&wanted.name)
             .ok_or_else(|| refuse("there is no certificate of that name on this node"))?;
         let present = entry.present().ok_or_else(|| {
-            refuse("the old certificate is missing or unreadable, so nobody knows what to make")
+            refuse("the old certificate is missing or unreadable, so what to make is not known")
         })?;
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}

@@ -15,7 +15,7 @@ pub enum TransactionError {
     },
     /// An earlier operation was cut off and must be recovered first.
     #[error(
-        "operation {id} was cut off; kubecertd recovers it when the daemon starts, or with `kubecertd recover`"
+        "operation {id} was interrupted; kubecertd recovers it when the daemon starts, or with `kubecertd recover`"
     )]
     Unfinished {
         /// Its id.
@@ -25,7 +25,7 @@ pub enum TransactionError {
     #[error(transparent)]
     File(#[from] FileError),
     /// A file changed between reading and replacing it; somebody else is at work.
-    #[error("{}: was changed by somebody else meanwhile; nothing was replaced", path.display())]
+    #[error("{}: was changed by another process meanwhile; nothing was replaced", path.display())]
     Changed {
         /// Which file.
         path: PathBuf,
@@ -40,7 +40,7 @@ pub enum TransactionError {
     },
     /// A rollback is done except for files that are neither what kubecertd wrote nor what was there before.
     #[error(
-        "{} changed by somebody else since kubecertd replaced it, and left so; everything else is put back",
+        "{} changed by another process since kubecertd replaced it, and left so; everything else is put back",
         in_a_row(paths)
     )]
     LeftAlone {

@@ -25,7 +25,7 @@ pub enum OperationError {
     #[error("{}; nothing was changed", sentences(.0))]
     NotNow(Vec<Finding>),
     /// An operation that was cut off is in place, but this is no moment for the restarts that it owes.
-    #[error("the restarts that operation {operation} owes have to wait: {}", sentences(.findings))]
+    #[error("the pending restarts of operation {operation} have to wait: {}", sentences(.findings))]
     RestartsWait {
         /// Which operation.
         operation: String,
@@ -53,7 +53,7 @@ pub enum OperationError {
     Stopped,
     /// The receipt could not be written; what it would say was done all the same.
     #[error(
-        "the receipt could not be written: {why}; what it would say is done all the same, and {}",
+        "the receipt could not be written: {why}; what it would say is done nevertheless, and {}",
         without_receipt(why)
     )]
     History {

@@ -149,8 +149,8 @@ impl fmt::Display for Event {
                 returned,
             } => write!(
                 out,
-                "operation {operation} was cut off; it was rolled {}{}",
-                if *forward { "forward" } else { "back" },
+                "operation {operation} was interrupted; its {} files are in place{}",
+                if *forward { "new" } else { "old" },
                 match returned {
                     0 => String::new(),
                     1 => ", and one manifest was returned".to_owned(),

@@ -172,5 +172,5 @@ fn restarts_left(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<Restarts,
 }
 
 fn why_undone(reason: Option<String>) -> String {
-    reason.unwrap_or_else(|| "the operation was cut off".to_owned())
+    reason.unwrap_or_else(|| "the operation was interrupted".to_owned())
 }

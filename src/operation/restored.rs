@@ -215,15 +215,15 @@ impl Restored {
             Ok(()) => None,
             Err(_) if lifted_by_force && force => None,
             Err(SuccessorError::NotValidNow(_)) if now < certificate.not_before => Some(format!(
-                "the certificate of the backup is not valid before {}; --force puts it back all the same",
+                "the certificate of the backup is not valid before {}; --force puts it back nevertheless",
                 date(certificate.not_before)
             )),
             Err(SuccessorError::NotValidNow(_)) => Some(format!(
-                "the certificate of the backup ended on {}; --force puts it back all the same",
+                "the certificate of the backup ended on {}; --force puts it back nevertheless",
                 date(certificate.not_after)
             )),
             Err(SuccessorError::Lacks(what)) => Some(format!(
-                "the certificate of the backup lacks {what}, which the present one has; --force puts it back all the same"
+                "the certificate of the backup lacks {what}, which the present one has; --force puts it back nevertheless"
             )),
             Err(SuccessorError::Untrusted { issuer }) => Some(format!(
                 "the certificate of the backup was issued by {issuer}, and not by the CA that is on this node now"

@@ -105,7 +105,7 @@ impl RollBack {
         for (name, soon) in ends_soon {
             match soon {
                 EndsSoon::AtOnce(said) if !force => {
-                    obstacles.push(format!("{name}: {said}; --force puts it back all the same"));
+                    obstacles.push(format!("{name}: {said}; --force puts it back nevertheless"));
                 }
                 EndsSoon::AtOnce(said) | EndsSoon::Due(said) => {
                     warnings.push(format!("{name}: {said}"));

@@ -134,7 +134,7 @@ fn check_time(authority: &Certificate, now: Timestamp) -> Result<(), IssueError>
         )
     } else if now > authority.not_after {
         format!(
-            "expired since {}; nobody would accept what it signs, so it has to be replaced first",
+            "expired since {}; what it signs would not be accepted, so it has to be replaced first",
             authority.not_after
         )
     } else {

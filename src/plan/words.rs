@@ -139,7 +139,7 @@ impl fmt::Display for Obstacle {
                 date(*until)
             ),
             Self::Skipped => formatter
-                .write_str("renewal.skip names it; name it with --force to renew it all the same"),
+                .write_str("renewal.skip names it; name it with --force to renew it nevertheless"),
             Self::Disabled => formatter.write_str(
                 "due, but renewal.enabled is false; renew it by hand with kubecertd renew",
             ),

@@ -25,7 +25,7 @@ pub async fn node_is_ready(
     let name = inventory
         .node_name
         .as_deref()
-        .ok_or("nobody knows this node's name")?;
+        .ok_or("this node's name is not known")?;
     let local = inventory
         .static_pods
         .iter()

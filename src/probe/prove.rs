@@ -115,7 +115,8 @@ impl Node<'_> {
             }
             EntryKind::KubeletClient | EntryKind::KubeletServing | EntryKind::Extra => {
                 Err(Doubt::Lasting(
-                    "kubecertd knows nobody who could be asked whether it is in use".to_owned(),
+                    "no component that kubecertd knows can be asked whether it is in use"
+                        .to_owned(),
                 ))
             }
         }
@@ -201,7 +202,7 @@ impl Node<'_> {
         );
         if is_read_at_start && self.settings.mode == RestartMode::None {
             return Ok(format!(
-                "{}; its component goes on with the old one until somebody restarts it",
+                "{}; its component goes on with the old one until it is restarted",
                 authenticated.evidence
             ));
         }
@@ -215,7 +216,7 @@ impl Node<'_> {
             .find(|pod| runs(pod, program))
             .ok_or_else(|| {
                 Doubt::Lasting(format!(
-                    "{} has no manifest of {program}, so nobody on this node can be asked",
+                    "{} has no manifest of {program}, so no component on this node can be asked",
                     self.inventory.directories.manifests.display()
                 ))
             })

@@ -11,7 +11,7 @@ use crate::runtime::ServiceError;
 #[derive(Debug, thiserror::Error)]
 pub enum RestartError {
     /// A wait reached its bound.
-    #[error("{component}: {what} did not happen within {} s: {seen}", bound.as_secs())]
+    #[error("{component}: waited {} s for {what} in vain: {seen}", bound.as_secs())]
     TimedOut {
         /// Which.
         component: String,

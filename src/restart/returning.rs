@@ -66,7 +66,7 @@ impl<'node> Restarter<'node> {
                         all = false;
                         let what = match returning.running_since {
                             None => "the start of its new container",
-                            Some(_) => "its being healthy",
+                            Some(_) => "it to be healthy",
                         };
                         self.go_on(member, &mut returning.wait, what, &seen, progress)
                             .await?;

@@ -266,7 +266,7 @@ impl<'node> Restarter<'node> {
             tracing::warn!(
                 component = member.component.as_str(),
                 path = %member.manifest.display(),
-                "{}: somebody put a newer manifest in its place; that one stays, the old one is in the backup",
+                "{}: another process put a newer manifest in its place; that one stays, the old one is in the backup",
                 member.component
             );
         }

@@ -1,5 +1,11 @@
 //! What version 0.1 left on the disk is read, finished and gone back to: `tests/data/killed-0.1` is a node on which it had renewed
 //! one certificate and was killed between the two renames of another.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -374,7 +374,7 @@ fn near_the_end_the_daemon_acts_whatever_another_renewer_promises() {
     let daemon = Daemon::start(&node);
     wait_until("the renewal", || node.serial("apiserver") != old);
     let log = daemon.stop();
-    assert!(log.contains("going on all the same, because"), "{log}");
+    assert!(log.contains("going on nevertheless, because"), "{log}");
 }
 
 #[test]

@@ -141,7 +141,7 @@ fn near_the_end_a_doubled_pod_costs_the_restart_and_not_the_renewal() {
     assert!(
         finding
             .sentence
-            .ends_with("going on all the same, because apiserver ends Jun 10, 2026 00:00 UTC"),
+            .ends_with("going on nevertheless, because apiserver ends Jun 10, 2026 00:00 UTC"),
         "{finding}"
     );
 }

@@ -174,7 +174,7 @@ fn one<'a, T>(
     })?;
     if found.next().is_some() {
         return Err(KubeconfigError::Duplicate(format!(
-            "two {kind}s are called {name:?}, so nobody can say which one counts; remove one of them"
+            "two {kind}s are called {name:?}, so which one counts cannot be told; remove one of them"
         )));
     }
     Ok(first)
