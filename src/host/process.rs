@@ -37,7 +37,16 @@ pub struct Process {
     /// Its number.
     pub pid: u32,
     directory: PathBuf,
-    own_containers: Arc<[String]>,
+    own: Arc<Own>,
+}
+
+/// What is known of this program itself, by which others are judged.
+#[derive(Debug, PartialEq, Eq)]
+struct Own {
+    /// Its cgroups that are containers'.
+    containers: Vec<String>,
+    /// `None` where it cannot be told.
+    user_namespace: Option<PathBuf>,
 }
 
 /// The processes that were listed.
@@ -55,7 +64,10 @@ pub struct Processes {
 /// When it cannot be listed.
 pub fn processes(directory: &Path) -> io::Result<Processes> {
     let mut found = Processes::default();
-    let own_containers: Arc<[String]> = own_containers().into();
+    let own = Arc::new(Own {
+        containers: own_containers(),
+        user_namespace: std::fs::read_link("/proc/self/ns/user").ok(),
+    });
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         let Some(pid) = entry
@@ -72,7 +84,7 @@ pub fn processes(directory: &Path) -> io::Result<Processes> {
         found.all.push(Process {
             pid,
             directory: entry.path(),
-            own_containers: Arc::clone(&own_containers),
+            own: Arc::clone(&own),
         });
     }
     found.all.sort_by_key(|process| process.pid);
@@ -104,7 +116,7 @@ impl Process {
     pub fn is_in_container(&self) -> bool {
         self.groups()
             .iter()
-            .any(|group| is_containers(beyond(group, &self.own_containers)))
+            .any(|group| is_containers(beyond(group, &self.own.containers)))
     }
 
     /// Whether it is in a pod's cgroup; both of the kubelet's cgroup drivers name them so.
@@ -177,9 +189,9 @@ impl Process {
     }
 
     fn is_in_another_user_namespace(&self) -> bool {
-        let own = std::fs::read_link("/proc/self/ns/user").ok();
+        let own = &self.own.user_namespace;
         let theirs = std::fs::read_link(self.directory.join("ns/user")).ok();
-        own.is_some() && theirs.is_some() && own != theirs
+        own.is_some() && theirs.is_some() && *own != theirs
     }
 
     fn groups(&self) -> Vec<String> {
