@@ -11,7 +11,8 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use super::directory::is_directory;
-use super::place::{Found, Place, leads_straight};
+use super::found::Found;
+use super::place::{Place, leads_straight};
 use super::read::read_bounded;
 use super::way::{Step, Way};
 

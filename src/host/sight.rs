@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::place::{Found, Place};
+use super::found::Found;
+use super::place::Place;
 use super::root::Root;
 use super::way::Way;
 

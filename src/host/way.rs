@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::found::Found;
 use super::owner::is_trusted_owner;
-use super::place::Found;
 
 /// One link that was followed, or one directory in which a name was looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
