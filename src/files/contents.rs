@@ -2,7 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::backup::{BackedUpFile, Backup};
+use super::backup::Backup;
+use super::backup_index::BackedUpFile;
 use super::retention::generations;
 use crate::journal::{Store, TransactionError};
 

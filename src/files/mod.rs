@@ -1,6 +1,7 @@
 //! Putting new files in place, all or none: stage beside the target, check, back up by copy, journal, fsync, rename.
 
 mod backup;
+mod backup_index;
 mod contents;
 mod manifest;
 mod parking;
@@ -13,7 +14,7 @@ mod staged_file;
 mod survey;
 mod transaction;
 
-pub use backup::{BackedUpContents, BackedUpFile};
+pub use backup_index::{BackedUpContents, BackedUpFile};
 pub use contents::{Kept, contents};
 pub use recover::{Recovery, recover, return_parked};
 pub use retention::{Generation, generations, remove_old_keys};

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::backup::{BackedUpFile, Backup, INDEX, Index, read_index};
+use super::backup::Backup;
+use super::backup_index::{BackedUpFile, INDEX, Index, read_index};
 use crate::host::{self, Place, durable};
 use crate::journal::{Lock, Store, TransactionError, is_id};
 
