@@ -1,23 +1,21 @@
 //! What follows from what was read. Pure.
 
+mod sentences;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::clock::Clock;
-use super::clock::Mark;
-use super::finding::Severity;
-use super::finding::{Check, Finding};
+use super::finding::{Check, Finding, Severity};
 use super::images::ImageDisk;
-use super::intent::Asked;
-use super::intent::Intent;
-use super::kubeadm::Kubeadm;
-use super::places::{Hindered, Hindrance};
-use super::readings::{Doubled, Elsewhere};
-use super::readings::{Readings, Unread};
+use super::intent::{Asked, Intent};
+use super::places::Hindered;
+use super::readings::{Doubled, Elsewhere, Readings, Unread};
 use super::renewers::Renewer;
 use super::space::FileSystem;
 use crate::host::shifted;
 use crate::node::Problem;
 use crate::pki::date;
+use sentences::{ahead, far_ahead, hindrance, no_room, running, set_back};
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
 const TIMES: u64 = 2;
@@ -165,7 +163,11 @@ impl Case<'_> {
                     .map_or(since, |file| since.min(self.now.duration_since(file)));
                 if since_file > LONG && clock.up.is_some_and(|up| up < TIME_TO_SYNCHRONISE) {
                     let severity = self.wait_or_warn();
-                    return Some(Finding::new(Check::Clock, severity, ahead(mark)));
+                    return Some(Finding::new(
+                        Check::Clock,
+                        severity,
+                        ahead(mark, TIME_TO_SYNCHRONISE),
+                    ));
                 }
             }
         }
@@ -325,69 +327,6 @@ impl Case<'_> {
     }
 }
 
-fn set_back(mark: &Mark) -> String {
-    format!(
-        "the clock shows a time before {}, when {}: it was set back, and certificates dated by it would be wrong; set it, or, if \
-         it is right, say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
-        date(mark.moment),
-        mark.what
-    )
-}
-
-fn far_ahead(mark: &Mark) -> String {
-    format!(
-        "every certificate seems to have ended long ago, but the clock is not synchronised and years after the last thing \
-         known to have happened here ({}, when {}); set it, or, if it is right, \
-         say so with --force: `kubecertd renew` or `kubecertd recover --expired`",
-        date(mark.moment),
-        mark.what
-    )
-}
-
-fn ahead(mark: &Mark) -> String {
-    format!(
-        "every certificate seems to have ended, but the clock is not synchronised and long after the last thing known to have \
-         happened here ({}, when {}); the daemon waits for a time service until the machine has run for {} minutes",
-        date(mark.moment),
-        mark.what,
-        TIME_TO_SYNCHRONISE.as_mins()
-    )
-}
-
-fn running(one: &Kubeadm) -> String {
-    format!(
-        "`{}` is at work (process {}{}) and changes the same files; wait until it is done, or end it if it hangs",
-        one.command,
-        one.pid,
-        one.since
-            .map(|since| since.strftime(", since %b %d %H:%M:%S UTC").to_string())
-            .unwrap_or_default()
-    )
-}
-
-/// What is wrong if what is written there does not fit so many times.
-fn no_room(one: &FileSystem, times: u64) -> Option<String> {
-    let bytes = one.written_bytes.saturating_mul(times);
-    let inodes = one.written_inodes.saturating_mul(times);
-    let directory = one.directory.display();
-    if one.free_bytes < bytes {
-        Some(format!(
-            "{directory}: {} are free on its file system and {} are needed, twice what is written there; make room",
-            in_units(one.free_bytes),
-            in_units(bytes)
-        ))
-    } else if let Some(free) = one.free_inodes
-        && free < inodes
-    {
-        Some(format!(
-            "{directory}: {free} more files can be made on its file system (inodes) and {inodes} are needed, twice what is made \
-             there; remove files"
-        ))
-    } else {
-        None
-    }
-}
-
 fn hindered(one: &Hindered) -> Finding {
     Finding::new(Check::Writable, Severity::Refuse, hindrance(one))
 }
@@ -416,25 +355,6 @@ fn images(disk: &ImageDisk) -> Option<Finding> {
     Some(Finding::new(Check::Images, Severity::Warn, sentence))
 }
 
-fn hindrance(one: &Hindered) -> String {
-    let path = one.path.display();
-    match &one.by {
-        Hindrance::ReadOnly => format!(
-            "{path}: lies on a read-only file system; mount it for writing, or, where only the service sees it so, name it in \
-             ReadWritePaths= with `systemctl edit kubecertd`"
-        ),
-        Hindrance::Immutable => format!(
-            "{path}: is marked immutable or append-only; remove the mark with `chattr -i -a {path}`"
-        ),
-        Hindrance::Directory => {
-            format!("{path}: is a directory where kubecertd's own file belongs; move it elsewhere")
-        }
-        Hindrance::Forbidden(reason) => {
-            format!("{path}: cannot be written to: {reason}; run as root")
-        }
-    }
-}
-
 /// It holds nothing up, and is not forgotten: a pod in it may use what is renewed.
 fn unread_manifest(one: &Problem) -> Finding {
     Finding::new(
@@ -461,14 +381,6 @@ fn unread(one: &Unread) -> Finding {
                 one.reason
             ),
         )
-    }
-}
-
-fn in_units(bytes: u64) -> String {
-    match bytes {
-        0..1_048_576 => format!("{} KiB", bytes / 1024),
-        1_048_576..1_073_741_824 => format!("{} MiB", bytes / 1_048_576),
-        _ => format!("{} GiB", bytes / 1_073_741_824),
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::checks::{clock::Lives, intent::Deadline};
+use crate::checks::{Kubeadm, Mark, clock::Lives, intent::Deadline};
 
 pub(crate) fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
