@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::checks::take_lock;
 use super::in_flight::tell;
 use super::recover::finish_all;
-use super::renew::renew_in;
+use super::renew::renew_after;
 use super::report::{Options, RenewalReport};
 use super::run::Run;
 use super::{Context, Event, OperationError};
@@ -65,7 +65,6 @@ pub async fn recover_expired_holding(
             "the kubelet cannot start: {reason}"
         )));
     }
-    drop(recoveries);
     let stopped = need != KubeletNeed::Nothing
         || (context.is_live() && is_stopped(&node, reachability(&node).await, now));
     run.tell(Event::Expired { names });
@@ -74,7 +73,8 @@ pub async fn recover_expired_holding(
         restart: true,
         stopped,
     };
-    renew_in(&mut run, &Request::DueByHand { force }, &options)
+    let request = Request::DueByHand { force };
+    renew_after(&mut run, recoveries, &request, &options)
         .await
         .map(Some)
 }

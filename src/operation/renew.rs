@@ -13,6 +13,7 @@ use super::run::Run;
 use super::unfinished::Backlog;
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
+use crate::files::{Recovery, recover};
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{Replaceable, hard_links};
 use crate::plan::{Action, Obstacle, Plan, Request, RestartMethod};
@@ -30,19 +31,21 @@ pub async fn renew(
 ) -> Result<RenewalReport, OperationError> {
     let lock = take_lock(context)?;
     let mut run = Run::new(context, &lock, stop, events);
-    renew_in(&mut run, request, options).await
+    let recoveries = recover(&context.store(), &lock)?;
+    renew_after(&mut run, recoveries, request, options).await
 }
 
-/// The same in a run that has the lock.
+/// The same after recovery has put files and manifests where they belong.
 ///
 /// # Errors
 /// As [`renew`].
-pub(super) async fn renew_in<'a>(
+pub(super) async fn renew_after<'a>(
     run: &mut Run<'a>,
+    recoveries: Vec<Recovery<'a>>,
     request: &Request,
     options: &Options,
 ) -> Result<RenewalReport, OperationError> {
-    let backlog = Backlog::settle(run, request, options.stopped).await?;
+    let backlog = Backlog::settle(run, recoveries, request, options.stopped).await?;
     let begun = Instant::now();
     let node = run.node();
     let plan = run

@@ -23,17 +23,17 @@ pub(super) struct Backlog<'lock> {
 }
 
 impl<'lock> Backlog<'lock> {
-    /// Puts the files and manifests of every operation in flight where they belong and finishes it, unless what `request`
-    /// asks for does that anyway. One that cannot be finished is kept if there is something else to do.
+    /// Finishes operations whose files and manifests are where they belong, unless what `request` asks for does that anyway.
+    /// One that cannot be finished is kept if there is something else to do.
     ///
     /// # Errors
     /// [`OperationError`], of the first operation that did not end well and is not kept.
     pub(super) async fn settle(
         run: &mut Run<'lock>,
+        recoveries: Vec<Recovery<'lock>>,
         request: &Request,
         is_stopped: bool,
     ) -> Result<Self, OperationError> {
-        let recoveries = recover(&run.context.store(), run.lock)?;
         if recoveries.is_empty() {
             return Ok(Self::default());
         }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
-use kubecertd::journal::Outcome;
-use kubecertd::operation::{Event, OperationError};
+use kubecertd::files::Operation;
+use kubecertd::journal::{Lock, Outcome, Trigger};
+use kubecertd::operation::{Event, OperationError, recover_expired};
 use testkit::PKI;
-use testkit::live::{API_SERVER, Live, valid};
+use testkit::live::{API_SERVER, Live, never, valid};
 use testkit::peer::{rogue, well};
 
-use crate::whole::{FRESH, is_proving, nothing};
+use crate::whole::{EXPIRED, FRESH, is_proving, nothing};
 
 #[tokio::test]
 async fn an_operation_cut_off_before_its_restarts_is_restarted_and_proved() {
@@ -297,4 +298,31 @@ async fn the_receipt_of_a_recovered_operation_needs_no_backup() {
     assert_eq!(lines.len(), 1, "{receipts:?}");
     assert_eq!((&lines[0].old_serial, &lines[0].new_serial), (&old, &new));
     assert!(lines[0].old.is_some() && lines[0].new.is_some());
+}
+
+#[tokio::test]
+async fn what_recovery_returned_is_said_when_expired_certificates_are_recovered_as_well() {
+    let node = Live::start(EXPIRED).await;
+    let store = node.context.store();
+    let manifest = node
+        .tree
+        .path("/etc/kubernetes/manifests/kube-apiserver.yaml");
+    {
+        let lock = Lock::take(&store).unwrap();
+        let trigger = Trigger::Command("restart".to_owned());
+        let mut operation = Operation::begin(&store, &lock, trigger).unwrap();
+        operation.park(&manifest).unwrap();
+        assert!(!manifest.exists());
+    }
+    let mut returned = Vec::new();
+    let mut events = |event: Event| {
+        if let Event::Recovered { returned: some, .. } = event {
+            returned.push(some);
+        }
+    };
+    recover_expired(&node.context, false, &never(), &mut events)
+        .await
+        .unwrap();
+    assert_eq!(returned, [1], "once, with what was returned");
+    assert!(manifest.exists());
 }
