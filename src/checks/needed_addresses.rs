@@ -23,6 +23,8 @@ use crate::probe::{
     named_members, node_address, reachable, runs, serving_endpoints,
 };
 
+/// So many names are looked up, each on a thread of its own: what answers as etcd can name any number.
+const MOST_NAMES: usize = 32;
 /// For each name.
 const BOUND: Duration = Duration::from_secs(10);
 
@@ -206,9 +208,7 @@ fn as_members(members: Vec<(String, String)>) -> Vec<Wanted> {
 
 /// Asks the standard resolver for each name among the hosts. Takes some seconds at most.
 pub async fn resolve(wanted: &[Wanted]) -> Resolved {
-    let mut names: Vec<&str> = wanted.iter().filter_map(name).collect();
-    names.sort_unstable();
-    names.dedup();
+    let (names, rest) = to_be_looked_up(wanted);
     let lookups = names.iter().map(|name| async {
         let found = match timeout(BOUND, lookup_host((*name, 0))).await {
             Ok(Ok(found)) => Ok(found.map(|address| address.ip()).collect()),
@@ -217,7 +217,25 @@ pub async fn resolve(wanted: &[Wanted]) -> Resolved {
         };
         ((*name).to_owned(), found)
     });
-    together(lookups.collect()).await.into_iter().collect()
+    let mut resolved: Resolved = together(lookups.collect()).await.into_iter().collect();
+    let reason = || format!("not looked up, since there are more than {MOST_NAMES} names");
+    resolved.extend(
+        rest.into_iter()
+            .map(|name| (name.to_owned(), Err(reason()))),
+    );
+    resolved
+}
+
+/// The names that are looked up, and those beyond [`MOST_NAMES`]: the node's own come first, those of other members last.
+fn to_be_looked_up(wanted: &[Wanted]) -> (Vec<&str>, Vec<&str>) {
+    let mut names: Vec<&str> = Vec::new();
+    for name in wanted.iter().filter_map(name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    let rest = names.split_off(names.len().min(MOST_NAMES));
+    (names, rest)
 }
 
 /// The name to be resolved; `None` for an address, and for the machine itself.

@@ -12,6 +12,9 @@ use super::place::Place;
 use super::root::Root;
 use super::way::Way;
 
+/// So many directories are held open; more than that are opened for each look. A process may have a thousand files open.
+const MOST_HELD: usize = 64;
+
 /// What a path leads to.
 #[derive(Debug, Clone)]
 pub struct Seen {
@@ -25,7 +28,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Sight<'root> {
     root: &'root Root,
-    /// `None` for a directory that cannot be opened without following a link.
+    /// At most [`MOST_HELD`]; `None` for one that cannot be opened without following a link.
     directories: RefCell<HashMap<PathBuf, Option<Rc<Place>>>>,
     /// `None` for what cannot be reached.
     seen: RefCell<HashMap<PathBuf, Option<Rc<Seen>>>>,
@@ -78,17 +81,22 @@ impl<'root> Sight<'root> {
         if !self.root.is_plain(path) {
             return None;
         }
-        let place = {
-            let mut directories = self.directories.borrow_mut();
-            let opened = directories
-                .entry(directory.to_path_buf())
-                .or_insert_with(|| Place::at(path).ok().map(Rc::new));
-            opened.clone()?
-        };
-        match place.look_beside(name) {
+        match self.directory_of(path, directory)?.look_beside(name) {
             Ok(found) if !found.is_some_and(|found| found.is_link()) => Some(found),
             Ok(_) | Err(_) => None,
         }
+    }
+
+    fn directory_of(&self, path: &Path, directory: &Path) -> Option<Rc<Place>> {
+        let mut held = self.directories.borrow_mut();
+        if let Some(opened) = held.get(directory) {
+            return opened.clone();
+        }
+        let opened = Place::at(path).ok().map(Rc::new);
+        if held.len() < MOST_HELD {
+            held.insert(directory.to_path_buf(), opened.clone());
+        }
+        opened
     }
 }
 
@@ -133,5 +141,19 @@ mod tests {
                 assert_eq!(seen, alone, "{}", path.display());
             }
         }
+    }
+
+    #[test]
+    fn few_directories_are_held_open_however_many_there_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        let sight = Sight::new(&root);
+        for number in 0..MOST_HELD + 10 {
+            let below = root.join(format!("/{number}"));
+            std::fs::create_dir(&below).unwrap();
+            std::fs::write(below.join("x"), "x").unwrap();
+            assert!(sight.of(&below.join("x")).unwrap().found.is_some());
+        }
+        assert_eq!(sight.directories.borrow().len(), MOST_HELD);
     }
 }

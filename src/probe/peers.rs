@@ -83,7 +83,9 @@ pub(crate) fn named_members(inventory: &Inventory) -> Vec<(String, String)> {
 
 /// The same of all that are known now, as [`control_planes`] asks them.
 pub(crate) async fn known_members(inventory: &Inventory) -> Vec<(String, String)> {
-    others(members(inventory).await)
+    let mut known = members(inventory).await;
+    known.truncate(MOST_PEERS);
+    others(known)
 }
 
 fn others(members: Vec<Member>) -> Vec<(String, String)> {

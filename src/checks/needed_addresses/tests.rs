@@ -234,3 +234,16 @@ async fn the_standard_resolver_is_asked() {
     );
     assert!(found.values().all(Result::is_err), "{found:?}");
 }
+
+#[test]
+fn members_without_number_keep_no_other_name_from_being_looked_up() {
+    let own = Wanted::new("z.example", Purpose::Server("admin.conf".to_owned()));
+    let members = (0..1000).map(|number| {
+        let name = format!("{number}.example");
+        Wanted::new(name.clone(), Purpose::Member(name))
+    });
+    let all: Vec<Wanted> = [own].into_iter().chain(members).collect();
+    let (asked, rest) = to_be_looked_up(&all);
+    assert_eq!((asked.len(), rest.len()), (MOST_NAMES, 1001 - MOST_NAMES));
+    assert_eq!(asked[0], "z.example");
+}
