@@ -120,7 +120,7 @@ async fn run_until(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<
         daemon.hurry_if_stopped(&pass);
         daemon.tidying.tidy(&daemon.context, &pass, Instant::now());
         if daemon.may_act(&pass) {
-            daemon.act(stop).await;
+            daemon.act(&pass, stop).await;
             continue;
         }
         let reason = wait(
@@ -160,7 +160,8 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     daemon.look_at_addresses(&mut pass).await;
     daemon.complain(&pass);
     daemon.tidying.tidy(&daemon.context, &pass, Instant::now());
-    let ended = daemon.renew(stop).await;
+    daemon.look_closer(&mut pass).await;
+    let ended = daemon.renew(&pass, stop).await;
     daemon.passed();
     let report = ended?;
     if report.failed.is_empty() {

@@ -136,8 +136,8 @@ impl Daemon {
     }
 
     /// Renews what is due and keeps what came of it.
-    pub(super) async fn act(&mut self, stop: &watch::Receiver<bool>) {
-        let result = self.renew(stop).await;
+    pub(super) async fn act(&mut self, pass: &Pass, stop: &watch::Receiver<bool>) {
+        let result = self.renew(pass, stop).await;
         self.others.tried(self.in_flight());
         let now = Instant::now();
         let jitter = jitter();
@@ -189,13 +189,12 @@ impl Daemon {
         }
     }
 
-    /// Renews what is due.
+    /// Renews what was seen to be due.
     pub(super) async fn renew(
         &mut self,
+        pass: &Pass,
         stop: &watch::Receiver<bool>,
     ) -> Result<RenewalReport, OperationError> {
-        let mut pass = self.look();
-        self.look_closer(&mut pass).await;
         if pass.stopped {
             tracing::warn!("expired certificates have stopped this node: getting it back");
         }
@@ -206,7 +205,7 @@ impl Daemon {
         };
         let doing = pass.doing();
         if let Some(doing) = &doing {
-            self.publish(&pass, State::Renewing, doing);
+            self.publish(pass, State::Renewing, doing);
         }
         let context = self.context.clone();
         let systemd = &mut self.systemd;
@@ -220,7 +219,7 @@ impl Daemon {
             log.tell(&event);
             systemd.status(&format!("{doing}: {event}"));
         };
-        renew_aside(context, options, stop.clone(), &mut events).await
+        renew_aside(&context, &options, stop, &mut events).await
     }
 }
 

@@ -4,3 +4,4 @@ mod config_files;
 mod config_messages;
 mod configuration;
 mod run;
+mod watchdog;
