@@ -102,7 +102,7 @@ pub fn clock(
 impl Clock {
     /// Asks systemd-timedated where the kernel and marks say nothing and the answer matters: where something is to be done, or
     /// something speaks against the clock.
-    pub(crate) fn ask_further(&mut self, is_needed: bool, now: Timestamp) {
+    pub(super) fn ask_further(&mut self, is_needed: bool, now: Timestamp) {
         let is_doubtful = self.latest.as_ref().is_some_and(|mark| now < mark.moment)
             || self.certificates.is_some_and(|lives| lives.last_end < now);
         if self.synchronised.is_none() && (is_needed || is_doubtful) {

@@ -31,7 +31,7 @@ pub struct ImageDisk {
 ///
 /// # Errors
 /// When the file system cannot be asked.
-pub(crate) fn image_disk(root: &Root, inventory: &Inventory) -> io::Result<Option<ImageDisk>> {
+pub(super) fn image_disk(root: &Root, inventory: &Inventory) -> io::Result<Option<ImageDisk>> {
     let socket = inventory.kubelet.container_runtime_socket.as_deref();
     let Some(directory) = socket
         .and_then(directory)

@@ -78,10 +78,10 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
 }
 
 /// What the decisions depend on besides the readings.
-pub(crate) struct Case<'a> {
-    pub(crate) intent: &'a Intent,
-    pub(crate) asked: Asked,
-    pub(crate) now: Timestamp,
+pub(super) struct Case<'a> {
+    pub(super) intent: &'a Intent,
+    pub(super) asked: Asked,
+    pub(super) now: Timestamp,
 }
 
 impl Case<'_> {
@@ -95,7 +95,7 @@ impl Case<'_> {
     }
 
     /// A doubt: it has its severity only while there is time.
-    pub(crate) fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+    pub(super) fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
         let near = self
             .intent
             .deadline
@@ -117,7 +117,7 @@ impl Case<'_> {
     }
 
     /// Only a warning where a certificate ends too soon to wait.
-    pub(crate) fn unless(
+    pub(super) fn unless(
         &self,
         ending: Option<(&String, Timestamp)>,
         check: Check,
@@ -201,7 +201,7 @@ impl Case<'_> {
     }
 
     /// The daemon waits for what can pass; by hand --force overrules it.
-    pub(crate) fn unless_forced(&self) -> Severity {
+    pub(super) fn unless_forced(&self) -> Severity {
         match self.asked {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { force: false } => Severity::Refuse,
@@ -385,4 +385,4 @@ fn unread(one: &Unread) -> Finding {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+pub(super) mod tests;

@@ -36,12 +36,12 @@ pub struct Hindered {
 type Looked = (Vec<Hindered>, BTreeMap<PathBuf, io::Error>);
 
 /// What keeps these files from being replaced, besides their directories.
-pub(crate) fn hindered_files(files: &BTreeSet<PathBuf>) -> Looked {
+pub(super) fn hindered_files(files: &BTreeSet<PathBuf>) -> Looked {
     gathered(files.iter().map(|path| (path.as_path(), marked(path))))
 }
 
 /// What keeps names in these directories from being changed.
-pub(crate) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Looked {
+pub(super) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Looked {
     gathered(
         directories
             .iter()
@@ -50,7 +50,7 @@ pub(crate) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Looked {
 }
 
 /// What keeps the history from being written: the first file is appended to, the second one replaced.
-pub(crate) fn hindered_history(appended: &Path, replaced: &Path) -> Looked {
+pub(super) fn hindered_history(appended: &Path, replaced: &Path) -> Looked {
     gathered([
         (appended, of_appended(appended)),
         (replaced, of_replaced(replaced)),

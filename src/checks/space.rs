@@ -32,11 +32,11 @@ pub struct FileSystem {
 
 /// Files that will be made in a directory, by their sizes.
 #[derive(Debug, Default)]
-pub(crate) struct Written(BTreeMap<PathBuf, Vec<u64>>);
+pub(super) struct Written(BTreeMap<PathBuf, Vec<u64>>);
 
 impl Written {
     /// One more file of about that size.
-    pub(crate) fn file(&mut self, directory: &Path, size: u64) {
+    pub(super) fn file(&mut self, directory: &Path, size: u64) {
         self.0
             .entry(directory.to_path_buf())
             .or_default()
@@ -44,7 +44,7 @@ impl Written {
     }
 
     /// What is free where it will be written. Directories whose file system could not be asked come second.
-    pub(crate) fn measure(self) -> (Vec<FileSystem>, BTreeMap<PathBuf, io::Error>) {
+    pub(super) fn measure(self) -> (Vec<FileSystem>, BTreeMap<PathBuf, io::Error>) {
         let mut found: BTreeMap<u64, FileSystem> = BTreeMap::new();
         let mut unread = BTreeMap::new();
         for (directory, sizes) in self.0 {

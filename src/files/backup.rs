@@ -21,14 +21,14 @@ const SUPERSEDED: &str = "manifests-superseded";
 
 /// A generation that is being made or read back.
 #[derive(Debug)]
-pub(crate) struct Backup {
+pub(super) struct Backup {
     directory: PathBuf,
     index: Index,
 }
 
 impl Backup {
     /// The generation of an operation, new or begun before.
-    pub(crate) fn open(store: &Store, id: &str) -> Result<Self, TransactionError> {
+    pub(super) fn open(store: &Store, id: &str) -> Result<Self, TransactionError> {
         let directory = store.backups().join(id);
         let index = match read_index(&directory)? {
             Some(index) => index,
@@ -43,7 +43,7 @@ impl Backup {
     }
 
     /// Copies a file in. It must still have the digest, or still be absent. Gives the paths to be flushed.
-    pub(crate) fn copy_in(
+    pub(super) fn copy_in(
         &mut self,
         from: &Path,
         node_path: &Path,
@@ -126,7 +126,7 @@ impl Backup {
     }
 
     /// Writes the index, durably; everything in it must have been flushed.
-    pub(crate) fn seal(&self) -> Result<(), TransactionError> {
+    pub(super) fn seal(&self) -> Result<(), TransactionError> {
         durable::make_private_directory(&self.directory)?;
         let path = self.directory.join(INDEX);
         let text = serde_json::to_vec_pretty(&self.index)
@@ -136,7 +136,7 @@ impl Backup {
     }
 
     /// Copies a file out to a free name, with everything it had. The caller flushes it.
-    pub(crate) fn copy_out(&self, node_path: &Path, to: &Path) -> Result<(), TransactionError> {
+    pub(super) fn copy_out(&self, node_path: &Path, to: &Path) -> Result<(), TransactionError> {
         let copy = self.copy_of(node_path);
         let damaged = |reason: &str| {
             TransactionError::file(&copy, "cannot be put back")(io::Error::new(
@@ -185,7 +185,7 @@ impl Backup {
     }
 
     /// Reads a copy; it must be what the index says. `None` for a symbolic link, and for what was removed.
-    pub(crate) fn read(
+    pub(super) fn read(
         &self,
         node_path: &Path,
         held: &BackedUpContents,
@@ -208,7 +208,7 @@ impl Backup {
     }
 
     /// When the certificate in a copy ends. What cannot be read has no end: then only its age counts.
-    pub(crate) fn end_in(&self, node_path: &Path, held: &BackedUpContents) -> Option<Timestamp> {
+    pub(super) fn end_in(&self, node_path: &Path, held: &BackedUpContents) -> Option<Timestamp> {
         if held.size > EVERYDAY_SIZE {
             return None;
         }
@@ -218,7 +218,7 @@ impl Backup {
 
     /// Marks the copies of these paths as removed, durably, then removes them. What an earlier attempt marked and did not
     /// get to goes as well. Gives whether anything was marked.
-    pub(crate) fn remove_copies(
+    pub(super) fn remove_copies(
         &mut self,
         paths: &[PathBuf],
         now: Timestamp,
@@ -256,7 +256,7 @@ impl Backup {
     }
 
     /// Whether a copy may hold a private key: it is anything but certificates.
-    pub(crate) fn may_be_secret(&self, node_path: &Path, held: &BackedUpContents) -> bool {
+    pub(super) fn may_be_secret(&self, node_path: &Path, held: &BackedUpContents) -> bool {
         if link::target_of(&self.copy_of(node_path)).is_ok_and(|target| target.is_some()) {
             return false;
         }
@@ -270,12 +270,12 @@ impl Backup {
     }
 
     /// What the index says about the generation.
-    pub(crate) fn index(&self) -> &Index {
+    pub(super) fn index(&self) -> &Index {
         &self.index
     }
 
     /// What the index says about a file.
-    pub(crate) fn file(&self, node_path: &Path) -> Option<&BackedUpFile> {
+    pub(super) fn file(&self, node_path: &Path) -> Option<&BackedUpFile> {
         self.index.files.iter().find(|file| file.path == node_path)
     }
 
@@ -318,7 +318,7 @@ impl Backup {
 }
 
 /// Where a superseded manifest of an operation is kept, made if needed.
-pub(crate) fn superseded_directory(store: &Store, id: &str) -> Result<PathBuf, TransactionError> {
+pub(super) fn superseded_directory(store: &Store, id: &str) -> Result<PathBuf, TransactionError> {
     let generation = store.backups().join(id);
     let directory = generation.join(SUPERSEDED);
     durable::make_private_directory(&generation)?;

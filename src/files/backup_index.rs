@@ -11,7 +11,7 @@ use crate::journal::{Store, TransactionError};
 use crate::pki::serde_end;
 
 /// The file in each generation that says what is in it.
-pub(crate) const INDEX: &str = "index.json";
+pub(super) const INDEX: &str = "index.json";
 
 /// One file of a backup, as it was before the operation.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -46,12 +46,12 @@ pub struct BackedUpContents {
 }
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Index {
+pub(super) struct Index {
     pub(crate) id: String,
     /// Missing in those of the first version.
     #[serde(default)]
-    pub(crate) number: u64,
-    pub(crate) created: Timestamp,
+    pub(super) number: u64,
+    pub(super) created: Timestamp,
     pub(crate) files: Vec<BackedUpFile>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn next_number(store: &Store) -> Result<u64, TransactionError> {
 }
 
 /// What is in a generation; `None` where nothing, or only half of one, is there.
-pub(crate) fn read_index(directory: &Path) -> Result<Option<Index>, TransactionError> {
+pub(super) fn read_index(directory: &Path) -> Result<Option<Index>, TransactionError> {
     let path = directory.join(INDEX);
     let read = durable::open_regular(&path).and_then(|file: Option<File>| {
         let Some(file) = file else {

@@ -28,7 +28,7 @@ const ATTEMPTS: usize = 8;
 
 /// Where a manifest is and goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Route {
+pub(super) struct Route {
     /// In the manifest directory, whose links are followed.
     pub(crate) place: PathBuf,
     /// While it is out.
@@ -37,7 +37,7 @@ pub(crate) struct Route {
 
 /// What was found when a manifest was brought back.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Return {
+pub(super) enum Return {
     /// It was out and is back.
     PutBack,
     /// It was not out, or the same contents were put in its place.
@@ -49,7 +49,7 @@ pub(crate) enum Return {
 }
 
 /// Where a manifest, by the path its caller knows, is and goes.
-pub(crate) fn route(store: &Store, manifest: &Path) -> Result<Route, TransactionError> {
+pub(super) fn route(store: &Store, manifest: &Path) -> Result<Route, TransactionError> {
     let refused = || TransactionError::file(manifest, "could not be found");
     let not_a_file = || refused()(io::ErrorKind::InvalidInput.into());
     let (Some(directory), Some(name)) = (manifest.parent(), manifest.file_name()) else {
@@ -64,7 +64,7 @@ pub(crate) fn route(store: &Store, manifest: &Path) -> Result<Route, Transaction
 }
 
 /// Takes a manifest out. After an error it is still in place, if that was possible at all.
-pub(crate) fn take_out(root: &Root, route: &Route) -> Result<(), TransactionError> {
+pub(super) fn take_out(root: &Root, route: &Route) -> Result<(), TransactionError> {
     let (place, parked) = (directory_of(&route.place), directory_of(&route.parked));
     durable::make_private_directory(parked)?;
     write_return_address(parked, &root.node_path(place))?;
@@ -85,7 +85,7 @@ pub(crate) fn take_out(root: &Root, route: &Route) -> Result<(), TransactionErro
 
 /// Brings a manifest back. What is in its place by now is newer and stays; the parked one then goes to `superseded`.
 /// May run in two processes at once.
-pub(crate) fn bring_back(
+pub(super) fn bring_back(
     route: &Route,
     superseded: impl Fn() -> Result<PathBuf, TransactionError>,
 ) -> Result<Return, TransactionError> {
@@ -139,7 +139,7 @@ pub(crate) fn bring_back(
 
 /// Brings back every manifest beside this manifest directory, with no journal to say which. The directory may have
 /// become a link after they were taken out, so they are looked for beside the link as well.
-pub(crate) fn bring_back_all(
+pub(super) fn bring_back_all(
     store: &Store,
     manifest_directory: &Path,
 ) -> Result<Vec<PathBuf>, TransactionError> {
@@ -201,7 +201,7 @@ fn bring_back_from(
 }
 
 /// Says in the log what an administrator has to know about a return.
-pub(crate) fn report(route: &Route, outcome: &Return) {
+pub(super) fn report(route: &Route, outcome: &Return) {
     let manifest = route.place.display();
     match outcome {
         Return::PutBack | Return::WasThere => {}
@@ -217,7 +217,7 @@ pub(crate) fn report(route: &Route, outcome: &Return) {
 }
 
 /// Removes what was left of moves that a crash cut off. Only under the lock.
-pub(crate) fn remove_leftovers(route: &Route) -> Result<(), TransactionError> {
+pub(super) fn remove_leftovers(route: &Route) -> Result<(), TransactionError> {
     let name = route.place.file_name();
     remove_temporaries(directory_of(&route.place), name)?;
     remove_temporaries(directory_of(&route.parked), name)?;
@@ -228,7 +228,7 @@ pub(crate) fn remove_leftovers(route: &Route) -> Result<(), TransactionError> {
 }
 
 /// Removes the directory for parked manifests if none is there.
-pub(crate) fn tidy(parked: &Path) -> Result<(), TransactionError> {
+pub(super) fn tidy(parked: &Path) -> Result<(), TransactionError> {
     let names = durable::names_in(parked)?;
     // Where it is not there, a read-only file system would complain all the same.
     if names.iter().any(|name| name != RETURN_TO) || !host::is_directory(parked) {
@@ -267,7 +267,7 @@ fn is_same_directory(one: &Path, other: &Path) -> io::Result<bool> {
 }
 
 /// The directory of a path that was made by joining a name to one.
-pub(crate) fn directory_of(path: &Path) -> &Path {
+pub(super) fn directory_of(path: &Path) -> &Path {
     path.parent().unwrap_or(path)
 }
 

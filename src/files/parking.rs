@@ -112,7 +112,7 @@ impl Operation<'_> {
     }
 
     /// The ways of all manifests that were ever out.
-    pub(crate) fn routes(&self) -> Vec<Route> {
+    pub(super) fn routes(&self) -> Vec<Route> {
         self.state
             .ever_out
             .iter()
@@ -121,7 +121,7 @@ impl Operation<'_> {
     }
 
     /// Brings a manifest back, journalled.
-    pub(crate) fn bring_back(&mut self, out: &OutManifest) -> Result<Return, TransactionError> {
+    pub(super) fn bring_back(&mut self, out: &OutManifest) -> Result<Return, TransactionError> {
         let manifest = &out.parked.manifest;
         // It comes back even if the journal cannot be written: where it is can be seen.
         self.append_or_warn(Step::Returning {
@@ -140,7 +140,7 @@ impl Operation<'_> {
     }
 
     /// Brings every manifest back; all are tried.
-    pub(crate) fn give_all_back(&mut self) -> Result<(), TransactionError> {
+    pub(super) fn give_all_back(&mut self) -> Result<(), TransactionError> {
         let mut result = Ok(());
         for manifest in self.parked.clone() {
             result = result.and(self.give_back(&manifest).map(|_| ()));
@@ -208,20 +208,20 @@ impl ParkedManifest {
 }
 
 impl OutManifest {
-    pub(crate) fn route(&self, store: &Store) -> Route {
+    pub(super) fn route(&self, store: &Store) -> Route {
         self.parked.route(store)
     }
 }
 
 /// Removes the directory for manifests that are out, if none is.
-pub(crate) fn tidy(route: &Route) {
+pub(super) fn tidy(route: &Route) {
     if let Err(error) = manifest::tidy(manifest::directory_of(&route.parked)) {
         tracing::warn!(%error, "the directory for manifests that are out could not be tidied");
     }
 }
 
 /// Brings one manifest of an operation back; with `from_backup`, from there if it is nowhere else. Writes no journal.
-pub(crate) fn bring_back(
+pub(super) fn bring_back(
     store: &Store,
     id: &str,
     out: &OutManifest,

@@ -10,7 +10,7 @@ use crate::journal::{StagedFile, Store, TransactionError};
 
 /// What came of finishing the renames.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Forward {
+pub(super) enum Forward {
     /// Every file is the new one, except those that somebody else changed.
     Done { left_alone: Vec<PathBuf> },
     /// This new file is gone although its target is still the old one: only the way back is left.
@@ -48,7 +48,7 @@ pub(crate) fn is_any_put_back(
 }
 
 /// Renames every new file over its old one.
-pub(crate) fn commit(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+pub(super) fn commit(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     for file in files {
         durable::rename_over(&file.staged(store), &file.target(store))?;
     }
@@ -95,7 +95,7 @@ pub(crate) fn roll_forward(
 /// Puts the files of the backup back, certificate by certificate; one whose files somebody else changed is left alone.
 /// One whose new files all still stand beside the old ones was never touched.
 /// All of them are tried; gives the files left alone, or the first error.
-pub(crate) fn put_back(
+pub(super) fn put_back(
     store: &Store,
     files: &[StagedFile],
     backup: &Backup,

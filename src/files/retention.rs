@@ -60,7 +60,7 @@ pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
 /// that of `just_ended` nor one of an operation in flight. Those that hold manifests only, as a restart by hand makes them,
 /// are counted by themselves, so that they drive out no certificate. What an interrupted removal left goes as well; what is
 /// not named like an operation is somebody else's.
-pub(crate) fn prune(
+pub(super) fn prune(
     store: &Store,
     keep: usize,
     max_bytes: u64,
@@ -110,7 +110,7 @@ pub fn remove_old_keys(
 }
 
 /// The same, sparing the generation of an operation that has just ended: it may be wanted at once.
-pub(crate) fn remove_old_keys_but(
+pub(super) fn remove_old_keys_but(
     store: &Store,
     max_age: Duration,
     now: Timestamp,
@@ -211,7 +211,7 @@ fn prune_some(
 }
 
 /// Removes a generation, its index first, so that half of one is never taken for a whole.
-pub(crate) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
+pub(super) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
     let directory = store.backups().join(id);
     if durable::remove_if_there(&directory.join(INDEX))? {
         durable::sync_directory(&directory)?;
@@ -226,7 +226,7 @@ pub(crate) fn remove(store: &Store, id: &str) -> Result<(), TransactionError> {
 }
 
 /// Removes the generation of an operation if it backed up nothing.
-pub(crate) fn remove_if_empty(store: &Store, id: &str) -> Result<(), TransactionError> {
+pub(super) fn remove_if_empty(store: &Store, id: &str) -> Result<(), TransactionError> {
     if is_empty(store, id)? {
         remove(store, id)
     } else {
@@ -235,14 +235,14 @@ pub(crate) fn remove_if_empty(store: &Store, id: &str) -> Result<(), Transaction
 }
 
 /// Whether an operation backed up a certificate, key or kubeconfig.
-pub(crate) fn has_certificates(store: &Store, id: &str) -> Result<bool, TransactionError> {
+pub(super) fn has_certificates(store: &Store, id: &str) -> Result<bool, TransactionError> {
     let index = read_index(&store.backups().join(id))?;
     let files = index.map_or_else(Vec::new, |index| index.files);
     Ok(files.iter().any(|file| file.certificate.is_some()))
 }
 
 /// Whether an operation backed up nothing.
-pub(crate) fn is_empty(store: &Store, id: &str) -> Result<bool, TransactionError> {
+pub(super) fn is_empty(store: &Store, id: &str) -> Result<bool, TransactionError> {
     let directory = store.backups().join(id);
     Ok(match read_index(&directory)? {
         Some(index) => index.files.is_empty(),

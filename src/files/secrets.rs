@@ -9,7 +9,7 @@ const BEGIN: &[u8] = b"-----BEGIN ";
 const BEGIN_CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Whether this is PEM with certificates and nothing else that begins.
-pub(crate) fn are_only_certificates(contents: &[u8]) -> bool {
+pub(super) fn are_only_certificates(contents: &[u8]) -> bool {
     let count = |part: &[u8]| {
         contents
             .windows(part.len())
@@ -21,7 +21,7 @@ pub(crate) fn are_only_certificates(contents: &[u8]) -> bool {
 }
 
 /// When the certificate in a PEM file or a kubeconfig ends: of several the first, which is the leaf.
-pub(crate) fn end_in(contents: &[u8]) -> Option<Timestamp> {
+pub(super) fn end_in(contents: &[u8]) -> Option<Timestamp> {
     let kubeconfig = std::str::from_utf8(contents)
         .ok()
         .and_then(|text| Kubeconfig::parse(text).ok());

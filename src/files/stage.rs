@@ -23,7 +23,7 @@ fn is_secret(replacement: &Replacement) -> bool {
 }
 
 /// Writes the new files beside the old ones, with the attributes of those. Gives the paths to be flushed.
-pub(crate) fn stage(
+pub(super) fn stage(
     store: &Store,
     files: &[StagedFile],
     replacements: &[Replacement],
@@ -66,7 +66,7 @@ pub(crate) fn stage(
 }
 
 /// Removes what was staged for either way. All of it is tried; the first error is returned.
-pub(crate) fn unstage(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+pub(super) fn unstage(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     let mut result = Ok(());
     let mut changed = Vec::new();
     for file in files {
@@ -82,7 +82,7 @@ pub(crate) fn unstage(store: &Store, files: &[StagedFile]) -> Result<(), Transac
 }
 
 /// The directories of these paths, each once.
-pub(super) fn directories(paths: &[PathBuf]) -> Vec<PathBuf> {
+pub(crate) fn directories(paths: &[PathBuf]) -> Vec<PathBuf> {
     let unique: BTreeSet<&OsStr> = paths
         .iter()
         .filter_map(|path| path.parent().map(Path::as_os_str))

@@ -7,7 +7,7 @@ use crate::journal::{StagedFile, Store, TransactionError};
 
 /// How a target compares with what the journal says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Contents {
+pub(super) enum Contents {
     /// As before the operation.
     Old,
     /// As the operation wants it.
@@ -28,13 +28,13 @@ impl StagedFile {
     }
 
     /// Where the old file is staged on its way back.
-    pub(crate) fn restored(&self, store: &Store) -> PathBuf {
+    pub(super) fn restored(&self, store: &Store) -> PathBuf {
         let mut name = self.staged(store).into_os_string();
         name.push("-old");
         PathBuf::from(name)
     }
 
-    pub(crate) fn contents(&self, store: &Store) -> Result<Contents, TransactionError> {
+    pub(super) fn contents(&self, store: &Store) -> Result<Contents, TransactionError> {
         let now = durable::digest_of(&self.target(store))?;
         Ok(match now {
             Some(now) if now == self.new_digest => Contents::New,

@@ -13,7 +13,7 @@ use crate::journal::{StagedFile, Store, TransactionError};
 use crate::node::{Replaceable, trusted};
 
 /// Puts files of one certificate next to each other, in the order given.
-pub(crate) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
+pub(super) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
     let mut paired: Vec<Replacement> = Vec::with_capacity(replacements.len());
     for replacement in replacements {
         let behind = paired
@@ -79,7 +79,7 @@ pub fn make_directory(store: &Store, directory: &Path) -> Result<(), Transaction
 }
 
 /// Follows each path to its target, looks at what is there, and names the file that will be staged. Changes nothing.
-pub(crate) fn survey(
+pub(super) fn survey(
     store: &Store,
     id: &str,
     replacements: &[Replacement],
@@ -208,7 +208,7 @@ fn place(store: &Store, path: &Path, is_link: bool) -> Result<(PathBuf, Way), Tr
 }
 
 /// That nobody changed a file, or what a link leads to, since the survey.
-pub(crate) fn check_unchanged(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+pub(super) fn check_unchanged(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
     for file in files {
         let path = store.root().join(&file.path);
         let (target, way) = place(store, &path, file.link)?;

@@ -22,10 +22,10 @@ use crate::node::Replaceable;
 #[derive(Debug)]
 pub struct Operation<'lock> {
     lock: PhantomData<&'lock Lock>,
-    pub(crate) store: Store,
+    pub(super) store: Store,
     beginning: Beginning,
     journal: Journal,
-    pub(crate) state: State,
+    pub(super) state: State,
     /// Whether the journal may have held one more record when it was opened, which cannot be read.
     last_is_lost: bool,
     /// Real paths of the manifests that are out, as their callers named them.
@@ -98,7 +98,7 @@ impl<'lock> Operation<'lock> {
     }
 
     /// Continues an operation that a crash cut off.
-    pub(crate) fn resume(
+    pub(super) fn resume(
         store: &Store,
         _lock: &'lock Lock,
         beginning: Beginning,
@@ -299,7 +299,7 @@ impl<'lock> Operation<'lock> {
     }
 
     /// Removes every trace of an operation that changed nothing.
-    pub(crate) fn forget(mut self) -> Result<(), TransactionError> {
+    pub(super) fn forget(mut self) -> Result<(), TransactionError> {
         if let Files::Staging(_) = self.state.files {
             self.unstage()?;
         }
@@ -308,7 +308,7 @@ impl<'lock> Operation<'lock> {
     }
 
     /// After a crash: finishes what the commit point allows, undoes the rest. Gives the files left alone.
-    pub(crate) fn settle(&mut self) -> Result<Vec<PathBuf>, TransactionError> {
+    pub(super) fn settle(&mut self) -> Result<Vec<PathBuf>, TransactionError> {
         if let Files::Staging(files) = &self.state.files
             && rename::is_any_renamed(&self.store, files)?
         {
@@ -419,7 +419,7 @@ impl<'lock> Operation<'lock> {
         Ok(left_alone)
     }
 
-    pub(crate) fn append(&mut self, step: Step) -> Result<(), TransactionError> {
+    pub(super) fn append(&mut self, step: Step) -> Result<(), TransactionError> {
         let next = self
             .state
             .clone()
@@ -432,7 +432,7 @@ impl<'lock> Operation<'lock> {
     }
 
     /// For steps whose effect can be seen on the disk, so that not being able to journal them must stop nothing.
-    pub(crate) fn append_or_warn(&mut self, step: Step) {
+    pub(super) fn append_or_warn(&mut self, step: Step) {
         if let Err(error) = self.append(step.clone()) {
             tracing::warn!(%error, "the journal is not complete");
             if let Ok(next) = self.state.clone().after(&step) {

@@ -133,7 +133,7 @@ impl Place {
     ///
     /// # Errors
     /// What the system says.
-    pub(crate) fn look_beside(&self, name: &OsStr) -> io::Result<Option<Found>> {
+    pub(super) fn look_beside(&self, name: &OsStr) -> io::Result<Option<Found>> {
         match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
@@ -239,7 +239,7 @@ impl Place {
 
 /// Whether neither the path's last name, if it is there, nor anything on the way to it is a symbolic link: two questions to the
 /// kernel instead of one for each name. `false` also where that cannot be told so.
-pub(crate) fn leads_straight(path: &Path) -> bool {
+pub(super) fn leads_straight(path: &Path) -> bool {
     Place::at(path).is_ok_and(|place| !is_link(&place.directory, &place.name))
 }
 

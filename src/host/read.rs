@@ -14,7 +14,7 @@ use super::place::Place;
 pub const FILE_LIMIT: u64 = 10 * 1024 * 1024;
 
 /// Reads a regular file of at most [`FILE_LIMIT`] bytes; never blocks on a FIFO or device. The path has no links in it
-/// (see [`crate::host::root::Root::resolve`]); one that turns up is refused.
+/// (see [`crate::host::Root::resolve`]); one that turns up is refused.
 ///
 /// # Errors
 /// A link, a directory, a special file or a larger file is an error that says so; otherwise what the system says.

@@ -29,7 +29,7 @@ pub struct Way {
 
 impl Way {
     /// Of a path on which no link is.
-    pub(crate) fn straight(real: PathBuf) -> Self {
+    pub(super) fn straight(real: PathBuf) -> Self {
         Self {
             real,
             links: Vec::new(),

@@ -39,7 +39,7 @@ pub(crate) struct Reading {
     /// The steps; with damage, those that could still be recognised, in their order.
     pub(crate) steps: Vec<Step>,
     /// Bytes up to the end of the last whole record.
-    pub(crate) length: u64,
+    pub(super) length: u64,
     /// Whether more bytes follow: a record that was being written. It counts as not written.
     pub(crate) torn: bool,
     /// Why the steps cannot be relied on, with the line.
@@ -162,7 +162,7 @@ fn checksum(json: &[u8]) -> String {
 }
 
 /// Reads a journal's text. A last record that is torn counts as not written; anything else wrong is damage.
-pub(crate) fn parse(text: &[u8]) -> Reading {
+pub(super) fn parse(text: &[u8]) -> Reading {
     let mut reading = Reading::default();
     let mut position = 0;
     for (index, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {

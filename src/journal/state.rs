@@ -18,7 +18,7 @@ pub(crate) struct State {
     rewritten: Vec<(PathBuf, String)>,
     /// Manifests in whose place a newer one was found.
     pub(crate) superseded: Vec<PathBuf>,
-    pub(crate) restarts: Vec<PlannedRestart>,
+    pub(super) restarts: Vec<PlannedRestart>,
     /// What is put in place, as its receipt says it; empty in journals of versions that wrote names only.
     pub(crate) changes: Vec<RenewedCertificate>,
     /// Expired certificates had stopped the node.
@@ -57,7 +57,7 @@ pub(crate) struct OutManifest {
     /// Whether its return had begun.
     pub(crate) returning: bool,
     /// Whether it was given other contents since it is out.
-    pub(crate) rewritten: bool,
+    pub(super) rewritten: bool,
 }
 
 /// A component that is to be restarted.
@@ -327,7 +327,7 @@ impl State {
 
 impl Files {
     /// The files the operation has replaced or may have replaced.
-    pub(crate) fn of_commit(self) -> Vec<StagedFile> {
+    pub(super) fn of_commit(self) -> Vec<StagedFile> {
         match self {
             Self::Untouched | Self::Staging(_) => Vec::new(),
             Self::Committing(files)

@@ -88,7 +88,7 @@ impl Store {
     }
 
     /// `holder`: the process id of who has the lock, or had it last.
-    pub(crate) fn holder_file(&self) -> PathBuf {
+    pub(super) fn holder_file(&self) -> PathBuf {
         self.directory.join("holder")
     }
 

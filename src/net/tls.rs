@@ -24,7 +24,7 @@ use crate::net::Address;
 use crate::pki::{Certificate, private_key_der};
 
 /// The bound of each step towards an answer: connecting, the handshake, a response.
-pub(crate) const STEP_BOUND: Duration = Duration::from_secs(3);
+pub(super) const STEP_BOUND: Duration = Duration::from_secs(3);
 
 /// Why a TLS connection did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -232,7 +232,7 @@ pub(crate) fn authorities_from_pem(pem: &[u8]) -> Result<Vec<CertificateDer<'sta
 }
 
 /// A TCP connection within the bound.
-pub(crate) async fn connect_tcp(address: &Address) -> Result<TcpStream, TlsError> {
+pub(super) async fn connect_tcp(address: &Address) -> Result<TcpStream, TlsError> {
     timeout(
         STEP_BOUND,
         TcpStream::connect((address.host.as_str(), address.port)),
@@ -246,7 +246,7 @@ pub(crate) async fn connect_tcp(address: &Address) -> Result<TcpStream, TlsError
 }
 
 /// A TLS connection, each step within the bound. With [`Trust::Anchors`] nothing is shown to a server before it was verified.
-pub(crate) async fn connect(
+pub(super) async fn connect(
     address: &Address,
     server_name: &str,
     trust: Trust<'_>,

@@ -20,7 +20,7 @@ use tokio_rustls::rustls::{
 
 /// Whom a connection trusts.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Trust<'a> {
+pub(super) enum Trust<'a> {
     /// Whoever has the key of the certificate that it shows.
     KeyHolder,
     /// The key holders whom a client would trust.
@@ -38,16 +38,16 @@ pub(crate) struct Anchors<'a> {
 
 /// What was seen in one handshake.
 #[derive(Debug, Default)]
-pub(crate) struct Shown {
+pub(super) struct Shown {
     /// The DER of all certificates that the server sent, its own first.
-    pub(crate) chain: Vec<Vec<u8>>,
+    pub(super) chain: Vec<Vec<u8>>,
     /// Whether it proved to have the first one's key; with [`Trust::Anchors`] then it is also trusted.
-    pub(crate) has_key: bool,
+    pub(super) has_key: bool,
 }
 
 /// Notes what is shown, judges it by the trust that was asked for, and verifies the handshake's signature.
 #[derive(Debug)]
-pub(crate) struct Witness {
+pub(super) struct Witness {
     shown: Arc<Mutex<Shown>>,
     judge: Judge,
     provider: Arc<CryptoProvider>,
@@ -65,7 +65,7 @@ enum Judge {
 impl Witness {
     /// # Errors
     /// When there is nothing to verify a server by.
-    pub(crate) fn new(
+    pub(super) fn new(
         trust: Trust<'_>,
         shown: Arc<Mutex<Shown>>,
         provider: Arc<CryptoProvider>,
@@ -201,7 +201,7 @@ pub(crate) fn refusal(error: &Error) -> Option<&'static str> {
 }
 
 /// rustls's own error, however deep it is wrapped.
-pub(crate) fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
+pub(super) fn tls_error<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Error> {
     let mut error = Some(error);
     while let Some(this) = error {
         if let Some(found) = this.downcast_ref::<Error>() {

@@ -5,12 +5,12 @@ use tokio_rustls::rustls::{AlertDescription, CertificateError, Error};
 use super::witness::tls_error;
 
 /// The reason of a failed handshake.
-pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     tls_error(error).map_or_else(|| error.to_string(), of_tls)
 }
 
 /// The same of rustls's error itself.
-pub(crate) fn of_tls(error: &Error) -> String {
+pub(super) fn of_tls(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => of_certificate(error),
         Error::AlertReceived(alert) => format!("the server answers with {}", alert_name(*alert)),

@@ -96,7 +96,7 @@ pub async fn authenticate(
 ///
 /// # Errors
 /// [`AuthenticationError`].
-pub(crate) async fn as_holder(
+pub(super) async fn as_holder(
     path: &Path,
     local: Option<&Address>,
     request: &str,

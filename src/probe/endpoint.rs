@@ -9,16 +9,16 @@ use crate::node::{HttpProbe, Inventory, StaticPod};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HealthEndpoint {
     pub(crate) address: Address,
-    pub(crate) https: bool,
+    pub(super) https: bool,
     pub(crate) path: String,
-    pub(crate) peer: PeerKind,
+    pub(super) peer: PeerKind,
     /// Whether the address is only likely: the manifest does not say it.
     pub(crate) is_guess: bool,
 }
 
 /// Who is to answer at a health endpoint, and so by what it is verified and what is shown to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum PeerKind {
+pub(super) enum PeerKind {
     /// It cannot be verified (plain HTTP, or a certificate made at each start): nothing is shown to it.
     Unverifiable,
     /// The API server, which is asked without credentials, as the kubelet's probes do.
@@ -29,7 +29,7 @@ pub(crate) enum PeerKind {
 
 impl HealthEndpoint {
     /// The same, of a member whose cluster may be without a quorum.
-    pub(crate) fn without_quorum(self) -> Self {
+    pub(super) fn without_quorum(self) -> Self {
         if self.path == ETCD_HEALTH {
             let path = ETCD_HEALTH_ALONE.to_owned();
             return Self { path, ..self };
@@ -45,13 +45,13 @@ pub(crate) struct ServingEndpoint {
     pub(crate) certificate_name: &'static str,
     pub(crate) address: Address,
     /// The certificate's file, a real path.
-    pub(crate) certificate: PathBuf,
+    pub(super) certificate: PathBuf,
 }
 
 pub(crate) const API_SERVER: &str = "kube-apiserver";
 pub(crate) const ETCD: &str = "etcd";
 /// `NOSPACE` is left out: a restart neither causes nor cures a full database.
-pub(crate) const ETCD_HEALTH: &str = "/health?exclude=NOSPACE";
+pub(super) const ETCD_HEALTH: &str = "/health?exclude=NOSPACE";
 /// The member alone, as the kubelet's probes ask: it is well without a leader. etcd before 3.5 takes it for the one above.
 const ETCD_HEALTH_ALONE: &str = "/health?exclude=NOSPACE&serializable=true";
 
@@ -120,7 +120,7 @@ pub(crate) fn serving_endpoints(pod: &StaticPod) -> Vec<ServingEndpoint> {
 }
 
 /// Where the API server of this node answers; `None` when it serves no TLS.
-pub(crate) fn api_server_address(pod: &StaticPod) -> Option<Address> {
+pub(super) fn api_server_address(pod: &StaticPod) -> Option<Address> {
     let bound = pod.flag("bind-address").unwrap_or_default();
     let host = if is_unspecified(bound) {
         pod.flag("advertise-address")
@@ -166,12 +166,12 @@ pub(crate) fn kubelet_address(inventory: &Inventory) -> Address {
 }
 
 /// Where etcd serves its clients over TLS.
-pub(crate) fn etcd_client_address(pod: &StaticPod) -> Option<Address> {
+pub(super) fn etcd_client_address(pod: &StaticPod) -> Option<Address> {
     listening(pod, "listen-client-urls", true)
 }
 
 /// Where etcd answers its clients' HTTP requests over TLS; a listener of their own may keep them off the gRPC port.
-pub(crate) fn etcd_http_address(pod: &StaticPod) -> Option<Address> {
+pub(super) fn etcd_http_address(pod: &StaticPod) -> Option<Address> {
     listening(pod, "listen-client-http-urls", true).or_else(|| etcd_client_address(pod))
 }
 

@@ -88,7 +88,7 @@ async fn ask(endpoint: &HealthEndpoint, security: Security<'_>) -> Result<Answer
 }
 
 /// kubeadm's own client for this purpose, else etcd's serving pair, which is a client's too.
-pub(crate) fn etcd_identity(pod: &StaticPod, inventory: &Inventory) -> Option<Identity> {
+pub(super) fn etcd_identity(pod: &StaticPod, inventory: &Inventory) -> Option<Identity> {
     let of_entry = |name: &str| -> Option<(PathBuf, PathBuf)> {
         let entry = inventory.entry(name)?;
         Some((entry.path.clone(), entry.key_path.clone()?))

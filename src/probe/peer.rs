@@ -17,7 +17,7 @@ const ETCD_NAMES: [&str; 1] = ["localhost"];
 
 /// What a server is verified by.
 #[derive(Debug)]
-pub(crate) struct Peer {
+pub(super) struct Peer {
     authorities: Vec<CertificateDer<'static>>,
     /// The DER of the certificate in the file that the server is told to serve.
     exactly: Option<Vec<u8>>,
@@ -29,7 +29,7 @@ impl Peer {
     ///
     /// # Errors
     /// Nothing on this node says by what it could be verified.
-    pub(crate) fn api_server(
+    pub(super) fn api_server(
         pod: &StaticPod,
         inventory: &Inventory,
         host: &str,
@@ -50,7 +50,7 @@ impl Peer {
     ///
     /// # Errors
     /// Nothing on this node says by what it could be verified.
-    pub(crate) fn etcd(inventory: &Inventory, host: &str) -> Result<Self, String> {
+    pub(super) fn etcd(inventory: &Inventory, host: &str) -> Result<Self, String> {
         let pod = |program| inventory.static_pods.iter().find(|pod| runs(pod, program));
         let named = pod(API_SERVER)
             .and_then(|pod| pod.file_flag("etcd-cafile"))
@@ -65,7 +65,7 @@ impl Peer {
     }
 
     /// The kubelet, if the API server verifies it; `None` where it does not, as kubeadm leaves it.
-    pub(crate) fn kubelet(inventory: &Inventory, host: &str) -> Option<Self> {
+    pub(super) fn kubelet(inventory: &Inventory, host: &str) -> Option<Self> {
         let pod = inventory
             .static_pods
             .iter()
@@ -82,7 +82,7 @@ impl Peer {
     }
 
     /// The kubelet as the holder of the key of the serving certificate on this node, which nobody else vouches for.
-    pub(crate) fn kubelet_by_its_file(inventory: &Inventory, host: &str) -> Option<Self> {
+    pub(super) fn kubelet_by_its_file(inventory: &Inventory, host: &str) -> Option<Self> {
         Some(Self {
             authorities: Vec::new(),
             exactly: Some(serving(inventory)?.der().to_vec()),
@@ -94,7 +94,7 @@ impl Peer {
     ///
     /// # Errors
     /// There is no CA certificate then.
-    pub(crate) fn by_authorities_only(self) -> Result<Self, String> {
+    pub(super) fn by_authorities_only(self) -> Result<Self, String> {
         if self.authorities.is_empty() {
             return Err("its CA cannot be read on this node, so it cannot be verified".to_owned());
         }
@@ -108,7 +108,7 @@ impl Peer {
     ///
     /// # Errors
     /// There is no CA certificate by which it could be verified.
-    pub(crate) fn on_another_node(self, host: &str) -> Result<Self, String> {
+    pub(super) fn on_another_node(self, host: &str) -> Result<Self, String> {
         Ok(Self {
             server_name: host.to_owned(),
             ..self.by_authorities_only()?
@@ -152,7 +152,7 @@ impl Peer {
 }
 
 /// The CA certificates that may have signed one of the node's certificates, as the inventory has them.
-pub(crate) fn signers<'i>(inventory: &'i Inventory, certificate: &str) -> &'i [Certificate] {
+pub(super) fn signers<'i>(inventory: &'i Inventory, certificate: &str) -> &'i [Certificate] {
     inventory
         .entry(certificate)
         .and_then(|entry| inventory.authority(entry.authority?)?.certificates())
@@ -160,7 +160,7 @@ pub(crate) fn signers<'i>(inventory: &'i Inventory, certificate: &str) -> &'i [C
 }
 
 /// Whether one of the authorities signed the first of a chain, itself or through the others of it.
-pub(crate) fn vouch_for(authorities: &[Certificate], chain: &[Certificate]) -> bool {
+pub(super) fn vouch_for(authorities: &[Certificate], chain: &[Certificate]) -> bool {
     let mut rest = chain.iter();
     let Some(mut current) = rest.next() else {
         return false;

@@ -76,7 +76,7 @@ impl<'a> Readiness<'a> {
 
 /// Why a certificate is not the one served.
 #[derive(Debug)]
-pub(crate) enum NotServed {
+pub(super) enum NotServed {
     /// Another one is, which its own CA signed for a server: an earlier one of the file, most likely.
     Another {
         /// In words.
@@ -89,7 +89,7 @@ pub(crate) enum NotServed {
 }
 
 impl NotServed {
-    pub(crate) fn into_words(self) -> String {
+    pub(super) fn into_words(self) -> String {
         let (Self::Another { told, .. } | Self::Unknown(told)) = self;
         told
     }
@@ -99,7 +99,7 @@ impl NotServed {
 ///
 /// # Errors
 /// What is served or wrong instead.
-pub(crate) async fn serves_file(
+pub(super) async fn serves_file(
     endpoint: &ServingEndpoint,
     inventory: &Inventory,
 ) -> Result<String, NotServed> {
@@ -115,7 +115,7 @@ pub(crate) async fn serves_file(
 }
 
 /// Whether `wanted` is the certificate served; what was seen, in words, both ways. `signers`: the CAs that may have signed it.
-pub(crate) async fn serves(
+pub(super) async fn serves(
     endpoint: &ServingEndpoint,
     wanted: &Certificate,
     signers: &[Certificate],

@@ -82,7 +82,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// The same for one group whose manifests were taken out in vain and are back.
-    pub(crate) async fn end_in_place(
+    pub(super) async fn end_in_place(
         &self,
         group: &RestartGroup,
         members: &mut [Member<'node>],

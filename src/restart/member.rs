@@ -17,37 +17,37 @@ const STEADY: Duration = Duration::from_secs(5);
 
 /// One pod of the group.
 #[derive(Debug)]
-pub(crate) struct Member<'a> {
+pub(super) struct Member<'a> {
     pub(crate) component: String,
     pub(crate) manifest: PathBuf,
-    pub(crate) held_out: bool,
-    pub(crate) pod: &'a StaticPod,
-    pub(crate) readiness: Readiness<'a>,
+    pub(super) held_out: bool,
+    pub(super) pod: &'a StaticPod,
+    pub(super) readiness: Readiness<'a>,
     /// From the moment before its manifest goes out.
-    pub(crate) watch: Option<PodWatch<'a>>,
-    pub(crate) out_at: Option<Instant>,
-    pub(crate) gone_after: Option<Duration>,
-    pub(crate) healthy_after: Option<Duration>,
+    pub(super) watch: Option<PodWatch<'a>>,
+    pub(super) out_at: Option<Instant>,
+    pub(super) gone_after: Option<Duration>,
+    pub(super) healthy_after: Option<Duration>,
     /// What was tried beyond the usual.
-    pub(crate) rungs: Vec<Rung>,
+    pub(super) rungs: Vec<Rung>,
     /// Whether it did not go when its manifest was out, and was ended through the container runtime.
-    pub(crate) ended_in_place: bool,
+    pub(super) ended_in_place: bool,
 }
 
 /// One pod on its way back.
 #[derive(Debug)]
-pub(crate) struct Return {
-    pub(crate) wait: Wait,
-    pub(crate) running_since: Option<Instant>,
-    pub(crate) presence: Presence,
-    pub(crate) remains: bool,
+pub(super) struct Return {
+    pub(super) wait: Wait,
+    pub(super) running_since: Option<Instant>,
+    pub(super) presence: Presence,
+    pub(super) remains: bool,
     /// When the last thing was tried.
-    pub(crate) tried_at: Instant,
+    pub(super) tried_at: Instant,
     told_running: bool,
 }
 
 impl Return {
-    pub(crate) fn begin(bound: Duration) -> Self {
+    pub(super) fn begin(bound: Duration) -> Self {
         Self {
             wait: Wait::begin(bound),
             running_since: None,
@@ -60,14 +60,14 @@ impl Return {
 }
 
 impl Member<'_> {
-    pub(crate) fn out_for(&self) -> Duration {
+    pub(super) fn out_for(&self) -> Duration {
         self.out_at.map_or(Duration::ZERO, |out| out.elapsed())
     }
 
     /// Takes what is left of the pod out of the runtime, as the kubelet does later. A kubelet that finds a dead container
     /// of the same pod waits before it makes the next, longer each time within ten minutes. Not earlier: an image that no
     /// container uses may be removed.
-    pub(crate) async fn forget_the_dead(&self) {
+    pub(super) async fn forget_the_dead(&self) {
         let Some(watch) = &self.watch else {
             return;
         };
@@ -80,13 +80,13 @@ impl Member<'_> {
     }
 
     /// How long the kubelet may take to notice a change of its manifest.
-    pub(crate) fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         self.watch
             .as_ref()
             .map_or(Duration::ZERO, PodWatch::interval)
     }
 
-    pub(crate) async fn look_for_return(
+    pub(super) async fn look_for_return(
         &self,
         returning: &mut Return,
         back_at: Instant,
@@ -124,11 +124,11 @@ impl Member<'_> {
         }
     }
 
-    pub(crate) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
+    pub(super) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
         tell_waiting(wait, &self.component, what, progress);
     }
 
-    pub(crate) fn report(&self) -> Option<RestartReport> {
+    pub(super) fn report(&self) -> Option<RestartReport> {
         Some(RestartReport {
             component: self.component.clone(),
             gone_seconds: self.gone_after?.as_secs_f64(),
@@ -144,7 +144,7 @@ impl Member<'_> {
     }
 }
 
-pub(crate) fn of_wave<'m, 'a>(
+pub(super) fn of_wave<'m, 'a>(
     members: &'m mut [Member<'a>],
     wave: &'m [String],
 ) -> impl Iterator<Item = &'m mut Member<'a>> {

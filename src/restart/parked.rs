@@ -10,23 +10,23 @@ use crate::node::annotated;
 /// The manifests that are out. When this is dropped, by an error, a panic or a caller that stopped waiting, whatever is
 /// still out is put back.
 #[derive(Debug)]
-pub(crate) struct ParkedManifests<'a, 'lock> {
+pub(super) struct ParkedManifests<'a, 'lock> {
     operation: &'a mut Operation<'lock>,
     /// In which order to put them back.
     order: Vec<PathBuf>,
 }
 
 impl<'a, 'lock> ParkedManifests<'a, 'lock> {
-    pub(crate) fn new(operation: &'a mut Operation<'lock>, order: Vec<PathBuf>) -> Self {
+    pub(super) fn new(operation: &'a mut Operation<'lock>, order: Vec<PathBuf>) -> Self {
         Self { operation, order }
     }
 
-    pub(crate) fn park(&mut self, manifest: &Path) -> Result<(), TransactionError> {
+    pub(super) fn park(&mut self, manifest: &Path) -> Result<(), TransactionError> {
         self.operation.park(manifest)
     }
 
     /// False when a newer manifest had taken its place.
-    pub(crate) fn give_back(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
+    pub(super) fn give_back(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
         self.operation.give_back(manifest)
     }
 
@@ -34,7 +34,7 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
     ///
     /// # Errors
     /// In words; it is in place then.
-    pub(crate) fn annotate(&mut self, manifest: &Path, value: &str) -> Result<(), String> {
+    pub(super) fn annotate(&mut self, manifest: &Path, value: &str) -> Result<(), String> {
         // What goes out is edited: somebody may put another one there until then.
         let edit = |bytes: &[u8]| annotated(bytes, value).map_err(std::io::Error::other);
         read_on_machine(manifest)
@@ -46,12 +46,12 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
         written.and(returned).map_err(|error| error.to_string())
     }
 
-    pub(crate) fn note(&mut self, record: Record) -> Result<(), TransactionError> {
+    pub(super) fn note(&mut self, record: Record) -> Result<(), TransactionError> {
         self.operation.note(record)
     }
 
     /// Puts back whatever is out, in order. All are tried; the first that failed is the error.
-    pub(crate) fn give_back_all(&mut self) -> Result<(), (PathBuf, TransactionError)> {
+    pub(super) fn give_back_all(&mut self) -> Result<(), (PathBuf, TransactionError)> {
         let mut first = None;
         for manifest in self.still_out() {
             match self.operation.give_back(&manifest) {

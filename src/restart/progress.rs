@@ -110,10 +110,10 @@ pub struct RestartReport {
 }
 
 /// Whom progress is told.
-pub(crate) type Teller<'a> = &'a mut (dyn FnMut(Progress) + Send);
+pub(super) type Teller<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Says every few seconds that a wait goes on.
-pub(crate) fn tell_waiting(wait: &mut Wait, component: &str, what: &str, progress: Teller<'_>) {
+pub(super) fn tell_waiting(wait: &mut Wait, component: &str, what: &str, progress: Teller<'_>) {
     if wait.is_to_be_told() {
         progress(Progress::Waiting {
             component: component.to_owned(),

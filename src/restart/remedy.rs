@@ -33,7 +33,7 @@ impl fmt::Display for Rung {
 
 /// What there is of a pod that should run anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Presence {
+pub(super) enum Presence {
     /// No container of it was made since.
     Absent,
     /// One from before still runs.
@@ -48,10 +48,10 @@ pub(crate) enum Presence {
 
 /// What decides the next rung.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seen {
-    pub(crate) presence: Presence,
+pub(super) struct Seen {
+    pub(super) presence: Presence,
     /// Whether the container runtime knows anything of it that could be removed.
-    pub(crate) remains: bool,
+    pub(super) remains: bool,
     /// Whether its manifest may be moved now.
     pub(crate) manifest: bool,
     pub(crate) kubelet_answers: bool,
@@ -59,14 +59,14 @@ pub(crate) struct Seen {
 
 /// How long each rung but the last is given; the last has what is left of the whole wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shares {
-    pub(crate) absent: Duration,
-    pub(crate) ended: Duration,
+pub(super) struct Shares {
+    pub(super) absent: Duration,
+    pub(super) ended: Duration,
 }
 
 impl Shares {
     /// After a manifest came back: the kubelet may take up to a quarter of a minute for a changed one.
-    pub(crate) fn of_manifests(bound: Duration) -> Self {
+    pub(super) fn of_manifests(bound: Duration) -> Self {
         Self {
             absent: bound / 5,
             ended: bound / 5,
@@ -74,7 +74,7 @@ impl Shares {
     }
 
     /// Without manifests the kubelet acts at once, and what has ended is known to be waited with.
-    pub(crate) fn of_containers(bound: Duration) -> Self {
+    pub(super) fn of_containers(bound: Duration) -> Self {
         Self {
             absent: bound / 5,
             ended: bound / 30,
@@ -93,7 +93,7 @@ impl Shares {
 ///
 /// A pod that runs is left to the kubelet's own probes: an etcd that reads its log for minutes is not helped by being
 /// stopped.
-pub(crate) fn next_rung(at: Rung, waited: Duration, shares: Shares, seen: Seen) -> Option<Rung> {
+pub(super) fn next_rung(at: Rung, waited: Duration, shares: Shares, seen: Seen) -> Option<Rung> {
     if waited < shares.of(seen.presence) {
         return None;
     }

@@ -20,7 +20,7 @@ use crate::probe::kubelet_answers;
 const KUBELET_START: Duration = Duration::from_secs(60);
 
 impl<'node> Restarter<'node> {
-    pub(crate) async fn wait_until_healthy(
+    pub(super) async fn wait_until_healthy(
         &self,
         members: &mut [Member<'node>],
         wave: &[String],
@@ -175,7 +175,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// Restarts the kubelet and waits until it answers.
-    pub(crate) async fn restart_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
+    pub(super) async fn restart_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
         progress(Progress::KubeletRestarting);
         let begun = Instant::now();
         let mut wait = Wait::begin(KUBELET_START);
@@ -204,7 +204,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// Says that the wait goes on, or that it is over.
-    pub(crate) async fn go_on(
+    pub(super) async fn go_on(
         &self,
         member: &Member<'_>,
         wait: &mut Wait,
@@ -235,7 +235,7 @@ impl<'node> Restarter<'node> {
 }
 
 /// How long a pod may take to end.
-pub(crate) fn grace(member: &Member<'_>) -> Duration {
+pub(super) fn grace(member: &Member<'_>) -> Duration {
     Duration::from_secs(member.pod.termination_grace_seconds)
 }
 

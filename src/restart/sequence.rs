@@ -23,7 +23,7 @@ use crate::runtime::ContainerRuntime;
 const BEYOND_GRACE: Duration = Duration::from_secs(30);
 
 /// A kubelet that is just being restarted is given this long to answer.
-pub(crate) const KUBELET_BOUND: Duration = Duration::from_secs(30);
+pub(super) const KUBELET_BOUND: Duration = Duration::from_secs(30);
 
 impl<'node> Restarter<'node> {
     /// Restarts one group. Whatever happens, no manifest stays out: on an error every parked manifest is returned
@@ -59,7 +59,7 @@ impl<'node> Restarter<'node> {
         }
     }
 
-    pub(crate) fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
+    pub(super) fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
         let mut members: Vec<Member<'node>> = Vec::new();
         for component in group.out.iter().flatten() {
             let listed = group.manifests.iter().find(|(name, _)| name == component);
@@ -158,7 +158,7 @@ impl<'node> Restarter<'node> {
         }
     }
 
-    pub(crate) async fn runtime(&self) -> Option<ContainerRuntime> {
+    pub(super) async fn runtime(&self) -> Option<ContainerRuntime> {
         match ContainerRuntime::find(self.inventory, self.settings).await {
             Ok(runtime) => {
                 tracing::debug!("watching containers through {}", runtime.description());

@@ -15,7 +15,7 @@ const FIRST_LOOKS: u32 = 3;
 
 /// One look at a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(super) enum Look {
     /// What was waited for is there.
     Done,
     /// Not yet; what was seen instead, in words.
@@ -24,16 +24,16 @@ pub(crate) enum Look {
 
 /// A look at a pod that is to run anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sighting {
-    pub(crate) look: Look,
-    pub(crate) presence: Presence,
+pub(super) struct Sighting {
+    pub(super) look: Look,
+    pub(super) presence: Presence,
     /// Whether the container runtime knows anything of it.
-    pub(crate) remains: bool,
+    pub(super) remains: bool,
 }
 
 /// A pod that is watched from before its manifest goes out.
 #[derive(Debug)]
-pub(crate) struct PodWatch<'a> {
+pub(super) struct PodWatch<'a> {
     pod: &'a StaticPod,
     inventory: &'a Inventory,
     siblings: Vec<String>,
@@ -56,7 +56,7 @@ enum Sight {
 impl<'a> PodWatch<'a> {
     /// Looks at what is there now. A runtime that knows nothing of a pod whose processes run is not the kubelet's, or
     /// has lost its state; then the processes count.
-    pub(crate) async fn begin(
+    pub(super) async fn begin(
         pod: &'a StaticPod,
         inventory: &'a Inventory,
         runtime: Option<ContainerRuntime>,
@@ -102,7 +102,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// Whether the pod is gone, `out` after its manifest went out.
-    pub(crate) async fn gone(&mut self, out: Duration) -> Look {
+    pub(super) async fn gone(&mut self, out: Duration) -> Look {
         let state = match &self.sight {
             Sight::Runtime { runtime, .. } => match self.ask(runtime).await {
                 Ok(state) => state,
@@ -122,7 +122,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// Whether every container of the manifest runs anew, `back` after the manifest came back.
-    pub(crate) async fn returned(&self, back: Duration) -> Sighting {
+    pub(super) async fn returned(&self, back: Duration) -> Sighting {
         match &self.sight {
             Sight::Runtime { runtime, old } => match self.ask(runtime).await {
                 Ok(state) => Sighting {
@@ -163,7 +163,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// How long the kubelet may take to notice a change, where nothing else tells that it has.
-    pub(crate) fn interval(&self) -> Duration {
+    pub(super) fn interval(&self) -> Duration {
         match self.sight {
             Sight::Runtime { .. } => Duration::ZERO,
             Sight::Processes { .. } => self.inventory.kubelet.file_check_frequency,
@@ -171,7 +171,7 @@ impl<'a> PodWatch<'a> {
     }
 
     /// Whether its containers can be ended through a container runtime.
-    pub(crate) fn has_runtime(&self) -> bool {
+    pub(super) fn has_runtime(&self) -> bool {
         matches!(self.sight, Sight::Runtime { .. })
     }
 
@@ -179,7 +179,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(crate) async fn end_old(&self, grace: Duration) -> Result<(), String> {
+    pub(super) async fn end_old(&self, grace: Duration) -> Result<(), String> {
         let Sight::Runtime { runtime, old } = &self.sight else {
             return Err("the container runtime does not answer".to_owned());
         };
@@ -198,7 +198,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(crate) async fn remove(&self, grace: Duration) -> Result<(), String> {
+    pub(super) async fn remove(&self, grace: Duration) -> Result<(), String> {
         let Sight::Runtime { runtime, .. } = &self.sight else {
             return Err("the container runtime does not answer".to_owned());
         };
@@ -216,7 +216,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(crate) async fn remove_old(&self) -> Result<(), String> {
+    pub(super) async fn remove_old(&self) -> Result<(), String> {
         let Sight::Runtime { runtime, old } = &self.sight else {
             return Ok(());
         };
@@ -232,7 +232,7 @@ impl<'a> PodWatch<'a> {
     ///
     /// # Errors
     /// What the runtime said.
-    pub(crate) async fn remove_dead(&self) -> Result<(), String> {
+    pub(super) async fn remove_dead(&self) -> Result<(), String> {
         let Sight::Runtime { runtime, .. } = &self.sight else {
             return Ok(());
         };

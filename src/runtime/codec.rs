@@ -9,14 +9,14 @@ use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::{ProstCodec, ProstEncoder};
 
 /// The longest answer; bytes. A node's own pods take a few hundred KiB.
-pub(crate) const MESSAGE_LIMIT: usize = 4 * 1024 * 1024;
+pub(super) const MESSAGE_LIMIT: usize = 4 * 1024 * 1024;
 
 /// The most fields of an answer itself, each of which may be a sandbox or a container.
 const ENTRY_LIMIT: usize = 10_000;
 
 /// prost's messages, with answers that are counted first.
 #[derive(Debug)]
-pub(crate) struct Bounded<Q, A>(PhantomData<(Q, A)>);
+pub(super) struct Bounded<Q, A>(PhantomData<(Q, A)>);
 
 impl<Q, A> Default for Bounded<Q, A> {
     fn default() -> Self {
@@ -45,7 +45,7 @@ where
 
 /// Counts, then unpacks.
 #[derive(Debug)]
-pub(crate) struct Counted<A>(PhantomData<A>);
+pub(super) struct Counted<A>(PhantomData<A>);
 
 impl<A: Message + Default> Decoder for Counted<A> {
     type Item = A;

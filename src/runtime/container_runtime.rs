@@ -280,7 +280,7 @@ impl ContainerRuntime {
             .map(tonic::Response::into_inner)
     }
 
-    pub(super) fn failed(&self, call: &'static str, status: &Status) -> RuntimeError {
+    pub(crate) fn failed(&self, call: &'static str, status: &Status) -> RuntimeError {
         RuntimeError::Call {
             socket: self.socket.clone(),
             call,

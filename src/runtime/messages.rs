@@ -4,112 +4,112 @@
 use std::collections::HashMap;
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct VersionRequest {}
+pub(super) struct VersionRequest {}
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct VersionResponse {
+pub(super) struct VersionResponse {
     #[prost(string, tag = "2")]
-    pub(crate) runtime_name: String,
+    pub(super) runtime_name: String,
     #[prost(string, tag = "3")]
-    pub(crate) runtime_version: String,
+    pub(super) runtime_version: String,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct ListPodSandboxRequest {
+pub(super) struct ListPodSandboxRequest {
     #[prost(message, optional, tag = "1")]
-    pub(crate) filter: Option<PodSandboxFilter>,
+    pub(super) filter: Option<PodSandboxFilter>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct PodSandboxFilter {
+pub(super) struct PodSandboxFilter {
     #[prost(map = "string, string", tag = "3")]
-    pub(crate) label_selector: HashMap<String, String>,
+    pub(super) label_selector: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct ListPodSandboxResponse {
+pub(super) struct ListPodSandboxResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) items: Vec<PodSandbox>,
+    pub(super) items: Vec<PodSandbox>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct PodSandbox {
+pub(super) struct PodSandbox {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
     #[prost(message, optional, tag = "2")]
-    pub(crate) metadata: Option<PodSandboxMetadata>,
+    pub(super) metadata: Option<PodSandboxMetadata>,
     /// 0 is ready.
     #[prost(int32, tag = "3")]
-    pub(crate) state: i32,
+    pub(super) state: i32,
     #[prost(map = "string, string", tag = "6")]
-    pub(crate) annotations: HashMap<String, String>,
+    pub(super) annotations: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct PodSandboxMetadata {
+pub(super) struct PodSandboxMetadata {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
     #[prost(string, tag = "2")]
-    pub(crate) uid: String,
+    pub(super) uid: String,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct ListContainersRequest {
+pub(super) struct ListContainersRequest {
     #[prost(message, optional, tag = "1")]
-    pub(crate) filter: Option<ContainerFilter>,
+    pub(super) filter: Option<ContainerFilter>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct ContainerFilter {
+pub(super) struct ContainerFilter {
     #[prost(map = "string, string", tag = "4")]
-    pub(crate) label_selector: HashMap<String, String>,
+    pub(super) label_selector: HashMap<String, String>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct ListContainersResponse {
+pub(super) struct ListContainersResponse {
     #[prost(message, repeated, tag = "1")]
-    pub(crate) containers: Vec<Container>,
+    pub(super) containers: Vec<Container>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct Container {
+pub(super) struct Container {
     #[prost(string, tag = "1")]
     pub(crate) id: String,
     #[prost(string, tag = "2")]
-    pub(crate) pod_sandbox_id: String,
+    pub(super) pod_sandbox_id: String,
     #[prost(message, optional, tag = "3")]
-    pub(crate) metadata: Option<ContainerMetadata>,
+    pub(super) metadata: Option<ContainerMetadata>,
     /// 0 created, 1 running, 2 exited, 3 unknown.
     #[prost(int32, tag = "6")]
-    pub(crate) state: i32,
+    pub(super) state: i32,
     /// Nanoseconds since 1970.
     #[prost(int64, tag = "7")]
-    pub(crate) created_at: i64,
+    pub(super) created_at: i64,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct ContainerMetadata {
+pub(super) struct ContainerMetadata {
     #[prost(string, tag = "1")]
     pub(crate) name: String,
     #[prost(uint32, tag = "2")]
-    pub(crate) attempt: u32,
+    pub(super) attempt: u32,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct StopContainerRequest {
+pub(super) struct StopContainerRequest {
     #[prost(string, tag = "1")]
-    pub(crate) container_id: String,
+    pub(super) container_id: String,
     /// Seconds until it is killed.
     #[prost(int64, tag = "2")]
-    pub(crate) timeout: i64,
+    pub(super) timeout: i64,
 }
 
 /// Of StopPodSandbox and of RemovePodSandbox.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct PodSandboxRequest {
+pub(super) struct PodSandboxRequest {
     #[prost(string, tag = "1")]
-    pub(crate) pod_sandbox_id: String,
+    pub(super) pod_sandbox_id: String,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
-pub(crate) struct Empty {}
+pub(super) struct Empty {}

@@ -161,7 +161,7 @@ pub(crate) fn sibling_names(inventory: &Inventory) -> Vec<String> {
 }
 
 /// The sandboxes that are the pod's: by its full name, else those of static pods that begin with its name.
-pub(crate) fn select<'s>(sandboxes: &'s [PodSandbox], pod: PodName<'_>) -> Vec<&'s PodSandbox> {
+pub(super) fn select<'s>(sandboxes: &'s [PodSandbox], pod: PodName<'_>) -> Vec<&'s PodSandbox> {
     let name_of = |sandbox: &PodSandbox| {
         sandbox
             .metadata
