@@ -5,7 +5,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::finding::{Check, Finding, Severity};
+use super::cause::Cause;
+use super::finding::{Finding, Severity};
+use super::intent::Asked;
 use crate::host::printable;
 use crate::node::ServiceSetting;
 
@@ -190,26 +192,17 @@ pub fn judge_addresses(
         .filter(|(address, _)| !filter.allows(*address))
         .map(|(address, purposes)| format!("{address} ({purposes})"))
         .collect();
-    let path = filter.path.display();
-    let mut findings = Vec::new();
-    if !missing.is_empty() {
-        let sentence = format!(
-            "the address filter in {path} does not allow {}; run `kubecertd generate address-filter`, put what it prints in place \
-             of that file, and have systemd read it: `systemctl daemon-reload`, `systemctl restart kubecertd`",
-            missing.join(", ")
-        );
-        findings.push(Finding::new(Check::Addresses, Severity::Warn, sentence));
-    }
-    findings.extend(unknown.iter().map(|reason| {
-        let sentence = format!(
-            "whether the address filter in {path} allows everything that is needed is not known: {reason}"
-        );
-        Finding {
-            unread: true,
-            ..Finding::new(Check::Addresses, Severity::Warn, sentence)
-        }
-    }));
-    findings
+    let warn = |cause| Finding::new(cause, Severity::Warn, Asked::BySchedule);
+    let filter = &filter.path;
+    let denied = (!missing.is_empty()).then(|| Cause::AddressDenied {
+        filter: filter.clone(),
+        addresses: missing,
+    });
+    let unknown = unknown.iter().map(|reason| Cause::AddressUnknown {
+        filter: filter.clone(),
+        reason: reason.clone(),
+    });
+    denied.into_iter().chain(unknown).map(warn).collect()
 }
 
 #[cfg(test)]
@@ -287,13 +280,13 @@ mod tests {
                 .all(|finding| finding.severity == Severity::Warn)
         );
         assert!(
-            found[0].sentence.starts_with(
+            found[0].to_string().starts_with(
                 "the address filter in /0.conf does not allow 10.0.0.13 (etcd member cp3); run `kubecertd generate address-filter`"
             ),
             "{}",
             found[0]
         );
-        assert!(found[1].unread && found[1].sentence.contains("api.example"));
+        assert!(found[1].cause.is_unknown() && found[1].to_string().contains("api.example"));
     }
 
     #[test]

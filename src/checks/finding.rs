@@ -1,8 +1,9 @@
 //! What is found.
 
-use std::fmt;
-
 use jiff::Timestamp;
+
+use super::cause::Cause;
+use super::intent::Asked;
 
 /// What is looked at, in the order in which it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -131,35 +132,60 @@ impl Severity {
     }
 }
 
-/// One thing that was found.
+/// One thing that was found. [`fmt::Display`] says why, and what to do about it: in the same words as long as nothing changed,
+/// so that it is logged once.
+///
+/// [`fmt::Display`]: std::fmt::Display
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What was looked at.
-    pub check: Check,
+    /// What it is.
+    pub cause: Cause,
     /// What follows.
     pub severity: Severity,
-    /// Why, and what to do about it. The same words as long as nothing changed, so that it is logged once.
-    pub sentence: String,
-    /// Whether it could not be found out, rather than being wrong.
-    pub unread: bool,
-    /// Whether pods must not be restarted although the operation goes on.
-    pub forbids_restart: bool,
-    /// When it passes by itself, where that is known.
-    pub passes: Option<Timestamp>,
+    /// What becomes of the operation, where its severity does not say it all.
+    pub effect: Effect,
+    /// Who asked: by hand there are other ways out.
+    pub asked: Asked,
+}
+
+/// What becomes of an operation in spite of a finding, or because of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum Effect {
+    /// What the severity says.
+    #[default]
+    AsItsSeverity,
+    /// One certificate is left out until it is put right.
+    CertificateLeftOut,
+    /// There is no receipt until it is put right.
+    NoReceipt,
+    /// It would hold the operation up, but this certificate ends, or has ended, too soon to wait.
+    GoingOn {
+        /// Which.
+        certificate: String,
+        /// When it ends.
+        ends: Timestamp,
+        /// Whether it has.
+        ended: bool,
+    },
 }
 
 impl Finding {
-    /// A finding of something that is wrong.
+    /// What follows from a cause.
     #[must_use]
-    pub fn new(check: Check, severity: Severity, sentence: String) -> Self {
+    pub fn new(cause: Cause, severity: Severity, asked: Asked) -> Self {
         Self {
-            check,
+            cause,
             severity,
-            sentence,
-            unread: false,
-            forbids_restart: false,
-            passes: None,
+            effect: Effect::default(),
+            asked,
         }
+    }
+
+    /// What was looked at.
+    #[must_use]
+    pub fn check(&self) -> Check {
+        self.cause.check()
     }
 
     /// Whether nothing may be done now, or not for every certificate.
@@ -172,12 +198,6 @@ impl Finding {
     #[must_use]
     pub fn blocks(&self) -> bool {
         self.severity >= Severity::Wait
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(&self.sentence)
     }
 }
 

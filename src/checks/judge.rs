@@ -1,21 +1,19 @@
 //! What follows from what was read. Pure.
 
-mod sentences;
-
 use jiff::{SignedDuration, Timestamp};
 
+use super::cause::Cause;
 use super::clock::Clock;
-use super::finding::{Check, Finding, Severity};
+use super::finding::{Effect, Finding, Severity};
 use super::images::ImageDisk;
 use super::intent::{Asked, Intent};
-use super::places::Hindered;
+use super::kubeadm::Kubeadm;
+use super::places::{Hindered, Hindrance};
 use super::readings::{Doubled, Elsewhere, Readings, Unread};
 use super::renewers::Renewer;
 use super::space::FileSystem;
 use crate::host::shifted;
 use crate::node::Problem;
-use crate::pki::date;
-use sentences::{ahead, far_ahead, hindrance, no_room, running, set_back};
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
 const TIMES: u64 = 2;
@@ -50,9 +48,9 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .iter()
             .filter_map(|one| case.space(one)),
     );
-    findings.extend(readings.hindered.iter().map(hindered));
+    findings.extend(readings.hindered.iter().map(|one| case.hindered(one)));
     findings.extend(readings.targets.iter().map(|one| case.target(one)));
-    findings.extend(readings.history.iter().map(without_receipt));
+    findings.extend(readings.history.iter().map(|one| case.without_receipt(one)));
     findings.extend(
         readings
             .doubled
@@ -66,14 +64,19 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
             .and_then(|one| case.elsewhere(one)),
     );
     if !intent.is_empty() && !intent.only_restarts() {
-        findings.extend(readings.unread_manifests.iter().map(unread_manifest));
+        findings.extend(
+            readings
+                .unread_manifests
+                .iter()
+                .map(|one| case.unread_manifest(one)),
+        );
     }
-    findings.extend(readings.images.as_ref().and_then(images));
+    findings.extend(readings.images.as_ref().and_then(|disk| case.images(disk)));
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
     findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
-    findings.extend(readings.unread.iter().map(unread));
-    findings.sort_by_key(|finding| finding.check);
+    findings.extend(readings.unread.iter().map(|one| case.unread(one)));
+    findings.sort_by_key(Finding::check);
     findings
 }
 
@@ -85,56 +88,67 @@ pub(super) struct Case<'a> {
 }
 
 impl Case<'_> {
+    pub(super) fn finding(&self, cause: Cause, severity: Severity) -> Finding {
+        Finding::new(cause, severity, self.asked)
+    }
+
     /// Where each certificate can be renewed without the others, only its own is left out.
     fn target(&self, one: &Hindered) -> Finding {
         if !self.intent.separable {
-            return hindered(one);
+            return self.hindered(one);
         }
-        let sentence = format!("{}; until then its certificate is left out", hindrance(one));
-        Finding::new(Check::Writable, Severity::Skip, sentence)
+        Finding {
+            effect: Effect::CertificateLeftOut,
+            ..self.finding(hindrance(one), Severity::Skip)
+        }
+    }
+
+    fn hindered(&self, one: &Hindered) -> Finding {
+        self.finding(hindrance(one), Severity::Refuse)
+    }
+
+    /// A renewal is worth more than its receipt, which the log has as well.
+    fn without_receipt(&self, one: &Hindered) -> Finding {
+        Finding {
+            effect: Effect::NoReceipt,
+            ..self.finding(hindrance(one), Severity::Warn)
+        }
     }
 
     /// A doubt: it has its severity only while there is time.
-    pub(super) fn doubt(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+    pub(super) fn doubt(&self, cause: Cause, severity: Severity) -> Finding {
         let near = self
             .intent
             .deadline
             .as_ref()
             .filter(|deadline| deadline.is_near(self.now))
             .map(|deadline| (&deadline.certificate, deadline.ends));
-        self.unless(near, check, severity, sentence)
+        self.unless(near, cause, severity)
     }
 
     /// What another process or an upgrade brings about, which is waited for much longer: it loses its force in the last day.
-    fn until_the_last_day(&self, check: Check, severity: Severity, sentence: String) -> Finding {
+    fn until_the_last_day(&self, cause: Cause, severity: Severity) -> Finding {
         let last = self.intent.last_day(self.now);
-        self.unless(
-            last.map(|(name, ends)| (name, *ends)),
-            check,
-            severity,
-            sentence,
-        )
+        self.unless(last.map(|(name, ends)| (name, *ends)), cause, severity)
     }
 
     /// Only a warning where a certificate ends too soon to wait.
     pub(super) fn unless(
         &self,
         ending: Option<(&String, Timestamp)>,
-        check: Check,
+        cause: Cause,
         severity: Severity,
-        sentence: String,
     ) -> Finding {
         match ending {
-            Some((certificate, ends)) if severity > Severity::Warn => Finding::new(
-                check,
-                Severity::Warn,
-                format!(
-                    "{sentence}; going on nevertheless, because {certificate} {} {}",
-                    if ends <= self.now { "ended" } else { "ends" },
-                    date(ends),
-                ),
-            ),
-            _ => Finding::new(check, severity, sentence),
+            Some((certificate, ends)) if severity > Severity::Warn => Finding {
+                effect: Effect::GoingOn {
+                    certificate: certificate.clone(),
+                    ends,
+                    ended: ends <= self.now,
+                },
+                ..self.finding(cause, Severity::Warn)
+            },
+            _ => self.finding(cause, severity),
         }
     }
 
@@ -146,28 +160,34 @@ impl Case<'_> {
         }
         if let Some(mark) = &clock.latest {
             if self.now < shifted(mark.moment, -SKEW) {
-                let severity = self.unless_forced();
-                return Some(self.doubt(Check::Clock, severity, set_back(mark)));
+                let cause = Cause::ClockSetBack {
+                    moment: mark.moment,
+                    what: mark.what.clone(),
+                };
+                return Some(self.doubt(cause, self.unless_forced()));
             }
             let since = self.now.duration_since(mark.moment);
             if let Some(lives) = clock.certificates
                 && lives.last_end < self.now
             {
                 if since > (lives.longest * 2).max(FAR) {
-                    let severity = self.unless_forced();
-                    return Some(Finding::new(Check::Clock, severity, far_ahead(mark)));
+                    let cause = Cause::ClockFarAhead {
+                        moment: mark.moment,
+                        what: mark.what.clone(),
+                    };
+                    return Some(self.finding(cause, self.unless_forced()));
                 }
                 // No doubt that loses its force: all has ended, so the end is always near.
                 let since_file = clock
                     .newest_file
                     .map_or(since, |file| since.min(self.now.duration_since(file)));
                 if since_file > LONG && clock.up.is_some_and(|up| up < TIME_TO_SYNCHRONISE) {
-                    let severity = self.wait_or_warn();
-                    return Some(Finding::new(
-                        Check::Clock,
-                        severity,
-                        ahead(mark, TIME_TO_SYNCHRONISE),
-                    ));
+                    let cause = Cause::ClockAhead {
+                        moment: mark.moment,
+                        what: mark.what.clone(),
+                        patience_minutes: TIME_TO_SYNCHRONISE.as_mins(),
+                    };
+                    return Some(self.finding(cause, self.wait_or_warn()));
                 }
             }
         }
@@ -175,28 +195,13 @@ impl Case<'_> {
             return None;
         }
         Some(match (clock.synchronised, &clock.service) {
-            (None, _) => Finding {
-                unread: true,
-                ..Finding::new(
-                    Check::Clock,
-                    Severity::Warn,
-                    "the kernel does not say whether the clock is synchronised, nor does systemd (adjtimex, timedatectl)".to_owned(),
-                )
-            },
-            (Some(_), Some(service)) => self.doubt(
-                Check::Clock,
-                self.wait_or_warn(),
-                format!(
-                    "{service} runs, but has not synchronised the clock; see to it that it reaches its servers, or stop it if \
-                     the clock is right without it"
-                ),
-            ),
+            (None, _) => self.finding(Cause::ClockUnknown, Severity::Warn),
+            (Some(_), Some(service)) => {
+                let service = service.clone();
+                self.doubt(Cause::ClockNotSynchronised { service }, self.wait_or_warn())
+            }
             // Nobody is going to synchronise it: waiting would help nothing.
-            (Some(_), None) => Finding::new(
-                Check::Clock,
-                Severity::Warn,
-                "nothing synchronises the clock, so the dates of certificates are as right as it is".to_owned(),
-            ),
+            (Some(_), None) => self.finding(Cause::ClockAlone, Severity::Warn),
         })
     }
 
@@ -224,13 +229,11 @@ impl Case<'_> {
                 .kubeadm
                 .iter()
                 .map(|one| {
-                    if one
-                        .since
-                        .is_none_or(|since| shifted(since, HANGING) <= self.now)
-                    {
-                        self.doubt(Check::Kubeadm, severity, running(one))
+                    let hangs = |since| shifted(since, HANGING) <= self.now;
+                    if one.since.is_none_or(hangs) {
+                        self.doubt(running(one), severity)
                     } else {
-                        self.until_the_last_day(Check::Kubeadm, severity, running(one))
+                        self.until_the_last_day(running(one), severity)
                     }
                 })
                 .collect();
@@ -242,32 +245,29 @@ impl Case<'_> {
         if changed > self.now || quiet <= self.now {
             return Vec::new();
         }
-        let sentence = format!(
-            "kubeadm's scratch directory tmp changed at {}: an upgrade may be going on where its process is not seen; it \
-             counts as over {}",
-            changed.strftime("%H:%M:%S UTC"),
-            quiet.strftime("at %H:%M:%S UTC"),
-        );
-        vec![self.until_the_last_day(Check::Kubeadm, self.wait_or_warn(), sentence)]
+        let cause = Cause::KubeadmScratch {
+            changed,
+            over: quiet,
+        };
+        vec![self.until_the_last_day(cause, self.wait_or_warn())]
     }
 
     /// Anybody who can write to the same file system can fill it: in the last day what is written once has to fit, and the rest
     /// is only said.
     fn space(&self, one: &FileSystem) -> Option<Finding> {
-        let sentence = no_room(one, TIMES)?;
+        let cause = no_room(one, TIMES)?;
         Some(match no_room(one, 1) {
-            Some(_) => Finding::new(Check::Space, Severity::Refuse, sentence),
-            None => self.until_the_last_day(Check::Space, Severity::Refuse, sentence),
+            Some(_) => self.finding(cause, Severity::Refuse),
+            None => self.until_the_last_day(cause, Severity::Refuse),
         })
     }
 
     fn renewer(&self, one: &Renewer) -> Finding {
-        let Renewer { who, take_over } = one;
-        let sentence = format!(
-            "{who} calls kubeadm certs renew: while it does, the daemon renews only what is near its end; take over: {take_over}, \
-             or set renewal.other-renewer = \"ignore\""
-        );
-        self.doubt(Check::OtherRenewer, self.wait_or_warn(), sentence)
+        let cause = Cause::OtherRenewer {
+            who: one.who.clone(),
+            take_over: one.take_over.clone(),
+        };
+        self.doubt(cause, self.wait_or_warn())
     }
 
     /// The daemon can come back later; whoever asks by hand is told.
@@ -283,15 +283,11 @@ impl Case<'_> {
         if self.intent.manifests.is_empty() {
             return None;
         }
-        let sentence = format!(
-            "the manifests are looked for in {}, but the kubelet watches {}: moving them there restarts no pod; put paths.manifests \
-             right",
-            one.manifests.display(),
-            one.watched.display()
-        );
-        let mut finding = self.doubt(Check::Manifests, Severity::Refuse, sentence);
-        finding.forbids_restart = true;
-        Some(finding)
+        let cause = Cause::ManifestsElsewhere {
+            manifests: one.manifests.clone(),
+            watched: one.watched.clone(),
+        };
+        Some(self.doubt(cause, Severity::Refuse))
     }
 
     fn doubled(&self, doubled: &Doubled) -> Option<Finding> {
@@ -302,86 +298,85 @@ impl Case<'_> {
         {
             return None;
         }
-        let names: Vec<String> = doubled
-            .manifests
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        let mut finding = self.doubt(
-            Check::Manifests,
-            Severity::Refuse,
-            format!(
-                "{} manifests for the one pod {}: {}; with one of them moved out the kubelet runs another, so the pod cannot be \
-                 restarted; move all but one elsewhere{}",
-                names.len(),
-                doubled.pod,
-                names.join(" and "),
-                match self.asked {
-                    Asked::BySchedule => "",
-                    Asked::ByHand { .. } => ", or leave the restart to yourself with --no-restart",
-                }
-            ),
-        );
-        finding.forbids_restart = true;
-        Some(finding)
+        let cause = Cause::SeveralManifests {
+            pod: doubled.pod.clone(),
+            manifests: doubled.manifests.clone(),
+        };
+        Some(self.doubt(cause, Severity::Refuse))
+    }
+
+    /// Most pods come back before the kubelet looks for images to remove, and most images can be pulled again.
+    fn images(&self, disk: &ImageDisk) -> Option<Finding> {
+        // At 100 it never does.
+        if disk.used_percent < disk.threshold_percent || disk.threshold_percent == 100 {
+            return None;
+        }
+        let cause = Cause::ImagesAtRisk {
+            directory: disk.directory.clone(),
+            threshold_percent: disk.threshold_percent,
+        };
+        Some(self.finding(cause, Severity::Warn))
+    }
+
+    /// It holds nothing up, and is not forgotten: a pod in it may use what is renewed.
+    fn unread_manifest(&self, one: &Problem) -> Finding {
+        let cause = Cause::ManifestUnreadable {
+            path: one.path.clone(),
+            reason: one.reason.clone(),
+        };
+        self.finding(cause, Severity::Skip)
+    }
+
+    /// What cannot be found out does not hold anything up: if it matters, the operation itself fails before its first change.
+    fn unread(&self, one: &Unread) -> Finding {
+        let cause = Cause::NotLookedAt {
+            check: one.check,
+            path: one.path.clone(),
+            reason: one.reason.clone(),
+        };
+        self.finding(cause, Severity::Warn)
     }
 }
 
-fn hindered(one: &Hindered) -> Finding {
-    Finding::new(Check::Writable, Severity::Refuse, hindrance(one))
-}
-
-/// A renewal is worth more than its receipt, which the log has as well.
-fn without_receipt(one: &Hindered) -> Finding {
-    let sentence = format!(
-        "{}; until then only the log tells what was done",
-        hindrance(one)
-    );
-    Finding::new(Check::Writable, Severity::Warn, sentence)
-}
-
-/// Most pods come back before the kubelet looks for images to remove, and most images can be pulled again.
-fn images(disk: &ImageDisk) -> Option<Finding> {
-    // At 100 it never does.
-    if disk.used_percent < disk.threshold_percent || disk.threshold_percent == 100 {
-        return None;
+fn running(one: &Kubeadm) -> Cause {
+    Cause::KubeadmRunning {
+        pid: one.pid,
+        command: one.command.clone(),
+        since: one.since,
     }
-    let sentence = format!(
-        "{}: its file system is used to {} percent or more, so the kubelet removes images that no container uses; that of a \
-         pod whose manifest is out may be among them and would have to be pulled again; free space there",
-        disk.directory.display(),
-        disk.threshold_percent
-    );
-    Some(Finding::new(Check::Images, Severity::Warn, sentence))
 }
 
-/// It holds nothing up, and is not forgotten: a pod in it may use what is renewed.
-fn unread_manifest(one: &Problem) -> Finding {
-    Finding::new(
-        Check::Manifests,
-        Severity::Skip,
-        format!(
-            "{}: {}; a pod in it that uses a renewed file is neither restarted nor proved",
-            one.path.display(),
-            one.reason
-        ),
-    )
-}
-
-/// What cannot be found out does not hold anything up: if it matters, the operation itself fails before its first change.
-fn unread(one: &Unread) -> Finding {
-    Finding {
-        unread: true,
-        ..Finding::new(
-            one.check,
-            Severity::Warn,
-            format!(
-                "{}: could not be looked at: {}",
-                one.path.display(),
-                one.reason
-            ),
-        )
+fn hindrance(one: &Hindered) -> Cause {
+    let path = one.path.clone();
+    match &one.by {
+        Hindrance::ReadOnly => Cause::ReadOnlyFileSystem { path },
+        Hindrance::Immutable => Cause::Immutable { path },
+        Hindrance::Directory => Cause::DirectoryInPlace { path },
+        Hindrance::Forbidden(reason) => Cause::NotWritable {
+            path,
+            reason: reason.clone(),
+        },
     }
+}
+
+/// What is wrong if what is written there does not fit so many times.
+fn no_room(one: &FileSystem, times: u64) -> Option<Cause> {
+    let needed_bytes = one.written_bytes.saturating_mul(times);
+    let needed = one.written_inodes.saturating_mul(times);
+    let directory = one.directory.clone();
+    if one.free_bytes < needed_bytes {
+        return Some(Cause::NoRoom {
+            directory,
+            free_bytes: one.free_bytes,
+            needed_bytes,
+        });
+    }
+    let free = one.free_inodes.filter(|free| *free < needed)?;
+    Some(Cause::NoInodes {
+        directory,
+        free,
+        needed,
+    })
 }
 
 #[cfg(test)]

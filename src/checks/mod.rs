@@ -7,6 +7,7 @@
 
 mod addresses;
 mod ask;
+mod cause;
 mod clock;
 mod finding;
 mod images;
@@ -20,11 +21,13 @@ mod places;
 mod readings;
 mod renewers;
 mod space;
+mod words;
 
 pub use addresses::{AddressFilter, Addresses, Purpose, judge_addresses, plain};
 pub use ask::outlook;
+pub use cause::Cause;
 pub use clock::{Clock, Lives, Mark, clock};
-pub use finding::{Check, Finding, Severity, blocking};
+pub use finding::{Check, Effect, Finding, Severity, blocking};
 pub use images::ImageDisk;
 pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;

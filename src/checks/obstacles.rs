@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::finding::{Check, Finding, Severity};
+use super::cause::Cause;
+use super::finding::{Finding, Severity};
+use super::intent::Asked;
 use crate::node::Inventory;
 use crate::plan::{Action, Obstacle, Plan, PlanItem};
 
@@ -13,7 +15,7 @@ use crate::plan::{Action, Obstacle, Plan, PlanItem};
 /// to be judged by.
 #[must_use]
 pub fn unrenewable(inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
-    let mut reasons: BTreeMap<(Severity, String), Vec<&str>> = BTreeMap::new();
+    let mut reasons: BTreeMap<(Severity, String), (Obstacle, Vec<String>)> = BTreeMap::new();
     for item in &plan.items {
         let Action::Leave(obstacle) = &item.action else {
             continue;
@@ -21,21 +23,25 @@ pub fn unrenewable(inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
         let severity = match obstacle {
             Obstacle::AuthorityUnusable(_) if begins_later(inventory, item, plan.at) => continue,
             Obstacle::AuthorityUnusable(_) => Severity::Refuse,
-            Obstacle::ExternalAuthority(_)
-            | Obstacle::AuthorityEndsTooSoon(_)
+            Obstacle::ExternalAuthority { .. }
+            | Obstacle::AuthorityEndsTooSoon { .. }
             | Obstacle::Unreadable(_) => Severity::Skip,
             _ => continue,
         };
         reasons
             .entry((severity, obstacle.to_string()))
-            .or_default()
-            .push(&item.name);
+            .or_insert_with(|| (obstacle.clone(), Vec::new()))
+            .1
+            .push(item.name.clone());
     }
     reasons
         .into_iter()
-        .map(|((severity, reason), names)| {
-            let sentence = format!("{reason}; not renewed: {}", names.join(", "));
-            Finding::new(Check::Authorities, severity, sentence)
+        .map(|((severity, _), (obstacle, certificates))| {
+            let cause = Cause::NotRenewable {
+                certificates,
+                obstacle,
+            };
+            Finding::new(cause, severity, Asked::BySchedule)
         })
         .collect()
 }

@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 
+use super::cause::Cause;
 use super::finding::{Check, Finding, Severity};
 use super::intent::{Asked, Intent};
 use super::judge::Case;
@@ -32,45 +33,23 @@ pub fn judge_outlook(
 ) -> Vec<Finding> {
     let case = Case { intent, asked, now };
     let mut findings = Vec::new();
-    if let Some(seen) = &outlook.kubelet {
-        findings.push(case.need(
-            Check::Kubelet,
-            format!(
-                "the kubelet does not answer ({seen}), and without it no pod is restarted; see `systemctl status kubelet`{}",
-                case.without_restart()
-            ),
-        ));
+    if let Some(seen) = outlook.kubelet.clone() {
+        findings.push(case.need(Cause::KubeletSilent { seen }));
     }
-    if let Some(seen) = &outlook.runtime {
-        findings.push(case.need(
-            Check::Runtime,
-            format!(
-                "{seen}; without it no pod can be seen to end and to come back; start it, or say in \
-                 restart.container-runtime where it listens{}",
-                case.without_restart()
-            ),
-        ));
+    if let Some(seen) = outlook.runtime.clone() {
+        findings.push(case.need(Cause::RuntimeSilent { seen }));
     }
-    findings.extend(outlook.unwell.iter().map(|(component, seen)| {
-        case.need(
-            Check::Health,
-            format!(
-                "{component} is not well before anything is done ({seen}), so it would not be well afterwards either and all \
-                 would be put back; see to it first{}",
-                case.without_restart()
-            ),
-        )
-    }));
+    let unwell = outlook.unwell.iter().cloned();
+    findings
+        .extend(unwell.map(|(component, seen)| case.need(Cause::Unhealthy { component, seen })));
     if let Some(control_planes) = outlook.control_planes.as_ref().filter(|_| !intent.broken) {
-        findings.extend(control_planes.silent.iter().map(|(who, seen)| {
-            case.until_patience_ends(
-                Check::Peers,
-                format!(
-                    "{who} does not answer ({seen}): of {} control planes no second one is restarted meanwhile; see to it first{}",
-                    control_planes.count,
-                    case.without_restart()
-                ),
-            )
+        let silent = control_planes.silent.iter().cloned();
+        findings.extend(silent.map(|(who, seen)| {
+            case.until_patience_ends(Cause::ControlPlaneSilent {
+                who,
+                seen,
+                control_planes: control_planes.count,
+            })
         }));
         findings.extend(case.turn(control_planes));
     }
@@ -80,33 +59,24 @@ pub fn judge_outlook(
 impl Case<'_> {
     /// The daemon comes back later, and whoever asks by hand can insist. What does not work already may be what the new
     /// certificates mend.
-    fn need(&self, check: Check, sentence: String) -> Finding {
-        let severity = if check == Check::Health && self.intent.broken {
+    fn need(&self, cause: Cause) -> Finding {
+        let severity = if cause.check() == Check::Health && self.intent.broken {
             Severity::Warn
         } else {
             self.unless_forced()
         };
-        self.doubt(check, severity, sentence)
+        self.doubt(cause, severity)
     }
 
     /// For a life of hours, too, all of which is a last day.
-    fn until_patience_ends(&self, check: Check, sentence: String) -> Finding {
+    fn until_patience_ends(&self, cause: Cause) -> Finding {
         let over = self
             .intent
             .deadline
             .as_ref()
             .filter(|deadline| deadline.patience_ends <= self.now)
             .map(|deadline| (&deadline.certificate, deadline.ends));
-        self.unless(over, check, self.unless_forced(), sentence)
-    }
-
-    fn without_restart(&self) -> &'static str {
-        match self.asked {
-            Asked::BySchedule => "",
-            Asked::ByHand { .. } => {
-                ", leave the restart to yourself with --no-restart, or go on with --force"
-            }
-        }
+        self.unless(over, cause, self.unless_forced())
     }
 
     /// Only the daemon waits for its turn.
@@ -116,19 +86,11 @@ impl Case<'_> {
         }
         let (due, ends) = self.intent.due?;
         let begins = next_turn(control_planes.share, due, ends, self.now)?;
-        Some(Finding {
-            passes: Some(begins),
-            ..Finding::new(
-                Check::Peers,
-                Severity::Wait,
-                format!(
-                    "{} control planes: so that they are not restarted together, this one waits for its turn on {}; by hand, \
-                     `kubecertd renew` does not",
-                    control_planes.count,
-                    begins.strftime("%b %d, %Y %H:%M:%S UTC"),
-                ),
-            )
-        })
+        let cause = Cause::TurnLater {
+            control_planes: control_planes.count,
+            begins,
+        };
+        Some(self.finding(cause, Severity::Wait))
     }
 }
 
@@ -154,7 +116,7 @@ mod tests {
     fn judged(intent: &Intent, asked: Asked) -> Vec<(Check, Severity)> {
         judge_outlook(&unwell(), intent, asked, now())
             .iter()
-            .map(|finding| (finding.check, finding.severity))
+            .map(|finding| (finding.check(), finding.severity))
             .collect()
     }
 
@@ -211,7 +173,7 @@ mod tests {
         assert_eq!(waiting.len(), 2, "{waiting:?}");
         for finding in &waiting {
             assert_eq!(finding.severity, Severity::Wait);
-            let until = finding.passes.unwrap();
+            let until = finding.cause.passes().unwrap();
             let then = judge_outlook(&outlook(1), &intent, Asked::BySchedule, until);
             let others = judge_outlook(&outlook(2), &intent, Asked::BySchedule, until);
             assert_eq!(then.len() + others.len(), 1, "{until}");

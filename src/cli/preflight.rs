@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
     let keeps = |finding: &Finding| finding.keeps_something_from_being_done();
     let code = if findings.iter().any(keeps) || !inventory.problems.is_empty() {
         exit_codes::NO
-    } else if findings.iter().any(|finding| finding.unread) {
+    } else if findings.iter().any(|finding| finding.cause.is_unknown()) {
         exit_codes::UNANSWERED
     } else {
         0

@@ -193,7 +193,7 @@ pub(super) fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> 
         Request::All { .. } | Request::Due | Request::DueByHand { .. } => !matches!(
             obstacle,
             Obstacle::Missing
-                | Obstacle::ExternalAuthority(_)
+                | Obstacle::ExternalAuthority { .. }
                 | Obstacle::Skipped
                 | Obstacle::NotManaged
                 // Of the kubelet's, which kubeadm does not renew either; what does is said.

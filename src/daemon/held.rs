@@ -16,13 +16,14 @@ pub(super) const SHORTLY: Duration = Duration::from_secs(30);
 /// When to look again; `None` when nothing holds the daemon back.
 pub(super) fn look_again_after(held: &[&Finding], now: Timestamp) -> Option<Duration> {
     held.iter()
-        .map(|finding| match (finding.check, finding.severity) {
+        .map(|finding| match (finding.check(), finding.severity) {
             (Check::Kubeadm | Check::Kubelet | Check::Runtime | Check::Health, _) => SHORTLY,
-            (Check::Peers, _) if finding.passes.is_none() => SHORTLY,
+            (Check::Peers, _) if finding.cause.passes().is_none() => SHORTLY,
             (_, Severity::Refuse) => REFUSED,
-            (_, Severity::Wait | Severity::Skip | Severity::Warn) => {
-                finding.passes.map_or(WAITING, |passes| until(passes, now))
-            }
+            (_, Severity::Wait | Severity::Skip | Severity::Warn) => finding
+                .cause
+                .passes()
+                .map_or(WAITING, |passes| until(passes, now)),
         })
         .min()
 }
@@ -58,34 +59,42 @@ pub(super) fn message(held: &[&Finding]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checks::{Asked, Cause};
 
     #[test]
     fn the_worst_is_said_and_the_soonest_counts() {
-        let finding =
-            |check, severity, sentence: &str| Finding::new(check, severity, sentence.to_owned());
-        let waiting = finding(Check::OtherRenewer, Severity::Wait, "a timer");
-        let refused = finding(Check::Space, Severity::Refuse, "no room");
-        let kubeadm = finding(Check::Kubeadm, Severity::Wait, "an upgrade");
+        let finding = |cause, severity| Finding::new(cause, severity, Asked::BySchedule);
+        let waiting = finding(Cause::ClockAlone, Severity::Wait);
+        let no_room = Cause::ManifestUnreadable {
+            path: "/m".into(),
+            reason: "damaged".to_owned(),
+        };
+        let refused = finding(no_room, Severity::Refuse);
+        let running = Cause::KubeadmRunning {
+            pid: 1,
+            command: "kubeadm upgrade".to_owned(),
+            since: None,
+        };
+        let kubeadm = finding(running, Severity::Wait);
         assert_eq!(message(&[]), None);
         let now = Timestamp::UNIX_EPOCH;
         let look_again_after = |held: &[&Finding]| super::look_again_after(held, now);
         assert_eq!(look_again_after(&[]), None);
-        assert_eq!(message(&[&waiting]).unwrap(), "Waiting: a timer");
+        assert_eq!(message(&[&waiting]).unwrap(), format!("Waiting: {waiting}"));
         assert_eq!(
             message(&[&waiting, &refused, &kubeadm]).unwrap(),
-            "Not renewed: no room (and 2 more, see `kubecertd preflight`)"
+            "Not renewed: /m: damaged; a pod in it that uses a renewed file is neither restarted nor proved (and 2 more, see \
+             `kubecertd preflight`)"
         );
         let second = message(&[&waiting, &kubeadm]).unwrap();
-        assert!(
-            second.starts_with("Waiting: a timer (and 1 more"),
-            "{second}"
-        );
+        assert!(second.contains(" as it is (and 1 more"), "{second}");
         assert_eq!(look_again_after(&[&waiting, &refused]), Some(REFUSED));
         assert_eq!(look_again_after(&[&refused, &kubeadm]), Some(SHORTLY));
-        let turn = Finding {
-            passes: Some(now + jiff::SignedDuration::from_secs(20)),
-            ..finding(Check::Peers, Severity::Wait, "a turn")
+        let turn = Cause::TurnLater {
+            control_planes: 3,
+            begins: now + jiff::SignedDuration::from_secs(20),
         };
+        let turn = finding(turn, Severity::Wait);
         let pause = look_again_after(&[&waiting, &turn]).unwrap();
         assert!(pause > Duration::from_secs(20) && pause < Duration::from_secs(21));
         assert!(is_refused(&[&waiting, &refused]) && !is_refused(&[&waiting]));

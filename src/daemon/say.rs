@@ -228,9 +228,9 @@ fn sentences(pass: &Pass) -> Vec<String> {
         .findings
         .iter()
         .filter(|finding| {
-            finding.keeps_something_from_being_done() || finding.check == Check::Addresses
+            finding.keeps_something_from_being_done() || finding.check() == Check::Addresses
         })
-        .map(|finding| finding.sentence.clone());
+        .map(|finding| finding.to_string());
     problems
         .chain(obstacles)
         .chain(kubelet)

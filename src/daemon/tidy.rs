@@ -22,7 +22,7 @@ impl Tidying {
         let is_doubtful = pass
             .findings
             .iter()
-            .any(|finding| finding.check == Check::Clock && finding.severity > Severity::Warn);
+            .any(|finding| finding.check() == Check::Clock && finding.severity > Severity::Warn);
         let is_recent = self
             .last
             .is_some_and(|last| now.duration_since(last) < INTERVAL);

@@ -41,7 +41,7 @@ pub use journald::{Entry, Journald, JournaldError};
 pub use listener::listeners;
 pub use owner::is_trusted_owner;
 pub use place::{LinkOnTheWay, Place};
-pub use printable::{is_printable, printable, printable_lines};
+pub use printable::{is_printable, printable, printable_lines, serialize_path, serialize_paths};
 pub(crate) use process::MOST_PROCESSES;
 pub use read::{FILE_LIMIT, check_regular, open_regular, read_at_most, read_bounded, read_within};
 pub use root::Root;

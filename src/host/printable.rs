@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serializer;
 
 /// The text with everything escaped that a terminal or a log takes for more than a letter: control characters, line breaks
 /// included, and those that change the direction of the text or are not seen. The escapes are JSON's, so JSON stays JSON.
@@ -20,6 +23,22 @@ pub fn printable_lines(text: &str) -> Cow<'_, str> {
 #[must_use]
 pub fn is_printable(text: &str) -> bool {
     !text.contains(is_harmful)
+}
+
+/// A path in a document: what of it is no text is replaced, since a document that cannot be written says nothing at all.
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize_path<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// Several of them.
+///
+/// # Errors
+/// The serializer's own.
+pub fn serialize_paths<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
 }
 
 fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> Cow<'_, str> {

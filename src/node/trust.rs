@@ -21,7 +21,8 @@ pub struct Trust {
 }
 
 /// Who trusts authorities.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", rename_all_fields = "camelCase")]
 pub enum TrustHolder {
     /// Whoever uses a kubeconfig.
     Kubeconfig {

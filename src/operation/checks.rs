@@ -107,7 +107,7 @@ pub(super) fn kubeadm_at_work(context: &Context, inventory: &Inventory) -> Vec<F
     let findings = judge(&readings, &intent, Asked::BySchedule, crate::host::now());
     blocking(&findings)
         .into_iter()
-        .filter(|finding| finding.check == Check::Kubeadm)
+        .filter(|finding| finding.check() == Check::Kubeadm)
         .collect()
 }
 
@@ -129,9 +129,11 @@ pub(super) fn permit(run: &mut Run<'_>, findings: Vec<Finding>) -> Result<bool, 
     if !blocking.is_empty() {
         return Err(OperationError::NotNow(blocking));
     }
-    let may_restart = !findings.iter().any(|finding| finding.forbids_restart);
+    let may_restart = !findings
+        .iter()
+        .any(|finding| finding.cause.forbids_restart());
     for finding in findings {
-        run.warn(finding.sentence);
+        run.warn(finding.to_string());
     }
     Ok(may_restart)
 }
@@ -209,6 +211,6 @@ fn state_directory(context: &Context) -> Vec<Finding> {
     );
     blocking(&found)
         .into_iter()
-        .filter(|finding| matches!(finding.check, Check::Space | Check::Writable))
+        .filter(|finding| matches!(finding.check(), Check::Space | Check::Writable))
         .collect()
 }

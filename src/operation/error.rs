@@ -86,10 +86,7 @@ fn without_receipt(error: &HistoryError) -> &'static str {
 }
 
 fn sentences(findings: &[Finding]) -> String {
-    let sentences: Vec<&str> = findings
-        .iter()
-        .map(|finding| finding.sentence.as_str())
-        .collect();
+    let sentences: Vec<String> = findings.iter().map(|finding| finding.to_string()).collect();
     sentences.join("; ")
 }
 

@@ -5,15 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::notes;
+use super::obstacle::{AuthorityFault, FileFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
-use super::types::{Action, Obstacle};
+use super::types::Action;
 use crate::config::Renewal;
 use crate::node::{
-    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Problem,
-    Signer,
+    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Signer,
 };
-use crate::pki::{Certificate, date, is_authoritys_own};
+use crate::pki::{Certificate, is_authoritys_own};
 
 /// What somebody wants of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,39 +78,45 @@ impl<'node> Candidate<'node> {
         let present = match &entry.state {
             CertificateState::Missing => return Err(Obstacle::Missing),
             CertificateState::Unreadable(problem) => {
-                return Err(Obstacle::Unreadable(in_full(problem)));
+                return Err(Obstacle::Unreadable(problem.into()));
             }
             CertificateState::Present(present) => present,
         };
         if let KeyState::OutOfReach(problem) = &present.key {
-            return Err(Obstacle::Unreadable(in_full(problem)));
+            return Err(Obstacle::Unreadable(problem.into()));
         }
         if let KeyState::NotOwn(problem) = &present.key {
-            return Err(Obstacle::NotReplaceable(in_full(problem)));
+            return Err(Obstacle::NotReplaceable(problem.into()));
         }
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
-            Signer::Foreign(issuer) => return Err(Obstacle::ForeignIssuer(issuer.clone())),
+            Signer::Foreign(issuer) => {
+                return Err(Obstacle::ForeignIssuer {
+                    issuer: issuer.clone(),
+                    itself: false,
+                });
+            }
             Signer::SelfSigned => {
-                return Err(Obstacle::ForeignIssuer(format!(
-                    "itself ({})",
-                    present.leaf.issuer
-                )));
+                return Err(Obstacle::ForeignIssuer {
+                    issuer: present.leaf.issuer.clone(),
+                    itself: true,
+                });
             }
         }
-        let authority = inventory.authority(authority).ok_or_else(|| {
-            Obstacle::AuthorityUnusable(format!("the authority {authority} is not on this node"))
-        })?;
-        let unusable = |what: String| Err(Obstacle::AuthorityUnusable(what));
+        let authority = inventory
+            .authority(authority)
+            .ok_or(Obstacle::AuthorityUnusable(AuthorityFault::NotHere {
+                authority,
+            }))?;
+        let unusable = |fault: AuthorityFault| Err(Obstacle::AuthorityUnusable(fault));
         let (certificates, signing) = match &authority.state {
             AuthorityState::Missing => {
-                return unusable(format!(
-                    "{} is missing",
-                    authority.certificate_path.display()
-                ));
+                return unusable(AuthorityFault::Missing {
+                    path: authority.certificate_path.clone(),
+                });
             }
             AuthorityState::Unreadable(problem) => {
-                return unusable(in_full(problem));
+                return unusable(AuthorityFault::File(problem.into()));
             }
             AuthorityState::Present {
                 certificates,
@@ -120,44 +126,44 @@ impl<'node> Candidate<'node> {
                 match key {
                     // Whether the key is the authority's is found out when it signs.
                     KeyState::Matching(_) | KeyState::Unread => {}
-                    KeyState::Missing => return Err(Obstacle::ExternalAuthority(authority.name)),
+                    KeyState::Missing => {
+                        return Err(Obstacle::ExternalAuthority {
+                            authority: authority.name,
+                        });
+                    }
                     KeyState::Mismatched => {
-                        return unusable(format!(
-                            "{} is not the key of {}; restore the pair from a backup",
-                            authority.key_path.display(),
-                            authority.certificate_path.display()
-                        ));
+                        return unusable(AuthorityFault::KeyOfAnother {
+                            key: authority.key_path.clone(),
+                            certificate: authority.certificate_path.clone(),
+                        });
                     }
                     KeyState::OutOfReach(problem)
                     | KeyState::Damaged(problem)
                     | KeyState::NotOwn(problem) => {
-                        return unusable(in_full(problem));
+                        return unusable(AuthorityFault::File(problem.into()));
                     }
                     KeyState::Unsupported(problem) => {
-                        return Err(Obstacle::NotSupported(format!(
-                            "{}; {SIGN_ELSEWHERE}",
-                            in_full(problem)
-                        )));
+                        let key = UnsupportedKey::AuthorityFile(problem.into());
+                        return Err(Obstacle::NotSupported(key));
                     }
                 }
                 (certificates, signing)
             }
         };
         if present.signer == Signer::Unknown || signing.is_empty() {
-            return unusable(format!(
-                "{} could not be compared with the certificate's issuer",
-                authority.certificate_path.display()
-            ));
+            return unusable(AuthorityFault::NotComparable {
+                path: authority.certificate_path.clone(),
+            });
         }
         if present.leaf.is_ca {
             check_says_ca(entry, present, certificates)?;
         }
         check_keys(authority, signing, present, renewal)?;
         if let Some(reason) = inventory.uneditable.get(&entry.name) {
-            return Err(Obstacle::NotEditable(format!(
-                "{}: {reason}",
-                entry.path.display()
-            )));
+            return Err(Obstacle::NotEditable(FileFault {
+                path: entry.path.clone(),
+                reason: reason.clone(),
+            }));
         }
         Ok(Self {
             present,
@@ -264,9 +270,11 @@ impl<'node> Candidate<'node> {
         let wanted_end = later(now, self.renewal.validity);
         let end = wanted_end.min(signing.not_after);
         let too_soon = if signing.not_after < wanted_end {
-            Obstacle::AuthorityEndsTooSoon(signing.not_after)
+            Obstacle::AuthorityEndsTooSoon {
+                ends: signing.not_after,
+            }
         } else {
-            Obstacle::WouldNotEndLater(end)
+            Obstacle::WouldNotEndLater { ends: end }
         };
         if end < later(self.present.leaf.not_after, minimum) && !reason.allows_earlier_end() {
             return Some(too_soon);
@@ -281,7 +289,8 @@ impl<'node> Candidate<'node> {
         }
         let made_at = self.made_at();
         let settled_at = later(made_at, minimum);
-        (made_at <= now && now < settled_at).then_some(Obstacle::RenewedJustNow(settled_at))
+        (made_at <= now && now < settled_at)
+            .then_some(Obstacle::RenewedJustNow { until: settled_at })
     }
 
     /// When it was made, if it was made as kubeadm and kubecertd make them. The file's age would not do: whoever restores an
@@ -329,10 +338,6 @@ impl<'node> Candidate<'node> {
     }
 }
 
-/// What to do about a CA whose key is of no use here.
-const SIGN_ELSEWHERE: &str = "renew its certificates with a tool that can sign with it, or move the cluster to a CA with an \
-                              RSA, ECDSA or Ed25519 key";
-
 /// A leaf that says CA:TRUE is renewed as what it was meant to be, as kubeadm does it. But a CA's own certificate may have
 /// got into its place: that has no leaf's key beside it, or signed itself, or others.
 fn check_says_ca(
@@ -345,18 +350,17 @@ fn check_says_ca(
         .iter()
         .any(|authority| is_authoritys_own(leaf, authority))
         || present.chain.iter().any(|other| other.is_signed_by(leaf));
-    let path = entry.certificate_path.display();
-    if is_authoritys {
-        Err(Obstacle::Unreadable(format!(
-            "{path}: holds a CA's certificate where a leaf should be; restore it from a backup"
-        )))
+    let reason = if is_authoritys {
+        "holds a CA's certificate where a leaf should be; restore it from a backup"
     } else if !matches!(present.key, KeyState::Matching(_)) {
-        Err(Obstacle::Unreadable(format!(
-            "{path}: says that it is a CA's certificate (CA:TRUE), and its key is not beside it; restore both from a backup"
-        )))
+        "says that it is a CA's certificate (CA:TRUE), and its key is not beside it; restore both from a backup"
     } else {
-        Ok(())
-    }
+        return Ok(());
+    };
+    Err(Obstacle::Unreadable(FileFault {
+        path: entry.certificate_path.clone(),
+        reason: reason.to_owned(),
+    }))
 }
 
 /// Whether the keys that a renewal needs are of kinds that can be used here.
@@ -370,38 +374,34 @@ fn check_keys(
     if let Some(kind) = kinds.clone().next()
         && !kinds.clone().any(|kind| kind.can_sign())
     {
-        return Err(Obstacle::NotSupported(format!(
-            "nothing can be signed here with the key of {}, whose kind is {kind}; {SIGN_ELSEWHERE}",
-            authority.name
-        )));
+        return Err(Obstacle::NotSupported(UnsupportedKey::Authority {
+            authority: authority.name,
+            kind: kind.to_string(),
+        }));
     }
     let own = present.leaf.key_kind();
     if renewal.reuse_key && !own.can_sign() {
-        return Err(Obstacle::NotSupported(format!(
-            "renewal.reuse-key is to keep its key, which cannot be used here, as its kind is {own}; set it to false"
-        )));
+        return Err(Obstacle::NotSupported(UnsupportedKey::Own {
+            kind: own.to_string(),
+        }));
     }
     Ok(())
 }
 
-fn in_full(problem: &Problem) -> String {
-    format!("{}: {}", problem.path.display(), problem.reason)
-}
-
 fn not_valid(authority: &Certificate, now: Timestamp) -> Option<Obstacle> {
-    if now > authority.not_after {
-        Some(Obstacle::AuthorityUnusable(format!(
-            "the CA certificate {} has expired on {}; renew the CA first",
-            authority.subject,
-            date(authority.not_after)
-        )))
+    let subject = authority.subject.clone();
+    let fault = if now > authority.not_after {
+        AuthorityFault::Expired {
+            subject,
+            ended: authority.not_after,
+        }
     } else if now < authority.not_before {
-        Some(Obstacle::AuthorityUnusable(format!(
-            "the CA certificate {} is not valid before {}; check this machine's clock",
-            authority.subject,
-            date(authority.not_before)
-        )))
+        AuthorityFault::NotYetValid {
+            subject,
+            begins: authority.not_before,
+        }
     } else {
-        None
-    }
+        return None;
+    };
+    Some(Obstacle::AuthorityUnusable(fault))
 }

@@ -127,7 +127,7 @@ fn check_names(inventory: &Inventory, request: &Request) -> Result<(), UnknownNa
 /// When something that is left alone for the time being is renewed all the same.
 fn next_try(item: &PlanItem) -> Option<(Timestamp, String)> {
     match &item.action {
-        Action::Leave(Obstacle::RolledBack(until)) => Some((*until, item.name.clone())),
+        Action::Leave(Obstacle::RolledBack { until }) => Some((*until, item.name.clone())),
         Action::Leave(Obstacle::NotTrusted(refusal)) => Some((refusal.until, item.name.clone())),
         _ => None,
     }

@@ -5,8 +5,8 @@
 
 use jiff::Timestamp;
 
+use super::obstacle::{KubeletFault, Obstacle};
 use super::schedule::begins_later;
-use super::types::Obstacle;
 use crate::node::{
     AuthorityState, CertificateState, Entry, EntryKind, Inventory, KUBELET_CLIENT, KUBELET_CONFIG,
     KeyState, Signer,
@@ -151,16 +151,13 @@ pub(super) fn kubelet_obstacle(
     if !is_kubelets || !is_invalid(&entry.present()?.leaf, now) {
         return None;
     }
-    Some(Obstacle::NeedsRecovery(match kubelet_need(inventory, now) {
+    let fault = match kubelet_need(inventory, now) {
         KubeletNeed::Nothing => return None,
-        KubeletNeed::Certificate { .. } => "not valid, so the kubelet can neither start nor renew it; \
-             `kubecertd recover --expired` makes a new one, and so does the daemon"
-            .to_owned(),
-        KubeletNeed::Reference => "not valid, although the kubelet has rotated its certificate; \
-             `kubecertd recover --expired` makes kubelet.conf refer to that one, and so does the daemon"
-            .to_owned(),
-        KubeletNeed::Impossible(reason) => format!("the kubelet cannot start: {reason}"),
-    }))
+        KubeletNeed::Certificate { .. } => KubeletFault::Certificate,
+        KubeletNeed::Reference => KubeletFault::Reference,
+        KubeletNeed::Impossible(reason) => KubeletFault::Start { reason },
+    };
+    Some(Obstacle::NeedsRecovery(fault))
 }
 
 fn is_invalid(leaf: &Certificate, now: Timestamp) -> bool {

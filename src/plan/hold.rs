@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::obstacle::Obstacle;
 use super::reason::Reason;
 use super::schedule::{LAST_MOMENT, earlier, later};
-use super::types::{Action, Obstacle, PlanItem};
+use super::types::{Action, PlanItem};
 use crate::node::Inventory;
 
 /// How long the daemon leaves alone what was rolled back.
@@ -50,7 +51,9 @@ pub(super) fn apply(
         {
             let last = earlier(present.leaf.not_after, LAST_MOMENT);
             PlanItem {
-                action: Action::Leave(Obstacle::RolledBack(until.min(last))),
+                action: Action::Leave(Obstacle::RolledBack {
+                    until: until.min(last),
+                }),
                 ..item
             }
         }

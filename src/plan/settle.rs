@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::obstacle::Obstacle;
 use super::reason::Reason;
 use super::trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, learns};
-use super::types::{Action, Obstacle, PlanItem};
+use super::types::{Action, PlanItem};
 use crate::node::{Inventory, TrustHolder};
 
 /// One certificate while all of them are being decided on.

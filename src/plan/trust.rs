@@ -10,6 +10,7 @@ use jiff::Timestamp;
 
 use super::reason::Reason;
 use super::schedule::{LAST_MOMENT, later};
+use crate::host::serialize_path;
 use crate::node::{Entry, EntryKind, Inventory, KUBELET_CONFIG, Present, Trust, TrustHolder};
 use crate::pki::{Certificate, date};
 
@@ -148,9 +149,11 @@ fn described(signer: &Certificate) -> String {
 }
 
 /// Who would refuse a new certificate, with what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Refusal {
     holder: TrustHolder,
+    #[serde(serialize_with = "serialize_path")]
     path: PathBuf,
     signer: String,
     /// Whether renewing the kubeconfig with it would be the way out.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::obstacle::Obstacle;
 use super::order::{RestartGroup, RestartMethod};
 use super::reason::Reason;
-use super::trust::Refusal;
 use crate::node::Problem;
 use crate::pki::AuthorityName;
 
@@ -108,47 +108,6 @@ pub enum Action {
     Wait,
     /// It is not renewed, although it might be wanted.
     Leave(Obstacle),
-}
-
-/// Why a certificate is not renewed. [`std::fmt::Display`] says it with what to do about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Obstacle {
-    /// There is no such file.
-    Missing,
-    /// It cannot be read: path and reason.
-    Unreadable(String),
-    /// One of its files must not be replaced: path and reason.
-    NotReplaceable(String),
-    /// The authority's key is not on this node.
-    ExternalAuthority(AuthorityName),
-    /// Its kubeconfig is written so that nothing can be put into it in place: construct and line.
-    NotEditable(String),
-    /// The local authority did not sign it: the issuer's name.
-    ForeignIssuer(String),
-    /// The authority cannot sign: what is wrong with it.
-    AuthorityUnusable(String),
-    /// The authority's key, or the certificate's that is to be kept, is of a kind that cannot be used here: which, and what
-    /// to do.
-    NotSupported(String),
-    /// One that checks it does not trust the CA that would sign it, and accepts the present one.
-    NotTrusted(Box<Refusal>),
-    /// The authority ends so early, at that moment, that a new certificate would be due again at once, or not end later than
-    /// the old one.
-    AuthorityEndsTooSoon(Timestamp),
-    /// The configured validity is so short that the new one would end at that moment, no later than the old one.
-    WouldNotEndLater(Timestamp),
-    /// It was made less than a minimum time ago, so renewing it again would be a loop: not before that moment.
-    RenewedJustNow(Timestamp),
-    /// Somebody rolled it back by hand, which the daemon does not undo before that moment.
-    RolledBack(Timestamp),
-    /// The configuration says `renewal.skip`.
-    Skipped,
-    /// It is due, but the configuration says `renewal.enabled = false`.
-    Disabled,
-    /// It is the kubelet's own and has ended, so that the kubelet can neither start nor renew it: why, and what does.
-    NeedsRecovery(String),
-    /// The kubelet renews it itself, or nobody told kubecertd how.
-    NotManaged,
 }
 
 /// A static pod that uses renewed files.

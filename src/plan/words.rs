@@ -2,8 +2,9 @@
 
 use std::fmt;
 
+use super::obstacle::{AuthorityFault, FileFault, KubeletFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
-use super::types::{Action, Obstacle};
+use super::types::Action;
 use crate::node::KUBELET_CLIENT;
 use crate::pki::{KubeconfigName, date};
 
@@ -21,14 +22,7 @@ impl Reason {
     /// A word for scripts, as in the JSON output.
     #[must_use]
     pub fn code(self) -> &'static str {
-        match self {
-            Self::Due => "due",
-            Self::Expired => "expired",
-            Self::NotYetValid => "not-yet-valid",
-            Self::KeyUnusable => "key-unusable",
-            Self::SignerChanges => "signer-changes",
-            Self::Requested => "requested",
-        }
+        self.into()
     }
 }
 
@@ -44,32 +38,6 @@ impl fmt::Display for Reason {
             }
             Self::Requested => "asked for",
         })
-    }
-}
-
-impl Obstacle {
-    /// A word for scripts, as in the JSON output.
-    #[must_use]
-    pub fn code(&self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Unreadable(_) => "unreadable",
-            Self::NotReplaceable(_) => "not-replaceable",
-            Self::ExternalAuthority(_) => "external-authority",
-            Self::NotEditable(_) => "not-editable",
-            Self::ForeignIssuer(_) => "foreign-issuer",
-            Self::AuthorityUnusable(_) => "authority-unusable",
-            Self::NotSupported(_) => "not-supported",
-            Self::NotTrusted(_) => "not-trusted",
-            Self::AuthorityEndsTooSoon(_) => "authority-ends-too-soon",
-            Self::WouldNotEndLater(_) => "would-not-end-later",
-            Self::RenewedJustNow(_) => "renewed-just-now",
-            Self::RolledBack(_) => "rolled-back",
-            Self::Skipped => "skipped",
-            Self::Disabled => "disabled",
-            Self::NeedsRecovery(_) => "needs-recovery",
-            Self::NotManaged => "not-managed",
-        }
     }
 }
 
@@ -100,40 +68,42 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => formatter.write_str("there is no such file"),
-            Self::Unreadable(what)
-            | Self::NotReplaceable(what)
-            | Self::NotEditable(what)
-            | Self::AuthorityUnusable(what)
-            | Self::NeedsRecovery(what) => formatter.write_str(what),
-            Self::NotSupported(what) if what.starts_with("not supported") => {
-                formatter.write_str(what)
+            Self::Unreadable(fault) | Self::NotReplaceable(fault) | Self::NotEditable(fault) => {
+                fault.fmt(formatter)
             }
-            Self::NotSupported(what) => write!(formatter, "not supported: {what}"),
+            Self::AuthorityUnusable(fault) => fault.fmt(formatter),
+            Self::NotSupported(key) => key.fmt(formatter),
+            Self::NeedsRecovery(fault) => fault.fmt(formatter),
             Self::NotTrusted(refusal) => refusal.fmt(formatter),
-            Self::ExternalAuthority(authority) => write!(
+            Self::ExternalAuthority { authority } => write!(
                 formatter,
                 "the key of {authority} is not on this node; have it signed where that key is and put it in place"
             ),
-            Self::ForeignIssuer(issuer) => write!(
+            Self::ForeignIssuer { issuer, itself } => write!(
                 formatter,
-                "issued by {issuer} and not by this node's CA, so it is not overwritten; renew it with its issuer"
+                "issued by {} and not by this node's CA, so it is not overwritten; renew it with its issuer",
+                if *itself {
+                    format!("itself ({issuer})")
+                } else {
+                    issuer.clone()
+                }
             ),
-            Self::AuthorityEndsTooSoon(end) => write!(
+            Self::AuthorityEndsTooSoon { ends } => write!(
                 formatter,
                 "its CA ends on {}, so a new certificate would gain nothing; renew the CA first",
-                date(*end)
+                date(*ends)
             ),
-            Self::WouldNotEndLater(end) => write!(
+            Self::WouldNotEndLater { ends } => write!(
                 formatter,
                 "a new one would end on {}, no later than this one; raise renewal.validity or use --force",
-                date(*end)
+                date(*ends)
             ),
-            Self::RenewedJustNow(until) => write!(
+            Self::RenewedJustNow { until } => write!(
                 formatter,
                 "made a moment ago; not renewed again before {}",
                 until.strftime("%b %d, %Y %H:%M:%S UTC")
             ),
-            Self::RolledBack(until) => write!(
+            Self::RolledBack { until } => write!(
                 formatter,
                 "rolled back by hand; the daemon does not renew it before {}; kubecertd renew does",
                 date(*until)
@@ -146,6 +116,84 @@ impl fmt::Display for Obstacle {
             Self::NotManaged => {
                 formatter.write_str("only reported, as neither kubeadm nor kubecertd renews it")
             }
+        }
+    }
+}
+
+impl fmt::Display for FileFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.path.display(), self.reason)
+    }
+}
+
+impl fmt::Display for AuthorityFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotHere { authority } => {
+                write!(formatter, "the authority {authority} is not on this node")
+            }
+            Self::Missing { path } => write!(formatter, "{} is missing", path.display()),
+            Self::File(fault) => fault.fmt(formatter),
+            Self::KeyOfAnother { key, certificate } => write!(
+                formatter,
+                "{} is not the key of {}; restore the pair from a backup",
+                key.display(),
+                certificate.display()
+            ),
+            Self::NotComparable { path } => write!(
+                formatter,
+                "{} could not be compared with the certificate's issuer",
+                path.display()
+            ),
+            Self::Expired { subject, ended } => write!(
+                formatter,
+                "the CA certificate {subject} has expired on {}; renew the CA first",
+                date(*ended)
+            ),
+            Self::NotYetValid { subject, begins } => write!(
+                formatter,
+                "the CA certificate {subject} is not valid before {}; check this machine's clock",
+                date(*begins)
+            ),
+        }
+    }
+}
+
+/// What to do about a CA whose key is of no use here.
+const SIGN_ELSEWHERE: &str = "renew its certificates with a tool that can sign with it, or move the cluster to a CA with an \
+                              RSA, ECDSA or Ed25519 key";
+
+impl fmt::Display for UnsupportedKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AuthorityFile(fault) => {
+                write!(formatter, "not supported: {fault}; {SIGN_ELSEWHERE}")
+            }
+            Self::Authority { authority, kind } => write!(
+                formatter,
+                "not supported: nothing can be signed here with the key of {authority}, whose kind is {kind}; {SIGN_ELSEWHERE}"
+            ),
+            Self::Own { kind } => write!(
+                formatter,
+                "not supported: renewal.reuse-key is to keep its key, which cannot be used here, as its kind is {kind}; set it \
+                 to false"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for KubeletFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Certificate => formatter.write_str(
+                "not valid, so the kubelet can neither start nor renew it; `kubecertd recover --expired` makes a new one, and \
+                 so does the daemon",
+            ),
+            Self::Reference => formatter.write_str(
+                "not valid, although the kubelet has rotated its certificate; `kubecertd recover --expired` makes kubelet.conf \
+                 refer to that one, and so does the daemon",
+            ),
+            Self::Start { reason } => write!(formatter, "the kubelet cannot start: {reason}"),
         }
     }
 }

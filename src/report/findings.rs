@@ -1,10 +1,12 @@
 //! Findings as people and scripts see them.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
+use super::coded::fields;
 use crate::host::printable;
 
-use crate::checks::{Check, Finding};
+use crate::checks::{Check, Effect, Finding};
 
 /// What `kubecertd preflight -o json` prints. Fields are added to it, never renamed or removed.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -21,6 +23,13 @@ struct Row {
     check: Check,
     result: &'static str,
     why: String,
+    /// What was found, for scripts; absent where that is nothing, or has no fields.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    effect: Option<Effect>,
 }
 
 impl PreflightView {
@@ -30,7 +39,7 @@ impl PreflightView {
         let rows = Check::ALL.into_iter().flat_map(|check| {
             let mut rows: Vec<Row> = findings
                 .iter()
-                .filter(|finding| finding.check == check)
+                .filter(|finding| finding.check() == check)
                 .map(row)
                 .collect();
             if rows.is_empty() {
@@ -46,6 +55,9 @@ impl PreflightView {
                     check,
                     result,
                     why: why.to_owned(),
+                    code: None,
+                    fields: None,
+                    effect: None,
                 });
             }
             rows
@@ -71,13 +83,16 @@ impl PreflightView {
 
 fn row(finding: &Finding) -> Row {
     Row {
-        check: finding.check,
-        result: if finding.unread {
+        check: finding.check(),
+        result: if finding.cause.is_unknown() {
             "unreadable"
         } else {
             finding.severity.name()
         },
-        why: finding.sentence.clone(),
+        why: finding.to_string(),
+        code: Some(finding.cause.code()),
+        fields: fields(&finding.cause),
+        effect: Some(finding.effect.clone()).filter(|effect| *effect != Effect::AsItsSeverity),
     }
 }
 

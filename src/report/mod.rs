@@ -1,6 +1,7 @@
 //! What is told to people and machines: the expiration table, the status file, the history.
 
 mod address_filter;
+mod coded;
 mod columns;
 mod duration;
 mod expiration;

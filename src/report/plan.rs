@@ -1,7 +1,9 @@
 //! A plan as people and scripts see it: a table, and a document whose shape does not change.
 
 use jiff::Timestamp;
+use serde_json::Value;
 
+use super::coded::fields;
 use super::columns::columns;
 use crate::host::printable;
 use crate::pki::{date, serde_end};
@@ -34,6 +36,9 @@ struct CertificateView {
     action: &'static str,
     /// Why, in a word for scripts.
     reason: Option<&'static str>,
+    /// What belongs to the reason, for scripts; absent where that is nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields: Option<Value>,
     /// Why, in a sentence for people.
     message: Option<String>,
     /// What is to be known of its renewal; absent where that is nothing.
@@ -99,10 +104,14 @@ impl From<&Plan> for PlanView {
 
 impl From<&PlanItem> for CertificateView {
     fn from(item: &PlanItem) -> Self {
-        let (reason, message) = match &item.action {
-            Action::Renew(reason) => (Some(reason.code()), Some(reason.to_string())),
-            Action::Wait => (None, None),
-            Action::Leave(obstacle) => (Some(obstacle.code()), Some(obstacle.said_of(&item.name))),
+        let (reason, fields, message) = match &item.action {
+            Action::Renew(reason) => (Some(reason.code()), None, Some(reason.to_string())),
+            Action::Wait => (None, None, None),
+            Action::Leave(obstacle) => (
+                Some(obstacle.code()),
+                fields(obstacle),
+                Some(obstacle.said_of(&item.name)),
+            ),
         };
         Self {
             name: item.name.clone(),
@@ -111,6 +120,7 @@ impl From<&PlanItem> for CertificateView {
             due_at: item.due_at,
             action: item.action.code(),
             reason,
+            fields,
             message,
             notes: item
                 .notes

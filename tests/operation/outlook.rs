@@ -74,7 +74,7 @@ async fn refused(node: &Live, check: Check, part: &str) {
         let OperationError::NotNow(findings) = &error else {
             panic!("{error}");
         };
-        assert_eq!(findings[0].check, check, "{error}");
+        assert_eq!(findings[0].check(), check, "{error}");
         assert!(error.to_string().contains(part), "{error}");
         assert_eq!(files(node), before);
         assert_eq!((node.restarts(), node.in_flight()), (0, 0));
@@ -270,7 +270,7 @@ async fn a_filter_is_held_against_the_control_planes_that_etcd_knows_now() {
     let found = look_at_addresses(&node.context, &inventory).await;
     assert_eq!(found.len(), 1, "{found:?}");
     let missing = "does not allow 192.0.2.22 (etcd member cp2)";
-    assert!(found[0].sentence.contains(missing), "{found:?}");
+    assert!(found[0].to_string().contains(missing), "{found:?}");
     assert!(!found[0].blocks());
     generate(&node.context).await;
     assert_eq!(look_at_addresses(&node.context, &inventory).await, []);
@@ -300,8 +300,8 @@ async fn of_two_control_planes_at_most_one_has_its_turn() {
             Ok(_) => {}
             Err(OperationError::NotNow(findings)) => {
                 assert_eq!(findings.len(), 1, "{findings:?}");
-                assert!(findings[0].passes.unwrap() > Timestamp::now());
-                assert!(findings[0].sentence.starts_with("2 control planes: "));
+                assert!(findings[0].cause.passes().unwrap() > Timestamp::now());
+                assert!(findings[0].to_string().starts_with("2 control planes: "));
                 waiting += 1;
                 // By hand there are no turns.
                 assert_eq!(ask(&node, by_hand(), false).await.unwrap(), 1);

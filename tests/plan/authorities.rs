@@ -20,11 +20,14 @@ fn what_the_local_ca_did_not_sign_is_never_touched() {
         present_mut(&mut node, APISERVER).signer = signer.clone();
         for action in [when_due(&node), asked(&node, false), asked(&node, true)] {
             match (&signer, action) {
-                (Signer::Foreign(_), Action::Leave(Obstacle::ForeignIssuer(issuer))) => {
-                    assert_eq!(issuer, "CN=Corp CA")
+                (Signer::Foreign(_), Action::Leave(Obstacle::ForeignIssuer { issuer, itself })) => {
+                    assert_eq!((issuer.as_str(), itself), ("CN=Corp CA", false));
                 }
-                (Signer::SelfSigned, Action::Leave(Obstacle::ForeignIssuer(issuer))) => {
-                    assert!(issuer.starts_with("itself"))
+                (
+                    Signer::SelfSigned,
+                    Action::Leave(obstacle @ Obstacle::ForeignIssuer { itself: true, .. }),
+                ) => {
+                    assert!(obstacle.to_string().starts_with("issued by itself ("));
                 }
                 (Signer::Unknown, Action::Leave(Obstacle::AuthorityUnusable(_))) => {}
                 (signer, action) => panic!("{signer:?}: {action:?}"),
@@ -90,7 +93,9 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
     );
     assert_eq!(
         asked(&node, true),
-        Action::Leave(Obstacle::ExternalAuthority(AuthorityName::Kubernetes))
+        Action::Leave(Obstacle::ExternalAuthority {
+            authority: AuthorityName::Kubernetes
+        })
     );
     node.authorities.clear();
     assert!(matches!(
@@ -113,18 +118,24 @@ fn a_ca_that_ends_soon_gets_one_last_renewal_and_no_second() {
     set_authority(&mut node, AuthorityName::Kubernetes, ca(after(30 * DAY)));
     assert_eq!(
         when_due(&node),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon(after(30 * DAY)))
+        Action::Leave(Obstacle::AuthorityEndsTooSoon {
+            ends: after(30 * DAY)
+        })
     );
     assert_eq!(
         asked(&node, false),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon(after(30 * DAY)))
+        Action::Leave(Obstacle::AuthorityEndsTooSoon {
+            ends: after(30 * DAY)
+        })
     );
     assert_eq!(asked(&node, true), Action::Renew(Reason::Due));
     // kubeadm lets a leaf outlive its CA: then the CA's end counts.
     set_authority(&mut node, AuthorityName::Kubernetes, ca(after(20 * DAY)));
     assert_eq!(
         when_due(&node),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon(after(20 * DAY)))
+        Action::Leave(Obstacle::AuthorityEndsTooSoon {
+            ends: after(20 * DAY)
+        })
     );
     assert_eq!(due(&node, now()).next_due, None);
 }
@@ -143,7 +154,7 @@ fn in_the_last_minutes_of_a_ca_nothing_is_renewed_by_itself() {
     );
     assert_eq!(
         when_due(&node),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon(end))
+        Action::Leave(Obstacle::AuthorityEndsTooSoon { ends: end })
     );
     assert_eq!(asked(&node, false), Action::Renew(Reason::Expired));
 }
@@ -177,7 +188,9 @@ fn in_a_bundle_only_what_the_key_belongs_to_can_sign() {
             (&lasting, Action::Renew(Reason::Due)),
             (
                 &ending,
-                Action::Leave(Obstacle::AuthorityEndsTooSoon(after(30 * DAY))),
+                Action::Leave(Obstacle::AuthorityEndsTooSoon {
+                    ends: after(30 * DAY),
+                }),
             ),
         ] {
             let mut node = node_ending(335 * DAY, 30 * DAY);

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use kubecertd::config::Config;
 use kubecertd::node::{CertificateState, EntryKind, Inventory, KeyState, Problem};
 use kubecertd::pki::AuthorityName;
-use kubecertd::plan::{Action, Obstacle, Plan, Reason, Request, plan};
+use kubecertd::plan::{Action, FileFault, Obstacle, Plan, Reason, Request, plan};
 use testkit::inventory::*;
 
 pub(crate) const APISERVER: &str = "apiserver";
@@ -202,7 +202,9 @@ fn a_new_one_that_would_not_end_later_is_refused_until_it_would() {
     let now_plan = at(&Request::Due, now());
     assert_eq!(
         action(&now_plan, APISERVER),
-        Action::Leave(Obstacle::WouldNotEndLater(after(10 * DAY)))
+        Action::Leave(Obstacle::WouldNotEndLater {
+            ends: after(10 * DAY)
+        })
     );
     let (next, name) = now_plan.next_due.unwrap();
     assert_eq!((next, name.as_str()), (after(20 * DAY + 60), APISERVER));
@@ -213,7 +215,7 @@ fn a_new_one_that_would_not_end_later_is_refused_until_it_would() {
     let all = |force| Request::All { force };
     assert!(matches!(
         action(&at(&all(false), now()), APISERVER),
-        Action::Leave(Obstacle::WouldNotEndLater(_))
+        Action::Leave(Obstacle::WouldNotEndLater { .. })
     ));
     assert_eq!(
         action(&at(&all(true), now()), APISERVER),
@@ -228,7 +230,7 @@ fn one_made_a_moment_ago_is_not_renewed_again_by_itself() {
     present_mut(&mut node, APISERVER).key = KeyState::Missing;
     assert_eq!(
         when_due(&node),
-        Action::Leave(Obstacle::RenewedJustNow(after(50)))
+        Action::Leave(Obstacle::RenewedJustNow { until: after(50) })
     );
     assert_eq!(
         due(&node, now()).next_due,
@@ -337,7 +339,10 @@ fn the_missing_the_unreadable_and_the_kubelets_are_left_alone() {
         action(&all, "super-admin.conf"),
         Action::Leave(Obstacle::Missing)
     );
-    let unreadable = "/etc/kubernetes/pki/apiserver.crt: is empty; restore it".to_owned();
+    let unreadable = FileFault {
+        path: "/etc/kubernetes/pki/apiserver.crt".into(),
+        reason: "is empty; restore it".to_owned(),
+    };
     assert_eq!(
         action(&all, APISERVER),
         Action::Leave(Obstacle::Unreadable(unreadable))

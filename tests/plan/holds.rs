@@ -42,7 +42,10 @@ fn for_a_day_and_no_longer() {
         match until {
             Some(until) => {
                 let until = after(until);
-                assert_eq!(action(&plan), &Action::Leave(Obstacle::RolledBack(until)));
+                assert_eq!(
+                    action(&plan),
+                    &Action::Leave(Obstacle::RolledBack { until })
+                );
                 assert_eq!(plan.next_due, Some((until, APISERVER.to_owned())));
                 assert!(plan.affected.is_empty() && plan.restarts.is_empty());
             }
@@ -68,7 +71,7 @@ fn nothing_is_held_until_it_ends() {
     assert_eq!(action(&planned(&node, hold)), &Action::Renew(Reason::Due));
     let mut node = node_ending(DAY + 100);
     let hold = held(&mut node, 60);
-    let released = Action::Leave(Obstacle::RolledBack(after(100)));
+    let released = Action::Leave(Obstacle::RolledBack { until: after(100) });
     assert_eq!(action(&planned(&node, hold)), &released);
     let mut node = node_ending(-60);
     let hold = held(&mut node, 60);

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::checks::{Kubeadm, Mark, clock::Lives, intent::Deadline};
+use crate::checks::{Check, Kubeadm, Mark, clock::Lives, intent::Deadline};
 
 pub(crate) fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
@@ -98,14 +98,14 @@ fn twice_what_is_written_has_to_fit() {
     assert!(judged(&with(100 * 1024, None)).is_empty());
     let short = judged(&with(100 * 1024 - 1, None));
     assert_eq!(
-        short[0].sentence,
+        short[0].to_string(),
         "/etc/kubernetes/pki: 99 KiB are free on its file system and 100 KiB are needed, twice what is written there; \
          make room"
     );
     assert_eq!(short[0].severity, Severity::Refuse);
     assert!(
         judged(&with(u64::MAX, Some(13)))[0]
-            .sentence
+            .to_string()
             .contains("(inodes)")
     );
     // In the last day once has to do, and what cannot be written cannot be written then either.
@@ -125,22 +125,22 @@ fn doubled_manifests_matter_only_where_one_is_moved() {
     assert!(judge(&doubled(), &elsewhere, Asked::BySchedule, now()).is_empty());
     let finding = one(&doubled(), &ending_in(days(20)), Asked::BySchedule);
     assert_eq!(finding.severity, Severity::Refuse);
-    assert!(finding.sentence.contains("/m/a.yaml and /m/etcd.yaml"));
+    assert!(finding.to_string().contains("/m/a.yaml and /m/etcd.yaml"));
     let by_hand = one(
         &doubled(),
         &ending_in(days(20)),
         Asked::ByHand { force: false },
     );
-    assert!(by_hand.sentence.ends_with("--no-restart"));
+    assert!(by_hand.to_string().ends_with("--no-restart"));
 }
 
 #[test]
 fn near_the_end_a_doubled_pod_costs_the_restart_and_not_the_renewal() {
     let finding = one(&doubled(), &ending_in(days(9)), Asked::BySchedule);
-    assert!(!finding.blocks() && finding.forbids_restart);
+    assert!(!finding.blocks() && finding.cause.forbids_restart());
     assert!(
         finding
-            .sentence
+            .to_string()
             .ends_with("going on nevertheless, because apiserver ends Jun 10, 2026 00:00 UTC"),
         "{finding}"
     );
@@ -164,10 +164,13 @@ fn a_disk_so_full_that_images_go_is_told_and_holds_nobody_up() {
     assert!(judge(&never, &far, Asked::BySchedule, now()).is_empty());
     let finding = one(&with(85), &far, Asked::BySchedule);
     assert_eq!(
-        (finding.check, finding.severity),
+        (finding.check(), finding.severity),
         (Check::Images, Severity::Warn)
     );
-    assert!(finding.sentence.ends_with("free space there"), "{finding}");
+    assert!(
+        finding.to_string().ends_with("free space there"),
+        "{finding}"
+    );
 }
 
 #[test]
@@ -201,7 +204,7 @@ fn a_kubeadm_at_work_is_waited_for_unless_it_hangs_and_the_end_is_near() {
     let by_daemon = one(&recent, &ending_in(days(20)), Asked::BySchedule);
     assert_eq!(by_daemon.severity, Severity::Wait);
     assert_eq!(
-        by_daemon.sentence,
+        by_daemon.to_string(),
         "`kubeadm upgrade apply` is at work (process 77, since May 31 23:55:00 UTC) and changes the same files; wait until \
          it is done, or end it if it hangs"
     );
@@ -234,7 +237,7 @@ fn a_scratch_directory_that_changed_a_moment_ago_is_waited_for() {
     let finding = one(&changed(9), &intent, Asked::BySchedule);
     assert_eq!(finding.severity, Severity::Wait);
     assert!(
-        finding.sentence.ends_with("over at 00:01:00 UTC"),
+        finding.to_string().ends_with("over at 00:01:00 UTC"),
         "{finding}"
     );
     assert!(!one(&changed(9), &intent, Asked::ByHand { force: false }).blocks());
@@ -269,7 +272,7 @@ fn another_renewer_holds_the_daemon_back_until_the_end_is_near() {
     let finding = one(&readings, &Intent::default(), Asked::BySchedule);
     assert!(
         finding
-            .sentence
+            .to_string()
             .contains("`systemctl disable --now k8s-certs-renew.timer`")
     );
 }
@@ -316,7 +319,7 @@ fn a_clock_that_was_set_back_is_waited_for_and_force_overrules() {
     let finding = one(&readings, &intent, Asked::BySchedule);
     assert_eq!(finding.severity, Severity::Wait);
     assert!(
-        finding.sentence.starts_with(
+        finding.to_string().starts_with(
             "the clock shows a time before May 29, 2036 00:00 UTC, when the certificate apiserver begins"
         ),
         "{finding}"
@@ -412,7 +415,7 @@ fn just_started_and_long_after_everything_a_time_service_is_waited_for() {
     let finding = one(&readings, &expired, Asked::BySchedule);
     assert_eq!(finding.severity, Severity::Wait, "{finding}");
     assert!(
-        finding.sentence.contains("has run for 15 minutes"),
+        finding.to_string().contains("has run for 15 minutes"),
         "{finding}"
     );
     // Files that were put there a moment ago tell that the clock is not far from the truth.
@@ -470,7 +473,11 @@ fn a_time_service_that_has_not_got_through_is_waited_for_and_no_service_is_not()
         synchronised: None,
         ..lonely()
     });
-    assert!(one(&silent, &ending_in(days(20)), Asked::BySchedule).unread);
+    assert!(
+        one(&silent, &ending_in(days(20)), Asked::BySchedule)
+            .cause
+            .is_unknown()
+    );
 }
 
 proptest::proptest! {
@@ -520,7 +527,7 @@ proptest::proptest! {
         let waits = findings.iter().any(Finding::blocks);
         proptest::prop_assert_eq!(waits, gets_on && left > 1, "{:?}", findings);
         // And the restart is left out exactly where a pod has two manifests.
-        let left_out = findings.iter().any(|finding| finding.forbids_restart);
+        let left_out = findings.iter().any(|finding| finding.cause.forbids_restart());
         proptest::prop_assert_eq!(left_out, twice);
     }
 }
