@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::finding::Check;
+use super::check::Check;
 use crate::host::{serialize_path, serialize_paths};
 use crate::plan::Obstacle;
 

@@ -8,6 +8,7 @@
 mod addresses;
 mod ask;
 mod cause;
+mod check;
 mod clock;
 mod finding;
 mod images;
@@ -26,8 +27,9 @@ mod words;
 pub use addresses::{AddressFilter, Addresses, Purpose, judge_addresses, plain};
 pub use ask::outlook;
 pub use cause::Cause;
+pub use check::Check;
 pub use clock::{Clock, Lives, Mark, clock};
-pub use finding::{Check, Effect, Finding, Severity, blocking};
+pub use finding::{Effect, Finding, Severity, blocking};
 pub use images::ImageDisk;
 pub use intent::{Asked, Deadline, Intent};
 pub use judge::judge;

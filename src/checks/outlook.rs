@@ -4,7 +4,8 @@
 use jiff::Timestamp;
 
 use super::cause::Cause;
-use super::finding::{Check, Finding, Severity};
+use super::check::Check;
+use super::finding::{Finding, Severity};
 use super::intent::{Asked, Intent};
 use super::judge::Case;
 use crate::plan::next_turn;

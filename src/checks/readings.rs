@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use super::check::Check;
 use super::clock::{Clock, clock};
-use super::finding::Check;
 use super::images::{ImageDisk, image_disk};
 use super::intent::Intent;
 use super::kubeadm::{Kubeadm, running_kubeadm, scratch_changed};

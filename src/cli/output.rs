@@ -108,7 +108,12 @@ impl Narrator {
 
     /// Prints one event: a wait is a line that the next one overwrites, or nothing where there is no terminal.
     pub(super) fn tell(&mut self, event: &Event) {
-        self.log.tell(event);
+        self.tell_as(event, &event.to_string());
+    }
+
+    /// The same in other words than the event's own.
+    pub(super) fn tell_as(&mut self, event: &Event, said: &str) {
+        self.log.tell_as(event, said);
         let waiting = matches!(event, Event::Restart(Progress::Waiting { .. }));
         if waiting && !self.terminal && self.told.elapsed() < SILENCE {
             return;
@@ -126,35 +131,36 @@ impl Narrator {
         let mut out = io::stdout().lock();
         let clear = if self.transient { "\r\x1b[K" } else { "" };
         let written = if waiting {
-            write!(out, "{clear}{}", printable(&event.to_string()))
+            write!(out, "{clear}{}", printable(said))
         } else {
-            writeln!(out, "{clear}{}", adapted(&self.coloured(event)))
+            writeln!(out, "{clear}{}", adapted(&self.coloured(event, said)))
         };
         self.transient = waiting;
         // Whoever closed the pipe does not want to know; the operation goes on all the same.
         let _ = written.and_then(|()| out.flush());
     }
 
-    fn coloured(&self, event: &Event) -> String {
+    fn coloured(&self, event: &Event, said: &str) -> String {
         let colour = match event {
             Event::IssueFailed { .. } | Event::RollingBack { .. } => "31",
-            Event::Warning(_)
+            Event::Remark(_)
             | Event::NotRestarted { .. }
             | Event::Expired { .. }
             | Event::Restart(
-                Progress::NotGoing { .. } | Progress::Rung { .. } | Progress::RungFailed { .. },
+                Progress::NotEnding { .. }
+                | Progress::RemedyTried { .. }
+                | Progress::RemedyFailed { .. },
             ) => "33",
             Event::NodeReady { .. }
             | Event::Proved { .. }
             | Event::Restart(Progress::Healthy { .. }) => "32",
             _ => "",
         };
-        let event = event.to_string();
-        let event = printable(&event);
+        let said = printable(said);
         if self.colours && !colour.is_empty() {
-            format!("\x1b[{colour}m{event}\x1b[0m")
+            format!("\x1b[{colour}m{said}\x1b[0m")
         } else {
-            event.into_owned()
+            said.into_owned()
         }
     }
 }
@@ -167,6 +173,7 @@ mod tests {
     use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
     use super::*;
+    use crate::operation::Remark;
     use crate::report::EVENTS;
 
     struct Count(Arc<AtomicUsize>);
@@ -187,7 +194,9 @@ mod tests {
             narrator.tell(&Event::Begun {
                 operation: "x".to_owned(),
             });
-            narrator.tell(&Event::Warning("y".to_owned()));
+            narrator.tell(&Event::Remark(Remark::NodeNotReady {
+                seen: "y".to_owned(),
+            }));
         });
         assert_eq!(count.load(Ordering::Relaxed), 2);
     }

@@ -30,7 +30,7 @@ pub(super) fn run(
         .map(|item| item.name.as_str())
         .collect();
     let notes = hard_links(&context.root, &inventory, &renewed);
-    let view = PlanView::from(&plan).with_notes(notes);
+    let view = PlanView::from(&plan).with_notes(&notes);
     print(&match output {
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),

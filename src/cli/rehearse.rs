@@ -10,7 +10,7 @@ use super::renew::{exit_code, is_failure};
 use super::runtime::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::host::Root;
-use crate::operation::Context;
+use crate::operation::{Context, Event};
 use crate::plan::Request;
 use crate::rehearsal::{Check, PrivateDirectory, Rehearsal, Sample, Verdict, rehearse, sweep};
 
@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, sample: bool) -> anyhow::Result<ExitCode> {
         )))?;
         let copy = private.path().join("copy");
         let mut narrator = Narrator::new();
-        let mut events = |event| narrator.tell(&event);
+        let mut events = |event: &Event, said: &str| narrator.tell_as(event, said);
         let rehearsal = rehearse(&context, &copy, &stop, &mut events).await;
         let path = private.path().to_path_buf();
         private
@@ -149,7 +149,7 @@ fn lines(rehearsal: &Rehearsal) -> Vec<(&'static str, String, String)> {
         }
     }
     let notes = rehearsal.notes.iter().cloned();
-    lines.extend(notes.map(|(name, note)| ("note", name, note)));
+    lines.extend(notes.map(|(name, note)| ("note", name, note.to_string())));
     let left = rehearsal.left.iter();
     let left = left.map(|(name, obstacle)| (name.clone(), obstacle.said_of(name)));
     let failed = rehearsal.renewal.failed.iter();

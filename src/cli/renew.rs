@@ -23,7 +23,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let inventory = context.observe();
         let plan = context.plan(&inventory, &request, crate::host::now())?;
         let notes = hard_links(&context.root, &inventory, &plan.renewed());
-        print(&PlanView::from(&plan).with_notes(notes).to_table())?;
+        print(&PlanView::from(&plan).with_notes(&notes).to_table())?;
         let restart = !options.no_restart && context.is_live();
         let asked = Asked::ByHand {
             force: options.force,

@@ -44,9 +44,7 @@ pub(super) async fn renew_aside(
     match (result, thread.join()) {
         (_, Err(panic)) => std::panic::resume_unwind(panic),
         (Ok(result), Ok(())) => result,
-        (Err(_), Ok(())) => Err(OperationError::Failed(
-            "the operation ended without a result; see the log".to_owned(),
-        )),
+        (Err(_), Ok(())) => Err(OperationError::NoResult),
     }
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::host::FileError;
 
 /// Each kind asks for another decision of the caller.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum TransactionError {
     /// Another process holds the lock.
     #[error("another kubecertd is at work{}; try again when it is done", holder.map(|pid| format!(" (process {pid})")).unwrap_or_default())]
@@ -68,6 +69,12 @@ fn in_a_row(paths: &[PathBuf]) -> String {
 }
 
 impl TransactionError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+
     /// For `map_err`: the file and what was being done with it.
     pub(crate) fn file(
         path: &Path,

@@ -42,8 +42,18 @@ impl OperationKind {
 }
 
 /// How an operation ended.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    strum::IntoStaticStr,
+    strum::VariantNames,
+)]
 #[serde(rename_all = "kebab-case", tag = "outcome", content = "reason")]
+#[strum(serialize_all = "kebab-case")]
 pub enum Outcome {
     /// All of it was done and proved.
     Done,
@@ -51,6 +61,14 @@ pub enum Outcome {
     RolledBack(String),
     /// It failed, and the files stay as the reason says.
     Failed(String),
+}
+
+impl Outcome {
+    /// Its code, which never changes: `rolled-back`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 /// One step that changes no file and that a caller notes. The others belong to the module.

@@ -1,18 +1,58 @@
 //! Files with more than one name: a renewal replaces the one, and the others keep what was there before.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::{Entry, Inventory};
-use crate::host::{self, Place, Root};
+use crate::host::{self, Place, Root, serialize_path, serialize_paths};
 
 /// Names of each directory among which the others are looked for.
 const NAMES: usize = 1_000;
 
-/// One sentence for each file of these certificates that has other names, with those that are found in its own directory
-/// or in one of certificates and kubeconfigs.
+/// A file that has other names. [`fmt::Display`] says what that means for a renewal.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HardLinks {
+    /// The file.
+    #[serde(serialize_with = "serialize_path")]
+    pub path: PathBuf,
+    /// How many other names it has.
+    pub others: u64,
+    /// Those that are found near it.
+    #[serde(serialize_with = "serialize_paths")]
+    pub found: Vec<PathBuf>,
+}
+
+impl fmt::Display for HardLinks {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let found: Vec<String> = self
+            .found
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
+        let which = if found.is_empty() {
+            "not found near it".to_owned()
+        } else {
+            found.join(", ")
+        };
+        write!(
+            out,
+            "{} has {} (hard links: {which}), which a renewal leaves with the old contents; make them anew afterwards, or use \
+             symbolic links",
+            self.path.display(),
+            match self.others {
+                1 => "another name".to_owned(),
+                others => format!("{others} other names"),
+            },
+        )
+    }
+}
+
+/// The files of these certificates that have other names, with those that are found in its own directory or in one of
+/// certificates and kubeconfigs.
 #[must_use]
-pub fn hard_links(root: &Root, inventory: &Inventory, names: &[&str]) -> Vec<String> {
+pub fn hard_links(root: &Root, inventory: &Inventory, names: &[&str]) -> Vec<HardLinks> {
     let files: BTreeSet<&Path> = names
         .iter()
         .filter_map(|name| inventory.entry(name))
@@ -20,35 +60,25 @@ pub fn hard_links(root: &Root, inventory: &Inventory, names: &[&str]) -> Vec<Str
         .collect();
     files
         .into_iter()
-        .filter_map(|file| sentence(root, inventory, file))
+        .filter_map(|file| other_names(root, inventory, file))
         .collect()
 }
 
-fn sentence(root: &Root, inventory: &Inventory, file: &Path) -> Option<String> {
+fn other_names(root: &Root, inventory: &Inventory, file: &Path) -> Option<HardLinks> {
     let real = inventory.real(file);
     let found = root.look(real).ok()??;
     if found.links < 2 || found.is_directory() {
         return None;
     }
-    let others: Vec<String> = directories(root, inventory, real)
-        .iter()
-        .flat_map(|directory| same_file(directory, found.identity))
-        .filter(|other| other != real)
-        .map(|other| other.display().to_string())
-        .collect();
-    let which = if others.is_empty() {
-        "not found near it".to_owned()
-    } else {
-        others.join(", ")
-    };
-    Some(format!(
-        "{} has {} (hard links: {which}), which a renewal leaves with the old contents; make them anew afterwards, or use symbolic links",
-        file.display(),
-        match found.links - 1 {
-            1 => "another name".to_owned(),
-            other => format!("{other} other names"),
-        },
-    ))
+    Some(HardLinks {
+        path: file.to_path_buf(),
+        others: found.links - 1,
+        found: directories(root, inventory, real)
+            .iter()
+            .flat_map(|directory| same_file(directory, found.identity))
+            .filter(|other| other != real)
+            .collect(),
+    })
 }
 
 fn directories(root: &Root, inventory: &Inventory, real: &Path) -> BTreeSet<PathBuf> {

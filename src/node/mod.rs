@@ -20,7 +20,7 @@ mod trust;
 mod units;
 mod yaml;
 
-pub use hard_links::hard_links;
+pub use hard_links::{HardLinks, hard_links};
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, ServiceAccountKeys, Signer,

@@ -133,7 +133,7 @@ pub(super) fn permit(run: &mut Run<'_>, findings: Vec<Finding>) -> Result<bool, 
         .iter()
         .any(|finding| finding.cause.forbids_restart());
     for finding in findings {
-        run.warn(finding.to_string());
+        run.remark(finding);
     }
     Ok(may_restart)
 }

@@ -2,19 +2,22 @@
 
 use std::mem::discriminant;
 
-use super::OperationError;
+use super::error::{Fault, OperationError};
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::witness::testify;
 use crate::files::Operation;
 use crate::journal::Outcome;
 use crate::report::{History, HistoryError, Receipt};
-use crate::restart::{RestartReport, Rung};
+use crate::restart::{Remedy, RestartReport};
 
 /// How an operation ended: what its receipt says, what its caller is told, and whether it is tried again.
 pub(super) struct Ending {
     outcome: Outcome,
     error: Option<OperationError>,
+    /// The code of what it failed for.
+    code: Option<&'static str>,
     /// Whether the rest may work later: restarts, proofs, files to be put back. Then the journal stays, and recovery goes
     /// on with it.
     is_retried: bool,
@@ -26,6 +29,7 @@ impl Ending {
     fn new(outcome: Outcome, error: Option<OperationError>) -> Self {
         Self {
             outcome,
+            code: error.as_ref().map(OperationError::code),
             error,
             is_retried: false,
             is_news: false,
@@ -38,8 +42,11 @@ impl Ending {
     }
 
     /// The old files are back and in use; for which reason is in the receipt.
-    pub(super) fn undone(reason: String) -> Self {
-        Self::new(Outcome::RolledBack(reason), None)
+    pub(super) fn undone(reason: Fault) -> Self {
+        Self {
+            code: Some(reason.code),
+            ..Self::new(Outcome::RolledBack(reason.text), None)
+        }
     }
 
     /// The old files are back.
@@ -88,7 +95,7 @@ pub(super) fn end(
     ending: Ending,
     report: &RenewalReport,
 ) -> Result<(), OperationError> {
-    let receipt = receipt(&operation, ending.outcome, report);
+    let receipt = receipt(&operation, ending.outcome, ending.code, report);
     let written = keep(run, &receipt, ending.is_news);
     let waits = matches!(&written, Err(error) if error.is_no_room());
     let finished = if ending.is_retried || waits {
@@ -147,14 +154,13 @@ fn keep(run: &Run<'_>, receipt: &Receipt, is_news: bool) -> Result<(), HistoryEr
 }
 
 /// What the history keeps of an operation.
-fn receipt(operation: &Operation<'_>, outcome: Outcome, report: &RenewalReport) -> Receipt {
-    let failed = report.failed.iter().map(|(_, reason)| reason.clone());
-    let not_restarted = (!report.not_restarted.is_empty()).then(|| {
-        format!(
-            "not restarted, and with the files from before until then: {}",
-            report.not_restarted.join(", ")
-        )
-    });
+fn receipt(
+    operation: &Operation<'_>,
+    outcome: Outcome,
+    code: Option<&'static str>,
+    report: &RenewalReport,
+) -> Receipt {
+    let remarks = remarks(report);
     Receipt {
         id: operation.id().to_owned(),
         started: operation.started(),
@@ -164,28 +170,43 @@ fn receipt(operation: &Operation<'_>, outcome: Outcome, report: &RenewalReport) 
         by: operation.by().cloned(),
         history_before: operation.history().cloned(),
         outcome,
+        code: code.map(str::to_owned),
         certificates: report.renewed.clone(),
         restarts: healthy(&report.restarts),
-        rungs: remedies(&report.restarts),
+        remedies: remedies(&report.restarts),
         proofs: report
             .proofs
             .iter()
             .map(|proof| format!("{}: {}", proof.name, proof.evidence))
             .collect(),
-        warnings: failed
-            .chain(report.unproved.iter().cloned())
-            .chain(report.warnings.iter().cloned())
-            .chain(not_restarted)
-            .collect(),
+        warnings: remarks.iter().map(Remark::to_string).collect(),
+        remarks: remarks.iter().map(Remark::coded).collect(),
     }
 }
 
+/// All that went wrong without ending it.
+fn remarks(report: &RenewalReport) -> Vec<Remark> {
+    let failed = report.failed.iter().cloned();
+    let not_restarted = (!report.not_restarted.is_empty()).then(|| Remark::OldFilesInUse {
+        components: report.not_restarted.clone(),
+    });
+    failed
+        .map(|(certificate, reason)| Remark::NotRenewed {
+            certificate,
+            reason,
+        })
+        .chain(report.unproved.iter().cloned())
+        .chain(report.warnings.iter().cloned())
+        .chain(not_restarted)
+        .collect()
+}
+
 /// What was tried for pods that did not come back in the usual way, by component.
-fn remedies(reports: &[RestartReport]) -> Vec<(String, Vec<Rung>)> {
+fn remedies(reports: &[RestartReport]) -> Vec<(String, Vec<Remedy>)> {
     reports
         .iter()
-        .filter(|report| !report.rungs.is_empty())
-        .map(|report| (report.component.clone(), report.rungs.clone()))
+        .filter(|report| !report.remedies.is_empty())
+        .map(|report| (report.component.clone(), report.remedies.clone()))
         .collect()
 }
 

@@ -1,13 +1,18 @@
 //! Why an operation did not end well.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use super::roll_back_error::RollBackError;
 use crate::checks::Finding;
 use crate::journal::TransactionError;
 use crate::plan::UnknownName;
 use crate::report::HistoryError;
+use crate::restart::RestartError;
 
 /// Each kind asks for another decision of the caller.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum OperationError {
     /// A certificate was asked for by a name that nothing has.
     #[error(transparent)]
@@ -33,19 +38,44 @@ pub enum OperationError {
         findings: Vec<Finding>,
     },
     /// None of what was due could be issued.
-    #[error("no certificate could be issued: {0}; nothing was changed")]
-    NothingIssued(String),
+    #[error("no certificate could be issued: {}; nothing was changed", .0.join("; "))]
+    NothingIssued(Vec<String>),
     /// Restart or proof failed; the old files are back and the pods run with them.
     #[error("{reason}; the old certificates are back in place{}", aftermath.as_ref().map(|after| but(reason, after)).unwrap_or_default())]
     RolledBack {
         /// What failed.
-        reason: String,
+        reason: Fault,
         /// What went wrong while the pods were restarted with the old files.
         aftermath: Option<String>,
     },
-    /// The new files stay, although something failed.
+    /// The files stay as they are, although something failed.
     #[error("{0}")]
-    Failed(String),
+    Failed(Fault),
+    /// Something that is not kubecertd's to mend keeps the kubelet from starting.
+    #[error("the kubelet cannot start: {0}")]
+    KubeletCannotStart(String),
+    /// The operation's thread is gone.
+    #[error("the operation ended without a result; see the log")]
+    NoResult,
+    /// The new files stay, and the rest is tried again.
+    #[error(
+        "{0}; the new files stay in place, since what they replaced is of no use. The daemon goes on trying; \
+         `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
+    )]
+    NewFilesStay(Fault),
+    /// The kubelet failed, which says nothing about the files; the rest is tried again.
+    #[error("{0}; the pending restarts are tried again")]
+    RestartsPending(Fault),
+    /// Something failed, and the old files could not be put back.
+    #[error("{reason}; and the old files could not be put back: {why}; copies of them are in {}", copies.display())]
+    NotPutBack {
+        /// What failed first.
+        reason: Fault,
+        /// Why they could not be put back.
+        why: TransactionError,
+        /// Where the copies are.
+        copies: PathBuf,
+    },
     /// Asked to stop; every manifest is in place and the rest is done at the next start.
     #[error(
         "stopped in mid-operation; every manifest is in place, and the rest is done at the next start"
@@ -62,6 +92,30 @@ pub enum OperationError {
     },
 }
 
+/// What failed: its code, and in words what the error said, which is gone when this is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The error's code.
+    pub code: &'static str,
+    /// What it said.
+    pub text: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+impl From<&RestartError> for Fault {
+    fn from(error: &RestartError) -> Self {
+        Self {
+            code: error.code(),
+            text: error.to_string(),
+        }
+    }
+}
+
 impl From<HistoryError> for OperationError {
     fn from(why: HistoryError) -> Self {
         Self::History { why }
@@ -69,8 +123,8 @@ impl From<HistoryError> for OperationError {
 }
 
 /// What went wrong the second time; not the same words again where it is the same.
-fn but(reason: &str, aftermath: &str) -> String {
-    if aftermath == reason {
+fn but(reason: &Fault, aftermath: &str) -> String {
+    if aftermath == reason.text {
         ", but the pods could not be restarted with them for the same reason".to_owned()
     } else {
         format!(", but {aftermath}")
@@ -91,10 +145,35 @@ fn sentences(findings: &[Finding]) -> String {
 }
 
 impl OperationError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes. Of what failed it is the cause's.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Install(error) | Self::Transaction(error) => error.code(),
+            Self::RollBack(error) => error.code(),
+            Self::History { why } => why.code(),
+            Self::RolledBack { reason, .. }
+            | Self::Failed(reason)
+            | Self::NewFilesStay(reason)
+            | Self::RestartsPending(reason)
+            | Self::NotPutBack { reason, .. } => reason.code,
+            own => own.into(),
+        }
+    }
+
     /// Whether the cluster was disturbed before it failed: then the next attempt waits longer.
     #[must_use]
     pub fn disturbed_the_node(&self) -> bool {
-        matches!(self, Self::RolledBack { .. } | Self::Failed(_))
+        matches!(
+            self,
+            Self::RolledBack { .. }
+                | Self::Failed(_)
+                | Self::KubeletCannotStart(_)
+                | Self::NoResult
+                | Self::NewFilesStay(_)
+                | Self::RestartsPending(_)
+                | Self::NotPutBack { .. }
+        )
     }
 }
 
@@ -106,7 +185,10 @@ mod tests {
     fn what_failed_twice_for_one_reason_is_said_once() {
         let told = |aftermath: &str| {
             let error = OperationError::RolledBack {
-                reason: "the kubelet does not answer".to_owned(),
+                reason: Fault {
+                    code: "kubelet-down",
+                    text: "the kubelet does not answer".to_owned(),
+                },
                 aftermath: Some(aftermath.to_owned()),
             };
             error.to_string()

@@ -3,11 +3,12 @@
 
 use std::time::Instant;
 
-use super::OperationError;
 use super::adopted::Adopted;
 use super::ending::{Ending, end};
+use super::error::{Fault, OperationError};
 use super::event::Event;
 use super::proof::{restart_and_prove, retried};
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
@@ -65,7 +66,9 @@ pub(super) async fn execute<'a>(
     }
     let names = in_place(run, &operation, &change);
     if let Err(error) = change.adopted.end(run, operation.id()) {
-        run.warn(error.to_string());
+        run.remark(Remark::NotEnded {
+            reason: error.to_string(),
+        });
     }
     report.renewed = change.certificates;
     run.forget_node();
@@ -78,8 +81,8 @@ pub(super) async fn execute<'a>(
         Err(RestartError::Stopped) => return Err(OperationError::Stopped),
         Err(error) if !can_go_back => retried(&error),
         Err(error) => {
-            let reason = error.to_string();
-            undo(run, &mut operation, &names, &reason, &mut report).await?
+            let reason = (&error).into();
+            undo(run, &mut operation, &names, reason, &mut report).await?
         }
     };
     report.observations = run.observations();
@@ -158,7 +161,10 @@ fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> Endi
     match operation.roll_back(&cause.to_string()) {
         Ok(()) if matches!(*undo, TransactionError::LeftAlone { .. }) => {
             Ending::rolled_back(OperationError::RolledBack {
-                reason: cause.to_string(),
+                reason: Fault {
+                    code: cause.code(),
+                    text: cause.to_string(),
+                },
                 aftermath: Some(undo.to_string()),
             })
         }

@@ -61,9 +61,7 @@ pub async fn recover_expired_holding(
         for recovery in &recoveries {
             tell(&mut run, recovery);
         }
-        return Err(OperationError::Failed(format!(
-            "the kubelet cannot start: {reason}"
-        )));
+        return Err(OperationError::KubeletCannotStart(reason.clone()));
     }
     let stopped = need != KubeletNeed::Nothing
         || (context.is_live() && is_stopped(&node, reachability(&node).await, now));

@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use super::ending::{Ending, end};
 use super::in_flight::{so_far, tell};
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::{Context, Event, OperationError};
@@ -57,7 +58,10 @@ fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, Ope
         unproved: given_up
             .not_proved
             .iter()
-            .map(|name| format!("{name}: not proved to be in use"))
+            .map(|name| Remark::NotProved {
+                certificate: name.clone(),
+                reason: "not proved to be in use".to_owned(),
+            })
             .collect(),
         ..so_far
     };

@@ -1,11 +1,10 @@
 //! What is known of an operation in flight whose files and manifests recovery put where they belong.
 
-use std::path::Path;
-
 use jiff::{SignedDuration, Timestamp};
 
 use super::event::Event;
 use super::kubelet::concern_kubelet;
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restored::{Restored, restored};
 use super::run::Run;
@@ -25,8 +24,8 @@ pub(super) fn tell(run: &mut Run<'_>, recovery: &Recovery<'_>) {
         forward: recovery.rolled_forward,
         returned: recovery.returned.len(),
     });
-    for warning in warnings(recovery) {
-        run.warn(warning);
+    for remark in remarks(recovery) {
+        run.remark(remark);
     }
 }
 
@@ -68,7 +67,7 @@ pub(super) fn so_far(run: &mut Run<'_>, recovery: &Recovery<'_>) -> RenewalRepor
         } else {
             Vec::new()
         },
-        warnings: warnings(recovery),
+        warnings: remarks(recovery),
         ..RenewalReport::default()
     }
 }
@@ -126,21 +125,11 @@ fn replaced(run: &mut Run<'_>, id: &str) -> Option<Vec<Restored>> {
     }
 }
 
-fn warnings(recovery: &Recovery<'_>) -> Vec<String> {
-    let superseded = recovery.superseded.iter().map(|path| {
-        format!(
-            "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",
-            path.display()
-        )
-    });
-    let left_alone = recovery.left_alone.iter().map(|path| left_alone(path));
-    superseded.chain(left_alone).collect()
-}
-
-/// What is to be said of a file that another process changed since.
-pub(super) fn left_alone(path: &Path) -> String {
-    format!(
-        "{}: was changed by another process since and was left as it is; its earlier contents are in the backup",
-        path.display()
-    )
+fn remarks(recovery: &Recovery<'_>) -> Vec<Remark> {
+    let superseded = recovery.superseded.iter().cloned();
+    let left_alone = recovery.left_alone.iter().cloned();
+    superseded
+        .map(|path| Remark::ManifestReplaced { path })
+        .chain(left_alone.map(|path| Remark::LeftAlone { path }))
+        .collect()
 }

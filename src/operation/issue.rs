@@ -4,6 +4,7 @@ use super::OperationError;
 use super::checks::may_be_replaced;
 use super::event::Event;
 use super::known_keys;
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::trusted::keep_trusted;
@@ -76,8 +77,8 @@ pub(super) fn issue_planned(
     }
     let ready = keep_trusted(run, plan, is_forced(request), ready, report);
     if ready.is_empty() {
-        let reasons: Vec<&str> = report.failed.iter().map(|(_, why)| why.as_str()).collect();
-        return Err(OperationError::NothingIssued(reasons.join("; ")));
+        let reasons = report.failed.iter().map(|(_, why)| why.clone());
+        return Err(OperationError::NothingIssued(reasons.collect()));
     }
     let mut made = Made {
         issued: Vec::new(),
@@ -99,9 +100,12 @@ fn tell_notes(run: &mut Run<'_>, plan: &Plan, name: &str, report: &mut RenewalRe
         .filter(|item| item.name == name)
         .flat_map(|item| &item.notes);
     for note in notes {
-        let sentence = named(name, note.clone());
-        run.warn(sentence.clone());
-        report.warnings.push(sentence);
+        let remark = Remark::Note {
+            certificate: name.to_owned(),
+            note: Box::new(note.clone()),
+        };
+        run.remark(remark.clone());
+        report.warnings.push(remark);
     }
 }
 

@@ -1,7 +1,7 @@
 //! Events as log lines with the fields that administrators filter by (`journalctl CERTIFICATE=apiserver`), the same whether
 //! the daemon or a command does it.
 
-use super::{Context, Event};
+use super::{Context, Event, Remark};
 use crate::pki::rfc3339;
 use crate::report::{EVENTS, History, LastOperation};
 use crate::restart::Progress;
@@ -15,6 +15,11 @@ pub struct EventLog {
 impl EventLog {
     /// Logs one event.
     pub fn tell(&mut self, event: &Event) {
+        self.tell_as(event, &event.to_string());
+    }
+
+    /// The same in other words than the event's own.
+    pub fn tell_as(&mut self, event: &Event, text: &str) {
         if let Event::Begun { operation } | Event::Recovered { operation, .. } = event {
             self.operation = Some(operation.clone());
         }
@@ -23,7 +28,7 @@ impl EventLog {
             self.operation = None;
         }
         let operation_id = self.operation.as_deref();
-        let text = event.to_string();
+        let code = event.code();
         match event {
             Event::Renewed {
                 certificate,
@@ -33,22 +38,32 @@ impl EventLog {
                 ..
             } => tracing::info!(target: EVENTS,
                 operation_id,
+                event = code,
                 certificate = certificate.as_str(),
                 path = %path.display(),
                 serial = serial.as_str(),
                 not_after = rfc3339(*not_after),
                 "{text}"
             ),
-            Event::IssueFailed { certificate, .. } => {
-                tracing::error!(target: EVENTS, operation_id, certificate = certificate.as_str(), "{text}");
-            }
-            Event::Proved { certificate, .. } | Event::Unverified { certificate, .. } => {
-                tracing::info!(target: EVENTS, operation_id, certificate = certificate.as_str(), "{text}");
-            }
-            Event::PickedUp { component } => {
-                tracing::info!(target: EVENTS, operation_id, component = component.as_str(), "{text}");
-            }
-            Event::Restart(progress) => restart(operation_id, progress, &text),
+            Event::IssueFailed { certificate, .. } => tracing::error!(target: EVENTS,
+                operation_id,
+                event = code,
+                certificate = certificate.as_str(),
+                "{text}"
+            ),
+            Event::Proved { certificate, .. } => tracing::info!(target: EVENTS,
+                operation_id,
+                event = code,
+                certificate = certificate.as_str(),
+                "{text}"
+            ),
+            Event::PickedUp { component } => tracing::info!(target: EVENTS,
+                operation_id,
+                event = code,
+                component = component.as_str(),
+                "{text}"
+            ),
+            Event::Restart(progress) => restart(operation_id, progress, text),
             Event::Begun { .. }
             | Event::Recovered { .. }
             | Event::NodeReady { .. }
@@ -57,59 +72,63 @@ impl EventLog {
             | Event::Issuing { .. }
             | Event::IssuingForKubelet { .. }
             | Event::Proving { .. }
-            | Event::NotRestarted { .. } => tracing::info!(target: EVENTS, operation_id, "{text}"),
-            Event::RollingBack { reason } => {
-                tracing::error!(target: EVENTS, operation_id, "{text}: {reason}");
+            | Event::NotRestarted { .. } => {
+                tracing::info!(target: EVENTS, operation_id, event = code, "{text}");
             }
-            Event::Warning(_) | Event::Expired { .. } => {
-                tracing::warn!(target: EVENTS, operation_id, "{text}")
+            Event::RollingBack { reason } => {
+                tracing::error!(target: EVENTS, operation_id, event = code, "{text}: {reason}");
+            }
+            Event::Remark(Remark::Unverified { certificate, .. }) => tracing::info!(target: EVENTS,
+                operation_id,
+                event = code,
+                certificate = certificate.as_str(),
+                "{text}"
+            ),
+            Event::Remark(remark) => tracing::warn!(target: EVENTS,
+                operation_id,
+                event = code,
+                certificate = remark.certificate(),
+                "{text}"
+            ),
+            Event::Expired { .. } => {
+                tracing::warn!(target: EVENTS, operation_id, event = code, "{text}");
             }
         }
     }
 }
 
 fn restart(operation_id: Option<&str>, progress: &Progress, text: &str) {
+    let code = progress.code();
+    let component = progress.component();
     match progress {
-        Progress::Out { component } => {
-            tracing::info!(target: EVENTS, operation_id, component = component.as_str(), "{text}");
-        }
-        Progress::Gone { component, after }
-        | Progress::Back { component, after }
-        | Progress::Running { component, after }
-        | Progress::Healthy { component, after } => tracing::info!(target: EVENTS,
+        Progress::ContainersGone { after, .. }
+        | Progress::ManifestBack { after, .. }
+        | Progress::ContainerRunning { after, .. }
+        | Progress::Healthy { after, .. }
+        | Progress::KubeletAnswers { after } => tracing::info!(target: EVENTS,
             operation_id,
-            component = component.as_str(),
+            event = code,
+            component,
             duration_ms = after.as_millis() as u64,
             "{text}"
         ),
-        Progress::Ending { component } => {
-            tracing::info!(target: EVENTS, operation_id, component = component.as_str(), "{text}")
+        Progress::ManifestOut { .. } | Progress::ContainersEnding { .. } => {
+            tracing::info!(target: EVENTS, operation_id, event = code, component, "{text}");
         }
-        Progress::NotGoing { component, after }
-        | Progress::Rung {
-            component, after, ..
-        } => {
+        Progress::NotEnding { after, .. } | Progress::RemedyTried { after, .. } => {
             tracing::warn!(target: EVENTS,
                 operation_id,
-                component = component.as_str(),
+                event = code,
+                component,
                 duration_ms = after.as_millis() as u64,
                 "{text}"
             );
         }
-        Progress::RungFailed { component, .. } => {
-            tracing::warn!(target: EVENTS, operation_id, component = component.as_str(), "{text}");
+        Progress::RemedyFailed { .. } | Progress::KubeletRestarting => {
+            tracing::warn!(target: EVENTS, operation_id, event = code, component, "{text}");
         }
-        Progress::KubeletRestarting => {
-            tracing::warn!(target: EVENTS, operation_id, component = "kubelet", "{text}")
-        }
-        Progress::KubeletAnswers { after } => tracing::info!(target: EVENTS,
-            operation_id,
-            component = "kubelet",
-            duration_ms = after.as_millis() as u64,
-            "{text}"
-        ),
-        Progress::Waiting { component, .. } => {
-            tracing::debug!(target: EVENTS, operation_id, component = component.as_str(), "{text}");
+        Progress::Waiting { .. } => {
+            tracing::debug!(target: EVENTS, operation_id, event = code, component, "{text}");
         }
     }
 }
@@ -211,6 +230,11 @@ mod tests {
         for line in &lines[1..] {
             assert_eq!(line["operation_id"], "20261126T021850Z-00ff");
         }
+        let codes: Vec<&str> = lines.iter().map(|line| line["event"].as_str()).collect();
+        assert_eq!(
+            codes,
+            ["issuing", "begun", "renewed", "healthy", "rolling-back"]
+        );
         assert_eq!(lines[2]["certificate"], "apiserver");
         assert_eq!(lines[2]["path"], "/etc/kubernetes/pki/apiserver.crt");
         assert_eq!(lines[2]["serial"], "0a");

@@ -4,6 +4,7 @@ use super::OperationError;
 use super::ending::Ending;
 use super::event::Event;
 use super::kubelet::provable_names;
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
@@ -22,9 +23,9 @@ pub(super) async fn restart_and_prove(
     names: &[String],
     report: &mut RenewalReport,
 ) -> Result<(), RestartError> {
-    for sentence in restarts.sentences_of_missing() {
-        run.warn(sentence.clone());
-        report.unproved.push(sentence);
+    for remark in restarts.without_manifest() {
+        run.remark(remark.clone());
+        report.unproved.push(remark);
     }
     report.restarts = restarts.run(run, operation).await?;
     if !restarts.provable {
@@ -49,20 +50,17 @@ pub(super) async fn restart_and_prove(
 
 /// Expired certificates are of no use, and what an earlier operation left is not done by going back: the rest is tried again.
 pub(super) fn retried(error: &RestartError) -> Ending {
-    Ending::failed(OperationError::Failed(format!(
-        "{error}; the new files stay in place, since what they replaced is of no use. The daemon goes on trying; `kubecertd recover` tries at once, and `kubecertd recover --give-up` ends it"
-    )))
-    .retried()
+    Ending::failed(OperationError::NewFilesStay(error.into())).retried()
 }
 
 /// What the components said that did not refuse a certificate.
 #[derive(Default)]
 struct Answers {
     proofs: Vec<Proof>,
-    /// What could not be asked, one sentence each.
-    unproved: Vec<String>,
-    /// What answered but cannot be verified by anything on this node, one sentence each: no proof, and no fault either.
-    unverified: Vec<String>,
+    /// What could not be asked.
+    unproved: Vec<Remark>,
+    /// What answered but cannot be verified by anything on this node: no proof, and no fault either.
+    unverified: Vec<Remark>,
 }
 
 /// Asks the components about the named certificates, after a roll-back.
@@ -107,15 +105,20 @@ async fn prove_in_use(
             }
             Err(error) if error.refused => refused.push(error.to_string()),
             Err(error) if error.unverified => {
-                answers.unverified.push(error.to_string());
-                run.tell(Event::Unverified {
+                let remark = Remark::Unverified {
                     certificate: error.name,
-                    said: error.reason,
-                });
+                    reason: error.reason,
+                };
+                run.remark(remark.clone());
+                answers.unverified.push(remark);
             }
             Err(error) => {
-                run.warn(format!("not proved: {error}"));
-                answers.unproved.push(error.to_string());
+                let remark = Remark::NotProved {
+                    certificate: error.name,
+                    reason: error.reason,
+                };
+                run.remark(remark.clone());
+                answers.unproved.push(remark);
             }
         }
     }
@@ -147,9 +150,9 @@ async fn expect_ready(run: &mut Run<'_>, report: &mut RenewalReport) {
     match told(asking, what, bound, run.events()).await {
         Ok(seen) => run.tell(Event::NodeReady { seen }),
         Err(seen) => {
-            let sentence = format!("the certificates are in use, but {seen}");
-            run.warn(sentence.clone());
-            report.unproved.push(sentence);
+            let remark = Remark::NodeNotReady { seen };
+            run.remark(remark.clone());
+            report.unproved.push(remark);
         }
     }
 }

@@ -4,15 +4,16 @@ use tokio::sync::watch;
 
 use super::checks::kubeadm_at_work;
 use super::ending::{Ending, end};
+use super::error::Fault;
 use super::in_flight::{about_to_end, method, old_are_valid, so_far, tell};
 use super::proof::{restart_and_prove, retried};
+use super::remark::Remark;
 use super::restarts::Restarts;
 use super::run::Run;
 use super::undo::undo;
 use super::{Context, Event, OperationError};
 use crate::files::{Recovery, recover};
 use crate::journal::Lock;
-use crate::pki::date;
 use crate::plan::RestartMethod;
 use crate::restart::RestartError;
 
@@ -108,17 +109,16 @@ async fn finish_one(
             };
             Ending::rolled_back(error).retried_for_restarts(&operation)
         }
-        Err(error) if error.is_the_kubelets() => Ending::failed(OperationError::Failed(format!(
-            "{error}; the pending restarts are tried again"
-        )))
-        .retried(),
+        Err(error) if error.is_the_kubelets() => {
+            Ending::failed(OperationError::RestartsPending((&error).into())).retried()
+        }
         Err(error) if certificates.is_empty() => {
-            Ending::failed(OperationError::Failed(error.to_string()))
+            Ending::failed(OperationError::Failed((&error).into()))
         }
         Err(error) if !can_go_back => retried(&error),
         Err(error) => {
-            let reason = error.to_string();
-            undo(run, &mut operation, &certificates, &reason, &mut report).await?
+            let reason = (&error).into();
+            undo(run, &mut operation, &certificates, reason, &mut report).await?
         }
     };
     end(run, operation, ending, &report)?;
@@ -130,7 +130,7 @@ async fn finish_one(
             .into_iter()
             .map(|one| one.component)
             .collect(),
-        left: report.unproved,
+        left: report.unproved.iter().map(Remark::to_string).collect(),
     })
 }
 
@@ -158,10 +158,11 @@ fn restarts_left(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<Restarts,
     }
     if let Some((name, ends)) = about_to_end(run, &recovery.id, crate::host::now()) {
         for finding in findings {
-            run.warn(format!(
-                "{finding}; restarting nevertheless, because the {name} that was replaced and may be in use until then ends {}",
-                date(ends)
-            ));
+            run.remark(Remark::RestartedNevertheless {
+                finding: Box::new(finding),
+                certificate: name.clone(),
+                ends,
+            });
         }
         return Ok(restarts);
     }
@@ -171,6 +172,10 @@ fn restarts_left(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<Restarts,
     })
 }
 
-fn why_undone(reason: Option<String>) -> String {
-    reason.unwrap_or_else(|| "the operation was interrupted".to_owned())
+/// What it failed for was written down in words only.
+fn why_undone(reason: Option<String>) -> Fault {
+    Fault {
+        code: "interrupted",
+        text: reason.unwrap_or_else(|| "the operation was interrupted".to_owned()),
+    }
 }

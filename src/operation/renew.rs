@@ -8,11 +8,12 @@ use super::checks::{look_ahead, permit, preflight, take_lock, unwanted};
 use super::execute::{Change, execute};
 use super::issue::{Made, issue_planned, receipt_lines};
 use super::kubelet::make_for_kubelet;
+use super::remark::Remark;
 use super::report::{Options, RenewalReport};
 use super::run::Run;
 use super::unfinished::Backlog;
 use super::{Context, Event, OperationError};
-use crate::checks::{Asked, Intent};
+use crate::checks::{Asked, Cause, Finding, Intent, Severity};
 use crate::files::{Recovery, recover};
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{Replaceable, hard_links};
@@ -108,11 +109,12 @@ async fn prepare(
     let Some(made) = made else {
         return Ok(None);
     };
-    for note in hard_links(&context.root, &node, &plan.renewed()) {
-        run.warn(note.clone());
-        report.warnings.push(note);
+    for links in hard_links(&context.root, &node, &plan.renewed()) {
+        let remark = Remark::HardLinks(links);
+        run.remark(remark.clone());
+        report.warnings.push(remark);
     }
-    report.unproved.extend(unread(plan));
+    report.unproved.extend(unread(plan, asked));
     Ok(Some(Prepared {
         made,
         replaceable,
@@ -155,14 +157,14 @@ impl Prepared {
     }
 }
 
-/// What is to be said of manifests that could not be read.
-fn unread(plan: &Plan) -> impl Iterator<Item = String> {
-    plan.unread_manifests.iter().map(|one| {
-        format!(
-            "{}: {}; a pod in it that uses a renewed file is neither restarted nor proved",
-            one.path.display(),
-            one.reason
-        )
+/// The manifests that could not be read.
+fn unread(plan: &Plan, asked: Asked) -> impl Iterator<Item = Remark> {
+    plan.unread_manifests.iter().map(move |one| {
+        let cause = Cause::ManifestUnreadable {
+            path: one.path.clone(),
+            reason: one.reason.clone(),
+        };
+        Finding::new(cause, Severity::Skip, asked).into()
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::remark::Remark;
 use crate::journal::Trigger;
 use crate::node::Problem;
 use crate::plan::Obstacle;
@@ -36,12 +37,12 @@ pub struct RenewalReport {
     pub restarts: Vec<RestartReport>,
     /// What was proved.
     pub proofs: Vec<Proof>,
-    /// What could not be proved, one sentence each.
-    pub unproved: Vec<String>,
+    /// What could not be proved.
+    pub unproved: Vec<Remark>,
     /// Components that use a new file and were not restarted.
     pub not_restarted: Vec<String>,
-    /// What else is to be known, one sentence each.
-    pub warnings: Vec<String>,
+    /// What else is to be known.
+    pub warnings: Vec<Remark>,
     /// What was to be looked at on the node and could not be.
     pub unread: Vec<Problem>,
     /// From begin to end.

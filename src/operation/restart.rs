@@ -80,7 +80,7 @@ pub async fn restart(
             Ending::done()
         }
         // No file was changed, so nothing is pending: the administrator has seen that it did not work, or stopped it.
-        Err(error) => Ending::failed(OperationError::Failed(error.to_string())),
+        Err(error) => Ending::failed(OperationError::Failed((&error).into())),
     };
     end(&run, operation, ending, &report).map(|()| report.restarts)
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use super::event::Event;
+use super::remark::Remark;
 use super::run::Run;
 use crate::config::RestartMode;
 use crate::files::Operation;
@@ -106,15 +107,12 @@ impl Restarts {
         needed
     }
 
-    /// What is to be said of pods that should be restarted, and of which no manifest can be read any more.
-    pub(super) fn sentences_of_missing(&self) -> Vec<String> {
-        let sentence = |component: &String| {
-            format!(
-                "{component}: not restarted, since no manifest of it can be read now; if it runs, then with other files than \
-                 those on the disk, until `kubecertd restart {component}`"
-            )
-        };
-        self.missing.iter().map(sentence).collect()
+    /// The pods that should be restarted, and of which no manifest can be read any more.
+    pub(super) fn without_manifest(&self) -> Vec<Remark> {
+        let missing = self.missing.iter().cloned();
+        missing
+            .map(|component| Remark::ManifestGone { component })
+            .collect()
     }
 
     /// Those that an operation left which was cut off: these components, and proofs. None where the configuration has

@@ -10,6 +10,7 @@ use super::checks::{look_ahead, permit, preflight_for, take_lock, unwanted};
 use super::execute::{Change, execute};
 use super::past::Past;
 use super::recover::finish;
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restored::{EndsSoon, Restored, restored};
 use super::roll_back_error::RollBackError;
@@ -204,7 +205,9 @@ pub async fn roll_back(
         was: prepared.was.clone(),
     });
     for warning in &prepared.warnings {
-        run.warn(warning.clone());
+        run.remark(Remark::PutBack {
+            said: warning.clone(),
+        });
     }
     if prepared.restored.is_empty() {
         return Ok(None);

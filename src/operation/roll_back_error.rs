@@ -1,7 +1,8 @@
 //! Why no earlier files were put back.
 
 /// Why nothing was put back.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum RollBackError {
     /// No such generation is kept.
     #[error("no backup of an operation {id:?} is kept{}", alternatives(.kept))]
@@ -33,6 +34,14 @@ pub enum RollBackError {
     /// Something stands against it.
     #[error("{}; nothing was changed", .0.join("; "))]
     Refused(Vec<String>),
+}
+
+impl RollBackError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 fn alternatives(ids: &[String]) -> String {

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::context::Context;
 use super::error::OperationError;
 use super::event::Event;
+use super::remark::Remark;
 use crate::host;
 use crate::journal::Lock;
 use crate::node::Inventory;
@@ -46,8 +47,8 @@ impl<'a> Run<'a> {
     }
 
     /// Says what an administrator should know.
-    pub(super) fn warn(&mut self, sentence: impl Into<String>) {
-        self.tell(Event::Warning(sentence.into()));
+    pub(super) fn remark(&mut self, remark: impl Into<Remark>) {
+        self.tell(Event::Remark(remark.into()));
     }
 
     /// Whom a wait tells that it goes on.

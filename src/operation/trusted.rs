@@ -5,13 +5,14 @@
 use std::path::Path;
 
 use super::event::Event;
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::words::named;
 use crate::issuer::{Issued, Replacement};
 use crate::node::{Inventory, Signer, TrustHolder};
 use crate::plan::{
-    Action, Doubter, Plan, Reason, Refusal, doubters, is_renewed_nevertheless, learns,
+    Action, Doubter, Note, Plan, Reason, Refusal, doubters, is_renewed_nevertheless,
 };
 
 /// A new certificate with the files that it goes into.
@@ -37,9 +38,9 @@ pub(super) fn keep_trusted(
         });
         report.failed.push((issued.name, reason));
     }
-    for sentence in sentences(inventory, plan, &ready) {
-        run.warn(sentence.clone());
-        report.warnings.push(sentence);
+    for remark in remarks(inventory, plan, &ready) {
+        run.remark(remark.clone());
+        report.warnings.push(remark);
     }
     ready
 }
@@ -65,39 +66,55 @@ fn first_refused(
     })
 }
 
-fn sentences(inventory: &Inventory, plan: &Plan, ready: &[Ready]) -> Vec<String> {
-    let mut sentences = Vec::new();
+fn remarks(inventory: &Inventory, plan: &Plan, ready: &[Ready]) -> Vec<Remark> {
+    let mut remarks = Vec::new();
     for (issued, _) in ready {
         for doubter in doubters_of(inventory, issued) {
-            let sentence = match (
-                &doubter.trust.holder,
-                learns_of_it(inventory, &doubter, ready),
-            ) {
-                (TrustHolder::Kubeconfig { name, .. }, true) => named(name, learns(&issued.signer)),
-                _ => match refusal(plan, inventory, &doubter, issued) {
-                    Some(refusal) => named(&issued.name, refusal.fact()),
-                    None => continue,
-                },
+            let Some(remark) = remark(inventory, plan, ready, issued, &doubter) else {
+                continue;
             };
-            if !sentences.contains(&sentence) {
-                sentences.push(sentence);
+            if !remarks.contains(&remark) {
+                remarks.push(remark);
             }
         }
     }
-    let others: Vec<&str> = ready
+    let others: Vec<String> = ready
         .iter()
         .map(|(issued, _)| issued)
         .filter(|issued| has_another_signer(inventory, issued))
-        .map(|issued| issued.name.as_str())
+        .map(|issued| issued.name.clone())
         .collect();
     if !others.is_empty() {
-        sentences.push(format!(
-            "signed by another CA than before: {}; whatever checks them on other machines (kubelets, kubeconfigs, other control \
-             planes) has to trust that CA as well",
-            others.join(", ")
-        ));
+        remarks.push(Remark::SignedByAnother {
+            certificates: others,
+        });
     }
-    sentences
+    remarks
+}
+
+fn remark(
+    inventory: &Inventory,
+    plan: &Plan,
+    ready: &[Ready],
+    issued: &Issued,
+    doubter: &Doubter<'_>,
+) -> Option<Remark> {
+    let (certificate, note) = match &doubter.trust.holder {
+        TrustHolder::Kubeconfig { name, .. } if learns_of_it(inventory, doubter, ready) => {
+            (name, Note::authority_added(&issued.signer, false))
+        }
+        _ => (
+            &issued.name,
+            Note::NotTrusted {
+                refusal: refusal(plan, inventory, doubter, issued)?,
+                if_it_signs: false,
+            },
+        ),
+    };
+    Some(Remark::Note {
+        certificate: certificate.clone(),
+        note: Box::new(note),
+    })
 }
 
 fn doubters_of<'node>(inventory: &'node Inventory, issued: &'node Issued) -> Vec<Doubter<'node>> {

@@ -1,10 +1,10 @@
 //! Putting the old files back when the new ones do not work.
 
-use super::OperationError;
 use super::ending::Ending;
+use super::error::{Fault, OperationError};
 use super::event::Event;
-use super::in_flight::left_alone;
 use super::proof::prove_again;
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
@@ -21,23 +21,25 @@ pub(super) async fn undo(
     run: &mut Run<'_>,
     operation: &mut Operation<'_>,
     names: &[String],
-    reason: &str,
+    reason: Fault,
     report: &mut RenewalReport,
 ) -> Result<Ending, OperationError> {
     run.tell(Event::RollingBack {
-        reason: reason.to_owned(),
+        reason: reason.text.clone(),
     });
-    let mut warnings: Vec<String> = match operation.roll_back(reason) {
+    let mut remarks: Vec<Remark> = match operation.roll_back(&reason.text) {
         Ok(()) => Vec::new(),
         Err(TransactionError::LeftAlone { paths }) => {
-            paths.iter().map(|path| left_alone(path)).collect()
+            let left_alone = |path| Remark::LeftAlone { path };
+            paths.into_iter().map(left_alone).collect()
         }
         Err(error) => {
-            let text = format!(
-                "{reason}; and the old files could not be put back: {error}; copies of them are in {}",
-                run.context.store().backups().join(operation.id()).display()
-            );
-            return Ok(Ending::failed(OperationError::Failed(text)).retried());
+            let error = OperationError::NotPutBack {
+                reason,
+                why: error,
+                copies: run.context.store().backups().join(operation.id()),
+            };
+            return Ok(Ending::failed(error).retried());
         }
     };
     let touched: Vec<String> = operation
@@ -47,9 +49,9 @@ pub(super) async fn undo(
         .collect();
     run.forget_node();
     let mut restarts = Restarts::of(&run.node(), &touched);
-    warnings.extend(restarts.sentences_of_missing());
-    for warning in &warnings {
-        run.warn(warning.clone());
+    remarks.extend(restarts.without_manifest());
+    for remark in &remarks {
+        run.remark(remark.clone());
     }
     let aftermath = if touched.is_empty() {
         None
@@ -60,11 +62,8 @@ pub(super) async fn undo(
             Err(error) => Some(error.to_string()),
         }
     };
-    report.warnings.extend(warnings);
-    let error = OperationError::RolledBack {
-        reason: reason.to_owned(),
-        aftermath,
-    };
+    report.warnings.extend(remarks);
+    let error = OperationError::RolledBack { reason, aftermath };
     Ok(Ending::rolled_back(error).retried_for_restarts(operation))
 }
 

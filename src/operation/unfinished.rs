@@ -6,6 +6,7 @@
 use super::adopted::Adopted;
 use super::in_flight::{tell, unfinished};
 use super::recover::finish_all;
+use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::{OperationError, kubelet};
@@ -57,9 +58,9 @@ impl<'lock> Backlog<'lock> {
                 if recoveries.is_empty() || !has_work(run, request, is_stopped) {
                     return Err(error);
                 }
-                run.warn(format!(
-                    "{error}; what is due is renewed nevertheless, and the restarts and proofs that are pending are part of that"
-                ));
+                run.remark(Remark::Adopted {
+                    reason: error.to_string(),
+                });
                 Ok(Self::keep(run, recoveries, Some(error)))
             }
         }

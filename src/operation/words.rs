@@ -1,4 +1,229 @@
-//! Pieces of sentences.
+//! Events and remarks in an administrator's words.
+
+use std::fmt;
+
+use super::event::Event;
+use super::remark::Remark;
+use crate::pki::date;
+use crate::restart::Progress;
+
+impl fmt::Display for Event {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begun { operation } => write!(out, "operation {operation}"),
+            Self::PuttingBack { operation, was } if was.is_empty() => {
+                write!(out, "putting back what operation {operation} replaced")
+            }
+            Self::PuttingBack { operation, was } => {
+                write!(
+                    out,
+                    "putting back what operation {operation} ({was}) replaced"
+                )
+            }
+            Self::Recovered {
+                operation,
+                forward,
+                returned,
+            } => write!(
+                out,
+                "operation {operation} was interrupted; its {} files are in place{}",
+                if *forward { "new" } else { "old" },
+                match returned {
+                    0 => String::new(),
+                    1 => ", and one manifest was returned".to_owned(),
+                    more => format!(", and {more} manifests were returned"),
+                }
+            ),
+            Self::Expired { names } if names.is_empty() => {
+                out.write_str("the kubelet cannot start with its kubelet.conf")
+            }
+            Self::Expired { names } => write!(out, "expired: {}", names.join(", ")),
+            Self::NodeReady { seen } => out.write_str(seen),
+            Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
+            Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
+            Self::IssuingForKubelet { certificate: true } => {
+                write!(out, "making one key and certificate for the kubelet")
+            }
+            Self::IssuingForKubelet { certificate: false } => {
+                write!(
+                    out,
+                    "making kubelet.conf refer to the kubelet's own certificate"
+                )
+            }
+            Self::IssueFailed { reason, .. } => write!(out, "not renewed: {reason}"),
+            Self::Renewed {
+                certificate,
+                not_after,
+                put_back,
+                ..
+            } => write!(
+                out,
+                "{certificate} {}, valid until {}",
+                if *put_back { "put back" } else { "renewed" },
+                date(*not_after)
+            ),
+            Self::Installed {
+                certificates,
+                put_back,
+                after,
+                ..
+            } => write!(
+                out,
+                "{certificates} {} {} in place after {:.1} s",
+                if *put_back { "earlier" } else { "new" },
+                if *certificates == 1 {
+                    "certificate"
+                } else {
+                    "certificates"
+                },
+                after.as_secs_f64()
+            ),
+            Self::NotRestarted { components, reason } => {
+                write!(out, "not restarted: {} ({reason})", components.join(", "))
+            }
+            Self::PickedUp { component } => write!(
+                out,
+                "{component}: serves the certificate that is in place without a restart"
+            ),
+            Self::Restart(progress) => restart(out, progress),
+            Self::Proving { count: 1 } => write!(out, "proving that the certificate is in use"),
+            Self::Proving { count } => write!(out, "proving that {count} certificates are in use"),
+            Self::Proved {
+                certificate,
+                evidence,
+            } => write!(out, "{certificate}: {evidence}"),
+            // Why is what the operation ends with.
+            Self::RollingBack { .. } => out.write_str("putting the old certificates back"),
+            Self::Remark(remark @ Remark::NotProved { .. }) => write!(out, "not proved: {remark}"),
+            Self::Remark(remark) => remark.fmt(out),
+        }
+    }
+}
+
+fn restart(out: &mut fmt::Formatter<'_>, progress: &Progress) -> fmt::Result {
+    match progress {
+        Progress::ManifestOut { component } => write!(out, "{component}: manifest out"),
+        Progress::ContainersGone { component, after } => {
+            write!(out, "{component}: gone after {:.1} s", after.as_secs_f64())
+        }
+        Progress::ContainersEnding { component } => write!(
+            out,
+            "{component}: ending its containers through the container runtime"
+        ),
+        Progress::NotEnding { component, after } => write!(
+            out,
+            "{component}: still runs {:.0} s after its manifest went out; the kubelet does not act on it. All manifests go back, \
+             and the containers are ended through the container runtime instead",
+            after.as_secs_f64()
+        ),
+        Progress::RemedyTried {
+            component,
+            remedy,
+            after,
+        } => write!(
+            out,
+            "{component}: not back after {:.0} s; trying {remedy}",
+            after.as_secs_f64()
+        ),
+        Progress::RemedyFailed {
+            component,
+            remedy,
+            reason,
+        } => write!(out, "{component}: {remedy} was not possible: {reason}"),
+        Progress::KubeletRestarting => write!(out, "kubelet: being restarted"),
+        Progress::KubeletAnswers { after } => {
+            write!(out, "kubelet: answers after {:.1} s", after.as_secs_f64())
+        }
+        Progress::ManifestBack { component, after } => write!(
+            out,
+            "{component}: manifest back after {:.1} s",
+            after.as_secs_f64()
+        ),
+        Progress::ContainerRunning { component, after } => write!(
+            out,
+            "{component}: new container after {:.1} s",
+            after.as_secs_f64()
+        ),
+        Progress::Healthy { component, after } => write!(
+            out,
+            "{component}: healthy after {:.1} s",
+            after.as_secs_f64()
+        ),
+        Progress::Waiting {
+            component,
+            what,
+            since,
+            bound,
+        } => write!(
+            out,
+            "{component}: waiting for {what} ({} s of at most {} s)",
+            since.as_secs(),
+            bound.as_secs()
+        ),
+    }
+}
+
+impl fmt::Display for Remark {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Finding(finding) => finding.fmt(out),
+            Self::Note { certificate, note } => write!(out, "{certificate}: {note}"),
+            Self::NotRenewed { reason, .. } => out.write_str(reason),
+            Self::SignedByAnother { certificates } => write!(
+                out,
+                "signed by another CA than before: {}; whatever checks them on other machines (kubelets, kubeconfigs, other \
+                 control planes) has to trust that CA as well",
+                certificates.join(", ")
+            ),
+            Self::HardLinks(links) => links.fmt(out),
+            Self::OldFilesInUse { components } => write!(
+                out,
+                "not restarted, and with the files from before until then: {}",
+                components.join(", ")
+            ),
+            Self::ManifestGone { component } => write!(
+                out,
+                "{component}: not restarted, since no manifest of it can be read now; if it runs, then with other files than \
+                 those on the disk, until `kubecertd restart {component}`"
+            ),
+            Self::RestartedNevertheless {
+                finding,
+                certificate,
+                ends,
+            } => write!(
+                out,
+                "{finding}; restarting nevertheless, because the {certificate} that was replaced and may be in use until then \
+                 ends {}",
+                date(*ends)
+            ),
+            Self::NotProved {
+                certificate,
+                reason,
+            }
+            | Self::Unverified {
+                certificate,
+                reason,
+            } => write!(out, "{certificate}: {reason}"),
+            Self::NodeNotReady { seen } => write!(out, "the certificates are in use, but {seen}"),
+            Self::Adopted { reason } => write!(
+                out,
+                "{reason}; what is due is renewed nevertheless, and the restarts and proofs that are pending are part of that"
+            ),
+            Self::NotEnded { reason } => out.write_str(reason),
+            Self::LeftAlone { path } => write!(
+                out,
+                "{}: was changed by another process since and was left as it is; its earlier contents are in the backup",
+                path.display()
+            ),
+            Self::ManifestReplaced { path } => write!(
+                out,
+                "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",
+                path.display()
+            ),
+            Self::PutBack { said } => out.write_str(said),
+        }
+    }
+}
 
 /// The reason, beginning with the certificate's name: one file may be the reason for several certificates.
 pub(super) fn named(name: &str, reason: String) -> String {

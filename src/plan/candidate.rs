@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::notes;
+use super::note::{self, Note};
 use super::obstacle::{AuthorityFault, FileFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
@@ -180,8 +180,8 @@ impl<'node> Candidate<'node> {
     }
 
     /// What is to be known of its renewal, one sentence each.
-    pub(super) fn notes(&self) -> Vec<String> {
-        notes::of(self.present, self.renewal)
+    pub(super) fn notes(&self) -> Vec<Note> {
+        note::of(self.present, self.renewal)
     }
 
     /// When it becomes due. What ends first counts, the certificate or its authority. The further certificates of its file do

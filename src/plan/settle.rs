@@ -4,9 +4,10 @@
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
+use super::note::Note;
 use super::obstacle::Obstacle;
 use super::reason::Reason;
-use super::trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, learns};
+use super::trust::{Doubter, Refusal, doubters, is_renewed_nevertheless};
 use super::types::{Action, PlanItem};
 use crate::node::{Inventory, TrustHolder};
 
@@ -29,7 +30,7 @@ pub(super) fn settle(
             one.item.action = action;
         }
     }
-    let notes: Vec<(usize, String)> = notes(inventory, &decided, now);
+    let notes: Vec<(usize, Note)> = notes(inventory, &decided, now);
     let mut items: Vec<PlanItem> = decided.into_iter().map(|one| one.item).collect();
     for (index, note) in notes {
         if let Some(item) = items.get_mut(index)
@@ -44,11 +45,11 @@ pub(super) fn settle(
 /// What becomes of a renewal when one that checks the certificate does not trust the CA.
 enum Answer {
     /// That kubeconfig is renewed as well and learns of the CA.
-    Learns(usize, String),
+    Learns(usize, Note),
     /// That kubeconfig is to be renewed as well, not being due yet.
     JoinsIn(usize),
     /// The renewal goes on, with a note.
-    GoesOn(String),
+    GoesOn(Note),
     /// It does not.
     Refused(Refusal),
 }
@@ -68,7 +69,7 @@ fn next_change(
     })
 }
 
-fn notes(inventory: &Inventory, decided: &[Decided<'_>], now: Timestamp) -> Vec<(usize, String)> {
+fn notes(inventory: &Inventory, decided: &[Decided<'_>], now: Timestamp) -> Vec<(usize, Note)> {
     answers(inventory, decided, now)
         .filter_map(|(index, answer)| match answer {
             Answer::Learns(kubeconfig, note) => Some((kubeconfig, note)),
@@ -110,8 +111,8 @@ fn answer(
     let kubeconfig = kubeconfig(decided, doubter);
     let waits = match kubeconfig.map(|(index, kubeconfig)| (index, &kubeconfig.item.action)) {
         Some((index, Action::Renew(_))) => {
-            let note = learns(doubter.signer);
-            return Answer::Learns(index, if_it_signs(doubter, note));
+            let note = Note::authority_added(doubter.signer, !doubter.of_all);
+            return Answer::Learns(index, note);
         }
         // Whoever names certificates gets those and no others.
         Some((index, Action::Wait)) if one.wish.is_whatever_is_due() => {
@@ -123,25 +124,17 @@ fn answer(
     let refusal = Refusal::by(doubter, candidate.present, waits);
     let goes_on = !doubter.accepts_present
         || is_renewed_nevertheless(candidate.present, reason, one.wish.is_forced(), now);
+    // Of several CA certificates only the key knows which signs.
+    let if_it_signs = !doubter.of_all;
     if goes_on {
-        Answer::GoesOn(if_it_signs(doubter, refusal.fact()))
-    } else if doubter.of_all {
+        Answer::GoesOn(Note::NotTrusted {
+            refusal,
+            if_it_signs,
+        })
+    } else if if_it_signs {
+        Answer::GoesOn(Note::NotRenewedIfItSigns { refusal })
+    } else {
         Answer::Refused(refusal)
-    } else {
-        // The key tells when it signs.
-        Answer::GoesOn(if_it_signs(
-            doubter,
-            format!("it is not renewed, as {refusal}"),
-        ))
-    }
-}
-
-/// A note about one of several CA certificates of which only the key knows whether it signs.
-fn if_it_signs(doubter: &Doubter<'_>, note: String) -> String {
-    if doubter.of_all {
-        note
-    } else {
-        format!("should that be the CA certificate whose key is here: {note}")
     }
 }
 

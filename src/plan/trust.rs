@@ -134,15 +134,6 @@ pub fn is_renewed_nevertheless(
     force || !is_of_use || later(now, LAST_MOMENT) >= present.leaf.not_after
 }
 
-/// What is said of a kubeconfig that learns of a CA.
-#[must_use]
-pub fn learns(signer: &Certificate) -> String {
-    format!(
-        "the CA that signs now ({}) is added to those it trusts; copies of it elsewhere, such as ~/.kube/config, need that too",
-        described(signer)
-    )
-}
-
 /// Old and new CA often have one name: then the end tells them apart.
 fn described(signer: &Certificate) -> String {
     format!("{}, until {}", signer.subject, date(signer.not_after))

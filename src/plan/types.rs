@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::note::Note;
 use super::obstacle::Obstacle;
 use super::order::{RestartGroup, RestartMethod};
 use super::reason::Reason;
@@ -93,10 +94,10 @@ pub struct PlanItem {
     /// What is done now.
     pub action: Action,
     /// What is to be known of its renewal, now or when it is due: where the new one differs from the old one, and what
-    /// cannot be checked. One sentence each, which goes on from its name.
-    pub notes: Vec<String>,
-    /// Who does not trust the CA that will sign it, or is made to. One sentence each, likewise.
-    pub trust_notes: Vec<String>,
+    /// cannot be checked.
+    pub notes: Vec<Note>,
+    /// Who does not trust the CA that will sign it, or is made to.
+    pub trust_notes: Vec<Note>,
 }
 
 /// What is done with a certificate now.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::note::Note;
 use super::obstacle::{AuthorityFault, FileFault, KubeletFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::types::Action;
@@ -195,6 +196,68 @@ impl fmt::Display for KubeletFault {
             ),
             Self::Start { reason } => write!(formatter, "the kubelet cannot start: {reason}"),
         }
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SignatureNotChecked { algorithm } => write!(
+                formatter,
+                "its signature ({algorithm}) cannot be checked here; by issuer and key identifier it is this node's CA's"
+            ),
+            Self::KeyNotChecked { path } => write!(
+                formatter,
+                "whether {} holds its key cannot be checked here",
+                path.display()
+            ),
+            Self::OtherKeyKind {
+                old,
+                new,
+                configured: true,
+            } => write!(
+                formatter,
+                "its key was {old}, the new one is {new}, as renewal.key-algorithm says so"
+            ),
+            Self::OtherKeyKind { old, new, .. } => write!(
+                formatter,
+                "its key was {old}, the new one is {new}, as {old} is not made here"
+            ),
+            Self::SaysCa => formatter.write_str(
+                "it says that it is a CA's certificate (CA:TRUE), which no leaf is; the new one is none (CA:FALSE), as kubeadm \
+                 makes it",
+            ),
+            Self::OtherFields => formatter.write_str(
+                "it has unique identifiers, or fields that X.509 does not know; the new one has none",
+            ),
+            Self::NotTrusted {
+                refusal,
+                if_it_signs,
+            } => write!(formatter, "{}{}", if_so(*if_it_signs), refusal.fact()),
+            Self::NotRenewedIfItSigns { refusal } => {
+                write!(formatter, "{}it is not renewed, as {refusal}", if_so(true))
+            }
+            Self::AuthorityAdded {
+                authority,
+                ends,
+                if_it_signs,
+            } => write!(
+                formatter,
+                "{}the CA that signs now ({authority}, until {}) is added to those it trusts; copies of it elsewhere, such as \
+                 ~/.kube/config, need that too",
+                if_so(*if_it_signs),
+                date(*ends)
+            ),
+        }
+    }
+}
+
+/// Of several CA certificates only some would be refused.
+fn if_so(if_it_signs: bool) -> &'static str {
+    if if_it_signs {
+        "should that be the CA certificate whose key is here: "
+    } else {
+        ""
     }
 }
 

@@ -34,9 +34,9 @@ use crate::host::Root;
 use crate::issuer::Replacement;
 use crate::journal::Trigger;
 use crate::node::{Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
-use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
+use crate::operation::{Context, Event, OperationError, Options, Remark, RenewalReport, renew};
 use crate::pki::certificates_to_pem;
-use crate::plan::{Action, Obstacle, PlanItem, Request, plan};
+use crate::plan::{Action, Note, Obstacle, PlanItem, Request, plan};
 
 /// What a rehearsal showed.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ pub struct Rehearsal {
     /// What is left alone, and why, as the node itself is.
     pub left: Vec<(String, Obstacle)>,
     /// What is to be known of a renewal on the node itself, by certificate.
-    pub notes: Vec<(String, String)>,
+    pub notes: Vec<(String, Note)>,
     /// What was to be looked at on the node and could not be.
     pub unread: Vec<Problem>,
     /// Every handshake, passed or not.
@@ -75,7 +75,8 @@ pub enum RehearsalError {
 /// What is renewed on the copy: as much as possible.
 const EVERYTHING: Request = Request::All { force: true };
 
-/// Rehearses on a copy in `directory`, which the caller makes private and removes.
+/// Rehearses on a copy in `directory`, which the caller makes private and removes. Each event comes with its sentence, in which
+/// paths are the node's.
 ///
 /// # Errors
 /// [`RehearsalError`].
@@ -83,7 +84,7 @@ pub async fn rehearse(
     context: &Context,
     directory: &Path,
     stop: &watch::Receiver<bool>,
-    events: &mut (dyn FnMut(Event) + Send),
+    events: &mut (dyn FnMut(&Event, &str) + Send),
 ) -> Result<Rehearsal, RehearsalError> {
     let inventory = context.observe();
     if inventory
@@ -113,7 +114,7 @@ pub async fn rehearse(
         copy: &there.root,
         node: &context.root,
     };
-    let mut at_home = |event| events(home.event(event));
+    let mut at_home = |event: Event| events(&event, &home.paths(&event.to_string()));
     let mut renewal = renew(&there, &EVERYTHING, &options, stop, &mut at_home)
         .await
         .map_err(|error: OperationError| RehearsalError::Renewal(home.paths(&error.to_string())))?;
@@ -188,10 +189,13 @@ fn left(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, Obstacle)> {
 }
 
 /// Of a kind of key that cannot be made, say, in whose place the copy has another.
-fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, String)> {
-    let is_said = |name: &str, note: &str| {
-        let sentence = format!("{name}: {note}");
-        renewal.warnings.contains(&sentence)
+fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, Note)> {
+    let is_said = |name: &str, said: &Note| {
+        let said_of = |remark: &Remark| match remark {
+            Remark::Note { certificate, note } => certificate == name && **note == *said,
+            _ => false,
+        };
+        renewal.warnings.iter().any(said_of)
     };
     own.iter()
         .filter(|item| matches!(item.action, Action::Renew(_)))
@@ -288,20 +292,6 @@ struct Home<'a> {
 }
 
 impl Home<'_> {
-    fn event(&self, event: Event) -> Event {
-        match event {
-            Event::Warning(sentence) => Event::Warning(self.paths(&sentence)),
-            Event::IssueFailed {
-                certificate,
-                reason,
-            } => Event::IssueFailed {
-                certificate,
-                reason: self.paths(&reason),
-            },
-            other => other,
-        }
-    }
-
     /// With the node's paths in the place of the copy's, which is gone when they are read.
     fn paths(&self, sentence: &str) -> String {
         let node = self.node.directory().display().to_string();

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::coded::fields;
+use super::coded::{Coded, fields};
 use super::columns::columns;
 use crate::host::printable;
+use crate::node::HardLinks;
 use crate::pki::{date, serde_end};
 use crate::plan::{Action, AffectedPod, Plan, PlanItem, RestartGroup};
 
@@ -44,6 +45,9 @@ struct CertificateView {
     /// What is to be known of its renewal; absent where that is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     notes: Vec<String>,
+    /// The same with codes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    remarks: Vec<Coded>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -113,6 +117,7 @@ impl From<&PlanItem> for CertificateView {
                 Some(obstacle.said_of(&item.name)),
             ),
         };
+        let notes = || item.notes.iter().chain(&item.trust_notes);
         Self {
             name: item.name.clone(),
             authority: item.authority.map(crate::pki::AuthorityName::name),
@@ -122,12 +127,8 @@ impl From<&PlanItem> for CertificateView {
             reason,
             fields,
             message,
-            notes: item
-                .notes
-                .iter()
-                .chain(&item.trust_notes)
-                .cloned()
-                .collect(),
+            notes: notes().map(ToString::to_string).collect(),
+            remarks: notes().map(|note| Coded::of(note.code(), note)).collect(),
         }
     }
 }
@@ -155,8 +156,8 @@ impl From<&RestartGroup> for GroupView {
 impl PlanView {
     /// The same with what else is to be known.
     #[must_use]
-    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
-        self.notes = notes;
+    pub fn with_notes(mut self, notes: &[HardLinks]) -> Self {
+        self.notes = notes.iter().map(ToString::to_string).collect();
         self
     }
 

@@ -12,7 +12,7 @@ use super::RestartError;
 use super::member::{Member, of_wave};
 use super::parked::ParkedManifests;
 use super::progress::{Progress, RestartReport, Teller, tell_waiting};
-use super::remedy::{Presence, Rung};
+use super::remedy::{Presence, Remedy};
 use super::restarter::{Restarter, Way};
 use super::returning::grace;
 use super::watch::PodWatch;
@@ -171,16 +171,16 @@ async fn end(member: &mut Member<'_>, grace: Duration, progress: Teller<'_>) {
     let seen = watch.returned(out_at.elapsed()).await;
     let done = match seen.presence {
         Presence::Old => {
-            progress(Progress::Ending { component });
+            progress(Progress::ContainersEnding { component });
             watch.end_old(grace).await
         }
         Presence::Ended => {
-            progress(Progress::Ending { component });
+            progress(Progress::ContainersEnding { component });
             watch.remove(grace).await
         }
         // Dead since before this began; as long as it is there the kubelet lets it wait.
         Presence::Absent if seen.remains => {
-            progress(Progress::Ending { component });
+            progress(Progress::ContainersEnding { component });
             watch.remove_old().await
         }
         Presence::Absent | Presence::New | Presence::Unknown => Ok(()),
@@ -191,9 +191,9 @@ async fn end(member: &mut Member<'_>, grace: Duration, progress: Teller<'_>) {
             let after = out_at.elapsed();
             member.gone_after.get_or_insert(after);
         }
-        Err(reason) => progress(Progress::RungFailed {
+        Err(reason) => progress(Progress::RemedyFailed {
             component,
-            rung: Rung::Containers,
+            remedy: Remedy::Containers,
             reason,
         }),
     }

@@ -8,7 +8,8 @@ use crate::net::Address;
 use crate::runtime::ServiceError;
 
 /// Each names the component and what was seen instead of what was waited for.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum RestartError {
     /// A wait reached its bound.
     #[error("{component}: waited {} s for {what} in vain: {seen}", bound.as_secs())]
@@ -79,6 +80,16 @@ pub enum RestartError {
 }
 
 impl RestartError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Transaction(error) => error.code(),
+            Self::NotReturned { earlier, .. } => earlier.code(),
+            own => own.into(),
+        }
+    }
+
     /// Whether it is about the kubelet alone, and so says nothing about the files that were installed.
     #[must_use]
     pub fn is_the_kubelets(&self) -> bool {

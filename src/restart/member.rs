@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::progress::{Progress, RestartReport, Teller, tell_waiting};
-use super::remedy::{Presence, Rung};
+use super::remedy::{Presence, Remedy};
 use super::watch::{Look, PodWatch, Sighting};
 use crate::host::Wait;
 use crate::node::StaticPod;
@@ -29,7 +29,7 @@ pub(super) struct Member<'a> {
     pub(super) gone_after: Option<Duration>,
     pub(super) healthy_after: Option<Duration>,
     /// What was tried beyond the usual.
-    pub(super) rungs: Vec<Rung>,
+    pub(super) remedies: Vec<Remedy>,
     /// Whether it did not go when its manifest was out, and was ended through the container runtime.
     pub(super) ended_in_place: bool,
 }
@@ -110,7 +110,7 @@ impl Member<'_> {
         if !returning.told_running {
             returning.told_running = true;
             let after = self.out_for();
-            progress(Progress::Running {
+            progress(Progress::ContainerRunning {
                 component: self.component.clone(),
                 after,
             });
@@ -134,11 +134,11 @@ impl Member<'_> {
             gone_seconds: self.gone_after?.as_secs_f64(),
             healthy_seconds: self.healthy_after?.as_secs_f64(),
             held_out: self.held_out,
-            rungs: self
+            remedies: self
                 .ended_in_place
-                .then_some(Rung::Containers)
+                .then_some(Remedy::Containers)
                 .into_iter()
-                .chain(self.rungs.iter().copied())
+                .chain(self.remedies.iter().copied())
                 .collect(),
         })
     }

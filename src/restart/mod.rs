@@ -13,5 +13,5 @@ mod watch;
 
 pub use error::RestartError;
 pub use progress::{Progress, RestartReport};
-pub use remedy::Rung;
+pub use remedy::Remedy;
 pub use restarter::Restarter;

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use super::remedy::Rung;
+use super::remedy::Remedy;
 use crate::host::Wait;
 
 /// What happens, for logs and the terminal.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Progress {
     /// Its manifest is out.
-    Out {
+    ManifestOut {
         /// Which.
         component: String,
     },
     /// Its containers are gone.
-    Gone {
+    ContainersGone {
         /// Which.
         component: String,
         /// Since it went out.
@@ -22,33 +23,33 @@ pub enum Progress {
     },
     /// Its containers, which made no move to end, or which the kubelet cannot be told of by manifest, are ended through
     /// the container runtime.
-    Ending {
+    ContainersEnding {
         /// Which.
         component: String,
     },
     /// Its containers do not end although its manifest is out: all manifests are put back, and the pods restarted
     /// through the container runtime.
-    NotGoing {
+    NotEnding {
         /// Which.
         component: String,
         /// Since it went out.
         after: Duration,
     },
     /// It did not come back, so the next thing is tried.
-    Rung {
+    RemedyTried {
         /// Which.
         component: String,
         /// What is done.
-        rung: Rung,
+        remedy: Remedy,
         /// Since it went out.
         after: Duration,
     },
     /// That could not be done.
-    RungFailed {
+    RemedyFailed {
         /// Which.
         component: String,
         /// What was tried.
-        rung: Rung,
+        remedy: Remedy,
         /// Why not.
         reason: String,
     },
@@ -60,14 +61,14 @@ pub enum Progress {
         after: Duration,
     },
     /// Its manifest is back.
-    Back {
+    ManifestBack {
         /// Which.
         component: String,
         /// Since it went out.
         after: Duration,
     },
     /// Its new container runs.
-    Running {
+    ContainerRunning {
         /// Which.
         component: String,
         /// Since it went out.
@@ -93,6 +94,32 @@ pub enum Progress {
     },
 }
 
+impl Progress {
+    /// What it is about.
+    #[must_use]
+    pub fn component(&self) -> &str {
+        match self {
+            Self::ManifestOut { component }
+            | Self::ContainersGone { component, .. }
+            | Self::ContainersEnding { component }
+            | Self::NotEnding { component, .. }
+            | Self::RemedyTried { component, .. }
+            | Self::RemedyFailed { component, .. }
+            | Self::ManifestBack { component, .. }
+            | Self::ContainerRunning { component, .. }
+            | Self::Healthy { component, .. }
+            | Self::Waiting { component, .. } => component,
+            Self::KubeletRestarting | Self::KubeletAnswers { .. } => "kubelet",
+        }
+    }
+
+    /// Its code, which never changes: `manifest-out`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+}
+
 /// How long each pod of a group took.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RestartReport {
@@ -105,8 +132,8 @@ pub struct RestartReport {
     /// Whether it was only held out for another pod's sake.
     pub held_out: bool,
     /// What was tried beyond the usual because it did not come back; the last of it helped.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rungs: Vec<Rung>,
+    #[serde(default, alias = "rungs", skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
 }
 
 /// Whom progress is told.

@@ -8,7 +8,7 @@ use std::time::Duration;
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Rung {
+pub enum Remedy {
     /// Its manifest came back as it was, or its container was stopped once: what every restart begins with.
     First,
     /// Its manifest comes back with another annotation: to the kubelet that is another pod.
@@ -20,7 +20,7 @@ pub enum Rung {
     Kubelet,
 }
 
-impl fmt::Display for Rung {
+impl fmt::Display for Remedy {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Self::First => "as usual",
@@ -46,7 +46,7 @@ pub(super) enum Presence {
     Unknown,
 }
 
-/// What decides the next rung.
+/// What decides the next remedy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) presence: Presence,
@@ -57,7 +57,7 @@ pub(super) struct Seen {
     pub(crate) kubelet_answers: bool,
 }
 
-/// How long each rung but the last is given; the last has what is left of the whole wait.
+/// How long each remedy but the last is given; the last has what is left of the whole wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shares {
     pub(super) absent: Duration,
@@ -89,25 +89,30 @@ impl Shares {
     }
 }
 
-/// The rung to be tried now, `waited` after the one before; `None` while waiting is better, or nothing is left.
+/// The remedy to be tried now, `waited` after the one before; `None` while waiting is better, or nothing is left.
 ///
 /// A pod that runs is left to the kubelet's own probes: an etcd that reads its log for minutes is not helped by being
 /// stopped.
-pub(super) fn next_rung(at: Rung, waited: Duration, shares: Shares, seen: Seen) -> Option<Rung> {
+pub(super) fn next_remedy(
+    at: Remedy,
+    waited: Duration,
+    shares: Shares,
+    seen: Seen,
+) -> Option<Remedy> {
     if waited < shares.of(seen.presence) {
         return None;
     }
-    [Rung::Annotation, Rung::Containers, Rung::Kubelet]
+    [Remedy::Annotation, Remedy::Containers, Remedy::Kubelet]
         .into_iter()
-        .filter(|rung| *rung > at)
-        .find(|rung| may_help(*rung, seen))
+        .filter(|remedy| *remedy > at)
+        .find(|remedy| may_help(*remedy, seen))
 }
 
-fn may_help(rung: Rung, seen: Seen) -> bool {
-    match rung {
-        Rung::First => false,
+fn may_help(remedy: Remedy, seen: Seen) -> bool {
+    match remedy {
+        Remedy::First => false,
         // What has ended is sooner made anew by removing it; beside an old one that still runs, a second would not start.
-        Rung::Annotation => {
+        Remedy::Annotation => {
             seen.kubelet_answers
                 && seen.manifest
                 && match seen.presence {
@@ -116,7 +121,7 @@ fn may_help(rung: Rung, seen: Seen) -> bool {
                     Presence::Old | Presence::New | Presence::Unknown => false,
                 }
         }
-        Rung::Containers => {
+        Remedy::Containers => {
             seen.kubelet_answers
                 && seen.remains
                 && matches!(
@@ -125,7 +130,7 @@ fn may_help(rung: Rung, seen: Seen) -> bool {
                 )
         }
         // A program that ends by itself does so under another kubelet as well.
-        Rung::Kubelet => match seen.presence {
+        Remedy::Kubelet => match seen.presence {
             Presence::Absent | Presence::Old => true,
             Presence::Ended => !seen.kubelet_answers,
             Presence::New | Presence::Unknown => false,
@@ -152,48 +157,50 @@ mod tests {
         }
     }
 
-    /// The rungs climbed where nothing ever changes.
-    fn climbed(seen: Seen) -> Vec<Rung> {
-        let mut rungs = vec![Rung::First];
-        while let Some(rung) = next_rung(rungs[rungs.len() - 1], SHARES.absent, SHARES, seen) {
-            rungs.push(rung);
+    /// The remedies tried where nothing ever changes.
+    fn tried(seen: Seen) -> Vec<Remedy> {
+        let mut remedies = vec![Remedy::First];
+        while let Some(remedy) =
+            next_remedy(remedies[remedies.len() - 1], SHARES.absent, SHARES, seen)
+        {
+            remedies.push(remedy);
         }
-        rungs.remove(0);
-        rungs
+        remedies.remove(0);
+        remedies
     }
 
     #[test]
-    fn what_is_seen_decides_which_rungs_are_climbed() {
-        use Rung::{Annotation, Containers, Kubelet};
+    fn what_is_seen_decides_which_remedies_are_tried() {
+        use Remedy::{Annotation, Containers, Kubelet};
         let absent = seen(Presence::Absent);
-        assert_eq!(climbed(absent), [Annotation, Containers, Kubelet]);
+        assert_eq!(tried(absent), [Annotation, Containers, Kubelet]);
         let nothing_left = Seen {
             remains: false,
             ..absent
         };
-        assert_eq!(climbed(nothing_left), [Annotation, Kubelet]);
+        assert_eq!(tried(nothing_left), [Annotation, Kubelet]);
         let no_manifest = Seen {
             manifest: false,
             ..absent
         };
-        assert_eq!(climbed(no_manifest), [Containers, Kubelet]);
+        assert_eq!(tried(no_manifest), [Containers, Kubelet]);
         let no_kubelet = Seen {
             kubelet_answers: false,
             ..absent
         };
-        assert_eq!(climbed(no_kubelet), [Kubelet]);
-        assert_eq!(climbed(seen(Presence::Old)), [Containers, Kubelet]);
-        assert_eq!(climbed(seen(Presence::Ended)), [Containers]);
-        assert_eq!(climbed(seen(Presence::New)), []);
-        assert_eq!(climbed(seen(Presence::Unknown)), []);
+        assert_eq!(tried(no_kubelet), [Kubelet]);
+        assert_eq!(tried(seen(Presence::Old)), [Containers, Kubelet]);
+        assert_eq!(tried(seen(Presence::Ended)), [Containers]);
+        assert_eq!(tried(seen(Presence::New)), []);
+        assert_eq!(tried(seen(Presence::Unknown)), []);
     }
 
     #[test]
-    fn each_rung_has_its_share() {
+    fn each_remedy_has_its_share() {
         let short = Duration::from_secs(59);
-        let waits = |presence, waited| next_rung(Rung::First, waited, SHARES, seen(presence));
+        let waits = |presence, waited| next_remedy(Remedy::First, waited, SHARES, seen(presence));
         assert_eq!(waits(Presence::Absent, short), None);
-        assert_eq!(waits(Presence::Ended, short), Some(Rung::Containers));
+        assert_eq!(waits(Presence::Ended, short), Some(Remedy::Containers));
         assert_eq!(waits(Presence::Ended, Duration::from_secs(9)), None);
         let bound = Duration::from_secs(300);
         for shares in [Shares::of_manifests(bound), Shares::of_containers(bound)] {
@@ -203,19 +210,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_rung_is_climbed_twice(
+        fn no_remedy_is_tried_twice(
             sights in prop::collection::vec((0usize..5, any::<[bool; 3]>()), 0..40)
         ) {
-            let mut at = Rung::First;
+            let mut at = Remedy::First;
             for (presence, [remains, manifest, kubelet_answers]) in sights {
                 let presence = [
                     Presence::Absent, Presence::Old, Presence::Ended, Presence::New, Presence::Unknown,
                 ][presence];
                 let seen = Seen { presence, remains, manifest, kubelet_answers };
-                if let Some(rung) = next_rung(at, SHARES.absent, SHARES, seen) {
-                    prop_assert!(rung > at);
+                if let Some(remedy) = next_remedy(at, SHARES.absent, SHARES, seen) {
+                    prop_assert!(remedy > at);
                     prop_assert!(!matches!(presence, Presence::New | Presence::Unknown));
-                    at = rung;
+                    at = remedy;
                 }
             }
         }

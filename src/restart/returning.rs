@@ -8,7 +8,7 @@ use super::RestartError;
 use super::member::{Member, Return, of_wave};
 use super::parked::ParkedManifests;
 use super::progress::{Progress, Teller, tell_waiting};
-use super::remedy::{Rung, Seen, Shares, next_rung};
+use super::remedy::{Remedy, Seen, Shares, next_remedy};
 use super::restarter::{Restarter, Way};
 use super::watch::Look;
 use crate::config::RestartWait;
@@ -70,10 +70,10 @@ impl<'node> Restarter<'node> {
                         };
                         self.go_on(member, &mut returning.wait, what, &seen, progress)
                             .await?;
-                        if let Some(rung) = self.next(member, returning, way, interval).await {
-                            self.climb(member, rung, parked, progress).await;
+                        if let Some(remedy) = self.next(member, returning, way, interval).await {
+                            self.try_remedy(member, remedy, parked, progress).await;
                             returning.tried_at = Instant::now();
-                            kubelet_restarted |= rung == Rung::Kubelet;
+                            kubelet_restarted |= remedy == Remedy::Kubelet;
                         }
                     }
                 }
@@ -96,8 +96,8 @@ impl<'node> Restarter<'node> {
         returns: &mut [Return],
     ) {
         for (member, returning) in of_wave(members, wave).zip(returns) {
-            if member.healthy_after.is_none() && member.rungs.last() != Some(&Rung::Kubelet) {
-                member.rungs.push(Rung::Kubelet);
+            if member.healthy_after.is_none() && member.remedies.last() != Some(&Remedy::Kubelet) {
+                member.remedies.push(Remedy::Kubelet);
                 returning.tried_at = Instant::now();
             }
         }
@@ -109,8 +109,8 @@ impl<'node> Restarter<'node> {
         returning: &Return,
         way: Way,
         interval: Duration,
-    ) -> Option<Rung> {
-        let at = member.rungs.last().copied().unwrap_or(Rung::First);
+    ) -> Option<Remedy> {
+        let at = member.remedies.last().copied().unwrap_or(Remedy::First);
         let bound = self.settings.timeout;
         let shares = match way {
             Way::Manifests => Shares::of_manifests(bound),
@@ -126,49 +126,49 @@ impl<'node> Restarter<'node> {
             kubelet_answers: true,
         };
         // The kubelet is asked only when it matters.
-        let next = next_rung(at, waited, shares, seen);
+        let next = next_remedy(at, waited, shares, seen);
         let silent = Seen {
             kubelet_answers: false,
             ..seen
         };
-        if next == next_rung(at, waited, shares, silent) {
+        if next == next_remedy(at, waited, shares, silent) {
             return next;
         }
         match kubelet_answers(self.inventory).await {
             Ok(()) => next,
-            Err(_) => next_rung(at, waited, shares, silent),
+            Err(_) => next_remedy(at, waited, shares, silent),
         }
     }
 
     /// Tries one thing. That it cannot be done is told, and leaves the next to be tried.
-    async fn climb(
+    async fn try_remedy(
         &self,
         member: &mut Member<'_>,
-        rung: Rung,
+        remedy: Remedy,
         parked: &mut ParkedManifests<'_, '_>,
         progress: Teller<'_>,
     ) {
-        member.rungs.push(rung);
-        progress(Progress::Rung {
+        member.remedies.push(remedy);
+        progress(Progress::RemedyTried {
             component: member.component.clone(),
-            rung,
+            remedy,
             after: member.out_for(),
         });
-        let done = match (rung, &member.watch) {
-            (Rung::Annotation, _) => {
+        let done = match (remedy, &member.watch) {
+            (Remedy::Annotation, _) => {
                 parked.annotate(&member.manifest, &crate::host::now().to_string())
             }
-            (Rung::Containers, Some(watch)) => watch.remove(grace(member)).await,
-            (Rung::Kubelet, _) => self
+            (Remedy::Containers, Some(watch)) => watch.remove(grace(member)).await,
+            (Remedy::Kubelet, _) => self
                 .restart_kubelet(progress)
                 .await
                 .map_err(|error| error.to_string()),
-            (Rung::First | Rung::Containers, _) => Ok(()),
+            (Remedy::First | Remedy::Containers, _) => Ok(()),
         };
         if let Err(reason) = done {
-            progress(Progress::RungFailed {
+            progress(Progress::RemedyFailed {
                 component: member.component.clone(),
-                rung,
+                remedy,
                 reason,
             });
         }
@@ -228,7 +228,7 @@ impl<'node> Restarter<'node> {
             bound: wait.bound,
             seen: format!(
                 "{seen}{kubelet}{}; see `crictl ps -a`, `journalctl -u kubelet` and /var/log/pods",
-                tried(&member.rungs)
+                tried(&member.remedies)
             ),
         })
     }
@@ -239,10 +239,10 @@ pub(super) fn grace(member: &Member<'_>) -> Duration {
     Duration::from_secs(member.pod.termination_grace_seconds)
 }
 
-fn tried(rungs: &[Rung]) -> String {
-    if rungs.is_empty() {
+fn tried(remedies: &[Remedy]) -> String {
+    if remedies.is_empty() {
         return String::new();
     }
-    let words: Vec<String> = rungs.iter().map(Rung::to_string).collect();
+    let words: Vec<String> = remedies.iter().map(Remedy::to_string).collect();
     format!("; tried in vain: {}", words.join(", then "))
 }

@@ -81,7 +81,7 @@ impl<'node> Restarter<'node> {
                 out_at: None,
                 gone_after: None,
                 healthy_after: None,
-                rungs: Vec::new(),
+                remedies: Vec::new(),
                 ended_in_place: false,
             });
         }
@@ -109,7 +109,7 @@ impl<'node> Restarter<'node> {
             for member in of_wave(members, wave) {
                 parked.park(&member.manifest)?;
                 member.out_at = Some(Instant::now());
-                progress(Progress::Out {
+                progress(Progress::ManifestOut {
                     component: member.component.clone(),
                 });
             }
@@ -207,13 +207,13 @@ impl<'node> Restarter<'node> {
                 match look {
                     Look::Done => {
                         member.gone_after = Some(after);
-                        progress(Progress::Gone {
+                        progress(Progress::ContainersGone {
                             component: member.component.clone(),
                             after,
                         });
                     }
                     Look::NotYet(_) if has_runtime && after >= longest_end(member.pod) => {
-                        progress(Progress::NotGoing {
+                        progress(Progress::NotEnding {
                             component: member.component.clone(),
                             after,
                         });
@@ -271,7 +271,7 @@ impl<'node> Restarter<'node> {
             );
         }
         let after = member.out_for();
-        progress(Progress::Back {
+        progress(Progress::ManifestBack {
             component: member.component.clone(),
             after,
         });

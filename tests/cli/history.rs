@@ -416,9 +416,11 @@ fn an_operation_that_was_killed_behind_its_receipt_gets_no_second_one() {
             outcome: Outcome::Done,
             certificates: Vec::new(),
             restarts: Vec::new(),
-            rungs: Vec::new(),
+            remedies: Vec::new(),
             proofs: Vec::new(),
             warnings: Vec::new(),
+            remarks: Vec::new(),
+            code: None,
         })
         .unwrap();
     done(&node, &["recover"]);

@@ -101,7 +101,10 @@ fn what_cannot_be_checked_is_renewed_and_what_is_foreign_is_not() {
     let planned = item(&inventory, now);
     assert!(matches!(planned.action, Action::Renew(_)), "{planned:?}");
     assert!(
-        planned.notes.iter().any(|note| note.contains(what)),
+        planned
+            .notes
+            .iter()
+            .any(|note| note.to_string().contains(what)),
         "{planned:?}"
     );
     let new = issued(&inventory, &Renewal::default(), now);
@@ -162,7 +165,10 @@ fn a_key_that_cannot_be_checked_is_renewed_when_it_is_due_and_not_at_once() {
         assert_eq!(planned.action, Action::Renew(Reason::Due));
         let changes = format!("the new one is {successor}");
         assert!(
-            planned.notes.iter().any(|note| note.contains(&changes)),
+            planned
+                .notes
+                .iter()
+                .any(|note| note.to_string().contains(&changes)),
             "{planned:?}"
         );
         let new = issued(&inventory, &Renewal::default(), now);
@@ -261,7 +267,7 @@ fn a_ca_of_a_kind_that_kubeadm_does_not_make_signs() {
         let now = made() + days(350);
         let planned = item(&inventory, now);
         assert_eq!(planned.action, Action::Renew(Reason::Due));
-        assert_eq!(planned.notes, Vec::<String>::new());
+        assert_eq!(planned.notes, []);
         let new = issued(&inventory, &Renewal::default(), now);
         assert_eq!(new.key.algorithm(), Some(algorithm));
         assert!(new.certificate.is_signed_by(ca.certificate()));
@@ -279,7 +285,10 @@ fn a_leaf_that_says_ca_is_renewed_as_a_leaf_and_a_ca_in_its_place_is_not() {
     let planned = item(&inventory, now);
     assert_eq!(planned.action, Action::Renew(Reason::Due));
     assert!(
-        planned.notes.iter().any(|note| note.contains("CA:FALSE")),
+        planned
+            .notes
+            .iter()
+            .any(|note| note.to_string().contains("CA:FALSE")),
         "{planned:?}"
     );
     let new = issued(&inventory, &Renewal::default(), now);

@@ -22,7 +22,7 @@ async fn what_had_expired_is_not_put_back_and_what_is_owed_is_tried_until_it_wor
         .renew(&["apiserver"], &never(), &mut nothing)
         .await
         .unwrap_err();
-    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert!(matches!(error, OperationError::NewFilesStay(_)), "{error}");
     let new = node.serial("apiserver");
     assert_ne!(new, old);
     for _ in 0..2 {
@@ -62,7 +62,7 @@ async fn what_else_is_to_be_renewed_does_not_wait_for_what_is_owed_and_takes_it_
         .renew(&["front-proxy-client"], &never(), &mut nothing)
         .await
         .unwrap_err();
-    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert!(matches!(error, OperationError::NewFilesStay(_)), "{error}");
     assert_ne!(node.serial("front-proxy-client"), old);
     assert_eq!(node.serial("apiserver"), new);
     assert_eq!(node.in_flight(), 1);

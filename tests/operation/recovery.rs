@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::RestartMode;
 use kubecertd::files::Operation;
 use kubecertd::journal::{Lock, Outcome, Trigger};
-use kubecertd::operation::{Event, OperationError, recover_expired};
+use kubecertd::operation::{Event, OperationError, Remark, recover_expired};
 use testkit::PKI;
 use testkit::live::{API_SERVER, Live, never, valid};
 use testkit::peer::{rogue, well};
@@ -80,7 +80,7 @@ async fn a_recovery_whose_proof_is_refused_is_rolled_back_and_fails() {
     let OperationError::RolledBack { reason, aftermath } = error else {
         panic!("{error}");
     };
-    assert!(reason.contains("front-proxy-client"), "{reason}");
+    assert!(reason.text.contains("front-proxy-client"), "{reason}");
     assert_eq!(aftermath, None);
     assert_eq!(
         old,
@@ -93,7 +93,7 @@ async fn a_recovery_whose_proof_is_refused_is_rolled_back_and_fails() {
     );
     let receipts = node.receipts();
     assert_eq!(receipts.len(), 1);
-    assert!(matches!(&receipts[0].outcome, Outcome::RolledBack(why) if why.contains(&reason)));
+    assert!(matches!(&receipts[0].outcome, Outcome::RolledBack(why) if why.contains(&reason.text)));
     assert_eq!(node.in_flight(), 0);
 }
 
@@ -169,7 +169,10 @@ async fn while_the_kubelet_is_down_recovery_owes_and_undoes_nothing() {
     fs::write(&settings, switched_off.replace("healthzPort: 0", &port)).unwrap();
     drop(free);
     let error = node.recover(&mut nothing).await.unwrap_err();
-    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert!(
+        matches!(error, OperationError::RestartsPending(_)),
+        "{error}"
+    );
     assert!(error.to_string().contains("kubelet"), "{error}");
     assert_eq!(
         (node.serial("apiserver"), node.in_flight()),
@@ -234,7 +237,7 @@ async fn what_was_not_valid_yet_is_not_put_back_by_recovery_either() {
     node.renew_cut_off(&["apiserver"], cut_off).await;
     let new = node.serial("apiserver");
     let error = node.recover(&mut nothing).await.unwrap_err();
-    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert!(matches!(error, OperationError::NewFilesStay(_)), "{error}");
     assert_eq!((node.serial("apiserver"), node.in_flight()), (new, 1));
 }
 
@@ -270,9 +273,13 @@ async fn in_the_last_third_of_a_life_recovery_restarts_beside_what_looks_like_ku
     std::os::unix::fs::symlink(node.tree.path("/"), node.tree.path("/proc/4711/root")).unwrap();
     let warned = std::sync::atomic::AtomicBool::new(false);
     let mut on = |event: &Event| {
-        if let Event::Warning(text) = event
-            && text.contains("4711")
-            && text.contains("apiserver that was replaced")
+        if let Event::Remark(Remark::RestartedNevertheless {
+            finding,
+            certificate,
+            ..
+        }) = event
+            && finding.to_string().contains("4711")
+            && certificate == "apiserver"
         {
             warned.store(true, std::sync::atomic::Ordering::Relaxed);
         }

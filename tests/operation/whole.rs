@@ -63,7 +63,7 @@ async fn a_component_that_is_not_well_with_the_new_files_gets_the_old_ones_back(
     let OperationError::RolledBack { reason, aftermath } = error else {
         panic!("{error}");
     };
-    assert!(reason.contains("not well"), "{reason}");
+    assert!(reason.text.contains("not well"), "{reason}");
     assert_eq!(aftermath, None);
     assert_eq!(
         (node.serial("apiserver"), node.served()),
@@ -150,7 +150,7 @@ async fn a_roll_back_by_hand_does_not_go_back_to_what_is_not_valid_yet() {
     let error = roll_back(&node.context, &kept, true, true, &never(), &mut events)
         .await
         .unwrap_err();
-    assert!(matches!(error, OperationError::Failed(_)), "{error}");
+    assert!(matches!(error, OperationError::NewFilesStay(_)), "{error}");
     assert_eq!(node.in_flight(), 1);
 }
 
@@ -190,7 +190,8 @@ async fn a_pod_whose_manifest_cannot_be_read_when_it_is_to_be_restarted_is_told(
         }
     };
     let report = node.renew(&["apiserver"], &never(), &mut on).await.unwrap();
-    let told = report.unproved.join("\n");
+    let told: Vec<String> = report.unproved.iter().map(ToString::to_string).collect();
+    let told = told.join("\n");
     assert!(told.contains("kube-apiserver: not restarted"), "{told}");
     assert!(told.contains("kubecertd restart kube-apiserver"), "{told}");
     let warnings = node.receipts().remove(0).warnings;

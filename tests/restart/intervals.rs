@@ -32,7 +32,7 @@ async fn the_pages_own_interval_is_kept_both_ways() {
     let mut progress = {
         let back = Arc::clone(&back);
         move |progress: Progress| {
-            if let Progress::Back { after, .. } = progress {
+            if let Progress::ManifestBack { after, .. } = progress {
                 *back.lock().unwrap() = after;
             }
         }

@@ -16,7 +16,7 @@ use kubecertd::config::Restart;
 use kubecertd::files::Operation;
 use kubecertd::journal::{Lock, Store, Trigger};
 use kubecertd::plan::RestartGroup;
-use kubecertd::restart::{Progress, RestartError, RestartReport, Restarter, Rung};
+use kubecertd::restart::{Progress, Remedy, RestartError, RestartReport, Restarter};
 use kubecertd::runtime::KubeletService;
 use testkit::Node;
 use testkit::cri::{self, Runtime, Shared};
@@ -218,8 +218,8 @@ fn start_when(needs: Needs, runtime: &Shared, restarted: &std::path::Path) {
 }
 
 #[tokio::test]
-async fn each_rung_is_reached_and_helps() {
-    use Rung::{Annotation, Containers, Kubelet};
+async fn each_remedy_is_reached_and_helps() {
+    use Remedy::{Annotation, Containers, Kubelet};
     let ladder = [
         (Needs::Nothing, &[][..]),
         (Needs::NoRemains, &[]),
@@ -233,13 +233,13 @@ async fn each_rung_is_reached_and_helps() {
             let node = Stuck::new(needs, &[POD]);
             let before = node.manifest();
             let reports = node.restart(&node.group(&[POD]), false).await.unwrap();
-            assert_eq!(reports[0].rungs, wanted);
+            assert_eq!(reports[0].remedies, wanted);
             let told = node.told.lock().unwrap();
-            let climbed = told.iter().filter_map(|step| match step {
-                Progress::Rung { rung, .. } => Some(*rung),
+            let tried = told.iter().filter_map(|step| match step {
+                Progress::RemedyTried { remedy, .. } => Some(*remedy),
                 _ => None,
             });
-            assert!(climbed.eq(wanted.iter().copied()));
+            assert!(tried.eq(wanted.iter().copied()));
             let restarted = node.systemd_was_told();
             assert_eq!(restarted.contains("restart"), wanted.contains(&Kubelet));
             // Nothing but the annotation has changed in the manifest, and only where it was tried.
@@ -284,16 +284,16 @@ async fn a_pod_that_does_not_go_is_ended_by_hand_with_its_manifest_in_place() {
     let before = node.manifest();
     let reports = node.restart(&node.group(&[POD]), false).await.unwrap();
     assert_eq!(reports.len(), 1);
-    assert_eq!(reports[0].rungs, [Rung::Containers]);
+    assert_eq!(reports[0].remedies, [Remedy::Containers]);
     assert_eq!(node.manifest(), before);
     assert_eq!(node.runtime.lock().unwrap().ended, ["stop proxy"]);
     let told = node.told.lock().unwrap();
     let not_going = told
         .iter()
-        .position(|step| matches!(step, Progress::NotGoing { .. }));
+        .position(|step| matches!(step, Progress::NotEnding { .. }));
     let ending = told
         .iter()
-        .position(|step| matches!(step, Progress::Ending { .. }));
+        .position(|step| matches!(step, Progress::ContainersEnding { .. }));
     assert!(not_going.is_some() && not_going < ending, "{told:?}");
     assert_eq!(node.systemd_was_told(), "");
 }
@@ -316,11 +316,17 @@ async fn a_stopped_node_gets_its_kubelet_first_and_then_each_pod_anew_in_order()
         at(&move |step| matches!(step, Progress::Healthy { component, .. } if component == name))
     };
     let ending = |name: &'static str| {
-        at(&move |step| matches!(step, Progress::Ending { component } if component == name))
+        at(
+            &move |step| matches!(step, Progress::ContainersEnding { component } if component == name),
+        )
     };
     assert!(kubelet < ending("first"));
     assert!(healthy("first") < ending("second"));
-    assert!(!told.iter().any(|step| matches!(step, Progress::Out { .. })));
+    assert!(
+        !told
+            .iter()
+            .any(|step| matches!(step, Progress::ManifestOut { .. }))
+    );
 }
 
 /// The kubelet goes on, and lets what has just ended wait before it starts it again.
@@ -336,7 +342,7 @@ async fn what_had_ended_before_is_removed_at_once() {
         kubelet.lock().unwrap().start("first");
     });
     let reports = node.restart(&node.group(&["first"]), true).await.unwrap();
-    assert_eq!(reports[0].rungs, []);
+    assert_eq!(reports[0].remedies, []);
     let runtime = node.runtime.lock().unwrap();
     assert_eq!(runtime.ended, ["remove first-cp1"]);
     assert!(runtime.runs("first"));
@@ -359,5 +365,5 @@ async fn a_probe_that_nobody_answered_before_is_not_waited_for_afterwards() {
     fs::write(manifest, text).unwrap();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let reports = node.restart(&node.group(&[POD]), false).await.unwrap();
-    assert!(reports[0].rungs.is_empty());
+    assert!(reports[0].remedies.is_empty());
 }

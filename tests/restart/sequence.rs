@@ -230,10 +230,10 @@ pub(crate) fn told(told: &Arc<Mutex<Vec<String>>>) -> impl FnMut(Progress) + Sen
     let told = Arc::clone(told);
     move |progress| {
         let line = match progress {
-            Progress::Out { component } => format!("out {component}"),
-            Progress::Gone { component, .. } => format!("gone {component}"),
-            Progress::Back { component, .. } => format!("back {component}"),
-            Progress::Running { component, .. } => format!("running {component}"),
+            Progress::ManifestOut { component } => format!("out {component}"),
+            Progress::ContainersGone { component, .. } => format!("gone {component}"),
+            Progress::ManifestBack { component, .. } => format!("back {component}"),
+            Progress::ContainerRunning { component, .. } => format!("running {component}"),
             Progress::Healthy { component, .. } => format!("healthy {component}"),
             Progress::Waiting { .. } => return,
             other => format!("{other:?}"),
@@ -298,7 +298,10 @@ async fn a_failed_call_to_the_runtime_is_asked_again() {
     let plane = ControlPlane::start(None).await;
     let runtime = Arc::clone(&plane.runtime);
     let mut progress = move |progress: Progress| {
-        if matches!(progress, Progress::Out { .. } | Progress::Back { .. }) {
+        if matches!(
+            progress,
+            Progress::ManifestOut { .. } | Progress::ManifestBack { .. }
+        ) {
             runtime.lock().unwrap().failures = 2;
         }
     };
@@ -335,7 +338,7 @@ async fn a_server_that_goes_on_with_its_old_certificate_is_not_healthy() {
     // The certificate changes only after the pod has started with the one before.
     let tree = Arc::clone(&plane.tree);
     let mut progress = move |progress: Progress| {
-        if matches!(&progress, Progress::Running { component, .. } if component == "kube-apiserver")
+        if matches!(&progress, Progress::ContainerRunning { component, .. } if component == "kube-apiserver")
         {
             tree.leaf("apiserver", &tree.ca, "kube-apiserver");
         }
@@ -353,7 +356,7 @@ async fn a_stop_puts_every_manifest_back_at_once() {
     let mut progress = {
         let out = Arc::clone(&out);
         move |progress: Progress| {
-            if matches!(&progress, Progress::Out { component } if component == "etcd") {
+            if matches!(&progress, Progress::ManifestOut { component } if component == "etcd") {
                 *out.lock().unwrap() = Some(Instant::now());
                 sender.send(true).unwrap();
             }
@@ -386,7 +389,7 @@ async fn a_newer_manifest_stays() {
     let mut progress = {
         let (newer, text) = (newer.clone(), text.clone());
         move |progress: Progress| {
-            if matches!(&progress, Progress::Gone { component, .. } if component == "kube-scheduler")
+            if matches!(&progress, Progress::ContainersGone { component, .. } if component == "kube-scheduler")
             {
                 fs::write(&newer, &text).unwrap();
             }

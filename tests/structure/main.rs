@@ -2,6 +2,7 @@
 //! a circle. A file and its child are two files. Methods are not seen, since no path leads to them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod codes;
 mod reading;
 mod source;
 mod tree;

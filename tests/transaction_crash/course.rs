@@ -230,9 +230,11 @@ fn end(
         outcome: outcome.clone(),
         certificates: Vec::new(),
         restarts: Vec::new(),
-        rungs: Vec::new(),
+        remedies: Vec::new(),
         proofs: Vec::new(),
         warnings: Vec::new(),
+        remarks: Vec::new(),
+        code: None,
     })?;
     operation.finish(outcome, 3, u64::MAX)?;
     Ok(())

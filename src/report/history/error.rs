@@ -7,10 +7,12 @@ use crate::host::FileError;
 use crate::journal::TransactionError;
 
 /// Why the history cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum HistoryError {
     /// The file.
     #[error("{}: {source}", path.display())]
+    #[strum(serialize = "history-file")]
     File {
         /// Which.
         path: PathBuf,
@@ -33,6 +35,15 @@ pub enum HistoryError {
 }
 
 impl HistoryError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Directory(error) => error.code(),
+            own => own.into(),
+        }
+    }
+
     /// Whether it is only for want of room, which passes.
     #[must_use]
     pub fn is_no_room(&self) -> bool {

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::host::Actor;
 use crate::journal::{Head, OperationKind, Outcome, RenewedCertificate, Trigger};
-use crate::restart::Rung;
+use crate::report::Coded;
+use crate::restart::Remedy;
 
 /// What an operation did.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -29,17 +30,23 @@ pub struct Receipt {
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,
+    /// The code of what it failed for; missing where it did not, and in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Renewed certificates.
     pub certificates: Vec<RenewedCertificate>,
     /// Restarted pods, with seconds from manifest out to healthy.
     pub restarts: Vec<(String, f64)>,
     /// What was tried for pods that did not come back in the usual way; of each the last helped.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub rungs: Vec<(String, Vec<Rung>)>,
+    #[serde(default, alias = "rungs", skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<(String, Vec<Remedy>)>,
     /// What was proved, one sentence each.
     pub proofs: Vec<String>,
     /// What went wrong without ending the operation.
     pub warnings: Vec<String>,
+    /// The same with codes; missing in receipts of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<Coded>,
 }
 
 impl Receipt {

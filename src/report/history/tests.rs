@@ -2,7 +2,7 @@
 use super::*;
 use crate::host::Root;
 use crate::journal::{Outcome, RenewedCertificate, Trigger};
-use crate::restart::Rung;
+use crate::restart::Remedy;
 use jiff::Timestamp;
 use std::os::unix::fs::PermissionsExt;
 
@@ -37,7 +37,9 @@ fn receipt(number: i64) -> Receipt {
             new: None,
         }],
         restarts: vec![("etcd".into(), 0.1 + 0.2)],
-        rungs: vec![("etcd".into(), vec![Rung::Annotation, Rung::Containers])],
+        code: None,
+        remarks: Vec::new(),
+        remedies: vec![("etcd".into(), vec![Remedy::Annotation, Remedy::Containers])],
         proofs: vec!["served".into()],
         warnings: Vec::new(),
     }

@@ -1,0 +1,159 @@
+//! What should be known of an operation and does not end it, each with a code that does not change.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::checks::Finding;
+use crate::host::serialize_path;
+use crate::node::HardLinks;
+use crate::plan::Note;
+use crate::report::Coded;
+
+/// One of them. [`std::fmt::Display`] says it; `docs/codes.md` lists the codes.
+#[derive(
+    Debug, Clone, PartialEq, Eq, serde::Serialize, strum::IntoStaticStr, strum::VariantNames,
+)]
+#[serde(
+    tag = "code",
+    content = "fields",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Remark {
+    /// A check found it; the code is the finding's.
+    Finding(Box<Finding>),
+    /// The plan knows it of a renewal; the code is the note's.
+    Note {
+        /// Of which certificate.
+        certificate: String,
+        /// What.
+        note: Box<Note>,
+    },
+    /// A certificate is not renewed although it was to be.
+    NotRenewed {
+        /// Which.
+        certificate: String,
+        /// Why.
+        reason: String,
+    },
+    /// These were signed by another CA than before.
+    SignedByAnother {
+        /// Which.
+        certificates: Vec<String>,
+    },
+    /// A file that is replaced has other names, which keep the old contents.
+    HardLinks(HardLinks),
+    /// These components use new files and are not restarted.
+    OldFilesInUse {
+        /// Which.
+        components: Vec<String>,
+    },
+    /// A component is not restarted, since no manifest of it can be read any more.
+    ManifestGone {
+        /// Which.
+        component: String,
+    },
+    /// Restarts that were pending are done in spite of what speaks against them.
+    RestartedNevertheless {
+        /// What speaks against them.
+        finding: Box<Finding>,
+        /// The certificate that may be in use until then.
+        certificate: String,
+        /// When it ends.
+        ends: Timestamp,
+    },
+    /// Whether a certificate is in use could not be asked.
+    NotProved {
+        /// Which.
+        certificate: String,
+        /// Why.
+        reason: String,
+    },
+    /// What uses a certificate answers, but cannot be verified by anything on this node.
+    Unverified {
+        /// Which.
+        certificate: String,
+        /// What it said.
+        reason: String,
+    },
+    /// The API server does not show this node as Ready.
+    NodeNotReady {
+        /// What was seen.
+        seen: String,
+    },
+    /// What an earlier operation left could not be finished and is part of this one now.
+    Adopted {
+        /// Why it could not.
+        reason: String,
+    },
+    /// The journal of an earlier operation that is part of this one could not be ended.
+    NotEnded {
+        /// Why.
+        reason: String,
+    },
+    /// A file was changed by another process since it was replaced, and stays as it is.
+    LeftAlone {
+        /// Which.
+        #[serde(serialize_with = "serialize_path")]
+        path: PathBuf,
+    },
+    /// A manifest was put in the place of one that was out.
+    ManifestReplaced {
+        /// Which.
+        #[serde(serialize_with = "serialize_path")]
+        path: PathBuf,
+    },
+    /// What putting earlier files back means beyond that.
+    PutBack {
+        /// What.
+        said: String,
+    },
+}
+
+impl Remark {
+    /// Its code, which never changes: `not-proved`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Finding(finding) => finding.cause.code(),
+            Self::Note { note, .. } => note.code(),
+            other => other.into(),
+        }
+    }
+
+    /// The certificate that it is about, if it is about one.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&str> {
+        match self {
+            Self::Note { certificate, .. }
+            | Self::NotRenewed { certificate, .. }
+            | Self::RestartedNevertheless { certificate, .. }
+            | Self::NotProved { certificate, .. }
+            | Self::Unverified { certificate, .. } => Some(certificate),
+            _ => None,
+        }
+    }
+
+    /// As it is kept in the receipt.
+    pub(super) fn coded(&self) -> Coded {
+        match self {
+            Self::Finding(finding) => Coded {
+                message: self.to_string(),
+                ..Coded::of(self.code(), &finding.cause)
+            },
+            Self::Note { note, .. } => Coded {
+                message: self.to_string(),
+                ..Coded::of(self.code(), note.as_ref())
+            },
+            other => Coded::of(self.code(), other),
+        }
+    }
+}
+
+impl From<Finding> for Remark {
+    fn from(finding: Finding) -> Self {
+        Self::Finding(Box::new(finding))
+    }
+}

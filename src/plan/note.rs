@@ -1,0 +1,127 @@
+//! What is to be known of a renewal that goes its way: where the new certificate differs from the old one, what could not be
+//! checked, and who does not trust the CA or is made to.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::trust::Refusal;
+use crate::config::{KeyPolicy, Renewal};
+use crate::host::serialize_path;
+use crate::node::{KeyState, Present, Signer};
+use crate::pki::{Certificate, KeyKind};
+
+/// What is to be known of a renewal. [`std::fmt::Display`] says it in a sentence that goes on from the certificate's name;
+/// `docs/codes.md` lists the codes.
+#[derive(
+    Debug, Clone, PartialEq, Eq, serde::Serialize, strum::IntoStaticStr, strum::VariantNames,
+)]
+#[serde(
+    tag = "code",
+    content = "fields",
+    rename_all = "kebab-case",
+    rename_all_fields = "camelCase"
+)]
+#[strum(serialize_all = "kebab-case")]
+pub enum Note {
+    /// Its signature cannot be checked, as it is of another kind than those that can.
+    SignatureNotChecked {
+        /// Of which.
+        algorithm: String,
+    },
+    /// Whether its key is in that file cannot be checked.
+    KeyNotChecked {
+        /// The key's file.
+        #[serde(serialize_with = "serialize_path")]
+        path: PathBuf,
+    },
+    /// The new key is of another kind.
+    OtherKeyKind {
+        /// The old one's.
+        old: String,
+        /// The new one's.
+        new: String,
+        /// Whether `renewal.key-algorithm` asks for it; otherwise the old kind is not made here.
+        configured: bool,
+    },
+    /// It says that it is a CA's, and the new one does not.
+    SaysCa,
+    /// It has fields that the new one has not.
+    OtherFields,
+    /// One that checks it does not trust the CA.
+    NotTrusted {
+        /// Who.
+        refusal: Refusal,
+        /// Whether that depends on which of several CA certificates signs.
+        if_it_signs: bool,
+    },
+    /// It is not renewed if that of several CA certificates signs, since one that checks it does not trust that one.
+    NotRenewedIfItSigns {
+        /// Who.
+        refusal: Refusal,
+    },
+    /// The CA is added to those that a kubeconfig trusts.
+    AuthorityAdded {
+        /// The CA's subject.
+        authority: String,
+        /// When the CA ends.
+        ends: Timestamp,
+        /// Whether that depends on which of several CA certificates signs.
+        if_it_signs: bool,
+    },
+}
+
+impl Note {
+    /// Its code, which never changes: `other-key-kind`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+
+    /// The kubeconfig learns of the CA that signs.
+    #[must_use]
+    pub fn authority_added(signer: &Certificate, if_it_signs: bool) -> Self {
+        Self::AuthorityAdded {
+            authority: signer.subject.clone(),
+            ends: signer.not_after,
+            if_it_signs,
+        }
+    }
+}
+
+/// What the certificate itself gives.
+pub(super) fn of(present: &Present, renewal: &Renewal) -> Vec<Note> {
+    let leaf = &present.leaf;
+    let mut notes = Vec::new();
+    if let Signer::Unchecked(algorithm) = &present.signer {
+        notes.push(Note::SignatureNotChecked {
+            algorithm: algorithm.to_string(),
+        });
+    }
+    if let KeyState::Unsupported(problem) = &present.key {
+        notes.push(Note::KeyNotChecked {
+            path: problem.path.clone(),
+        });
+    }
+    notes.extend(other_key(&leaf.key_kind(), renewal));
+    if leaf.is_ca {
+        notes.push(Note::SaysCa);
+    }
+    if leaf.has_other_fields {
+        notes.push(Note::OtherFields);
+    }
+    notes
+}
+
+/// Where the new key is of another kind than the old one.
+fn other_key(old: &KeyKind, renewal: &Renewal) -> Option<Note> {
+    let new = renewal.key_algorithm.after(old);
+    if renewal.reuse_key || old.made() == Some(new) {
+        return None;
+    }
+    Some(Note::OtherKeyKind {
+        old: old.to_string(),
+        new: new.to_string(),
+        configured: matches!(renewal.key_algorithm, KeyPolicy::Always(_)),
+    })
+}

@@ -1,0 +1,87 @@
+//! Every code is in the documentation, once, and nothing else is there.
+
+use std::collections::BTreeSet;
+
+use kubecertd::checks::Cause;
+use kubecertd::journal::{Outcome, TransactionError};
+use kubecertd::operation::{Event, OperationError, Remark, RollBackError};
+use kubecertd::plan::{Note, Obstacle, Reason};
+use kubecertd::report::HistoryError;
+use kubecertd::restart::{Progress, RestartError};
+use strum::VariantNames;
+
+/// What has the code of what is in it.
+const DELEGATING: [&str; 15] = [
+    // of events and remarks
+    "restart",
+    "remark",
+    "finding",
+    "note",
+    // of errors
+    "install",
+    "transaction",
+    "roll-back",
+    "history",
+    "directory",
+    "rolled-back",
+    "failed",
+    "new-files-stay",
+    "restarts-pending",
+    "not-put-back",
+    "not-returned",
+];
+
+/// The codes that the documentation lists under a heading.
+fn documented(heading: &str) -> Vec<&'static str> {
+    let text = include_str!("../../docs/codes.md");
+    let heading = format!("{heading}\n");
+    let section = text
+        .split("\n## ")
+        .find_map(|section| section.strip_prefix(&heading));
+    let rows = section.unwrap_or_else(|| panic!("{heading}")).lines();
+    rows.filter_map(|row| row.strip_prefix("| `")?.split('`').next())
+        .collect()
+}
+
+#[test]
+fn every_code_is_documented_and_no_other() {
+    let own = |kinds: &[&[&'static str]]| -> Vec<&'static str> {
+        let all = kinds.iter().flat_map(|kind| kind.iter().copied());
+        all.filter(|code| !DELEGATING.contains(code)).collect()
+    };
+    let errors = [
+        OperationError::VARIANTS,
+        &["interrupted"],
+        RestartError::VARIANTS,
+        TransactionError::VARIANTS,
+        RollBackError::VARIANTS,
+        HistoryError::VARIANTS,
+    ];
+    let all = [
+        ("Findings", own(&[Cause::VARIANTS])),
+        ("Obstacles", Obstacle::VARIANTS.to_vec()),
+        ("Reasons", Reason::VARIANTS.to_vec()),
+        ("Notes", own(&[Note::VARIANTS])),
+        ("Events", own(&[Event::VARIANTS, Progress::VARIANTS])),
+        ("Remarks", own(&[Remark::VARIANTS])),
+        ("Outcomes", Outcome::VARIANTS.to_vec()),
+        ("Errors", own(&errors)),
+    ];
+    for (heading, codes) in &all {
+        let codes: BTreeSet<&str> = codes.iter().copied().collect();
+        let listed = documented(heading);
+        let different: BTreeSet<&str> = listed.iter().copied().collect();
+        assert_eq!(different, codes, "{heading}");
+        assert_eq!(
+            listed.len(),
+            different.len(),
+            "{heading}: one is there twice"
+        );
+    }
+    // In the journal they share one field.
+    let shared = [&all[0].1, &all[3].1, &all[4].1, &all[5].1];
+    let mut seen = BTreeSet::new();
+    for code in shared.into_iter().flatten() {
+        assert!(seen.insert(code), "{code} means two things");
+    }
+}
