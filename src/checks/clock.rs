@@ -152,7 +152,7 @@ fn lives(inventory: &Inventory) -> Option<Lives> {
     inventory
         .entries
         .iter()
-        .filter(|entry| entry.is_catalogued())
+        .filter(|entry| entry.is_renewed_here())
         .filter_map(|entry| entry.present())
         .filter(|present| present.signer == Signer::Expected)
         .map(life)

@@ -1,8 +1,11 @@
 //! Turning due entries into new key material.
 //!
-//! One kind of issuer so far: the CA key on this node.
+//! An [`order`](order) names one certificate, its key and its authority; what an issuer answers goes through
+//! [`accept`](accept). One kind of issuer so far: the CA key on this node.
 
+mod accept;
 mod authorities;
+mod error;
 mod files;
 mod kubeconfig;
 mod kubelet;
@@ -11,7 +14,8 @@ mod old_key;
 mod order;
 
 pub use authorities::ReadKey;
+pub use error::IssuanceError;
 pub use files::{Replacement, replacements};
 pub use kubelet::{KubeletClient, kubelet_client};
 pub use local_ca::{issue, issue_and_tell};
-pub use order::{IssuanceError, Issued, Wanted};
+pub use order::{Issued, Wanted};

@@ -1,10 +1,17 @@
-//! What is asked of an issuer, and what it answers.
+//! What is asked of an issuer.
 
-use std::path::PathBuf;
+use std::path::Path;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::pki::{Certificate, IssueError, PrivateKey, SuccessorError};
+use super::error::IssuanceError;
+use crate::config::Renewal;
+use crate::node::{Entry, Inventory, Present, Signer};
+use crate::pki::{AuthorityName, Certificate, KeyAlgorithm, PrivateKey, Validity};
+
+/// How far back a new certificate's validity begins, so that a slightly slow clock elsewhere does no harm; as kubeadm.
+const BACKDATING: Duration = Duration::from_secs(5 * 60);
 
 /// One entry to be renewed, by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +20,29 @@ pub struct Wanted {
     pub name: String,
     /// Whether the new one may end no later than the old one (`--force`).
     pub may_end_sooner: bool,
+}
+
+/// One certificate asked of one issuer: what it is to be like, its key, and whose signature counts.
+#[derive(Debug)]
+pub(super) struct Order<'node> {
+    pub(super) entry: &'node Entry,
+    /// What it follows, and is like.
+    pub(super) present: &'node Present,
+    /// Who is to sign it.
+    pub(super) authority: AuthorityName,
+    pub(super) key: KeySource<'node>,
+    pub(super) validity: Duration,
+    /// Whether it may end no later than the old one.
+    pub(super) may_end_sooner: bool,
+}
+
+/// Where the key of a new certificate comes from.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum KeySource<'node> {
+    /// The old certificate's, which really lies there.
+    Old(&'node Path),
+    /// A new one.
+    New(KeyAlgorithm),
 }
 
 /// A new certificate with its key, checked against the old one.
@@ -34,59 +64,62 @@ pub struct Issued {
     pub made: Timestamp,
 }
 
-/// Why an entry could not be issued.
-#[derive(Debug, thiserror::Error)]
-pub enum IssuanceError {
-    /// The CA's certificate or key cannot be read.
-    #[error("{}: {reason}", path.display())]
-    Authority {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
-    /// The entry is not one that this node's authorities can renew.
-    #[error("{name}: {reason}")]
-    NotRenewable {
-        /// The entry.
-        name: String,
-        /// Why.
-        reason: String,
-    },
-    /// The file that the new certificate belongs into cannot be edited.
-    #[error("{name}: {}: {reason}", path.display())]
-    Edit {
-        /// The entry.
-        name: String,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
-    /// Signing failed.
-    #[error("{name}: {source}")]
-    Issue {
-        /// The entry.
-        name: String,
-        /// Why.
-        source: IssueError,
-    },
-    /// The result did not pass the check.
-    #[error("{name}: {source}")]
-    Check {
-        /// The entry.
-        name: String,
-        /// What does not hold.
-        source: SuccessorError,
-    },
-    /// The old key is to be kept, but cannot be read.
-    #[error("{name}: the old key {} is to be reused but cannot be: {reason}", path.display())]
-    OldKey {
-        /// The entry.
-        name: String,
-        /// The key's file.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+impl<'node> Order<'node> {
+    /// The order for an entry.
+    ///
+    /// # Errors
+    /// [`IssuanceError::NotRenewable`].
+    pub(super) fn new(
+        inventory: &'node Inventory,
+        renewal: &Renewal,
+        wanted: &Wanted,
+    ) -> Result<Self, IssuanceError> {
+        let refuse = |reason: &str| IssuanceError::NotRenewable {
+            name: wanted.name.clone(),
+            reason: reason.to_owned(),
+        };
+        let entry = inventory
+            .entry(&wanted.name)
+            .ok_or_else(|| refuse("there is no certificate of that name on this node"))?;
+        let present = entry.present().ok_or_else(|| {
+            refuse("the old certificate is missing or unreadable, so what to make is not known")
+        })?;
+        match &present.signer {
+            Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
+            Signer::Foreign(issuer) => {
+                return Err(refuse(&format!(
+                    "it was issued by {issuer} and not by an authority of this node; renew it there"
+                )));
+            }
+            Signer::SelfSigned => {
+                return Err(refuse(
+                    "it is self-signed and not by an authority of this node",
+                ));
+            }
+        }
+        let authority = entry
+            .authority
+            .ok_or_else(|| refuse("it is not known which authority is to sign it"))?;
+        Ok(Self {
+            entry,
+            present,
+            authority,
+            key: if renewal.reuse_key {
+                let path = entry.key_path.as_deref().unwrap_or(&entry.path);
+                KeySource::Old(inventory.real(path))
+            } else {
+                KeySource::New(renewal.key_algorithm.after(&present.leaf.key_kind()))
+            },
+            validity: renewal.validity,
+            may_end_sooner: wanted.may_end_sooner,
+        })
+    }
+
+    /// From when to when it is to be valid, if it is made at `now`. An authority that ends sooner cuts it.
+    pub(super) fn validity_from(&self, now: Timestamp) -> Validity {
+        Validity {
+            not_before: now.checked_sub(BACKDATING).unwrap_or(now),
+            not_after: now.checked_add(self.validity).unwrap_or(Timestamp::MAX),
+        }
+    }
 }

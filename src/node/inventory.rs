@@ -223,6 +223,17 @@ pub enum CertificateState {
     Present(Box<Present>),
 }
 
+/// Who renews a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custody {
+    /// This program, with that authority.
+    Issuer(AuthorityName),
+    /// The kubelet.
+    Kubelet,
+    /// Somebody else, by whatever means: it is only watched.
+    Watched,
+}
+
 /// A certificate that could be read.
 #[derive(Debug, Clone)]
 pub struct Present {
@@ -311,6 +322,25 @@ impl Entry {
         std::iter::once(&self.certificate_path)
             .chain(&self.key_path)
             .map(PathBuf::as_path)
+    }
+
+    /// Who renews it.
+    #[must_use]
+    pub fn custody(&self) -> Custody {
+        match (self.kind, self.authority) {
+            (EntryKind::Catalogued(_), Some(authority)) => Custody::Issuer(authority),
+            (
+                EntryKind::KubeletConfig | EntryKind::KubeletClient | EntryKind::KubeletServing,
+                _,
+            ) => Custody::Kubelet,
+            (EntryKind::Catalogued(_) | EntryKind::Extra, _) => Custody::Watched,
+        }
+    }
+
+    /// Whether this program renews it.
+    #[must_use]
+    pub fn is_renewed_here(&self) -> bool {
+        matches!(self.custody(), Custody::Issuer(_))
     }
 
     /// Whether kubeadm's `check-expiration` and `renew` know it.

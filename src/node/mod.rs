@@ -22,7 +22,7 @@ mod yaml;
 
 pub use hard_links::{HardLinks, hard_links};
 pub use inventory::{
-    Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
+    Authority, AuthorityState, CertificateState, Custody, Directories, Entry, EntryKind, Inventory,
     KeyState, Present, ServiceAccountKeys, Signer,
 };
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};

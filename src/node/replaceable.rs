@@ -78,7 +78,7 @@ impl Replaceable {
         let own = inventory
             .entries
             .iter()
-            .filter(|entry| entry.is_catalogued());
+            .filter(|entry| entry.is_renewed_here());
         // Also those of the files that flags name.
         directories.extend(
             own.flat_map(Entry::files)
@@ -224,7 +224,7 @@ pub fn trusted(way: &Way) -> Result<(), Reason> {
 pub(super) fn mark(sight: &Sight<'_>, inventory: &mut Inventory) {
     let replaceable = Replaceable::seen(sight, inventory);
     for entry in &mut inventory.entries {
-        if !entry.is_catalogued() {
+        if !entry.is_renewed_here() {
             continue;
         }
         let problem = entry
@@ -308,7 +308,7 @@ fn kept(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned> {
         "the public key of the service account",
     );
     for entry in &inventory.entries {
-        if entry.present().is_some_and(|present| present.leaf.is_ca) && !entry.is_catalogued() {
+        if entry.present().is_some_and(|present| present.leaf.is_ca) && !entry.is_renewed_here() {
             entry
                 .files()
                 .for_each(|file| keep(file, &format!("a file of the authority {}", entry.name)));
@@ -325,7 +325,7 @@ fn kept(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned> {
     // By another way through a linked directory they are the same files.
     own.extend(
         entries
-            .filter(|entry| entry.is_catalogued())
+            .filter(|entry| entry.is_renewed_here())
             .flat_map(Entry::files)
             .filter_map(|file| sight.of(file).filter(|seen| !seen.way.ends_in_link))
             .map(|seen| seen.way.real.clone()),

@@ -119,7 +119,7 @@ fn index_of(all: &mut Vec<Restored>, name: &str, inventory: &Inventory) -> usize
 fn not_kubeadms(inventory: &Inventory, kept: &[Kept]) -> BTreeSet<String> {
     kept.iter()
         .filter_map(|(file, _)| file.certificate.clone())
-        .filter(|name| !inventory.entry(name).is_some_and(Entry::is_catalogued))
+        .filter(|name| !inventory.entry(name).is_some_and(Entry::is_renewed_here))
         .collect()
 }
 

@@ -62,7 +62,7 @@ pub(super) fn conflict(
 
 fn others<'node>(inventory: &'node Inventory, name: &str) -> impl Iterator<Item = &'node Entry> {
     inventory.entries.iter().filter(move |entry| {
-        entry.name != name && entry.is_catalogued() && entry.present().is_some()
+        entry.name != name && entry.is_renewed_here() && entry.present().is_some()
     })
 }
 

@@ -22,7 +22,7 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod
         .iter()
         .filter(|entry| {
             renewed.contains(&entry.name.as_str())
-                || (entry.is_catalogued()
+                || (entry.is_renewed_here()
                     && entry
                         .files()
                         .any(|file| replaced.contains(inventory.real(file))))

@@ -11,7 +11,8 @@ use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, 
 use super::types::Action;
 use crate::config::Renewal;
 use crate::node::{
-    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Present, Signer,
+    Authority, AuthorityState, CertificateState, Custody, Entry, Inventory, KeyState, Present,
+    Signer,
 };
 use crate::pki::{Certificate, is_authoritys_own};
 
@@ -64,7 +65,7 @@ impl<'node> Candidate<'node> {
         renewal: &'node Renewal,
         wish: Wish,
     ) -> Result<Self, Obstacle> {
-        let Some(authority) = entry.authority.filter(|_| entry.is_catalogued()) else {
+        let Custody::Issuer(authority) = entry.custody() else {
             return Err(Obstacle::NotManaged);
         };
         let skip_lifted = wish

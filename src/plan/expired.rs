@@ -61,7 +61,7 @@ pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {
         .entries
         .iter()
         .filter(|entry| {
-            entry.is_catalogued()
+            entry.is_renewed_here()
                 || matches!(
                     entry.kind,
                     EntryKind::KubeletConfig | EntryKind::KubeletClient

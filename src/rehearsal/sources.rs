@@ -123,7 +123,7 @@ impl Sources {
 
 /// What nobody renews and nobody asks is not needed.
 pub(super) fn is_copied(entry: &Entry) -> bool {
-    entry.is_catalogued() || is_kubelets(entry)
+    entry.is_renewed_here() || is_kubelets(entry)
 }
 
 pub(super) fn parsed(pem: &[u8]) -> Vec<Certificate> {
