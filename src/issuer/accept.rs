@@ -46,3 +46,152 @@ pub(super) fn accept(
         made: now,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::issuer::order::KeySource;
+    use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Signer};
+    use crate::pki::{
+        AuthorityName, Catalogued, CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority,
+        NewLeaf, SuccessorError, Validity,
+    };
+
+    fn days(days: i64) -> Timestamp {
+        let begin: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+        begin + SignedDuration::from_hours(24 * days)
+    }
+
+    fn authority() -> CertificateAuthority {
+        CertificateAuthority::generate(&NewAuthority {
+            common_name: "kubernetes".to_owned(),
+            algorithm: KeyAlgorithm::EcdsaP256,
+            not_before: days(-1000),
+            not_after: days(1000),
+        })
+        .unwrap()
+    }
+
+    fn key() -> PrivateKey {
+        PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap()
+    }
+
+    /// What a bad issuer may change.
+    struct Made<'a> {
+        common_name: &'a str,
+        groups: &'a [&'a str],
+        server: bool,
+        ends: i64,
+    }
+
+    const GOOD: Made<'_> = Made {
+        common_name: "kube-apiserver",
+        groups: &["masters"],
+        server: true,
+        ends: 100,
+    };
+
+    fn made(made: &Made<'_>, key: &PrivateKey, authority: &CertificateAuthority) -> Certificate {
+        let leaf = NewLeaf {
+            common_name: made.common_name.to_owned(),
+            organizations: made.groups.iter().map(ToString::to_string).collect(),
+            subject_alt_names: Vec::new(),
+            server_auth: made.server,
+            client_auth: true,
+        };
+        let validity = Validity {
+            not_before: days(-10),
+            not_after: days(made.ends),
+        };
+        leaf.sign(key, authority, validity).unwrap()
+    }
+
+    #[test]
+    fn only_what_was_asked_for_passes() {
+        let (own, foreign) = (authority(), authority());
+        let old = made(&Made { ends: 10, ..GOOD }, &key(), &own);
+        let entry = Entry {
+            name: "apiserver".to_owned(),
+            kind: EntryKind::Catalogued(Catalogued::Leaf(LeafName::Apiserver)),
+            path: PathBuf::from("/x"),
+            certificate_path: PathBuf::from("/x"),
+            key_path: None,
+            authority: Some(AuthorityName::Kubernetes),
+            state: CertificateState::Missing,
+        };
+        let present = Present {
+            leaf: old,
+            chain: Vec::new(),
+            key: KeyState::Missing,
+            signer: Signer::Expected,
+            modified: None,
+        };
+        let new = key();
+        let answered = |certificate: Certificate, key: &PrivateKey, may_end_sooner: bool| {
+            let order = Order {
+                entry: &entry,
+                present: &present,
+                authority: AuthorityName::Kubernetes,
+                key: KeySource::New(KeyAlgorithm::EcdsaP256),
+                validity: Duration::from_secs(86_400),
+                may_end_sooner,
+            };
+            let answer = Answer {
+                certificate,
+                signer: own.certificate().clone(),
+            };
+            let key = PrivateKey::from_pem(key.to_pem().unwrap().as_bytes()).unwrap();
+            accept(&order, answer, key, &[own.certificate().clone()], days(0))
+        };
+        assert!(answered(made(&GOOD, &new, &own), &new, false).is_ok());
+
+        let why = |result: Result<Issued, IssuanceError>| match result {
+            Err(IssuanceError::Check { source, .. }) => source,
+            other => panic!("{other:?}"),
+        };
+        let refused = |bad: Made<'_>| why(answered(made(&bad, &new, &own), &new, false));
+        let another_key = why(answered(made(&GOOD, &key(), &own), &new, false));
+        assert!(matches!(another_key, SuccessorError::KeyMismatch));
+        // The issuer's name is the right one, the signature is not.
+        let another_authority = why(answered(made(&GOOD, &new, &foreign), &new, false));
+        assert!(matches!(
+            another_authority,
+            SuccessorError::Untrusted { .. }
+        ));
+        let another_subject = refused(Made {
+            common_name: "kubelet",
+            ..GOOD
+        });
+        assert!(matches!(another_subject, SuccessorError::Lacks(_)));
+        assert!(matches!(
+            refused(Made {
+                groups: &[],
+                ..GOOD
+            }),
+            SuccessorError::Lacks(_)
+        ));
+        assert!(matches!(
+            refused(Made {
+                server: false,
+                ..GOOD
+            }),
+            SuccessorError::Lacks(_)
+        ));
+        assert!(matches!(
+            refused(Made { ends: -5, ..GOOD }),
+            SuccessorError::NotValidNow(_)
+        ));
+        assert!(matches!(
+            refused(Made { ends: 9, ..GOOD }),
+            SuccessorError::NotLater { .. }
+        ));
+        assert!(answered(made(&Made { ends: 9, ..GOOD }, &new, &own), &new, true).is_ok());
+        let whole_authority = why(answered(own.certificate().clone(), own.key(), false));
+        assert!(matches!(whole_authority, SuccessorError::IsAuthority));
+    }
+}
