@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
         Err(error) => {
             let lines = match error.downcast_ref::<WrongConfig>() {
                 Some(WrongConfig(errors)) => errors.iter().map(ToString::to_string).collect(),
-                None => vec![format!("{}{}", told_once(&error), hint(&error))],
+                None => vec![format!("{}{}", once_each(&error), hint(&error))],
             };
             for line in lines {
                 output::error(&line);
@@ -62,7 +62,7 @@ pub fn main() -> ExitCode {
 }
 
 /// An error with its causes, without those that it says itself.
-fn told_once(error: &anyhow::Error) -> String {
+fn once_each(error: &anyhow::Error) -> String {
     let mut told = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if told.is_empty() {
@@ -167,7 +167,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
             force,
             ..
         } => recover::expired(&context, force),
-        Command::Recover { give_up: true, .. } => recover::give_up_owed(&context),
+        Command::Recover { give_up: true, .. } => recover::give_up_pending(&context),
         Command::Recover { .. } => recover::run(&context),
         Command::Generate {
             kind: Generated::AddressFilter,

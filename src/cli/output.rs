@@ -107,13 +107,13 @@ impl Narrator {
     }
 
     /// Prints one event: a wait is a line that the next one overwrites, or nothing where there is no terminal.
-    pub(super) fn tell(&mut self, event: &Event) {
-        self.tell_as(event, &event.to_string());
+    pub(super) fn show(&mut self, event: &Event) {
+        self.show_as(event, &event.to_string());
     }
 
     /// The same in other words than the event's own.
-    pub(super) fn tell_as(&mut self, event: &Event, said: &str) {
-        self.log.tell_as(event, said);
+    pub(super) fn show_as(&mut self, event: &Event, said: &str) {
+        self.log.write_as(event, said);
         let waiting = matches!(event, Event::Restart(Progress::Waiting { .. }));
         if waiting && !self.terminal && self.told.elapsed() < SILENCE {
             return;
@@ -191,10 +191,10 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(Count(Arc::clone(&count)));
         tracing::subscriber::with_default(subscriber, || {
             let mut narrator = Narrator::new();
-            narrator.tell(&Event::Begun {
+            narrator.show(&Event::Begun {
                 operation: "x".to_owned(),
             });
-            narrator.tell(&Event::Remark(Remark::NodeNotReady {
+            narrator.show(&Event::Remark(Remark::NodeNotReady {
                 seen: "y".to_owned(),
             }));
         });

@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
     let lock = manifests.lock?;
     let reports = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
-        let mut events = |event| narrator.tell(&event);
+        let mut events = |event| narrator.show(&event);
         anyhow::Ok(finish_recovery(context, &lock, &stop, &mut events).await?)
     })?;
     if reports.is_empty() && manifests.returned == Some(0) {
@@ -46,7 +46,7 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
     let manifests = manifests_first(&context.store(), manifests)?;
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
-        let mut events = |event| narrator.tell(&event);
+        let mut events = |event| narrator.show(&event);
         let recovered = match &manifests.lock {
             Ok(lock) => recover_expired_holding(context, lock, force, &stop, &mut events).await,
             // It says what is wrong with the state directory.
@@ -72,12 +72,12 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
 }
 
 /// For whoever knows that what is owed cannot work until something else is done.
-pub(super) fn give_up_owed(context: &Context) -> anyhow::Result<ExitCode> {
+pub(super) fn give_up_pending(context: &Context) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let manifests = [context.observe().directories.manifests];
     let manifests = manifests_first(&context.store(), manifests)?;
     let lock = manifests.lock?;
-    let all = give_up(context, &lock, &mut |event| narrator.tell(&event))?;
+    let all = give_up(context, &lock, &mut |event| narrator.show(&event))?;
     if all.is_empty() {
         print("Nothing to give up: no operation is in flight.\n")?;
     }
@@ -135,7 +135,7 @@ pub(super) fn settle(root: &Root, config: Option<&Path>) -> anyhow::Result<()> {
     let lock = manifests_first(&store, manifest_directories(root, config))?.lock?;
     let mut narrator = Narrator::new();
     for recovery in recover(&store, &lock)? {
-        narrator.tell(&Event::Recovered {
+        narrator.show(&Event::Recovered {
             operation: recovery.id,
             forward: recovery.rolled_forward,
             returned: recovery.returned.len(),

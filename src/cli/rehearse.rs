@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, sample: bool) -> anyhow::Result<ExitCode> {
         )))?;
         let copy = private.path().join("copy");
         let mut narrator = Narrator::new();
-        let mut events = |event: &Event, said: &str| narrator.tell_as(event, said);
+        let mut events = |event: &Event, said: &str| narrator.show_as(event, said);
         let rehearsal = rehearse(&context, &copy, &stop, &mut events).await;
         let path = private.path().to_path_buf();
         private

@@ -68,7 +68,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
-        let mut events = |event| narrator.tell(&event);
+        let mut events = |event| narrator.show(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
     log_summary(context, report.operation.as_deref());

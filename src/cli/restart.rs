@@ -22,7 +22,7 @@ pub(super) fn run(context: &Context, components: &[String]) -> anyhow::Result<Ex
     let mut narrator = Narrator::new();
     let reports = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
-        let mut events = |event| narrator.tell(&event);
+        let mut events = |event| narrator.show(&event);
         anyhow::Ok(restart(context, components, &stop, &mut events).await?)
     })?;
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, components: &[String]) -> anyhow::Result<Ex
             "{} restarted in {:.1} s{}",
             report.component,
             report.healthy_seconds,
-            if report.held_out {
+            if report.out_meanwhile {
                 " (out as well while the API was away)"
             } else {
                 ""

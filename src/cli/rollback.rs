@@ -26,7 +26,7 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;
-        let mut events = |event| narrator.tell(&event);
+        let mut events = |event| narrator.show(&event);
         let (id, force, restart) = (&options.id, options.force, !options.no_restart);
         anyhow::Ok(roll_back(context, id, force, restart, &stop, &mut events).await?)
     })?;

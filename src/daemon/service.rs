@@ -216,7 +216,7 @@ impl Daemon {
             "Renewing"
         };
         let mut events = |event| {
-            log.tell(&event);
+            log.write(&event);
             systemd.status(&format!("{doing}: {event}"));
         };
         renew_aside(&context, &options, stop, &mut events).await

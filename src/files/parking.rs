@@ -54,7 +54,7 @@ impl Operation<'_> {
     ///
     /// # Errors
     /// [`TransactionError`]; the manifest is then still parked.
-    pub fn give_back(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
+    pub fn return_manifest(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
         let named = self.store.root().node_path(manifest);
         let Some(out) = self.state.out(&named).cloned() else {
             return Ok(true);
@@ -143,7 +143,7 @@ impl Operation<'_> {
     pub(super) fn give_all_back(&mut self) -> Result<(), TransactionError> {
         let mut result = Ok(());
         for manifest in self.parked.clone() {
-            result = result.and(self.give_back(&manifest).map(|_| ()));
+            result = result.and(self.return_manifest(&manifest).map(|_| ()));
         }
         result
     }
@@ -152,7 +152,7 @@ impl Operation<'_> {
     fn take_rewriting_back(&self, out: &OutManifest) -> Result<(), TransactionError> {
         let parked = out.route(&self.store).parked;
         match durable::digest_of(&parked)? {
-            Some(digest) if self.state.goes_back(out, &digest) => {}
+            Some(digest) if self.state.is_rolled_back(out, &digest) => {}
             _ => return Ok(()),
         }
         let temporary = write::temporary_beside(&parked)?;

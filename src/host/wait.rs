@@ -56,7 +56,7 @@ impl Wait {
     }
 
     /// Whether it is time to say again that the wait goes on.
-    pub(crate) fn is_to_be_told(&mut self) -> bool {
+    pub(crate) fn is_to_be_reported(&mut self) -> bool {
         let due = self.told.elapsed() >= TELL_EVERY;
         if due {
             self.told = Instant::now();

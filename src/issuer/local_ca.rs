@@ -23,12 +23,12 @@ pub fn issue(
     wanted: &[Wanted],
     now: Timestamp,
 ) -> Vec<Result<Issued, IssuanceError>> {
-    issue_and_tell(inventory, renewal, wanted, now).0
+    issue_with_keys(inventory, renewal, wanted, now).0
 }
 
 /// The same, and the authorities' keys that were read for it.
 #[must_use]
-pub fn issue_and_tell(
+pub fn issue_with_keys(
     inventory: &Inventory,
     renewal: &Renewal,
     wanted: &[Wanted],

@@ -17,5 +17,5 @@ pub use authorities::ReadKey;
 pub use error::IssuanceError;
 pub use files::{Replacement, replacements};
 pub use kubelet::{KubeletClient, kubelet_client};
-pub use local_ca::{issue, issue_and_tell};
+pub use local_ca::{issue, issue_with_keys};
 pub use order::{Issued, Wanted};

@@ -69,7 +69,7 @@ impl Lock {
             let replaced = std::io::Error::other("it was replaced meanwhile");
             return Err(failed()(replaced));
         }
-        sign(&store.holder_file());
+        write_holder(&store.holder_file());
         Ok(Self {
             _directory: directory,
         })
@@ -99,7 +99,7 @@ fn is_still_at(open: &File, path: &Path) -> std::io::Result<bool> {
 
 /// Writes down this process's id. Only a courtesy to whoever finds the lock taken: a full disk must not keep manifests
 /// from coming back.
-fn sign(path: &Path) {
+fn write_holder(path: &Path) {
     let signed = Place::at(path)
         .and_then(|place| place.open_or_create(OFlags::WRONLY | OFlags::TRUNC, 0o600))
         .and_then(|mut file| file.write_all(format!("{}\n", std::process::id()).as_bytes()));

@@ -195,7 +195,7 @@ impl State {
     /// Whether a manifest that is out, with contents of this digest, comes back as it was before the operation: once the
     /// files go back, so does one that has only the contents that it was given to make a pod come back. Not at once, when
     /// it has just been given them.
-    pub(crate) fn goes_back(&self, out: &OutManifest, digest: &str) -> bool {
+    pub(crate) fn is_rolled_back(&self, out: &OutManifest, digest: &str) -> bool {
         let is_ours = self
             .rewritten
             .iter()

@@ -19,8 +19,8 @@ use document::{first_document, options};
 /// `what is wrong at line 3, column 5`. No snippet: the file may hold keys and tokens.
 pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<Option<T>, String> {
     no_armour(text)?;
-    unwanted_letter(text)?;
-    unwanted_directive(text)?;
+    refused_letter(text)?;
+    refused_directive(text)?;
     if text.contains("<<") {
         merges::check(text)?;
     }
@@ -51,7 +51,7 @@ pub(super) fn looks_like_json(text: &str) -> bool {
 }
 
 /// Kubernetes' reader refuses control characters wherever they are.
-fn unwanted_letter(text: &str) -> Result<(), String> {
+fn refused_letter(text: &str) -> Result<(), String> {
     let unwanted = |letter: &char| {
         (letter.is_control() && !matches!(letter, '\t' | '\n' | '\r' | '\u{85}'))
             || matches!(letter, '\u{fffe}' | '\u{ffff}')
@@ -88,7 +88,7 @@ fn no_armour(text: &str) -> Result<(), String> {
 }
 
 /// The directives before the first document: Kubernetes' reader knows `%TAG` and `%YAML 1.1` only.
-fn unwanted_directive(text: &str) -> Result<(), String> {
+fn refused_directive(text: &str) -> Result<(), String> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (index, line) in text.lines().enumerate() {
         let line = line.trim_end();

@@ -139,7 +139,7 @@ pub(super) fn permit(run: &mut Run<'_>, findings: Vec<Finding>) -> Result<bool, 
 }
 
 /// Why no pod is restarted, if none is.
-pub(super) fn unwanted(restart: bool, may_restart: bool) -> Option<&'static str> {
+pub(super) fn no_restart(restart: bool, may_restart: bool) -> Option<&'static str> {
     if !restart {
         Some("--no-restart")
     } else if !may_restart {

@@ -77,7 +77,7 @@ impl Ending {
     }
 
     /// Its receipt says something new, whatever earlier ones say.
-    pub(super) fn told_anew(mut self) -> Self {
+    pub(super) fn with_news(mut self) -> Self {
         self.is_news = true;
         self
     }

@@ -34,7 +34,7 @@ pub(super) struct Change<'a> {
     /// Whether there is nothing useful to go back to.
     pub(super) had_expired: bool,
     /// Why no pod is restarted, if none is.
-    pub(super) unwanted: Option<&'static str>,
+    pub(super) no_restart: Option<&'static str>,
     /// Operations whose restarts and proofs the plan has.
     pub(super) adopted: Adopted<'a>,
     pub(super) begun: Instant,
@@ -51,11 +51,11 @@ pub(super) async fn execute<'a>(
 ) -> Result<RenewalReport, OperationError> {
     let Change {
         plan,
-        unwanted,
+        no_restart,
         begun,
         ..
     } = &change;
-    let (plan, unwanted, begun) = (plan.clone(), *unwanted, *begun);
+    let (plan, no_restart, begun) = (plan.clone(), *no_restart, *begun);
     // What an earlier operation left is not done by putting other files back.
     let can_go_back = !change.had_expired && change.adopted.is_empty();
     let mut operation = begin(run, &change)?;
@@ -72,7 +72,7 @@ pub(super) async fn execute<'a>(
     }
     report.renewed = change.certificates;
     run.forget_node();
-    let mut restarts = Restarts::choose(run, &plan, unwanted).await;
+    let mut restarts = Restarts::choose(run, &plan, no_restart).await;
     report.not_restarted.clone_from(&restarts.left_out);
     let ended = restart_and_prove(run, &mut operation, &mut restarts, &names, &mut report).await;
     report.duration = begun.elapsed();
@@ -98,7 +98,7 @@ fn begin<'a>(run: &mut Run<'a>, change: &Change<'a>) -> Result<Operation<'a>, Op
         &change.adopted.ids(),
         context.history_head(),
     )?;
-    run.tell(Event::Begun {
+    run.emit(Event::Begun {
         operation: operation.id().to_owned(),
     });
     Ok(operation)
@@ -113,7 +113,7 @@ fn install(
     operation.note(Record::Changes {
         certificates: change.certificates.clone(),
     })?;
-    let restart = change.unwanted.is_none();
+    let restart = change.no_restart.is_none();
     Restarts::announce(run.context, &change.plan, restart, operation)?;
     let files = std::mem::take(&mut change.files);
     operation.install_replaceable(files, &change.replaceable)
@@ -123,7 +123,7 @@ fn install(
 fn in_place(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -> Vec<String> {
     let put_back = change.kind == OperationKind::RollBack;
     for one in &change.certificates {
-        run.tell(Event::Renewed {
+        run.emit(Event::Renewed {
             operation: operation.id().to_owned(),
             certificate: one.name.clone(),
             path: one.path.clone(),
@@ -133,7 +133,7 @@ fn in_place(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -
             put_back,
         });
     }
-    run.tell(Event::Installed {
+    run.emit(Event::Installed {
         operation: operation.id().to_owned(),
         certificates: change.certificates.len(),
         put_back,

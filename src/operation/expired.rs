@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::checks::take_lock;
-use super::in_flight::tell;
+use super::in_flight::announce;
 use super::recover::finish_all;
 use super::renew::renew_after;
 use super::report::{Options, RenewalReport};
@@ -59,13 +59,13 @@ pub async fn recover_expired_holding(
         && names.is_empty()
     {
         for recovery in &recoveries {
-            tell(&mut run, recovery);
+            announce(&mut run, recovery);
         }
         return Err(OperationError::KubeletCannotStart(reason.clone()));
     }
     let stopped = need != KubeletNeed::Nothing
         || (context.is_live() && is_stopped(&node, reachability(&node).await, now));
-    run.tell(Event::Expired { names });
+    run.emit(Event::Expired { names });
     let options = Options {
         trigger: Trigger::Command(COMMAND.to_owned()),
         restart: true,

@@ -3,7 +3,7 @@
 use tokio::sync::watch;
 
 use super::ending::{Ending, end};
-use super::in_flight::{so_far, tell};
+use super::in_flight::{announce, so_far};
 use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
@@ -38,7 +38,7 @@ pub fn give_up(
     let mut run = Run::new(context, lock, &stop, events);
     let mut all = Vec::new();
     for recovery in recover(&context.store(), lock)? {
-        tell(&mut run, &recovery);
+        announce(&mut run, &recovery);
         all.push(give_up_one(&mut run, recovery)?);
     }
     Ok(all)
@@ -70,7 +70,7 @@ fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, Ope
         Some(reason) => Outcome::RolledBack(format!("{reason}; {why}")),
         None => Outcome::Failed(why.to_owned()),
     };
-    let ending = Ending::left(outcome).told_anew();
+    let ending = Ending::left(outcome).with_news();
     end(run, recovery.operation, ending, &report)?;
     Ok(given_up)
 }

@@ -18,8 +18,8 @@ use crate::report::RenewedCertificate;
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Says what recovery found and did with files and manifests.
-pub(super) fn tell(run: &mut Run<'_>, recovery: &Recovery<'_>) {
-    run.tell(Event::Recovered {
+pub(super) fn announce(run: &mut Run<'_>, recovery: &Recovery<'_>) {
+    run.emit(Event::Recovered {
         operation: recovery.id.clone(),
         forward: recovery.rolled_forward,
         returned: recovery.returned.len(),

@@ -10,7 +10,7 @@ use super::run::Run;
 use super::trusted::keep_trusted;
 use super::twins::{twins, without_twins};
 use super::words::named;
-use crate::issuer::{Issued, Replacement, Wanted, issue_and_tell, replacements};
+use crate::issuer::{Issued, Replacement, Wanted, issue_with_keys, replacements};
 use crate::node::{Inventory, Replaceable};
 use crate::plan::{Action, Plan, Request};
 use crate::report::{Described, RenewedCertificate};
@@ -51,11 +51,11 @@ pub(super) fn issue_planned(
     if wanted.is_empty() {
         return Ok(None);
     }
-    run.tell(Event::Issuing {
+    run.emit(Event::Issuing {
         count: wanted.len(),
     });
     let context = run.context;
-    let (results, read) = issue_and_tell(&node, &context.config.renewal, &wanted, plan.at);
+    let (results, read) = issue_with_keys(&node, &context.config.renewal, &wanted, plan.at);
     known_keys::keep(context, &read);
     let mut ready = Vec::new();
     for (want, result) in wanted.iter().zip(results) {
@@ -67,7 +67,7 @@ pub(super) fn issue_planned(
             Ok(one) => ready.push(one),
             Err(reason) => {
                 let reason = named(&want.name, reason);
-                run.tell(Event::IssueFailed {
+                run.emit(Event::IssueFailed {
                     certificate: want.name.clone(),
                     reason: reason.clone(),
                 });
@@ -85,7 +85,7 @@ pub(super) fn issue_planned(
         files: Vec::new(),
     };
     for (one, files) in ready {
-        tell_notes(run, plan, &one.name, report);
+        remark_notes(run, plan, &one.name, report);
         made.issued.push(one);
         made.files.extend(files);
     }
@@ -93,7 +93,7 @@ pub(super) fn issue_planned(
 }
 
 /// What is to be known of a renewal goes to the log and into the receipt.
-fn tell_notes(run: &mut Run<'_>, plan: &Plan, name: &str, report: &mut RenewalReport) {
+fn remark_notes(run: &mut Run<'_>, plan: &Plan, name: &str, report: &mut RenewalReport) {
     let notes = plan
         .items
         .iter()

@@ -24,7 +24,7 @@ pub(super) fn make_for_kubelet(
     let node = run.node();
     let need = kubelet_need(&node, now);
     if need.can_be_helped() {
-        run.tell(Event::IssuingForKubelet {
+        run.emit(Event::IssuingForKubelet {
             certificate: matches!(need, KubeletNeed::Certificate { .. }),
         });
     }
@@ -39,7 +39,7 @@ pub(super) fn make_for_kubelet(
             files,
         }),
         Err(reason) => {
-            run.tell(Event::IssueFailed {
+            run.emit(Event::IssueFailed {
                 certificate: KUBELET_CLIENT.to_owned(),
                 reason: reason.clone(),
             });

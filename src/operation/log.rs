@@ -14,12 +14,12 @@ pub struct EventLog {
 
 impl EventLog {
     /// Logs one event.
-    pub fn tell(&mut self, event: &Event) {
-        self.tell_as(event, &event.to_string());
+    pub fn write(&mut self, event: &Event) {
+        self.write_as(event, &event.to_string());
     }
 
     /// The same in other words than the event's own.
-    pub fn tell_as(&mut self, event: &Event, text: &str) {
+    pub fn write_as(&mut self, event: &Event, text: &str) {
         if let Event::Begun { operation } | Event::Recovered { operation, .. } = event {
             self.operation = Some(operation.clone());
         }
@@ -198,7 +198,7 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(Capture(Arc::clone(&lines)));
         let mut log = EventLog::default();
         tracing::subscriber::with_default(subscriber, || {
-            events.iter().for_each(|event| log.tell(event));
+            events.iter().for_each(|event| log.write(event));
         });
         let lines = lines.lock().unwrap();
         lines.clone()

@@ -8,7 +8,7 @@ use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
-use super::waiting::told;
+use super::waiting::reported;
 use crate::files::Operation;
 use crate::journal::Record;
 use crate::plan::RestartMethod;
@@ -83,7 +83,7 @@ async fn prove_in_use(
     if names.is_empty() {
         return Ok(answers);
     }
-    run.tell(Event::Proving { count: names.len() });
+    run.emit(Event::Proving { count: names.len() });
     let node = run.node();
     let mut refused = Vec::new();
     let (context, stop) = (run.context, run.stop);
@@ -92,12 +92,12 @@ async fn prove_in_use(
     let results = tokio::select! {
         biased;
         () = crate::host::stopped(stop) => return Err(RestartError::Stopped),
-        results = told(proving, ("proof", "every component's answer"), bound, run.events()) => results,
+        results = reported(proving, ("proof", "every component's answer"), bound, run.events()) => results,
     };
     for result in results {
         match result {
             Ok(proof) => {
-                run.tell(Event::Proved {
+                run.emit(Event::Proved {
                     certificate: proof.name.clone(),
                     evidence: proof.evidence.clone(),
                 });
@@ -147,8 +147,8 @@ async fn expect_ready(run: &mut Run<'_>, report: &mut RenewalReport) {
     let bound = run.context.proof_bound;
     let asking = node_is_ready(&node, &admin.path, bound);
     let what = ("node", "the API server to show it as Ready");
-    match told(asking, what, bound, run.events()).await {
-        Ok(seen) => run.tell(Event::NodeReady { seen }),
+    match reported(asking, what, bound, run.events()).await {
+        Ok(seen) => run.emit(Event::NodeReady { seen }),
         Err(seen) => {
             let remark = Remark::NodeNotReady { seen };
             run.remark(remark.clone());

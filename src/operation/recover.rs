@@ -5,7 +5,7 @@ use tokio::sync::watch;
 use super::checks::kubeadm_at_work;
 use super::ending::{Ending, end};
 use super::error::Fault;
-use super::in_flight::{about_to_end, method, old_are_valid, so_far, tell};
+use super::in_flight::{about_to_end, announce, method, old_are_valid, so_far};
 use super::proof::{restart_and_prove, retried};
 use super::remark::Remark;
 use super::restarts::Restarts;
@@ -76,7 +76,7 @@ async fn finish_one(
     run: &mut Run<'_>,
     recovery: Recovery<'_>,
 ) -> Result<RecoveryReport, OperationError> {
-    tell(run, &recovery);
+    announce(run, &recovery);
     let mut report = so_far(run, &recovery);
     let can_go_back = !recovery.stopped && old_are_valid(run, &recovery);
     let mut restarts = restarts_left(run, &recovery)?;

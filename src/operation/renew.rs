@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use super::checks::{look_ahead, permit, preflight, take_lock, unwanted};
+use super::checks::{look_ahead, no_restart, permit, preflight, take_lock};
 use super::execute::{Change, execute};
 use super::issue::{Made, issue_planned, receipt_lines};
 use super::kubelet::make_for_kubelet;
@@ -74,7 +74,7 @@ struct Prepared {
     replaceable: Replaceable,
     /// Whether the kubelet's own credentials are among it.
     kubelet_changed: bool,
-    unwanted: Option<&'static str>,
+    no_restart: Option<&'static str>,
 }
 
 /// Checks whether this is a good moment, and issues; `None` when there is nothing to issue.
@@ -119,7 +119,7 @@ async fn prepare(
         made,
         replaceable,
         kubelet_changed,
-        unwanted: unwanted(options.restart, may_restart),
+        no_restart: no_restart(options.restart, may_restart),
     }))
 }
 
@@ -150,7 +150,7 @@ impl Prepared {
             plan,
             files: self.made.files,
             replaceable: self.replaceable,
-            unwanted: self.unwanted,
+            no_restart: self.no_restart,
             adopted: backlog.adopted,
             begun,
         }

@@ -70,7 +70,7 @@ pub async fn restart(
     );
     let head = context.history_head();
     let mut operation = Operation::begin_after(&context.store(), &lock, asked, &[], head)?;
-    run.tell(Event::Begun {
+    run.emit(Event::Begun {
         operation: operation.id().to_owned(),
     });
     let mut report = RenewalReport::default();

@@ -52,7 +52,7 @@ impl Restarts {
     pub(super) async fn choose(
         run: &mut Run<'_>,
         plan: &Plan,
-        unwanted: Option<&'static str>,
+        no_restart: Option<&'static str>,
     ) -> Self {
         let context = run.context;
         let affected = plan.components();
@@ -61,8 +61,8 @@ impl Restarts {
         }
         let reason = if !context.is_live() {
             Some("the pods of another root are not this machine's")
-        } else if unwanted.is_some() {
-            unwanted
+        } else if no_restart.is_some() {
+            no_restart
         } else if context.config.restart.mode == RestartMode::None {
             Some("restart.mode = \"none\"")
         } else {
@@ -70,7 +70,7 @@ impl Restarts {
         };
         if let Some(reason) = reason {
             if !affected.is_empty() {
-                run.tell(Event::NotRestarted {
+                run.emit(Event::NotRestarted {
                     components: affected.clone(),
                     reason: reason.to_owned(),
                 });
@@ -97,7 +97,7 @@ impl Restarts {
                 picked_up = picked_up(&node, &context.config.restart, pod) => picked_up,
             };
             if picked_up {
-                run.tell(Event::PickedUp {
+                run.emit(Event::PickedUp {
                     component: pod.component.clone(),
                 });
             } else {
@@ -237,7 +237,7 @@ impl Restarts {
             settings: &context.config.restart,
             kubelet: machine.map_or_else(KubeletService::default, |one| one.kubelet.clone()),
         };
-        let mut progress = |step| run.tell(Event::Restart(step));
+        let mut progress = |step| run.emit(Event::Restart(step));
         if let RestartMethod::Containers { kubelet_changed } = self.method {
             return restarter
                 .restart_expired(
@@ -249,7 +249,7 @@ impl Restarts {
                 )
                 .await;
         }
-        restarter.tell_of_silent_kubelet(&mut progress).await;
+        restarter.report_silent_kubelet(&mut progress).await;
         let mut reports = Vec::new();
         for group in &self.groups {
             let restarted = restarter

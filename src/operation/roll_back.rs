@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::adopted::Adopted;
-use super::checks::{look_ahead, permit, preflight_for, take_lock, unwanted};
+use super::checks::{look_ahead, no_restart, permit, preflight_for, take_lock};
 use super::execute::{Change, execute};
 use super::past::Past;
 use super::recover::finish;
@@ -200,7 +200,7 @@ pub async fn roll_back(
     if !prepared.obstacles.is_empty() {
         return Err(RollBackError::Refused(prepared.obstacles).into());
     }
-    run.tell(Event::PuttingBack {
+    run.emit(Event::PuttingBack {
         operation: prepared.id.clone(),
         was: prepared.was.clone(),
     });
@@ -216,7 +216,7 @@ pub async fn roll_back(
     let asked = Asked::ByHand { force };
     let mut found = preflight_for(context, &node, &intent, asked, now);
     found.extend(look_ahead(context, &node, &intent, asked).await);
-    let unwanted = unwanted(restart, permit(&mut run, found)?);
+    let no_restart = no_restart(restart, permit(&mut run, found)?);
     let had_expired = !prepared
         .restored
         .iter()
@@ -233,7 +233,7 @@ pub async fn roll_back(
         replaceable: Replaceable::of(&context.root, &node),
         certificates: prepared.certificates,
         had_expired,
-        unwanted,
+        no_restart,
         adopted: Adopted::default(),
         begun: Instant::now(),
     };

@@ -42,13 +42,13 @@ impl<'a> Run<'a> {
     }
 
     /// Says what happens.
-    pub(super) fn tell(&mut self, event: Event) {
+    pub(super) fn emit(&mut self, event: Event) {
         (self.events)(event);
     }
 
     /// Says what an administrator should know.
     pub(super) fn remark(&mut self, remark: impl Into<Remark>) {
-        self.tell(Event::Remark(remark.into()));
+        self.emit(Event::Remark(remark.into()));
     }
 
     /// Whom a wait tells that it goes on.

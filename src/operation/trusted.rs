@@ -32,7 +32,7 @@ pub(super) fn keep_trusted(
     while let Some((index, refusal)) = first_refused(inventory, plan, forced, &ready) {
         let (issued, _) = ready.remove(index);
         let reason = named(&issued.name, refusal.to_string());
-        run.tell(Event::IssueFailed {
+        run.emit(Event::IssueFailed {
             certificate: issued.name.clone(),
             reason: reason.clone(),
         });

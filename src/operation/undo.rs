@@ -24,7 +24,7 @@ pub(super) async fn undo(
     reason: Fault,
     report: &mut RenewalReport,
 ) -> Result<Ending, OperationError> {
-    run.tell(Event::RollingBack {
+    run.emit(Event::RollingBack {
         reason: reason.text.clone(),
     });
     let mut remarks: Vec<Remark> = match operation.roll_back(&reason.text) {

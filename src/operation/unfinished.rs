@@ -4,7 +4,7 @@
 //! the very reason why they fail, and must not wait for them.
 
 use super::adopted::Adopted;
-use super::in_flight::{tell, unfinished};
+use super::in_flight::{announce, unfinished};
 use super::recover::finish_all;
 use super::remark::Remark;
 use super::report::RenewalReport;
@@ -44,7 +44,7 @@ impl<'lock> Backlog<'lock> {
         let is_done_anyway = is_stopped || kept.unfinished.iter().all(|one| one.is_overtaken(&due));
         if is_done_anyway && has_work(run, request, is_stopped) {
             for recovery in &kept.adopted.0 {
-                tell(run, recovery);
+                announce(run, recovery);
             }
             return Ok(kept);
         }

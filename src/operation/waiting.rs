@@ -13,16 +13,16 @@ use crate::restart::Progress;
 const EVERY: Duration = Duration::from_secs(5);
 
 /// Waits for `work`, which takes at most `bound`, and says every few seconds what is waited for.
-pub(super) async fn told<T>(
+pub(super) async fn reported<T>(
     work: impl Future<Output = T>,
     what: (&str, &str),
     bound: Duration,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> T {
-    told_every(EVERY, work, what, bound, events).await
+    reported_every(EVERY, work, what, bound, events).await
 }
 
-async fn told_every<T>(
+async fn reported_every<T>(
     period: Duration,
     work: impl Future<Output = T>,
     (component, what): (&str, &str),
@@ -57,7 +57,7 @@ mod tests {
             let period = Duration::from_millis(50);
             let work = sleep(period * periods);
             let bound = Duration::from_secs(90);
-            told_every(period, work, ("proof", "every answer"), bound, &mut events).await;
+            reported_every(period, work, ("proof", "every answer"), bound, &mut events).await;
             assert_eq!(!seen.is_empty(), is_told, "{seen:?}");
             if let Some(first) = seen.first() {
                 assert_eq!(

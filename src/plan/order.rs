@@ -17,7 +17,7 @@ pub struct RestartGroup {
     /// The same components to bring back, wave after wave; a wave must be healthy before the next comes.
     pub back: Vec<Vec<String>>,
     /// Of those, the ones that use no renewed file and are only held out because the API or etcd is away.
-    pub held_out: Vec<String>,
+    pub out_meanwhile: Vec<String>,
     /// The manifest of each component.
     pub manifests: Vec<(String, PathBuf)>,
 }
@@ -109,10 +109,10 @@ fn group(
             .filter_map(|name| inventory.static_pod(name))
             .collect();
         let names: Vec<String> = pods.iter().map(|pod| pod.component().to_owned()).collect();
-        let held_out = pods.iter().filter(|pod| !wanted(pod));
+        let out_meanwhile = pods.iter().filter(|pod| !wanted(pod));
         group
-            .held_out
-            .extend(held_out.map(|pod| pod.component().to_owned()));
+            .out_meanwhile
+            .extend(out_meanwhile.map(|pod| pod.component().to_owned()));
         group.manifests.extend(
             names
                 .iter()

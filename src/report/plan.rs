@@ -63,7 +63,9 @@ struct PodView {
 struct GroupView {
     out: Vec<Vec<String>>,
     back: Vec<Vec<String>>,
-    held_out: Vec<String>,
+    /// Under its first name, which scripts know.
+    #[serde(rename = "heldOut")]
+    out_meanwhile: Vec<String>,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -148,7 +150,7 @@ impl From<&RestartGroup> for GroupView {
         Self {
             out: group.out.clone(),
             back: group.back.clone(),
-            held_out: group.held_out.clone(),
+            out_meanwhile: group.out_meanwhile.clone(),
         }
     }
 }
@@ -224,10 +226,10 @@ impl PlanView {
                 printable(&in_turn(&group.out)),
                 printable(&in_turn(&group.back))
             ));
-            if !group.held_out.is_empty() {
+            if !group.out_meanwhile.is_empty() {
                 text.push_str(&format!(
                     "\n         ({} only because the API is away meanwhile)",
-                    printable(&group.held_out.join(", "))
+                    printable(&group.out_meanwhile.join(", "))
                 ));
             }
             text.push('\n');

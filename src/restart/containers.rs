@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::RestartError;
 use super::member::{Member, of_wave};
 use super::parked::ParkedManifests;
-use super::progress::{Progress, RestartReport, Teller, tell_waiting};
+use super::progress::{OnProgress, Progress, RestartReport, report_waiting};
 use super::remedy::{Presence, Remedy};
 use super::restarter::{Restarter, Way};
 use super::returning::grace;
@@ -56,7 +56,7 @@ impl<'node> Restarter<'node> {
         groups: &[RestartGroup],
         kubelet_changed: bool,
         parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<Vec<RestartReport>, RestartError> {
         let runtime = self.runtime_in_time(progress).await;
         let mut members = Vec::new();
@@ -87,7 +87,7 @@ impl<'node> Restarter<'node> {
         group: &RestartGroup,
         members: &mut [Member<'node>],
         parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), RestartError> {
         let runtime = self.runtime().await;
         watch(members, self, runtime.as_ref()).await;
@@ -104,7 +104,7 @@ impl<'node> Restarter<'node> {
         members: &mut [Member<'node>],
         longest_grace: Duration,
         parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), RestartError> {
         for wave in &group.back {
             for member in of_wave(members, wave) {
@@ -117,28 +117,28 @@ impl<'node> Restarter<'node> {
         Ok(())
     }
 
-    async fn runtime_in_time(&self, progress: Teller<'_>) -> Option<ContainerRuntime> {
+    async fn runtime_in_time(&self, progress: OnProgress<'_>) -> Option<ContainerRuntime> {
         let mut wait = Wait::begin(RUNTIME_BOUND);
         let mut pace = Pace::new();
         while !wait.is_over() {
             if let Ok(runtime) = ContainerRuntime::find(self.inventory, self.settings).await {
                 return Some(runtime);
             }
-            tell_waiting(&mut wait, "container runtime", "its answer", progress);
+            report_waiting(&mut wait, "container runtime", "its answer", progress);
             pace.pause().await;
         }
         self.runtime().await
     }
 
     /// One that is just being started by systemd is not down.
-    async fn kubelet_answers_soon(&self, progress: Teller<'_>) -> bool {
+    async fn kubelet_answers_soon(&self, progress: OnProgress<'_>) -> bool {
         let mut wait = Wait::begin(super::sequence::KUBELET_BOUND);
         let mut pace = Pace::new();
         while kubelet_answers(self.inventory).await.is_err() {
             if wait.is_over() {
                 return false;
             }
-            tell_waiting(&mut wait, "kubelet", "its answer", progress);
+            report_waiting(&mut wait, "kubelet", "its answer", progress);
             pace.pause().await;
         }
         true
@@ -162,7 +162,7 @@ async fn watch<'node>(
 
 /// Ends a pod's containers from before. One that was made since and has ended again is removed with all that is left of
 /// it, so that the kubelet does not wait before it makes the next: what it lacked may well be there by now.
-async fn end(member: &mut Member<'_>, grace: Duration, progress: Teller<'_>) {
+async fn end(member: &mut Member<'_>, grace: Duration, progress: OnProgress<'_>) {
     let out_at = *member.out_at.get_or_insert_with(Instant::now);
     let Some(watch) = &member.watch else {
         return;

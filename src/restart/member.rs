@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::progress::{Progress, RestartReport, Teller, tell_waiting};
+use super::progress::{OnProgress, Progress, RestartReport, report_waiting};
 use super::remedy::{Presence, Remedy};
 use super::watch::{Look, PodWatch, Sighting};
 use crate::host::Wait;
@@ -20,7 +20,7 @@ const STEADY: Duration = Duration::from_secs(5);
 pub(super) struct Member<'a> {
     pub(crate) component: String,
     pub(crate) manifest: PathBuf,
-    pub(super) held_out: bool,
+    pub(super) out_meanwhile: bool,
     pub(super) pod: &'a StaticPod,
     pub(super) readiness: Readiness<'a>,
     /// From the moment before its manifest goes out.
@@ -90,7 +90,7 @@ impl Member<'_> {
         &self,
         returning: &mut Return,
         back_at: Instant,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Look {
         let Some(watch) = &self.watch else {
             return Look::Done;
@@ -124,8 +124,8 @@ impl Member<'_> {
         }
     }
 
-    pub(super) fn tell(&self, wait: &mut Wait, what: &str, progress: Teller<'_>) {
-        tell_waiting(wait, &self.component, what, progress);
+    pub(super) fn report_waiting(&self, wait: &mut Wait, what: &str, progress: OnProgress<'_>) {
+        report_waiting(wait, &self.component, what, progress);
     }
 
     pub(super) fn report(&self) -> Option<RestartReport> {
@@ -133,7 +133,7 @@ impl Member<'_> {
             component: self.component.clone(),
             gone_seconds: self.gone_after?.as_secs_f64(),
             healthy_seconds: self.healthy_after?.as_secs_f64(),
-            held_out: self.held_out,
+            out_meanwhile: self.out_meanwhile,
             remedies: self
                 .ended_in_place
                 .then_some(Remedy::Containers)

@@ -26,8 +26,8 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
     }
 
     /// False when a newer manifest had taken its place.
-    pub(super) fn give_back(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
-        self.operation.give_back(manifest)
+    pub(super) fn return_manifest(&mut self, manifest: &Path) -> Result<bool, TransactionError> {
+        self.operation.return_manifest(manifest)
     }
 
     /// Puts a manifest back with another annotation, as if it had been taken out once more.
@@ -42,7 +42,7 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
             .map_err(|error| error.to_string())?;
         self.park(manifest).map_err(|error| error.to_string())?;
         let written = self.operation.rewrite_parked(manifest, &edit);
-        let returned = self.give_back(manifest).map(|_| ());
+        let returned = self.return_manifest(manifest).map(|_| ());
         written.and(returned).map_err(|error| error.to_string())
     }
 
@@ -51,10 +51,10 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
     }
 
     /// Puts back whatever is out, in order. All are tried; the first that failed is the error.
-    pub(super) fn give_back_all(&mut self) -> Result<(), (PathBuf, TransactionError)> {
+    pub(super) fn return_all(&mut self) -> Result<(), (PathBuf, TransactionError)> {
         let mut first = None;
         for manifest in self.still_out() {
-            match self.operation.give_back(&manifest) {
+            match self.operation.return_manifest(&manifest) {
                 Ok(_) => tracing::info!(
                     path = %manifest.display(),
                     "{}: manifest put back", manifest.display()
@@ -92,6 +92,6 @@ impl<'a, 'lock> ParkedManifests<'a, 'lock> {
 impl Drop for ParkedManifests<'_, '_> {
     fn drop(&mut self) {
         // Already logged, and the journal still has it: the next start puts it back.
-        let _ = self.give_back_all();
+        let _ = self.return_all();
     }
 }

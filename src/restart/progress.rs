@@ -130,18 +130,24 @@ pub struct RestartReport {
     /// From manifest out to healthy, seconds.
     pub healthy_seconds: f64,
     /// Whether it was only held out for another pod's sake.
-    pub held_out: bool,
+    #[serde(alias = "held_out")]
+    pub out_meanwhile: bool,
     /// What was tried beyond the usual because it did not come back; the last of it helped.
     #[serde(default, alias = "rungs", skip_serializing_if = "Vec::is_empty")]
     pub remedies: Vec<Remedy>,
 }
 
 /// Whom progress is told.
-pub(super) type Teller<'a> = &'a mut (dyn FnMut(Progress) + Send);
+pub(super) type OnProgress<'a> = &'a mut (dyn FnMut(Progress) + Send);
 
 /// Says every few seconds that a wait goes on.
-pub(super) fn tell_waiting(wait: &mut Wait, component: &str, what: &str, progress: Teller<'_>) {
-    if wait.is_to_be_told() {
+pub(super) fn report_waiting(
+    wait: &mut Wait,
+    component: &str,
+    what: &str,
+    progress: OnProgress<'_>,
+) {
+    if wait.is_to_be_reported() {
         progress(Progress::Waiting {
             component: component.to_owned(),
             what: what.to_owned(),

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::RestartError;
 use super::member::{Member, Return, of_wave};
 use super::parked::ParkedManifests;
-use super::progress::{Progress, Teller, tell_waiting};
+use super::progress::{OnProgress, Progress, report_waiting};
 use super::remedy::{Remedy, Seen, Shares, next_remedy};
 use super::restarter::{Restarter, Way};
 use super::watch::Look;
@@ -26,7 +26,7 @@ impl<'node> Restarter<'node> {
         wave: &[String],
         way: Way,
         parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), RestartError> {
         let back_at = Instant::now();
         let interval = match (way, self.settings.wait) {
@@ -146,7 +146,7 @@ impl<'node> Restarter<'node> {
         member: &mut Member<'_>,
         remedy: Remedy,
         parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) {
         member.remedies.push(remedy);
         progress(Progress::RemedyTried {
@@ -175,7 +175,10 @@ impl<'node> Restarter<'node> {
     }
 
     /// Restarts the kubelet and waits until it answers.
-    pub(super) async fn restart_kubelet(&self, progress: Teller<'_>) -> Result<(), RestartError> {
+    pub(super) async fn restart_kubelet(
+        &self,
+        progress: OnProgress<'_>,
+    ) -> Result<(), RestartError> {
         progress(Progress::KubeletRestarting);
         let begun = Instant::now();
         let mut wait = Wait::begin(KUBELET_START);
@@ -189,7 +192,7 @@ impl<'node> Restarter<'node> {
                     reason,
                 });
             }
-            tell_waiting(
+            report_waiting(
                 &mut wait,
                 "kubelet",
                 &format!("its answer at {address}"),
@@ -210,10 +213,10 @@ impl<'node> Restarter<'node> {
         wait: &mut Wait,
         what: &str,
         seen: &str,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), RestartError> {
         if !wait.is_over() {
-            member.tell(wait, what, progress);
+            member.report_waiting(wait, what, progress);
             return Ok(());
         }
         let kubelet = match kubelet_answers(self.inventory).await {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::RestartError;
 use super::member::{Member, of_wave};
 use super::parked::ParkedManifests;
-use super::progress::{Progress, RestartReport, Teller};
+use super::progress::{OnProgress, Progress, RestartReport};
 use super::restarter::{Restarter, Way};
 use super::watch::{Look, PodWatch};
 use crate::config::RestartWait;
@@ -46,7 +46,7 @@ impl<'node> Restarter<'node> {
             () = stopped(stop) => Err(RestartError::Stopped),
             outcome = self.run(group, &mut members, &mut parked, progress) => outcome,
         };
-        let returned = parked.give_back_all();
+        let returned = parked.return_all();
         match (outcome, returned) {
             (Ok(()), Ok(())) => Ok(members.iter().filter_map(Member::report).collect()),
             (Ok(()), Err((_, source))) => Err(source.into()),
@@ -74,7 +74,7 @@ impl<'node> Restarter<'node> {
             members.push(Member {
                 component: component.clone(),
                 manifest: listed.map_or_else(|| pod.path.clone(), |(_, path)| path.clone()),
-                held_out: group.held_out.contains(component),
+                out_meanwhile: group.out_meanwhile.contains(component),
                 pod,
                 readiness: Readiness::of(pod, inventory),
                 watch: None,
@@ -93,7 +93,7 @@ impl<'node> Restarter<'node> {
         group: &RestartGroup,
         members: &mut [Member<'node>],
         parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), RestartError> {
         if members.is_empty() {
             return Ok(());
@@ -115,7 +115,7 @@ impl<'node> Restarter<'node> {
             }
             if !self.wait_until_gone(members, wave, progress).await? {
                 parked
-                    .give_back_all()
+                    .return_all()
                     .map_err(|(_, source)| RestartError::from(source))?;
                 return self.end_in_place(group, members, parked, progress).await;
             }
@@ -124,7 +124,7 @@ impl<'node> Restarter<'node> {
             self.wait_out_interval(members, wave, progress).await;
             for member in of_wave(members, wave) {
                 member.forget_the_dead().await;
-                self.give_back(member, parked, progress)?;
+                self.return_manifest(member, parked, progress)?;
             }
             self.wait_until_healthy(members, wave, Way::Manifests, parked, progress)
                 .await?;
@@ -146,7 +146,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// Looks whether the kubelet answers, and says that it is waited for where it does not: a restart begins with that wait.
-    pub async fn tell_of_silent_kubelet(&self, progress: &mut (dyn FnMut(Progress) + Send)) {
+    pub async fn report_silent_kubelet(&self, progress: &mut (dyn FnMut(Progress) + Send)) {
         if let Err((address, reason)) = kubelet_answers(self.inventory).await {
             tracing::debug!("the kubelet does not answer at {address}: {reason}");
             progress(Progress::Waiting {
@@ -177,7 +177,7 @@ impl<'node> Restarter<'node> {
         &self,
         members: &mut [Member<'node>],
         wave: &[String],
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<bool, RestartError> {
         let what = "the end of its containers";
         let mut pace = Pace::new();
@@ -237,7 +237,7 @@ impl<'node> Restarter<'node> {
         &self,
         members: &mut [Member<'node>],
         wave: &[String],
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) {
         if self.settings.wait != RestartWait::Interval {
             return;
@@ -248,21 +248,21 @@ impl<'node> Restarter<'node> {
         while let Some(member) = of_wave(members, wave)
             .find(|member| member.out_at.is_some() && member.out_for() < interval)
         {
-            member.tell(&mut wait, "the kubelet's interval, out", progress);
+            member.report_waiting(&mut wait, "the kubelet's interval, out", progress);
             pace.pause().await;
         }
     }
 
-    fn give_back(
+    fn return_manifest(
         &self,
         member: &Member<'_>,
         parked: &mut ParkedManifests<'_, '_>,
-        progress: Teller<'_>,
+        progress: OnProgress<'_>,
     ) -> Result<(), RestartError> {
         if member.out_at.is_none() {
             return Ok(());
         }
-        if !parked.give_back(&member.manifest)? {
+        if !parked.return_manifest(&member.manifest)? {
             tracing::warn!(
                 component = member.component.as_str(),
                 path = %member.manifest.display(),

@@ -270,7 +270,7 @@ fn a_manifest_directory_that_becomes_a_link_gets_its_manifest_back_behind_the_li
         symlink("/srv/manifests", node.path(DIRECTORY)).unwrap();
         match by_recovery {
             0 => {
-                assert!(operation.give_back(&place).unwrap());
+                assert!(operation.return_manifest(&place).unwrap());
                 operation.finish(Outcome::Done, 3, u64::MAX).unwrap();
             }
             1 => {
@@ -307,7 +307,7 @@ fn a_manifest_directory_that_becomes_a_link_to_nowhere_keeps_its_manifest_parked
     std::fs::rename(node.path(DIRECTORY), node.path("/etc/kubernetes/away")).unwrap();
     symlink("/srv/manifests", node.path(DIRECTORY)).unwrap();
     let refused = operation
-        .give_back(&node.path(MANIFESTS[0]))
+        .return_manifest(&node.path(MANIFESTS[0]))
         .unwrap_err()
         .to_string();
     assert!(refused.contains("could not be moved back"), "{refused}");

@@ -39,8 +39,8 @@ fn out_is_beside_the_manifest_directory_and_back_is_the_same_file() {
         0o700
     );
     operation.park(&place).unwrap_err();
-    assert!(operation.give_back(&place).unwrap());
-    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.return_manifest(&place).unwrap());
+    assert!(operation.return_manifest(&place).unwrap());
     assert!(operation.parked().is_empty());
     assert_eq!(node.cluster(), before);
     assert_eq!(std::fs::metadata(&place).unwrap().ino(), inode);
@@ -69,7 +69,7 @@ fn a_linked_manifest_directory_and_a_linked_manifest_are_followed_and_stay() {
         ["RETURN-TO", "etcd.yaml", "kube-apiserver.yaml"]
     );
     for manifest in MANIFESTS {
-        assert!(operation.give_back(&node.path(manifest)).unwrap());
+        assert!(operation.return_manifest(&node.path(manifest)).unwrap());
     }
     assert!(node.path("/srv/static/kube-apiserver.yaml").is_symlink());
     assert_eq!(node.read("/srv/static/etcd.yaml"), "etcd");
@@ -87,7 +87,7 @@ fn a_newer_manifest_in_its_place_stays_and_the_other_is_kept() {
     for round in 0..2 {
         operation.park(&place).unwrap();
         std::fs::write(&place, format!("newer {round}")).unwrap();
-        assert!(!operation.give_back(&place).unwrap());
+        assert!(!operation.return_manifest(&place).unwrap());
         assert_eq!(node.read(MANIFESTS[0]), format!("newer {round}"));
     }
     let kept = node
@@ -105,11 +105,11 @@ fn a_newer_manifest_in_its_place_stays_and_the_other_is_kept() {
     // The same contents are no other manifest.
     operation.park(&place).unwrap();
     std::fs::copy(node.path(OUT).join("etcd.yaml"), &place).unwrap();
-    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.return_manifest(&place).unwrap());
     // One that was changed while it was out comes back changed.
     operation.park(&place).unwrap();
     std::fs::write(node.path(OUT).join("etcd.yaml"), "edited while out").unwrap();
-    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.return_manifest(&place).unwrap());
     assert_eq!(node.read(MANIFESTS[0]), "edited while out");
 }
 
@@ -122,7 +122,7 @@ fn one_that_vanished_while_out_comes_from_the_backup() {
     let mut operation = node.begin(&lock);
     operation.park(&place).unwrap();
     std::fs::remove_dir_all(node.path(OUT)).unwrap();
-    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.return_manifest(&place).unwrap());
     assert_eq!(node.cluster(), before);
 }
 
@@ -134,12 +134,12 @@ fn the_first_copy_of_a_manifest_stays_and_a_later_one_has_its_own() {
     let lock = node.lock();
     let mut operation = node.begin(&lock);
     operation.park(&place).unwrap();
-    operation.give_back(&place).unwrap();
+    operation.return_manifest(&place).unwrap();
     for text in ["edited by somebody", "and again"] {
         node.write(MANIFESTS[0], text, 0o600);
         operation.park(&place).unwrap();
         std::fs::remove_dir_all(node.path(OUT)).unwrap();
-        assert!(operation.give_back(&place).unwrap());
+        assert!(operation.return_manifest(&place).unwrap());
         assert_eq!(node.read(MANIFESTS[0]), text);
     }
     let backup = node.store.backups().join(operation.id());
@@ -158,7 +158,7 @@ fn after_a_rollback_a_manifest_loses_what_was_added_to_it() {
             let edit = |_: &[u8]| Ok(text.as_bytes().to_vec());
             operation.rewrite_parked(&place, &edit).unwrap();
         }
-        assert!(operation.give_back(&place).unwrap());
+        assert!(operation.return_manifest(&place).unwrap());
         node.read(MANIFESTS[0])
     };
     for is_cut_off in [false, true] {
@@ -389,7 +389,7 @@ fn what_went_out_is_what_is_added_to() {
     operation.park(&place).unwrap();
     let add = |parked: &[u8]| Ok([parked, b"and more\n"].concat());
     operation.rewrite_parked(&place, &add).unwrap();
-    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.return_manifest(&place).unwrap());
     assert_eq!(node.read(MANIFESTS[0]), "a newer one\nand more\n");
 }
 
@@ -420,7 +420,7 @@ fn restarts_by_hand_drive_out_no_backup_of_a_certificate() {
     for _ in 0..8 {
         let mut restart = node.begin(&lock);
         restart.park(&node.path(MANIFESTS[0])).unwrap();
-        restart.give_back(&node.path(MANIFESTS[0])).unwrap();
+        restart.return_manifest(&node.path(MANIFESTS[0])).unwrap();
         restart.finish(Outcome::Done, 5, u64::MAX).unwrap();
     }
     let kept = generations(&node.store).unwrap();

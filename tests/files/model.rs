@@ -165,7 +165,7 @@ impl<'lock> Run<'lock> {
             Action::Begin => {}
             Action::Install => self.install(),
             Action::Park(index) => self.park(*index),
-            Action::GiveBack(index) => self.give_back(*index),
+            Action::GiveBack(index) => self.return_manifest(*index),
             Action::Plan(components) => self.plan(components),
             Action::Restarted(index) => self.restarted(*index),
             Action::RollBack => self.roll_back(),
@@ -212,9 +212,9 @@ impl<'lock> Run<'lock> {
         }
     }
 
-    fn give_back(&mut self, index: usize) {
+    fn return_manifest(&mut self, index: usize) {
         if let Some(operation) = &mut self.operation {
-            let came = operation.give_back(&self.node.path(MANIFESTS[index]));
+            let came = operation.return_manifest(&self.node.path(MANIFESTS[index]));
             assert_eq!(came.unwrap(), self.model.come_home(index));
         }
     }

@@ -57,7 +57,7 @@ fn out_and_back_across_file_systems(node: &Plain) {
     operation.park(&place).unwrap();
     assert_eq!(node.names(&node.path(OUT)), ["RETURN-TO", "etcd.yaml"]);
     assert!(!place.exists());
-    assert!(operation.give_back(&place).unwrap());
+    assert!(operation.return_manifest(&place).unwrap());
     assert_eq!(node.cluster(), before);
     assert_eq!(
         std::fs::metadata(&place).unwrap().modified().unwrap(),

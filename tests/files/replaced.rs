@@ -41,12 +41,12 @@ fn a_rollback_whose_first_record_is_lost_is_finished() {
             node.write(path, &format!("old {path}\n"), mode);
         }
         let recovery = recover(&node.store, &lock).unwrap().remove(0);
-        let goes_back = is_lost && is_put_back;
+        let is_rolled_back = is_lost && is_put_back;
         assert_eq!(
-            recovery.rolled_forward, !goes_back,
+            recovery.rolled_forward, !is_rolled_back,
             "{is_lost} {is_put_back}"
         );
-        if goes_back {
+        if is_rolled_back {
             assert_eq!(node.cluster(), before);
         } else {
             assert_eq!(node.read(FILES[1].1), format!("new {}\n", FILES[1].1));

@@ -109,7 +109,7 @@ fn only_kubeconfigs_restart_only_their_holders_together() {
         waves(&[&["kube-controller-manager", "kube-scheduler"]])
     );
     assert_eq!(group.back, group.out);
-    assert!(group.held_out.is_empty());
+    assert!(group.out_meanwhile.is_empty());
     assert_eq!(
         restarts(&node, &["scheduler.conf"]).restarts[0].out,
         waves(&[&["kube-scheduler"]])
@@ -143,7 +143,7 @@ fn the_api_server_takes_its_clients_with_it_and_etcd_the_api_server() {
             &["kube-controller-manager", "kube-scheduler"]
         ])
     );
-    assert_eq!(api[0].held_out, ["kube-controller-manager"]);
+    assert_eq!(api[0].out_meanwhile, ["kube-controller-manager"]);
     assert_eq!(api[1].out, waves(&[&["kube-vip"]]));
 
     let etcd = &restarts(&node, &["etcd-peer"]).restarts;
@@ -158,7 +158,7 @@ fn the_api_server_takes_its_clients_with_it_and_etcd_the_api_server() {
     );
     assert_eq!(etcd[0].back.first(), Some(&vec!["etcd".to_owned()]));
     assert_eq!(
-        etcd[0].held_out,
+        etcd[0].out_meanwhile,
         [
             "kube-controller-manager",
             "kube-scheduler",
@@ -232,7 +232,7 @@ fn an_api_server_with_another_label_is_restarted_in_its_place() {
         ])
     );
     assert_eq!(
-        plan.restarts[0].held_out,
+        plan.restarts[0].out_meanwhile,
         ["kube-controller-manager", "kube-scheduler", "api"]
     );
 }

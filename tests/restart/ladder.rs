@@ -166,7 +166,7 @@ impl Stuck {
         RestartGroup {
             out: waves.iter().rev().cloned().collect(),
             back: waves.clone(),
-            held_out: Vec::new(),
+            out_meanwhile: Vec::new(),
             manifests: waves
                 .iter()
                 .flatten()

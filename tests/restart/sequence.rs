@@ -281,7 +281,7 @@ async fn a_whole_control_plane_goes_and_comes_back_in_order_and_serves_what_is_n
     for report in &reports {
         assert!(report.gone_seconds >= GRACE.as_secs_f64(), "{report:?}");
         assert!(report.healthy_seconds > report.gone_seconds, "{report:?}");
-        assert!(!report.held_out);
+        assert!(!report.out_meanwhile);
     }
     assert_eq!(
         plane

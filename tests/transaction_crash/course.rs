@@ -182,7 +182,7 @@ fn bring_back(
 ) -> Result<(), Box<dyn std::error::Error>> {
     for wave in waves {
         for index in *wave {
-            operation.give_back(&manifest(node, *index))?;
+            operation.return_manifest(&manifest(node, *index))?;
         }
         for index in *wave {
             operation.note(Record::Restarted {
@@ -206,7 +206,7 @@ fn recover_and_finish(node: &Plain) -> Result<(), Box<dyn std::error::Error>> {
     for mut recovery in recover(&node.store, &lock)? {
         for (component, manifest) in recovery.restarts_left {
             recovery.operation.park(&manifest)?;
-            recovery.operation.give_back(&manifest)?;
+            recovery.operation.return_manifest(&manifest)?;
             recovery.operation.note(Record::Restarted { component })?;
         }
         end(node, recovery.operation, Outcome::Done)?;

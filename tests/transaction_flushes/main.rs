@@ -33,7 +33,7 @@ fn course_of_the_child() {
         .note(Record::RestartsPlanned { components })
         .unwrap();
     operation.park(&manifest).unwrap();
-    operation.give_back(&manifest).unwrap();
+    operation.return_manifest(&manifest).unwrap();
     operation.roll_back("test").unwrap();
     operation.finish(Outcome::Done, 3, u64::MAX).unwrap();
 }

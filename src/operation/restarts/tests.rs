@@ -8,7 +8,7 @@ use crate::journal::{Lock, Store};
 use crate::plan::AffectedPod;
 
 /// What a live node would do about one affected pod.
-fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<String>) {
+fn chosen(config: Config, no_restart: Option<&'static str>) -> (Restarts, Vec<String>) {
     let context = Context::new(Root::default(), config, None);
     let plan = Plan {
         at: Timestamp::UNIX_EPOCH,
@@ -32,7 +32,7 @@ fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<Stri
     let stop = watch::channel(false).1;
     let mut run = Run::new(&context, &lock, &stop, &mut events);
     let runtime = tokio::runtime::Builder::new_current_thread().build();
-    let choosing = Restarts::choose(&mut run, &plan, unwanted);
+    let choosing = Restarts::choose(&mut run, &plan, no_restart);
     let restarts = runtime.unwrap().block_on(choosing);
     (restarts, told)
 }
@@ -41,11 +41,11 @@ fn chosen(config: Config, unwanted: Option<&'static str>) -> (Restarts, Vec<Stri
 fn on_the_node_itself_no_restart_leaves_every_pod_and_asks_nobody() {
     let mut none = Config::default();
     none.restart.mode = RestartMode::None;
-    for (config, unwanted, reason) in [
+    for (config, no_restart, reason) in [
         (Config::default(), Some("--no-restart"), "--no-restart"),
         (none, None, "restart.mode = \"none\""),
     ] {
-        let (restarts, told) = chosen(config, unwanted);
+        let (restarts, told) = chosen(config, no_restart);
         assert!(restarts.groups.is_empty() && !restarts.provable);
         assert_eq!(restarts.left_out, ["kube-scheduler"]);
         assert_eq!(told, [format!("not restarted: kube-scheduler ({reason})")]);
