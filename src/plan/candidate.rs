@@ -8,11 +8,11 @@ use super::note::{self, Note};
 use super::obstacle::{AuthorityFault, FileFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
+use super::signing::{Signing, signing};
 use super::types::Action;
 use crate::config::Renewal;
 use crate::node::{
-    Authority, AuthorityState, CertificateState, Custody, Entry, Inventory, KeyState, Present,
-    Signer,
+    Authority, CertificateState, Custody, Entry, Inventory, KeyState, Present, Signer,
 };
 use crate::pki::{Certificate, is_authoritys_own};
 
@@ -109,52 +109,14 @@ impl<'node> Candidate<'node> {
             .ok_or(Obstacle::AuthorityUnusable(AuthorityFault::NotHere {
                 authority,
             }))?;
-        let unusable = |fault: AuthorityFault| Err(Obstacle::AuthorityUnusable(fault));
-        let (certificates, signing) = match &authority.state {
-            AuthorityState::Missing => {
-                return unusable(AuthorityFault::Missing {
-                    path: authority.certificate_path.clone(),
-                });
-            }
-            AuthorityState::Unreadable(problem) => {
-                return unusable(AuthorityFault::File(problem.into()));
-            }
-            AuthorityState::Present {
-                certificates,
-                key,
-                signing,
-            } => {
-                match key {
-                    // Whether the key is the authority's is found out when it signs.
-                    KeyState::Matching(_) | KeyState::Unread => {}
-                    KeyState::Missing => {
-                        return Err(Obstacle::ExternalAuthority {
-                            authority: authority.name,
-                        });
-                    }
-                    KeyState::Mismatched => {
-                        return unusable(AuthorityFault::KeyOfAnother {
-                            key: authority.key_path.clone(),
-                            certificate: authority.certificate_path.clone(),
-                        });
-                    }
-                    KeyState::OutOfReach(problem)
-                    | KeyState::Damaged(problem)
-                    | KeyState::NotOwn(problem) => {
-                        return unusable(AuthorityFault::File(problem.into()));
-                    }
-                    KeyState::Unsupported(problem) => {
-                        let key = UnsupportedKey::AuthorityFile(problem.into());
-                        return Err(Obstacle::NotSupported(key));
-                    }
-                }
-                (certificates, signing)
-            }
-        };
+        let Signing {
+            certificates,
+            signing,
+        } = signing(authority)?;
         if present.signer == Signer::Unknown || signing.is_empty() {
-            return unusable(AuthorityFault::NotComparable {
+            return Err(Obstacle::AuthorityUnusable(AuthorityFault::NotComparable {
                 path: authority.certificate_path.clone(),
-            });
+            }));
         }
         if present.leaf.is_ca {
             check_says_ca(entry, present, certificates)?;
@@ -169,7 +131,7 @@ impl<'node> Candidate<'node> {
         Ok(Self {
             present,
             authority: signing,
-            issuer_ends: match certificates.as_slice() {
+            issuer_ends: match certificates {
                 // Checking a signature takes longer than all else here, and of one there is nothing to choose.
                 [only] => Some(only.not_after),
                 _ => authority

@@ -7,9 +7,9 @@ use jiff::Timestamp;
 
 use super::obstacle::{KubeletFault, Obstacle};
 use super::schedule::begins_later;
+use super::signing::{Signing, signing};
 use crate::node::{
-    AuthorityState, CertificateState, Entry, EntryKind, Inventory, KUBELET_CLIENT, KUBELET_CONFIG,
-    KeyState, Signer,
+    CertificateState, Entry, EntryKind, Inventory, KUBELET_CLIENT, KUBELET_CONFIG, KeyState, Signer,
 };
 use crate::pki::{AuthorityName, Certificate, date};
 
@@ -182,42 +182,21 @@ fn is_a_nodes(leaf: &Certificate) -> bool {
         && leaf.organizations.iter().any(|name| name == "system:nodes")
 }
 
-/// Why this node's CA cannot sign.
+/// Why this node's CA cannot sign at `now`.
 fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
     let authority = inventory.authority(AuthorityName::Kubernetes)?;
-    let AuthorityState::Present {
+    let Signing {
         certificates,
-        key,
         signing,
-    } = &authority.state
-    else {
-        return Some(format!(
-            "{} is missing or cannot be read",
-            authority.certificate_path.display()
-        ));
+    } = match signing(authority) {
+        Ok(signing) => signing,
+        // What to do there is said anyway.
+        Err(Obstacle::ExternalAuthority { .. }) => {
+            let path = authority.key_path.display();
+            return Some(format!("{path} is not on this node"));
+        }
+        Err(obstacle) => return Some(obstacle.to_string()),
     };
-    match key {
-        KeyState::Matching(_) | KeyState::Unread => {}
-        KeyState::Missing => {
-            return Some(format!(
-                "{} is not on this node",
-                authority.key_path.display()
-            ));
-        }
-        KeyState::Mismatched => {
-            return Some(format!(
-                "{} is not the key of {}",
-                authority.key_path.display(),
-                authority.certificate_path.display()
-            ));
-        }
-        KeyState::OutOfReach(problem)
-        | KeyState::Damaged(problem)
-        | KeyState::NotOwn(problem)
-        | KeyState::Unsupported(problem) => {
-            return Some(format!("{}: {}", problem.path.display(), problem.reason));
-        }
-    }
     if signing
         .iter()
         .any(|certificate| certificate.is_valid_at(now))

@@ -13,6 +13,7 @@ mod order;
 mod reason;
 mod schedule;
 mod settle;
+mod signing;
 mod spread;
 mod trust;
 mod types;

@@ -1,0 +1,53 @@
+//! Whether an authority of this node can sign, and with which certificates. What time changes is not looked at here.
+
+use super::obstacle::{AuthorityFault, Obstacle, UnsupportedKey};
+use crate::node::{Authority, AuthorityState, KeyState};
+use crate::pki::Certificate;
+
+/// The certificates of an authority that can sign.
+pub(super) struct Signing<'node> {
+    /// All of its file.
+    pub(super) certificates: &'node [Certificate],
+    /// Those that its key belongs to.
+    pub(super) signing: &'node [Certificate],
+}
+
+/// Why it cannot, or the certificates.
+pub(super) fn signing(authority: &Authority) -> Result<Signing<'_>, Obstacle> {
+    let unusable = |fault: AuthorityFault| Err(Obstacle::AuthorityUnusable(fault));
+    let (certificates, key, signing) = match &authority.state {
+        AuthorityState::Missing => {
+            return unusable(AuthorityFault::Missing {
+                path: authority.certificate_path.clone(),
+            });
+        }
+        AuthorityState::Unreadable(problem) => {
+            return unusable(AuthorityFault::File(problem.into()));
+        }
+        AuthorityState::Present {
+            certificates,
+            key,
+            signing,
+        } => (certificates, key, signing),
+    };
+    match key {
+        // Whether the key is the authority's is found out when it signs.
+        KeyState::Matching(_) | KeyState::Unread => Ok(Signing {
+            certificates,
+            signing,
+        }),
+        KeyState::Missing => Err(Obstacle::ExternalAuthority {
+            authority: authority.name,
+        }),
+        KeyState::Mismatched => unusable(AuthorityFault::KeyOfAnother {
+            key: authority.key_path.clone(),
+            certificate: authority.certificate_path.clone(),
+        }),
+        KeyState::OutOfReach(problem) | KeyState::Damaged(problem) | KeyState::NotOwn(problem) => {
+            unusable(AuthorityFault::File(problem.into()))
+        }
+        KeyState::Unsupported(problem) => Err(Obstacle::NotSupported(
+            UnsupportedKey::AuthorityFile(problem.into()),
+        )),
+    }
+}
