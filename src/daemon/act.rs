@@ -1,74 +1,82 @@
-//! Operations on a thread of their own: making keys and flushing files block, and the loop must go on answering the watchdog and
-//! signals.
+//! The operation that the daemon has in hand.
 
-use std::io;
-use std::thread;
+use tokio::sync::{mpsc, watch};
 
-use tokio::sync::{mpsc, oneshot, watch};
-
+use super::aside::{Pending, aside};
+use super::look::in_flight;
+use super::pass::Pass;
+use crate::journal::Trigger;
 use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
 use crate::plan::Request;
 
-type Result = std::result::Result<RenewalReport, OperationError>;
+/// One that runs on a thread of its own.
+pub(super) struct Running {
+    end: Pending<Ended>,
+    told: mpsc::UnboundedReceiver<Event>,
+    cancel: watch::Sender<bool>,
+}
 
-/// Renews what is due, on another thread; what happens meanwhile reaches `events` on this one. Where no thread can be had it is
-/// done here: a watchdog that bites is better than a certificate that ends.
-///
-/// # Errors
-/// As [`renew`].
-pub(super) async fn renew_aside(
-    context: &Context,
-    options: &Options,
-    stop: &watch::Receiver<bool>,
-    events: &mut (dyn FnMut(Event) + Send),
-) -> Result {
-    let (tell, mut told) = mpsc::unbounded_channel();
-    let begun = begin(context.clone(), options.clone(), stop.clone(), tell);
-    let (thread, mut ended) = match begun {
-        Ok(begun) => begun,
-        Err(error) => {
-            tracing::warn!("the operation gets no thread of its own: {error}");
-            return renew(context, &Request::Due, options, stop, events).await;
+/// What came of one.
+pub(super) struct Ended {
+    pub(super) result: Result<RenewalReport, OperationError>,
+    /// The operations that are in flight after it.
+    pub(super) in_flight: Vec<String>,
+}
+
+/// What happens to one.
+pub(super) enum Step {
+    Event(Event),
+    /// Its last events, and what came of it.
+    End(Vec<Event>, Ended),
+}
+
+impl Running {
+    /// Begins to renew what is due.
+    pub(super) fn begin(context: Context, pass: &Pass) -> Self {
+        let options = options(pass);
+        let (tell, told) = mpsc::unbounded_channel();
+        let (cancel, cancelled) = watch::channel(false);
+        let work = move || async move {
+            // Whoever abandons the operation wants to hear nothing.
+            let mut events = |event| drop(tell.send(event));
+            let due = Request::Due;
+            Ended {
+                result: renew(&context, &due, &options, &cancelled, &mut events).await,
+                in_flight: in_flight(&context),
+            }
+        };
+        Self {
+            end: aside("operation", work),
+            told,
+            cancel,
         }
-    };
-    let result = loop {
-        tokio::select! {
-            biased;
-            Some(event) = told.recv() => events(event),
-            result = &mut ended => break result,
-        }
-    };
-    while let Ok(event) = told.try_recv() {
-        events(event);
     }
-    match (result, thread.join()) {
-        (_, Err(panic)) => std::panic::resume_unwind(panic),
-        (Ok(result), Ok(())) => result,
-        (Err(_), Ok(())) => Err(OperationError::NoResult),
+
+    /// Asks it to come to an end soon, with every manifest in place.
+    pub(super) fn cancel(&self) {
+        self.cancel.send_replace(true);
+    }
+
+    /// What happens next. Nothing is lost where this is waited for anew.
+    pub(super) async fn next(&mut self) -> Step {
+        let ended = tokio::select! {
+            biased;
+            Some(event) = self.told.recv() => return Step::Event(event),
+            ended = &mut self.end => ended,
+        };
+        let mut last = Vec::new();
+        while let Ok(event) = self.told.try_recv() {
+            last.push(event);
+        }
+        Step::End(last, ended)
     }
 }
 
-/// The thread, and where its result will be.
-type Begun = (thread::JoinHandle<()>, oneshot::Receiver<Result>);
-
-fn begin(
-    context: Context,
-    options: Options,
-    stop: watch::Receiver<bool>,
-    tell: mpsc::UnboundedSender<Event>,
-) -> io::Result<Begun> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let (end, ended) = oneshot::channel();
-    let work = move || {
-        // The loop ends only after this has: it always listens.
-        let mut events = |event| drop(tell.send(event));
-        let renewing = renew(&context, &Request::Due, &options, &stop, &mut events);
-        drop(end.send(runtime.block_on(renewing)));
-    };
-    let thread = thread::Builder::new()
-        .name("operation".to_owned())
-        .spawn(work)?;
-    Ok((thread, ended))
+/// How an operation that the daemon begins is done.
+pub(super) fn options(pass: &Pass) -> Options {
+    Options {
+        trigger: Trigger::Schedule,
+        restart: true,
+        stopped: pass.stopped,
+    }
 }

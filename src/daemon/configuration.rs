@@ -1,38 +1,50 @@
 //! Reading the configuration again while the daemon runs.
 
+use super::aside::aside;
 use super::service::Daemon;
 use crate::config::{Config, Loaded, load};
 use crate::operation::Context;
 
 impl Daemon {
-    /// Reads the configuration again because somebody asked; a wrong one is refused and the running one kept.
-    pub(super) fn reload(&mut self) {
+    /// Reads the configuration again because an administrator asked for it; a wrong one is refused and the running one kept.
+    /// Whether another one may be in force now.
+    pub(super) async fn reload(&mut self) -> bool {
         self.systemd.reloading();
         self.wrong_configuration = None;
-        match self.read_again() {
+        let is_new = match self.read_again().await {
             Ok(config) => {
                 self.put_in_force(config);
                 tracing::info!("configuration read again");
+                true
             }
-            Err(reason) => self.refuse(reason),
-        }
+            Err(reason) => {
+                self.refuse(reason);
+                false
+            }
+        };
         self.systemd.ready();
+        is_new
     }
 
-    /// Reads the configuration again because something may have changed.
-    pub(super) fn reload_if_changed(&mut self) {
-        match self.read_again() {
+    /// Reads the configuration again because something may have changed. Whether another one is in force now.
+    pub(super) async fn reload_if_changed(&mut self) -> bool {
+        match self.read_again().await {
             Ok(config) if config == self.context.config => {
                 if self.wrong_configuration.take().is_some() {
                     tracing::info!("configuration is right again, and as before");
                 }
+                false
             }
             Ok(config) => {
                 self.wrong_configuration = None;
                 self.put_in_force(config);
                 tracing::info!("configuration changed and read again");
+                true
             }
-            Err(reason) => self.refuse(reason),
+            Err(reason) => {
+                self.refuse(reason);
+                false
+            }
         }
     }
 
@@ -46,7 +58,6 @@ impl Daemon {
             tracing::warn!("another log.format takes effect when the daemon is started again");
         }
         self.context.config = config;
-        self.retry.permit_now();
     }
 
     /// Keeps the running configuration. Said in the log when it becomes wrong in another way, and in the status as long as
@@ -59,8 +70,11 @@ impl Daemon {
     }
 
     /// The configuration as it is on disk now, and what is odd about it.
-    fn read_again(&mut self) -> Result<Config, String> {
-        match load(&self.context.root, self.context.config_file.as_deref()) {
+    async fn read_again(&mut self) -> Result<Config, String> {
+        let root = self.context.root.clone();
+        let file = self.context.config_file.clone();
+        let work = move || async move { load(&root, file.as_deref()) };
+        match aside("configuration", work).await {
             Ok(loaded) => {
                 self.odd_configuration = sentences(&loaded);
                 Ok(loaded.config)

@@ -33,6 +33,12 @@ fn until(moment: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(moment.duration_since(now)).unwrap_or_default() + Duration::from_millis(100)
 }
 
+/// When all of it has passed; `None` where nothing holds the daemon back, or where that is not known.
+pub(super) fn known_end(held: &[&Finding]) -> Option<Timestamp> {
+    let ends: Option<Vec<Timestamp>> = held.iter().map(|finding| finding.cause.passes()).collect();
+    ends?.into_iter().max()
+}
+
 /// Whether somebody has to put something right.
 pub(super) fn is_refused(held: &[&Finding]) -> bool {
     held.iter()
@@ -97,6 +103,9 @@ mod tests {
         let turn = finding(turn, Severity::Wait);
         let pause = look_again_after(&[&waiting, &turn]).unwrap();
         assert!(pause > Duration::from_secs(20) && pause < Duration::from_secs(21));
+        assert_eq!(known_end(&[&turn]), turn.cause.passes());
+        assert_eq!(known_end(&[&turn, &waiting]), None);
+        assert_eq!(known_end(&[]), None);
         assert!(is_refused(&[&waiting, &refused]) && !is_refused(&[&waiting]));
     }
 }

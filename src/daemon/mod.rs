@@ -2,19 +2,30 @@
 
 mod act;
 mod alive;
+mod aside;
 mod clock;
 mod configuration;
+mod effect;
+mod ending;
+mod error;
+mod event_loop;
 mod expired;
 mod held;
+mod look;
 mod others;
 mod pass;
 mod retry;
 mod run;
 mod say;
 mod service;
+mod signal;
+mod state;
+mod stop;
 mod systemd;
 mod tidy;
 mod uses;
 mod watch;
 
-pub use run::{DaemonError, StopSignals, run, stop_on_signal};
+pub use error::DaemonError;
+pub use run::run;
+pub use stop::{StopSignals, stop_on_signal};

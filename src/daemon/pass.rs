@@ -1,19 +1,22 @@
 //! What one look at the node showed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::held;
+use super::others::Others;
+use super::uses::Uses;
 use crate::checks::Finding;
 use crate::node::Inventory;
 use crate::plan::{Action, KubeletNeed, Plan};
 
-/// What one look at the node showed.
-#[derive(Debug)]
+/// What one look at the node showed, and what is known since earlier ones.
+#[derive(Debug, Clone)]
 pub(super) struct Pass {
-    pub(super) inventory: Inventory,
-    pub(super) plan: Plan,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) plan: Arc<Plan>,
     /// What speaks against an operation now.
     pub(super) findings: Vec<Finding>,
     /// Operations that were cut off and must be finished, whatever is due; or why they cannot be listed.
@@ -22,8 +25,10 @@ pub(super) struct Pass {
     pub(super) stopped: bool,
     /// What the kubelet needs to start.
     pub(super) kubelet: KubeletNeed,
-    /// After how long what is in use may be looked at, where that was too soon.
-    pub(super) use_unseen: Option<Duration>,
+    /// What other processes are at, or left behind.
+    pub(super) others: Others,
+    /// Whether the certificates in the files are the ones in use.
+    pub(super) uses: Uses,
 }
 
 impl Pass {
@@ -57,6 +62,15 @@ impl Pass {
             )),
             (0, true) => Some("Renewing: the kubelet's own certificate".to_owned()),
             (due, _) => Some(format!("Renewing: {due} due")),
+        }
+    }
+
+    /// The same in one word.
+    pub(super) fn verb(&self) -> &'static str {
+        if self.due() == 0 && !self.stopped {
+            "Finishing"
+        } else {
+            "Renewing"
         }
     }
 

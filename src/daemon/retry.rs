@@ -16,7 +16,7 @@ const REST: Duration = Duration::from_secs(30);
 
 /// Counts failures in a row and says when the next attempt may be made. Uses the monotonic clock, so that setting the
 /// clock neither hurries nor delays it.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Retry {
     attempts: u32,
     not_before: Option<Instant>,

@@ -2,71 +2,43 @@
 
 use std::time::Instant;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+use super::aside::aside;
 use super::held;
 use super::pass::Pass;
-use super::service::{Daemon, signed};
+use super::service::Daemon;
+use super::state::{About, State};
 use crate::checks::Check;
 use crate::host::{now, shifted};
 use crate::operation::Context;
 use crate::pki::date;
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
 use crate::report::{
-    CertificateStatus, Failure, History, LastOperation, Next, State, Status, count, write_status,
+    CertificateStatus, Failure, History, LastOperation, Next, Status, count, write_status,
 };
 
 impl Daemon {
-    /// Tells the journal, systemd and the status file what was seen.
-    pub(super) fn report(&mut self, pass: &Pass) {
-        self.complain(pass);
-        let fails = held::is_refused(&pass.held())
-            || self.others.problem.is_some()
-            || (self.last_failure.is_some() && pass.has_work());
-        let state = if fails {
-            State::Failing
-        } else {
-            State::Waiting
-        };
-        let mut message = self.message(pass);
-        for problem in self.standing() {
-            message.push_str(&format!("; {problem}"));
-        }
-        self.publish(pass, state, &message);
-        if !self.announced {
-            self.announced = true;
-            self.systemd.ready();
-            tracing::info!(
-                "kubecertd {} watches {} certificates; {message}",
-                env!("CARGO_PKG_VERSION"),
-                pass.inventory
-                    .entries
-                    .iter()
-                    .filter(|entry| entry.present().is_some())
-                    .count()
-            );
-        }
-    }
-
-    /// The last words of a single pass: nobody is left to correct what was said while it went on.
-    pub(super) fn passed(&mut self) {
-        let pass = self.look();
-        self.publish(&pass, State::Stopped, "Stopped after one pass");
-    }
-
-    /// Last words.
-    pub(super) fn stopped(&mut self) {
-        self.systemd.stopping();
-        let pass = self.look();
-        self.publish(&pass, State::Stopped, "Stopped");
-        tracing::info!("stopped");
+    /// Tells systemd that the daemon is ready, and the log what it watches.
+    pub(super) fn announce(&self, pass: &Pass, state: &State) {
+        self.systemd.ready();
+        tracing::info!(
+            "kubecertd {} watches {} certificates; {}",
+            env!("CARGO_PKG_VERSION"),
+            pass.inventory
+                .entries
+                .iter()
+                .filter(|entry| entry.present().is_some())
+                .count(),
+            self.message(pass, state)
+        );
     }
 
     /// Logs what is wrong on the node, each thing once until it changes.
     pub(super) fn complain(&mut self, pass: &Pass) {
         let mut now = self.odd_configuration.clone();
         now.extend(sentences(pass));
-        now.extend(self.uses.notes(&pass.inventory));
+        now.extend(pass.uses.notes(&pass.inventory));
         for sentence in &now {
             if !self.complaints.contains(sentence) {
                 tracing::warn!("{sentence}");
@@ -76,7 +48,7 @@ impl Daemon {
     }
 
     /// What is wrong beside the node's files, one sentence each. It is logged where it is found.
-    fn standing(&self) -> Vec<String> {
+    fn standing(&self, pass: &Pass) -> Vec<String> {
         let configuration = self.wrong_configuration.as_ref().map(|reason| {
             format!(
                 "the configuration on disk is wrong and the one before stays in force: {reason}"
@@ -84,21 +56,36 @@ impl Daemon {
         });
         configuration
             .into_iter()
-            .chain(self.others.problem.clone())
+            .chain(pass.others.problem.clone())
             .collect()
     }
 
-    /// The line in `systemctl status`. It stands there for as long as nothing happens: it names moments, and counts down to none.
-    fn message(&self, pass: &Pass) -> String {
+    /// The line in `systemctl status`.
+    pub(super) fn message(&self, pass: &Pass, state: &State) -> String {
+        match state.about {
+            About::Acting { .. } => pass.doing().unwrap_or_default(),
+            About::Stopping => "Stopped".to_owned(),
+            _ => {
+                let mut message = self.outlook(pass, state);
+                for problem in self.standing(pass) {
+                    message.push_str(&format!("; {problem}"));
+                }
+                message
+            }
+        }
+    }
+
+    /// What comes next. It stands there for as long as nothing happens: it names moments, and counts down to none.
+    fn outlook(&self, pass: &Pass, state: &State) -> String {
         if let Some(message) = held::message(&pass.held()) {
             return message;
         }
-        if let Some(failure) = &self.last_failure
+        if let Some(failure) = &state.failure
             && pass.has_work()
         {
             return format!(
                 "Renewal failed, next attempt at {}: {failure}",
-                self.retry_at().strftime("%b %d, %H:%M:%S UTC")
+                retry_at(state).strftime("%b %d, %H:%M:%S UTC")
             );
         }
         if !pass.unfinished.is_empty() {
@@ -116,18 +103,36 @@ impl Daemon {
         }
     }
 
-    /// When the next attempt may be made.
-    fn retry_at(&self) -> Timestamp {
-        shifted(now(), signed(self.retry.remaining(Instant::now())))
+    /// Writes the status file, which may block, and tells systemd the same sentence.
+    pub(super) async fn publish(&mut self, pass: &Pass, state: &State, message: &str) {
+        let status = self.status(pass, state, message);
+        let context = self.context.clone();
+        let written = aside("status", move || async move {
+            let last_operation = last_operation(&context);
+            let status = Status {
+                last_operation,
+                ..status
+            };
+            write_status(&context.root, &status)
+        });
+        let unwritten = written.await.err().map(|error| error.to_string());
+        if let Some(reason) = &unwritten
+            && unwritten != self.unwritten_status
+        {
+            tracing::error!("`kubecertd status` is out of date: {reason}");
+        }
+        self.unwritten_status = unwritten;
+        self.systemd.status(message);
     }
 
-    pub(super) fn publish(&mut self, pass: &Pass, state: State, message: &str) {
-        let status = Status {
+    /// Without the last operation, which has to be read.
+    fn status(&self, pass: &Pass, state: &State, message: &str) -> Status {
+        Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             started: self.started,
-            updated: crate::host::now(),
-            state,
+            updated: now(),
+            state: state.word(),
             message: message.to_owned(),
             next: pass.plan.next_due.as_ref().map(|(at, name)| Next {
                 at: *at,
@@ -138,35 +143,32 @@ impl Daemon {
                 .items
                 .iter()
                 .map(|item| CertificateStatus {
-                    in_use: self.uses.of(&pass.inventory, &item.name),
+                    in_use: pass.uses.of(&pass.inventory, &item.name),
                     ..certificate_status(item)
                 })
                 .collect(),
-            last_operation: last_operation(&self.context),
-            failure: self.last_failure.as_ref().map(|reason| Failure {
+            last_operation: None,
+            failure: state.failure.as_ref().map(|reason| Failure {
                 reason: reason.clone(),
-                attempts: self.retry.attempts(),
-                retry_at: self.retry_at(),
+                attempts: state.retry.attempts(),
+                retry_at: retry_at(state),
             }),
             problems: self
-                .standing()
+                .standing(pass)
                 .into_iter()
                 .chain(self.odd_configuration.iter().cloned())
                 .chain(sentences(pass))
-                .chain(self.uses.notes(&pass.inventory))
+                .chain(pass.uses.notes(&pass.inventory))
                 .collect(),
-        };
-        let unwritten = write_status(&self.context.root, &status)
-            .err()
-            .map(|error| error.to_string());
-        if let Some(reason) = &unwritten
-            && unwritten != self.unwritten_status
-        {
-            tracing::error!("`kubecertd status` is out of date: {reason}");
         }
-        self.unwritten_status = unwritten;
-        self.systemd.status(message);
     }
+}
+
+/// When the next attempt may be made.
+fn retry_at(state: &State) -> Timestamp {
+    let remaining = state.retry.remaining(Instant::now());
+    let remaining = SignedDuration::try_from(remaining).unwrap_or(SignedDuration::MAX);
+    shifted(now(), remaining)
 }
 
 /// The last operation of anybody on this node. What is wrong with the history is a finding.

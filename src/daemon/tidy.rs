@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::aside::aside;
 use super::pass::Pass;
 use crate::checks::{Check, Severity};
 use crate::operation::{Context, tidy_backups};
@@ -18,7 +19,7 @@ pub(super) struct Tidying {
 
 impl Tidying {
     /// Removes private keys from backups that are too old, once an hour, and not by a clock that may be wrong.
-    pub(super) fn tidy(&mut self, context: &Context, pass: &Pass, now: Instant) {
+    pub(super) async fn tidy(&mut self, context: &Context, pass: &Pass, now: Instant) {
         let is_doubtful = pass
             .findings
             .iter()
@@ -30,9 +31,9 @@ impl Tidying {
             return;
         }
         self.last = Some(now);
-        let problem = tidy_backups(context, pass.plan.at)
-            .err()
-            .map(|error| error.to_string());
+        let (context, at) = (context.clone(), pass.plan.at);
+        let tidied = aside("tidying", move || async move { tidy_backups(&context, at) }).await;
+        let problem = tidied.err().map(|error| error.to_string());
         if let Some(reason) = &problem
             && problem != self.problem
         {

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::pass::Pass;
 use crate::node::Inventory;
 use crate::operation::Context;
 use crate::probe::look_at_use;
@@ -14,13 +13,17 @@ const PAUSE: Duration = Duration::from_secs(10);
 const NOT_YET_INTERVAL: Duration = Duration::from_secs(60);
 
 /// What is known since the last look.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Uses {
     known: Vec<Use>,
     at: Option<Instant>,
+    /// Whether the last look showed something new.
+    is_new: bool,
+    /// How long the next look has to wait, where the last was asked for too soon.
+    too_soon: Option<Duration>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Use {
     name: String,
     serial: String,
@@ -45,10 +48,16 @@ impl Uses {
             .collect()
     }
 
+    /// Whether the last look showed something new.
+    pub(super) fn are_new(&self) -> bool {
+        self.is_new
+    }
+
     /// When to look again although nothing changed.
     pub(super) fn look_again_after(&self) -> Option<Duration> {
         let not_yet = |known: &Use| known.in_use.state == UseState::NotYet;
-        self.known.iter().any(not_yet).then_some(NOT_YET_INTERVAL)
+        let again = self.known.iter().any(not_yet).then_some(NOT_YET_INTERVAL);
+        self.too_soon.into_iter().chain(again).min()
     }
 
     /// How long a look has to wait, if it has to: for certificates that have been looked at.
@@ -64,25 +73,26 @@ impl Uses {
 }
 
 impl Uses {
-    /// Looks at what the running components use. Whether something new is known; also when to look again, if that was too soon.
-    pub(super) async fn look(&mut self, context: &Context, pass: &mut Pass) -> bool {
+    /// Looks at what the running components use.
+    pub(super) async fn look(&mut self, context: &Context, inventory: &Inventory) {
+        self.is_new = false;
         if !context.is_live() {
-            return false;
+            return;
         }
-        pass.use_unseen = self.pause(&pass.inventory);
-        if pass.use_unseen.is_some() {
-            return false;
+        self.too_soon = self.pause(inventory);
+        if self.too_soon.is_some() {
+            return;
         }
-        let seen = look_at_use(&pass.inventory, &context.config.restart).await;
+        let seen = look_at_use(inventory, &context.config.restart).await;
         // What is wrong with the history is a finding; what can be read of it is of use.
         let receipts: Vec<_> = History::new(&context.store())
             .entries()
             .map(|entries| entries.into_iter().flatten().collect())
             .unwrap_or_default();
-        let known: Vec<Use> = in_use(&pass.inventory, &seen, &receipts, crate::host::now())
+        let known: Vec<Use> = in_use(inventory, &seen, &receipts, crate::host::now())
             .into_iter()
             .filter_map(|(name, in_use)| {
-                let serial = pass.inventory.entry(&name)?.present()?.leaf.serial.clone();
+                let serial = inventory.entry(&name)?.present()?.leaf.serial.clone();
                 Some(Use {
                     name,
                     serial,
@@ -90,12 +100,20 @@ impl Uses {
                 })
             })
             .collect();
-        let is_new = !is_same(&known, &self.known);
-        *self = Self {
-            known,
-            at: Some(Instant::now()),
-        };
-        is_new
+        self.is_new = !is_same(&known, &self.known);
+        self.known = known;
+        self.at = Some(Instant::now());
+    }
+}
+
+#[cfg(test)]
+impl Uses {
+    /// What a look that showed something new would have kept.
+    pub(super) fn new_ones() -> Self {
+        Self {
+            is_new: true,
+            ..Self::default()
+        }
     }
 }
 
@@ -181,6 +199,7 @@ mod tests {
                 },
             }],
             at: Some(Instant::now()),
+            ..Uses::default()
         }
     }
 

@@ -18,21 +18,24 @@ use crate::operation::Context;
 /// wake it for ever: the kernel is asked not to report that.
 const CHANGES: EventKindMask = EventKindMask::CORE.union(EventKindMask::ACCESS_CLOSE);
 
-/// The watched directories, and the hints that come from them.
+/// The watched directories.
 #[derive(Debug)]
 pub(super) struct Watches {
     watcher: Option<RecommendedWatcher>,
     watched: BTreeMap<PathBuf, (u64, u64)>,
-    hints: mpsc::Receiver<()>,
     complained: bool,
 }
+
+/// The hints that come from watched directories.
+#[derive(Debug)]
+pub(super) struct Hints(mpsc::Receiver<()>);
 
 impl Watches {
     /// No directory is watched yet. Where the system has no watch left, hints never come and only the periodic scan
     /// is left; that is logged once.
     ///
     /// `own` is a file that the daemon itself writes. Beside it are only drop-ins of any interest.
-    pub(super) fn new(own: PathBuf) -> Self {
+    pub(super) fn new(own: PathBuf) -> (Self, Hints) {
         let (sender, hints) = mpsc::channel(1);
         let hint = move |event: notify::Result<notify::Event>| {
             // Whatever else it is, even an overflow or an error, something may have changed.
@@ -46,14 +49,13 @@ impl Watches {
         let mut watches = Self {
             watcher: None,
             watched: BTreeMap::new(),
-            hints,
             complained: false,
         };
         match watcher {
             Ok(watcher) => watches.watcher = Some(watcher),
             Err(error) => watches.complain(&error.to_string()),
         }
-        watches
+        (watches, Hints(hints))
     }
 
     /// Watches exactly these directories, again where one was replaced.
@@ -94,18 +96,6 @@ impl Watches {
         }
     }
 
-    /// Waits for a hint. Never returns where there are no watches.
-    pub(super) async fn hint(&mut self) {
-        if self.hints.recv().await.is_none() {
-            std::future::pending::<()>().await;
-        }
-    }
-
-    /// Forgets a hint that came meanwhile.
-    pub(super) fn drain(&mut self) {
-        while self.hints.try_recv().is_ok() {}
-    }
-
     fn complain(&mut self, reason: &str) {
         if !self.complained {
             self.complained = true;
@@ -114,6 +104,20 @@ impl Watches {
                  see fs.inotify.max_user_watches and fs.inotify.max_user_instances"
             );
         }
+    }
+}
+
+impl Hints {
+    /// Waits for a hint. Never returns where there are no watches.
+    pub(super) async fn next(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Forgets a hint that came meanwhile.
+    pub(super) fn drain(&mut self) {
+        while self.0.try_recv().is_ok() {}
     }
 }
 

@@ -54,9 +54,6 @@ pub enum OperationError {
     /// Something that is not kubecertd's to mend keeps the kubelet from starting.
     #[error("the kubelet cannot start: {0}")]
     KubeletCannotStart(String),
-    /// The operation's thread is gone.
-    #[error("the operation ended without a result; see the log")]
-    NoResult,
     /// The new files stay, and the rest is tried again.
     #[error(
         "{0}; the new files stay in place, since what they replaced is of no use. The daemon goes on trying; \
@@ -169,7 +166,6 @@ impl OperationError {
             Self::RolledBack { .. }
                 | Self::Failed(_)
                 | Self::KubeletCannotStart(_)
-                | Self::NoResult
                 | Self::NewFilesStay(_)
                 | Self::RestartsPending(_)
                 | Self::NotPutBack { .. }

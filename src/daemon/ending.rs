@@ -1,0 +1,115 @@
+//! How an operation ended, as far as it decides what the daemon does next.
+
+use super::held;
+use crate::checks::Finding;
+use crate::journal::TransactionError;
+use crate::operation::{OperationError, RenewalReport};
+
+/// How an operation ended. Reasons are sentences.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// All is done. Its id, where there was something to do.
+    Done(Option<String>),
+    /// Some of what was due was not renewed.
+    Incomplete {
+        operation: Option<String>,
+        reason: String,
+    },
+    /// It was asked to stop.
+    Stopped(String),
+    /// Another kubecertd holds the lock: its process id, where that is known.
+    Busy(Option<u32>),
+    /// This was no moment for it. With the reason where an administrator has to put something right; what only has to be
+    /// waited for is no failure.
+    NotNow(Option<String>),
+    /// This was no moment for restarts that an earlier operation left.
+    RestartsWait(String),
+    /// It failed.
+    Failed {
+        reason: String,
+        /// Whether pods were restarted in vain.
+        disturbed: bool,
+    },
+}
+
+impl Ending {
+    pub(super) fn of(result: Result<RenewalReport, OperationError>) -> Self {
+        match result {
+            Ok(report) if report.failed.is_empty() => Self::Done(report.operation),
+            Ok(report) => {
+                let reasons: Vec<&str> =
+                    report.failed.iter().map(|(_, why)| why.as_str()).collect();
+                Self::Incomplete {
+                    reason: reasons.join("; "),
+                    operation: report.operation,
+                }
+            }
+            Err(error @ OperationError::Stopped) => Self::Stopped(error.to_string()),
+            Err(OperationError::Transaction(TransactionError::Busy { holder })) => {
+                Self::Busy(holder)
+            }
+            Err(OperationError::NotNow(findings)) => {
+                let refused: Vec<&Finding> = findings.iter().collect();
+                Self::NotNow(
+                    held::is_refused(&refused)
+                        .then(|| OperationError::NotNow(findings).to_string()),
+                )
+            }
+            Err(error @ OperationError::RestartsWait { .. }) => {
+                Self::RestartsWait(error.to_string())
+            }
+            Err(error) => Self::Failed {
+                disturbed: error.disturbed_the_node(),
+                reason: error.to_string(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::{Asked, Cause, Severity};
+
+    #[test]
+    fn what_only_has_to_be_waited_for_is_no_failure() {
+        let ended = |severity| {
+            let finding = Finding::new(Cause::ClockAlone, severity, Asked::BySchedule);
+            Ending::of(Err(OperationError::NotNow(vec![finding])))
+        };
+        assert_eq!(ended(Severity::Wait), Ending::NotNow(None));
+        let refused = ended(Severity::Refuse);
+        assert!(matches!(refused, Ending::NotNow(Some(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn only_what_restarted_pods_in_vain_has_disturbed_the_node() {
+        let disturbed = |error| match Ending::of(Err(error)) {
+            Ending::Failed { disturbed, .. } => disturbed,
+            other => panic!("{other:?}"),
+        };
+        assert!(disturbed(OperationError::KubeletCannotStart(
+            "x".to_owned()
+        )));
+        assert!(!disturbed(OperationError::NothingIssued(vec![
+            "x".to_owned()
+        ])));
+    }
+
+    #[test]
+    fn every_certificate_that_was_not_renewed_is_a_reason() {
+        let report = RenewalReport {
+            operation: Some("id".to_owned()),
+            failed: vec![
+                ("a".to_owned(), "no key".to_owned()),
+                ("b".to_owned(), "no CA".to_owned()),
+            ],
+            ..RenewalReport::default()
+        };
+        let expected = Ending::Incomplete {
+            operation: Some("id".to_owned()),
+            reason: "no key; no CA".to_owned(),
+        };
+        assert_eq!(Ending::of(Ok(report)), expected);
+    }
+}

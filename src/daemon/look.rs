@@ -1,0 +1,73 @@
+//! Looking at the node, in three steps: the files, what is in use, and what restarts need. Each blocks or takes long.
+
+use std::sync::Arc;
+
+use super::others::Others;
+use super::pass::Pass;
+use super::uses::Uses;
+use crate::checks::{Asked, Intent};
+use crate::operation::{Context, look_ahead, look_at_addresses, preflight};
+use crate::plan::kubelet_need;
+
+/// Observes and plans. `others` and `uses` are what was known before.
+pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
+    let inventory = context.observe();
+    let now = crate::host::now();
+    let plan = context.plan_due(&inventory, now);
+    let live = context.is_live();
+    Pass {
+        findings: preflight(context, &inventory, &plan, live, Asked::BySchedule),
+        stopped: false,
+        kubelet: kubelet_need(&inventory, now),
+        inventory: Arc::new(inventory),
+        plan: Arc::new(plan),
+        unfinished: in_flight(context),
+        others,
+        uses,
+    }
+}
+
+/// Cares for what other processes left behind.
+pub(super) fn at_others(context: &Context, pass: &mut Pass) {
+    let Pass {
+        others,
+        inventory,
+        unfinished,
+        ..
+    } = pass;
+    others.look(context, inventory, unfinished);
+}
+
+/// Looks whether a filter keeps the daemon from what it needs, and whether the certificates in the files are in use.
+pub(super) async fn at_use(context: &Context, mut pass: Pass) -> Pass {
+    look_for_filter(context, &mut pass).await;
+    pass.uses.look(context, &pass.inventory).await;
+    pass
+}
+
+/// Looks whether a filter keeps the daemon from what it needs.
+pub(super) async fn look_for_filter(context: &Context, pass: &mut Pass) {
+    let found = look_at_addresses(context, &pass.inventory).await;
+    pass.findings.extend(found);
+}
+
+/// Finds out whether expired certificates have stopped the node, and asks it for what restarts need, where something is due; an
+/// operation asks again just before it begins.
+pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
+    pass.look_whether_stopped(context).await;
+    if pass.due() == 0 || pass.stopped || !pass.unfinished.is_empty() {
+        return pass;
+    }
+    let before = context.config.renewal.before;
+    let intent = Intent::of(&pass.inventory, &pass.plan, before, context.is_live());
+    let asked = Asked::BySchedule;
+    let found = look_ahead(context, &pass.inventory, &intent, asked).await;
+    pass.findings.extend(found);
+    pass
+}
+
+/// What cannot be listed is tried as well, so that the attempt says why.
+pub(super) fn in_flight(context: &Context) -> Vec<String> {
+    let listed = context.store().in_flight();
+    listed.unwrap_or_else(|error| vec![error.to_string()])
+}

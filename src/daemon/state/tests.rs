@@ -1,0 +1,376 @@
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod course;
+
+use std::sync::{Arc, OnceLock};
+use std::time::Instant;
+
+use super::*;
+use crate::checks::{Asked, Cause, Finding, Severity};
+use crate::config::Config;
+use crate::daemon::look;
+use crate::daemon::others::Others;
+use crate::daemon::uses::Uses;
+use crate::host::Root;
+use crate::operation::Context;
+use crate::plan::{Action, PlanItem, Reason};
+
+/// Nothing on the node, and nothing to do.
+fn quiet() -> Pass {
+    static EMPTY: OnceLock<Pass> = OnceLock::new();
+    let observed = || {
+        let directory = tempfile::tempdir().unwrap();
+        let context = Context::new(
+            Root::new(directory.path()).unwrap(),
+            Config::default(),
+            None,
+        );
+        let mut pass = look::at_files(&context, Others::default(), Uses::default());
+        pass.findings.clear();
+        Arc::make_mut(&mut pass.plan).items.clear();
+        pass
+    };
+    EMPTY.get_or_init(observed).clone()
+}
+
+fn due() -> Pass {
+    let mut pass = quiet();
+    Arc::make_mut(&mut pass.plan).items.push(PlanItem {
+        name: "apiserver".to_owned(),
+        authority: None,
+        not_after: None,
+        due_at: None,
+        action: Action::Renew(Reason::Due),
+        notes: Vec::new(),
+        trust_notes: Vec::new(),
+    });
+    pass
+}
+
+fn held(severity: Severity, passes: Option<Timestamp>) -> Pass {
+    let cause = passes.map_or(Cause::ClockAlone, |begins| Cause::TurnLater {
+        control_planes: 3,
+        begins,
+    });
+    Pass {
+        findings: vec![Finding::new(cause, severity, Asked::BySchedule)],
+        ..due()
+    }
+}
+
+fn unfinished() -> Pass {
+    Pass {
+        unfinished: vec!["20260101T000000Z".to_owned()],
+        ..quiet()
+    }
+}
+
+fn stopped() -> Pass {
+    Pass {
+        stopped: true,
+        ..held(Severity::Refuse, None)
+    }
+}
+
+fn beside(at_work: bool, is_new: bool, problem: Option<&str>) -> Pass {
+    Pass {
+        others: Others::found(at_work, is_new, problem),
+        ..due()
+    }
+}
+
+fn start() -> Moment {
+    static START: OnceLock<Moment> = OnceLock::new();
+    *START.get_or_init(|| Moment {
+        clock: Timestamp::UNIX_EPOCH,
+        steady: Instant::now(),
+    })
+}
+
+fn after(pause: Duration) -> Moment {
+    Moment {
+        clock: start().clock + pause,
+        steady: start().steady + pause,
+    }
+}
+
+fn failed() -> State {
+    let mut state = State::about(About::Acting { cancelled: false });
+    let reason = "no room".to_owned();
+    state.keep(
+        Ending::Failed {
+            reason,
+            disturbed: false,
+        },
+        start(),
+    );
+    state
+}
+
+/// Every kind of pass, and what the daemon is about after it: without a failed attempt, and with one.
+fn passes() -> Vec<(Pass, About, About)> {
+    let until = after(Duration::from_secs(900)).clock;
+    let same = |pass, about| (pass, about, about);
+    let refused = About::Blocked { refused: true };
+    let passes_by_itself = About::Blocked { refused: false };
+    vec![
+        same(quiet(), About::Idle),
+        (due(), About::Due, About::Failed),
+        same(held(Severity::Refuse, None), refused),
+        same(held(Severity::Refuse, Some(until)), refused),
+        (held(Severity::Wait, None), passes_by_itself, About::Failed),
+        (
+            held(Severity::Wait, Some(until)),
+            About::Waiting { until },
+            About::Failed,
+        ),
+        (held(Severity::Warn, None), About::Due, About::Failed),
+        (unfinished(), About::Unfinished, About::Failed),
+        (stopped(), About::Due, About::Failed),
+        (beside(true, false, None), About::Due, About::Failed),
+        (
+            beside(false, true, Some("no room for etcd.yaml")),
+            About::Stranded,
+            About::Failed,
+        ),
+        same(
+            Pass {
+                plan: quiet().plan,
+                ..beside(false, true, Some("no room for etcd.yaml"))
+            },
+            About::Stranded,
+        ),
+    ]
+}
+
+const ABOUT: [About; 13] = [
+    About::Starting,
+    About::Idle,
+    About::Blocked { refused: false },
+    About::Blocked { refused: true },
+    About::Waiting {
+        until: Timestamp::UNIX_EPOCH,
+    },
+    About::Stranded,
+    About::Unfinished,
+    About::Due,
+    About::Failed,
+    About::Acting { cancelled: false },
+    About::Acting { cancelled: true },
+    About::Acted,
+    About::Stopping,
+];
+
+#[test]
+fn what_was_seen_decides_what_the_daemon_is_about() {
+    for (pass, fresh, after_failure) in passes() {
+        assert_eq!(State::default().seen(&pass).about, fresh, "{pass:#?}");
+        assert_eq!(failed().seen(&pass).about, after_failure, "{pass:#?}");
+    }
+}
+
+#[test]
+fn the_word_of_the_status_follows_from_what_the_daemon_is_about() {
+    use report::State::{Failing, Renewing, Stopped, Waiting};
+    let words = ABOUT.map(|about| State::about(about).word());
+    let expected = [
+        Waiting, Waiting, Waiting, Failing, Waiting, Failing, Waiting, Waiting, Failing, Renewing,
+        Renewing, Waiting, Stopped,
+    ];
+    assert_eq!(words, expected);
+}
+
+#[test]
+fn each_signal_of_a_rest_has_its_consequence() {
+    let clock = "the clock was set or the machine slept; planning again".to_owned();
+    let clock = Effect::Log(Level::INFO, clock);
+    for (signal, effects) in [
+        (Signal::Changed, vec![Effect::Settle]),
+        (Signal::Settled, vec![Effect::ReloadIfChanged]),
+        (Signal::Again, vec![Effect::ReloadIfChanged]),
+        (Signal::Alone, vec![Effect::ReloadIfChanged]),
+        (Signal::Clock(Wake::Due), vec![Effect::ReloadIfChanged]),
+        (
+            Signal::Clock(Wake::ClockChanged),
+            vec![clock, Effect::ReloadIfChanged],
+        ),
+        (Signal::Reload, vec![Effect::Reload]),
+        (
+            Signal::Configured { is_new: false },
+            vec![Effect::Look(Look::Files)],
+        ),
+        (
+            Signal::Stop,
+            vec![Effect::NotifyStopping, Effect::Look(Look::Files)],
+        ),
+    ] {
+        let (_, done) = next(State::about(About::Idle), &quiet(), signal.clone(), start());
+        assert_eq!(done, effects, "{signal:?}");
+    }
+}
+
+#[test]
+fn systemd_hears_that_the_daemon_is_ready_after_the_first_look_and_once() {
+    let seen = Signal::Looked(Look::Files);
+    let (state, first) = next(State::default(), &due(), seen.clone(), start());
+    let announced = [
+        Effect::Complain,
+        Effect::Publish,
+        Effect::Announce,
+        Effect::Look(Look::Use),
+    ];
+    assert_eq!(first, announced);
+    let (_, second) = next(state, &due(), seen, start());
+    assert_eq!(second, [Effect::Look(Look::Use)]);
+}
+
+#[test]
+fn what_is_newly_in_use_is_said_before_the_node_is_asked_for_more() {
+    let seen = || Signal::Looked(Look::Use);
+    let mut pass = due();
+    let (_, known) = next(State::about(About::Due), &pass, seen(), start());
+    assert_eq!(known, [Effect::Look(Look::Needs)]);
+    pass.uses = Uses::new_ones();
+    let (_, new) = next(State::about(About::Due), &pass, seen(), start());
+    let needs = Effect::Look(Look::Needs);
+    assert_eq!(new, [Effect::Complain, Effect::Publish, needs]);
+}
+
+#[test]
+fn each_end_of_an_operation_sets_when_the_next_may_begin() {
+    let id = || Some("20260101T000000Z".to_owned());
+    let reason = || "no room".to_owned();
+    let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
+    for (ending, failure, attempts, pause, lines) in [
+        (Ending::Done(id()), false, 0, 30 * second, 1),
+        (Ending::Done(None), false, 0, 30 * second, 0),
+        (
+            Ending::Incomplete {
+                operation: id(),
+                reason: reason(),
+            },
+            true,
+            2,
+            2 * minute,
+            1,
+        ),
+        (Ending::Stopped(reason()), true, 1, minute, 1),
+        (Ending::Busy(Some(1)), true, 1, 10 * second, 1),
+        (Ending::NotNow(Some(reason())), true, 1, 30 * second, 0),
+        (Ending::NotNow(None), false, 1, 30 * second, 0),
+        (Ending::RestartsWait(reason()), true, 1, 30 * second, 1),
+        (
+            Ending::Failed {
+                reason: reason(),
+                disturbed: false,
+            },
+            true,
+            2,
+            2 * minute,
+            2,
+        ),
+        (
+            Ending::Failed {
+                reason: reason(),
+                disturbed: true,
+            },
+            true,
+            2,
+            30 * minute,
+            2,
+        ),
+    ] {
+        let signal = Signal::Ended(ending.clone());
+        let (state, effects) = next(failed(), &due(), signal, start());
+        assert_eq!(state.failure.is_some(), failure, "{ending:?}");
+        assert_eq!(state.retry.attempts(), attempts, "{ending:?}");
+        let remaining = state.retry.remaining(start().steady);
+        assert_eq!(remaining, pause, "{ending:?}");
+        assert_eq!(effects.len(), lines + 1, "{effects:?}");
+        assert_eq!(effects.last(), Some(&Effect::Look(Look::Files)));
+        assert_eq!(state.about, About::Acted);
+    }
+}
+
+#[test]
+fn a_reason_to_hurry_ends_the_wait_for_the_next_attempt() {
+    let hurries = |pass: &Pass, signal| {
+        let state = State {
+            about: About::Failed,
+            ..failed()
+        };
+        let (state, _) = next(state, pass, signal, start());
+        assert_eq!(state.retry.attempts(), 1, "how many failed is kept");
+        state.retry.permits(start().steady)
+    };
+    assert!(!hurries(&due(), Signal::Configured { is_new: false }));
+    assert!(hurries(&due(), Signal::Configured { is_new: true }));
+    let files = || Signal::Looked(Look::Files);
+    assert!(!hurries(&beside(false, false, None), files()));
+    assert!(hurries(&beside(false, true, None), files()));
+}
+
+#[test]
+fn a_node_that_has_just_stopped_does_not_wait_for_the_next_attempt() {
+    let seen = || Signal::Looked(Look::Needs);
+    let (state, _) = next(failed().seen(&due()), &due(), seen(), start());
+    assert!(!state.retry.permits(start().steady));
+    let (mut state, _) = next(state, &stopped(), seen(), start());
+    assert!(state.retry.permits(start().steady));
+    // What fails then waits as always.
+    state.retry.failed(start().steady, true, 0.0);
+    let (state, _) = next(state, &stopped(), seen(), start());
+    assert!(!state.retry.permits(start().steady));
+}
+
+#[test]
+fn a_rest_ends_when_something_may_have_changed() {
+    let rest = |state: State, pass: &Pass| {
+        let (_, effects) = next(state, pass, Signal::Tidied, start());
+        match effects.as_slice() {
+            [Effect::Rest(rest)] => *rest,
+            other => panic!("{other:?}"),
+        }
+    };
+    let hour = after(Duration::from_secs(3600)).clock;
+    let idle = rest(State::about(About::Idle), &quiet());
+    assert_eq!(
+        idle,
+        Rest {
+            until: hour,
+            again: None,
+            others: None
+        }
+    );
+    // What is due sooner than the next scan.
+    let soon = after(Duration::from_secs(60)).clock;
+    let mut pass = quiet();
+    Arc::make_mut(&mut pass.plan).next_due = Some((soon, "apiserver".to_owned()));
+    assert_eq!(rest(State::about(About::Idle), &pass).until, soon);
+    // The next attempt.
+    let state = failed().seen(&due());
+    let again = start().steady + state.retry.remaining(start().steady);
+    assert_eq!(rest(state, &due()).again, Some(again));
+    // Another kubecertd, whose end counts and not the next attempt.
+    let others = rest(State::about(About::Due), &beside(true, false, None));
+    assert_eq!(
+        (others.again, others.others),
+        (None, Some(Duration::from_secs(1)))
+    );
+    // What holds the daemon back passes, though another attempt may be made.
+    let until = after(Duration::from_secs(900));
+    let pass = held(Severity::Wait, Some(until.clock));
+    let again = rest(State::about(About::Waiting { until: until.clock }), &pass).again;
+    assert!(again.is_some_and(|moment| moment >= until.steady));
+}
+
+#[test]
+fn the_log_says_when_expired_certificates_have_stopped_the_node() {
+    let log = Effect::Log(Level::WARN, GETTING_BACK.to_owned());
+    for (pass, is_said) in [(stopped(), true), (due(), false)] {
+        let (state, effects) = next(State::about(About::Due), &pass, Signal::Tidied, start());
+        assert_eq!(effects.contains(&log), is_said);
+        assert!(effects.ends_with(&[Effect::Publish, Effect::Act]));
+        assert_eq!(state.about, About::Acting { cancelled: false });
+    }
+}
