@@ -104,6 +104,12 @@ mod tests {
         let pause = look_again_after(&[&waiting, &turn]).unwrap();
         assert!(pause > Duration::from_secs(20) && pause < Duration::from_secs(21));
         assert_eq!(known_end(&[&turn]), turn.cause.passes());
+        let sooner = Cause::TurnLater {
+            control_planes: 3,
+            begins: now,
+        };
+        let sooner = finding(sooner, Severity::Wait);
+        assert_eq!(known_end(&[&turn, &sooner]), turn.cause.passes());
         assert_eq!(known_end(&[&turn, &waiting]), None);
         assert_eq!(known_end(&[]), None);
         assert!(is_refused(&[&waiting, &refused]) && !is_refused(&[&waiting]));

@@ -197,7 +197,7 @@ const OTHER_DOORS: [(&str, &str); 13] = [
         "src/cli/rehearse.rs",
         "the private directory of a rehearsal",
     ),
-    ("src/daemon/run.rs", "its own process"),
+    ("src/daemon/stop.rs", "its own process"),
     ("src/checks/kubeadm.rs", "what /proc/PID/root leads to"),
     (
         "src/files/retention.rs",

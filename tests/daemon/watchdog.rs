@@ -6,10 +6,13 @@
     clippy::disallowed_methods
 )]
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use testkit::Node;
 use testkit::daemon::Daemon;
+use testkit::injection::has_strace;
 
 #[test]
 fn the_watchdog_gets_its_signs_in_time_whatever_else_happens() {
@@ -77,6 +80,56 @@ fn reading_what_is_watched_wakes_nobody() {
     let woken = sleeps(daemon.id()) - before;
     assert!(woken <= 2, "woken {woken} times");
     daemon.stop();
+}
+
+/// The daemon where `call` takes three seconds longer at `path`, as on a disk that hardly answers. Each such call is in `log`.
+fn start_slowed(node: &Node, call: &str, path: &Path, log: &Path) -> Daemon {
+    let program = node.command();
+    let mut command = Command::new("strace");
+    command
+        // The program keeps its process id, and strace its silence.
+        .args(["-D", "-f", "-qqq", "-o"])
+        .arg(log)
+        .arg("-P")
+        .arg(path)
+        .args(["-e", &format!("trace={call}")])
+        .args(["-e", &format!("inject={call}:delay_enter=3s")])
+        .arg(program.get_program())
+        .args(program.get_args())
+        .arg("run");
+    for (name, _) in program.get_envs() {
+        command.env_remove(name);
+    }
+    Daemon::spawn(command, Duration::from_secs(2))
+}
+
+#[test]
+fn the_watchdog_gets_its_signs_while_the_disk_hardly_answers() {
+    if !has_strace() {
+        return;
+    }
+    for (call, path) in [
+        // A look at the node, the status file, and the tidying of backups.
+        ("getdents64", "/etc/kubernetes/pki"),
+        ("fsync", "/run/kubecertd"),
+        ("getdents64", "/var/lib/kubecertd/backups"),
+    ] {
+        let node = Node::fresh();
+        let log = tempfile::NamedTempFile::new().unwrap();
+        let mut daemon = start_slowed(&node, call, &node.path(path), log.path());
+        let begun = Instant::now();
+        let mut last = begun;
+        let mut longest = Duration::ZERO;
+        while begun.elapsed() < Duration::from_secs(8) {
+            daemon.expect("WATCHDOG=1");
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+        }
+        drop(daemon);
+        let log = std::fs::read_to_string(log.path()).unwrap();
+        assert!(log.contains("DELAYED"), "{path}: not slow: {log}");
+        assert!(longest < Duration::from_secs(2), "{path}: {longest:?}");
+    }
 }
 
 /// A tenth of one processor for a process, until this is dropped; nothing where cgroups cannot be made.

@@ -210,6 +210,39 @@ fn each_signal_of_a_rest_has_its_consequence() {
 }
 
 #[test]
+fn while_an_operation_runs_and_at_the_end_nothing_else_begins() {
+    let ended = Signal::Ended(Ending::Done(None));
+    for (about, heeded) in [
+        (
+            About::Acting { cancelled: false },
+            vec![Signal::Stop, ended.clone()],
+        ),
+        (About::Acting { cancelled: true }, vec![ended.clone()]),
+        (About::Stopping, vec![Signal::Looked(Look::Files)]),
+    ] {
+        for signal in [
+            Signal::Looked(Look::Files),
+            Signal::Tidied,
+            ended.clone(),
+            Signal::Changed,
+            Signal::Settled,
+            Signal::Clock(Wake::Due),
+            Signal::Clock(Wake::ClockChanged),
+            Signal::Again,
+            Signal::Alone,
+            Signal::Reload,
+            Signal::Configured { is_new: true },
+            Signal::Stop,
+        ] {
+            if !heeded.contains(&signal) {
+                let (state, effects) = next(State::about(about), &due(), signal.clone(), start());
+                assert_eq!((state.about, effects), (about, Vec::new()), "{signal:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn systemd_hears_that_the_daemon_is_ready_after_the_first_look_and_once() {
     let seen = Signal::Looked(Look::Files);
     let (state, first) = next(State::default(), &due(), seen.clone(), start());
@@ -347,6 +380,10 @@ fn a_rest_ends_when_something_may_have_changed() {
     let mut pass = quiet();
     Arc::make_mut(&mut pass.plan).next_due = Some((soon, "apiserver".to_owned()));
     assert_eq!(rest(State::about(About::Idle), &pass).until, soon);
+    // Never later than the next scan: the clock may be set, and files may change unnoticed.
+    let late = after(Duration::from_secs(7200)).clock;
+    Arc::make_mut(&mut pass.plan).next_due = Some((late, "apiserver".to_owned()));
+    assert_eq!(rest(State::about(About::Idle), &pass).until, hour);
     // The next attempt.
     let state = failed().seen(&due());
     let again = start().steady + state.retry.remaining(start().steady);

@@ -158,13 +158,19 @@ proptest! {
     /// not, and a stop is followed by nothing but the end.
     #[test]
     fn one_thing_is_in_hand_until_the_end(
-        choices in prop::collection::vec((any::<u16>(), any::<u16>(), 0..7200u64), 1..120)
+        choices in prop::collection::vec((any::<u16>(), any::<u16>(), 0..90u64), 100..200),
+        // A stop that is possible all the time comes at once; this lets it come anywhere.
+        stop_at in 0..150usize,
     ) {
         let passes = passes();
         let mut course = Course::new(quiet());
-        for (signal, pass, seconds) in choices {
-            let signals = course.signals();
-            if signals.is_empty() {
+        for (step, (signal, pass, seconds)) in choices.into_iter().enumerate() {
+            let mut signals = course.signals();
+            if course.state.minds_stop() && step < stop_at {
+                signals.retain(|signal| *signal != Signal::Stop);
+            } else if course.state.minds_stop() {
+                signals = vec![Signal::Stop];
+            } else if signals.is_empty() {
                 break;
             }
             let signal = signals[usize::from(signal) % signals.len()].clone();
