@@ -13,6 +13,7 @@ mod written;
 use zeroize::Zeroizing;
 
 use super::encoding::Text;
+use written::Written;
 
 pub use current::{Credential, Kubeconfig};
 pub use error::KubeconfigError;
@@ -62,18 +63,28 @@ impl Kubeconfig {
         Ok(text.encode(&edited))
     }
 
-    /// Why this kubeconfig's certificate and key could not be replaced, which is found by trying.
-    #[must_use]
-    pub fn why_not_replaceable(&self, contents: impl AsRef<[u8]>) -> Option<String> {
-        match (&self.certificate, &self.key) {
+    /// As [`Kubeconfig::parse`], with why its certificate and key could not be replaced, which is found by trying.
+    ///
+    /// # Errors
+    /// [`KubeconfigError`].
+    pub fn parse_to_replace(
+        contents: impl AsRef<[u8]>,
+    ) -> Result<(Self, Option<String>), KubeconfigError> {
+        let text = Text::decode(contents.as_ref())
+            .map_err(KubeconfigError::Syntax)?
+            .text;
+        let written = Written::parse(&text)?;
+        let kubeconfig = Self::of(&written)?;
+        let why_not = match (&kubeconfig.certificate, &kubeconfig.key) {
             (Credential::File(_), Credential::File(_)) => None,
             (Credential::Embedded(_), Credential::Embedded(_)) => {
                 // What is put in does not matter, as long as it differs from what is there.
-                let tried = Self::replace_credentials(contents, "certificate", "key");
+                let tried = edit::replace_written(&text, &written, "certificate", "key");
                 tried.err().map(|error| error.to_string())
             }
             _ => Some(ONE_OF_EACH.to_owned()),
-        }
+        };
+        Ok((kubeconfig, why_not))
     }
 }
 

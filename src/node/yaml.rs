@@ -21,8 +21,16 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<Option<T>, String>
     no_armour(text)?;
     refused_letter(text)?;
     refused_directive(text)?;
-    if text.contains("<<") {
+    let merges = text.contains("<<");
+    if merges {
         merges::check(text)?;
+    }
+    if !merges && !text.contains('&') && !text.contains('*') {
+        // Nearly always nothing is repeated, and then what comes last need not be sought, which takes as long as all the rest.
+        let without_repetition = options(DuplicateKeyPolicy::Error, MergeKeyPolicy::AsOrdinary);
+        if let Ok(read) = first_document(text, without_repetition) {
+            return Ok(read);
+        }
     }
     first_document(
         text,

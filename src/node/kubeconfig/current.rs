@@ -65,8 +65,12 @@ impl Kubeconfig {
     /// [`KubeconfigError`].
     pub fn parse(contents: impl AsRef<[u8]>) -> Result<Self, KubeconfigError> {
         let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
-        let written = Written::parse(&text.text)?;
-        let current = Current::of(&written)?;
+        Self::of(&Written::parse(&text.text)?)
+    }
+
+    /// The current context of what was read.
+    pub(super) fn of(written: &Written) -> Result<Self, KubeconfigError> {
+        let current = Current::of(written)?;
         let user_field = |field: &str| format!("users[{}].{field}", current.user.name());
         let certificate = credential(
             &user_field("client-certificate-data"),

@@ -9,10 +9,13 @@ use serde_saphyr::Location;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::anchors::used_again;
-use super::current::{Credential, Current, Kubeconfig};
+use super::current::Current;
 use super::error::KubeconfigError;
-use super::written::{Data, Written};
+use super::written::{Data, Written, decode};
 use crate::node::yaml;
+
+/// Where certificate and key are embedded.
+const FIELDS: [&str; 2] = ["client-certificate-data", "client-key-data"];
 
 /// One replacement: what goes away, and what comes.
 pub(super) struct Splice {
@@ -25,8 +28,17 @@ pub(super) fn replace_credentials(
     certificate_pem: &str,
     key_pem: &str,
 ) -> Result<Zeroizing<String>, KubeconfigError> {
-    let written = Written::parse(text)?;
-    let current = Current::of(&written)?;
+    replace_written(text, &Written::parse(text)?, certificate_pem, key_pem)
+}
+
+/// The same in a text that was read already.
+pub(super) fn replace_written(
+    text: &str,
+    written: &Written,
+    certificate_pem: &str,
+    key_pem: &str,
+) -> Result<Zeroizing<String>, KubeconfigError> {
+    let current = Current::of(written)?;
     let mut splices = Vec::new();
     for ((name, data), pem) in embedded(&current)?
         .into_iter()
@@ -57,8 +69,8 @@ pub(super) fn embedded<'w>(
         })
     };
     Ok([
-        field("client-certificate-data", &user.client_certificate_data)?,
-        field("client-key-data", &user.client_key_data)?,
+        field(FIELDS[0], &user.client_certificate_data)?,
+        field(FIELDS[1], &user.client_key_data)?,
     ])
 }
 
@@ -211,15 +223,13 @@ fn check(
     key_pem: &str,
     user: &str,
 ) -> Result<(), KubeconfigError> {
-    let failed = |what: String| KubeconfigError::Edit(what);
-    let read_back = Kubeconfig::parse(after)
-        .map_err(|error| failed(format!("the result could not be read back ({error})")))?;
-    if !embeds(&read_back.certificate, certificate_pem) || !embeds(&read_back.key, key_pem) {
-        return Err(failed(
+    let compared = Compared::read(before, after)?;
+    if !embeds(&compared.after, user, certificate_pem, key_pem) {
+        return Err(KubeconfigError::Edit(
             "the result has other credentials than wanted".to_owned(),
         ));
     }
-    nothing_else_changed(before, after, |value| blank_credentials(value, user))
+    compared.are_same_without(|value| blank_credentials(value, user))
 }
 
 /// Whether two texts are the same but for what `strip` takes out of each.
@@ -228,28 +238,61 @@ pub(super) fn nothing_else_changed(
     after: &str,
     strip: impl Fn(&mut Value),
 ) -> Result<(), KubeconfigError> {
-    let rest = |text: &str| {
-        let mut value: Value = yaml::read(text)
-            .map_err(KubeconfigError::Edit)?
-            .unwrap_or_default();
-        strip(&mut value);
-        Ok::<_, KubeconfigError>(value)
-    };
-    let (mut old, mut new) = (rest(before)?, rest(after)?);
-    let same = old == new;
-    wipe(&mut old);
-    wipe(&mut new);
-    if same {
-        Ok(())
-    } else {
-        Err(KubeconfigError::Edit(
-            "something else in the file would change".to_owned(),
-        ))
+    Compared::read(before, after)?.are_same_without(strip)
+}
+
+/// Everything in a text and in what was made of it. Wiped when dropped.
+struct Compared {
+    before: Value,
+    after: Value,
+}
+
+impl Compared {
+    fn read(before: &str, after: &str) -> Result<Self, KubeconfigError> {
+        let all_of = |text| yaml::read(text).map(Option::unwrap_or_default);
+        Ok(Self {
+            before: all_of(before).map_err(KubeconfigError::Edit)?,
+            after: all_of(after).map_err(|error| {
+                KubeconfigError::Edit(format!("the result could not be read back ({error})"))
+            })?,
+        })
+    }
+
+    fn are_same_without(mut self, strip: impl Fn(&mut Value)) -> Result<(), KubeconfigError> {
+        strip(&mut self.before);
+        strip(&mut self.after);
+        if self.before == self.after {
+            Ok(())
+        } else {
+            Err(KubeconfigError::Edit(
+                "something else in the file would change".to_owned(),
+            ))
+        }
     }
 }
 
-fn embeds(credential: &Credential, pem: &str) -> bool {
-    matches!(credential, Credential::Embedded(bytes) if bytes.as_slice() == pem.as_bytes())
+impl Drop for Compared {
+    fn drop(&mut self) {
+        wipe(&mut self.before);
+        wipe(&mut self.after);
+    }
+}
+
+/// Whether both are what the user's entry has embedded.
+fn embeds(kubeconfig: &Value, user: &str, certificate_pem: &str, key_pem: &str) -> bool {
+    let users = kubeconfig.get("users").and_then(Value::as_array);
+    let mut entries = users.into_iter().flatten();
+    let fields = entries
+        .find(|entry| name_of(entry) == Some(user))
+        .and_then(|entry| entry.get("user"));
+    FIELDS
+        .into_iter()
+        .zip([certificate_pem, key_pem])
+        .all(|(field, pem)| {
+            let data = fields.and_then(|fields| fields.get(field)?.as_str());
+            data.and_then(|data| decode(data).ok())
+                .is_some_and(|bytes| bytes.as_slice() == pem.as_bytes())
+        })
 }
 
 /// Takes the two fields of the user out of the comparison.
@@ -259,7 +302,7 @@ fn blank_credentials(kubeconfig: &mut Value, user: &str) {
         if name_of(entry) != Some(user) {
             continue;
         }
-        for field in ["client-certificate-data", "client-key-data"] {
+        for field in FIELDS {
             if let Some(value) = entry.get_mut("user").and_then(|user| user.get_mut(field)) {
                 wipe(value);
                 *value = Value::Null;

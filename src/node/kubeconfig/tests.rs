@@ -270,8 +270,9 @@ fn what_cannot_be_edited_is_named_with_its_line() {
             "of certificate and key one is embedded and the other in a file; put both in the same way",
         ),
     ] {
-        let kubeconfig = Kubeconfig::parse(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
-        let reason = kubeconfig.why_not_replaceable(&text).unwrap();
+        let (_, reason) =
+            Kubeconfig::parse_to_replace(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let reason = reason.unwrap();
         assert_eq!(
             reason.trim_start_matches("cannot edit in place: "),
             message,
@@ -279,12 +280,7 @@ fn what_cannot_be_edited_is_named_with_its_line() {
         );
         assert!(Kubeconfig::replace_credentials(&text, "C", "K").is_err());
     }
-    assert_eq!(
-        Kubeconfig::parse(&kubeadm)
-            .unwrap()
-            .why_not_replaceable(&kubeadm),
-        None
-    );
+    assert_eq!(Kubeconfig::parse_to_replace(&kubeadm).unwrap().1, None);
 }
 
 #[test]

@@ -132,14 +132,15 @@ enum NoKubeconfig {
 
 fn parse(node: &Node<'_>, content: &FileContent) -> Result<Read, NoKubeconfig> {
     let text = Text::decode(&content.bytes).map_err(NoKubeconfig::Binary)?;
-    let kubeconfig = Kubeconfig::parse(&text.text).map_err(NoKubeconfig::Wrong)?;
+    let (kubeconfig, uneditable) = if node.purpose == Purpose::Renewal {
+        Kubeconfig::parse_to_replace(&text.text)
+    } else {
+        Kubeconfig::parse(&text.text).map(|kubeconfig| (kubeconfig, None))
+    }
+    .map_err(NoKubeconfig::Wrong)?;
     Ok(Read {
-        uneditable: if node.purpose == Purpose::Renewal {
-            kubeconfig.why_not_replaceable(text.text.as_bytes())
-        } else {
-            None
-        },
         kubeconfig,
+        uneditable,
         modified: content.modified,
     })
 }

@@ -39,6 +39,9 @@ fn of_a_repeated_key_the_last_counts_and_in_json_it_is_refused() {
     let text = "name: a\nname: b\ncount: 3\n";
     let sample: Sample = read(text).unwrap().unwrap();
     assert_eq!((sample.name.as_deref(), sample.count), (Some("b"), Some(3)));
+    let text = "a: {b: 1, b: 2}\na: {b: 3, c: {d: 4, d: 5}}\n";
+    let value: serde_json::Value = read(text).unwrap().unwrap();
+    assert_eq!(value, serde_json::json!({"a": {"b": 3, "c": {"d": 5}}}));
     let text = "{\"name\": \"a\",\n\"name\": \"b\"}";
     assert_eq!(
         read_json::<Sample>(text).unwrap_err(),
