@@ -2,6 +2,7 @@
 //!
 //! Always copies: a hard link to a live certificate blinds the API server's watch on it.
 
+use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -10,7 +11,8 @@ use zeroize::Zeroizing;
 
 use super::backup_index::{BackedUpContents, BackedUpFile, INDEX, Index, next_number, read_index};
 use super::secrets;
-use crate::host::{self, Attributes, durable, link, read_at_most, write};
+use crate::host::durable::{self, There};
+use crate::host::{self, Attributes, link, read_at_most, write};
 use crate::journal::{Store, TransactionError};
 
 /// No certificate, key or kubeconfig is larger; bytes. What is larger is not looked into.
@@ -55,22 +57,25 @@ impl Backup {
             path: from.to_path_buf(),
         };
         let mut written = self.make_directories(node_path)?;
-        let contents = if let Some(target) = link::target_of(from).map_err(unreadable())? {
-            let copy = self.copy_of(node_path);
-            durable::remove_if_there(&copy)?;
-            link::make(&target, &copy, None).map_err(unreadable())?;
-            let sha256 = link::digest(&target);
-            if digest != Some(sha256.as_str()) {
-                return Err(changed());
+        let contents = match There::at(from).map_err(unreadable())? {
+            There::Nothing if digest.is_none() => None,
+            There::Nothing => return Err(changed()),
+            There::Link(target) => {
+                let copy = self.copy_of(node_path);
+                durable::remove_if_there(&copy)?;
+                link::make(&target, &copy, None).map_err(unreadable())?;
+                let sha256 = link::digest(&target);
+                if digest != Some(sha256.as_str()) {
+                    return Err(changed());
+                }
+                Some(BackedUpContents {
+                    sha256,
+                    size: target.as_os_str().len() as u64,
+                    attributes: Attributes::of_link(from).map_err(unreadable())?,
+                    removed: None,
+                })
             }
-            Some(BackedUpContents {
-                sha256,
-                size: target.as_os_str().len() as u64,
-                attributes: Attributes::of_link(from).map_err(unreadable())?,
-                removed: None,
-            })
-        } else {
-            self.copy_file_in(from, node_path, digest, &mut written)?
+            There::File(old) => self.copy_file_in(old, from, node_path, digest, &mut written)?,
         };
         let ends = match (certificate, &contents) {
             (Some(_), Some(held)) => self.end_in(node_path, held),
@@ -86,35 +91,28 @@ impl Backup {
         Ok(written)
     }
 
-    /// The regular file at a path, or none; what is held already is not copied again.
+    /// A regular file; what is held already is not copied again.
     fn copy_file_in(
         &self,
+        mut old: File,
         from: &Path,
         node_path: &Path,
         digest: Option<&str>,
         written: &mut Vec<PathBuf>,
     ) -> Result<Option<BackedUpContents>, TransactionError> {
         let unreadable = || TransactionError::file(from, "could not be backed up");
-        let changed = || TransactionError::Changed {
-            path: from.to_path_buf(),
-        };
-        let mut old = match durable::open_regular(from).map_err(unreadable())? {
-            None if digest.is_none() => return Ok(None),
-            None => return Err(changed()),
-            Some(old) => old,
-        };
         let attributes = Attributes::of(&old).map_err(unreadable())?;
         if self.holds(node_path, digest, &attributes) {
             return Ok(self.file(node_path).and_then(|held| held.contents.clone()));
         }
         let copy = self.copy_of(node_path);
-        // A manifest may have been out before in this operation.
-        durable::remove_if_there(&copy)?;
-        let (sha256, size) = durable::create_private(&copy)
+        let (sha256, size) = create_anew(&copy)
             .and_then(|mut new| host::copy_hashed(&mut old, &mut new))
             .map_err(unreadable())?;
         if digest != Some(sha256.as_str()) {
-            return Err(changed());
+            return Err(TransactionError::Changed {
+                path: from.to_path_buf(),
+            });
         }
         written.push(copy);
         Ok(Some(BackedUpContents {
@@ -296,15 +294,24 @@ impl Backup {
 
     /// Makes the directories above a file's copy, mode 0700. Gives those that have to be flushed.
     fn make_directories(&self, node_path: &Path) -> Result<Vec<PathBuf>, TransactionError> {
+        // For all files but the first they are there.
+        let copy = self.copy_of(node_path);
+        let are_there = copy.parent().is_some_and(host::is_directory);
+        let make = |directory: &Path| {
+            if are_there {
+                return Ok(false);
+            }
+            durable::make_unflushed_directory(directory)
+        };
         let mut directory = self.directory.clone();
-        durable::make_unflushed_directory(&directory)?;
+        make(&directory)?;
         let mut made = vec![directory.clone()];
         made.extend(directory.parent().map(Path::to_path_buf));
         let parents = node_path.parent().unwrap_or(Path::new("/"));
         for component in parents.components() {
             if let Component::Normal(name) = component {
                 directory.push(name);
-                durable::make_unflushed_directory(&directory)?;
+                make(&directory)?;
                 made.push(directory.clone());
             }
         }
@@ -314,6 +321,17 @@ impl Backup {
     fn copy_of(&self, node_path: &Path) -> PathBuf {
         self.directory
             .join(node_path.strip_prefix("/").unwrap_or(node_path))
+    }
+}
+
+/// A new file in the place of an earlier copy: a manifest may have been out before in this operation.
+fn create_anew(copy: &Path) -> io::Result<File> {
+    match durable::create_private(copy) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            durable::remove(copy)?;
+            durable::create_private(copy)
+        }
+        created => created,
     }
 }
 

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::backup::Backup;
 use super::backup_index::{BackedUpFile, INDEX, Index, read_index};
-use crate::host::{self, Place, durable};
+use crate::host::{self, durable};
 use crate::journal::{Lock, Store, TransactionError, is_id};
 
 /// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
@@ -251,16 +251,16 @@ pub(super) fn is_empty(store: &Store, id: &str) -> Result<bool, TransactionError
 }
 
 fn size_of(directory: &Path) -> Result<u64, TransactionError> {
+    let entries = match host::entries(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries.map_err(TransactionError::file(directory, "could not be looked at"))?,
+    };
     let mut size = 0;
-    for name in durable::names_in(directory)? {
-        let path = directory.join(name);
-        let found = Place::at(&path)
-            .and_then(|place| place.look())
-            .map_err(TransactionError::file(&path, "could not be looked at"))?;
-        size += match found {
-            Some(found) if found.is_directory() => size_of(&path)?,
-            Some(found) => found.size,
-            None => 0,
+    for (name, found) in entries {
+        size += if found.is_directory() {
+            size_of(&directory.join(name))?
+        } else {
+            found.size
         };
     }
     Ok(size)

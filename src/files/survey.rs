@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use crate::host::{self, Attributes, Place, Way, durable, is_immutable, link, write};
+use crate::host::durable::{self, There};
+use crate::host::{self, Attributes, Found, Place, Way, is_immutable, link, write};
 use crate::issuer::Replacement;
 use crate::journal::{StagedFile, Store, TransactionError};
 use crate::node::{Replaceable, trusted};
@@ -35,19 +36,31 @@ pub fn check_targets(
     replacements: &[Replacement],
     replaceable: &Replaceable,
 ) -> Result<(), TransactionError> {
+    let mut tried: Vec<(PathBuf, Attributes)> = Vec::new();
     for file in survey(store, "check", replacements, Some(replaceable))? {
-        if !file.link {
-            try_attributes(&file.target(store))?;
+        let target = file.target(store);
+        let Some(attributes) = (!file.link)
+            .then(|| attributes_of(&target))
+            .transpose()?
+            .flatten()
+        else {
+            continue;
+        };
+        let directory = target.parent().unwrap_or(&target).to_path_buf();
+        // Making files takes long, and what one of a directory can be given, so can the next.
+        let is_known = |(known, given): &(PathBuf, Attributes)| {
+            *known == directory && given.differ_in_time_only(&attributes)
+        };
+        if !tried.iter().any(is_known) {
+            try_attributes(&target, &attributes)?;
+            tried.push((directory, attributes));
         }
     }
     Ok(())
 }
 
 /// Gives a file without a name, or one that is removed at once, everything that a file has besides its contents.
-fn try_attributes(target: &Path) -> Result<(), TransactionError> {
-    let Some(attributes) = attributes_of(target)? else {
-        return Ok(());
-    };
+fn try_attributes(target: &Path, attributes: &Attributes) -> Result<(), TransactionError> {
     let failed = || TransactionError::file(target, "its successor could not be staged");
     let temporary = write::temporary_beside(target)?;
     let place = Place::at(&temporary).map_err(failed())?;
@@ -96,7 +109,8 @@ pub(super) fn survey(
         if way.ends_in_link {
             linked.push((replacement, target.clone()));
         }
-        if !target.parent().is_some_and(host::is_directory) {
+        let mut old = There::at(&target).map_err(refused("cannot be replaced"))?;
+        if matches!(old, There::Nothing) && !target.parent().is_some_and(host::is_directory) {
             let absent = io::Error::new(io::ErrorKind::NotFound, "its directory does not exist");
             return Err(refused("cannot be replaced")(absent));
         }
@@ -107,12 +121,8 @@ pub(super) fn survey(
             );
             return Err(refused("is not replaced")(twice));
         }
-        let old = match link::target_of(&target).map_err(refused("cannot be replaced"))? {
-            Some(_) => None,
-            None => durable::open_regular(&target).map_err(refused("cannot be replaced"))?,
-        };
-        may_be_replaced(replacement, &target, &way, replaceable)?;
-        if let Some(old) = &old
+        may_be_replaced(replacement, &target, &old, &way, replaceable)?;
+        if let There::File(old) = &old
             && is_immutable(old).map_err(refused("could not be looked at"))?
         {
             let immutable = io::Error::new(
@@ -125,7 +135,7 @@ pub(super) fn survey(
             name: replacement.name.clone(),
             path: store.root().node_path(path),
             staged: store.root().node_path(&write::hidden_beside(&target, id)?),
-            old_digest: durable::digest_of(&target)?,
+            old_digest: old.digest().map_err(refused("could not be read"))?,
             new_digest: match replacement.link_target() {
                 Some(target) => link::digest(target),
                 None => host::digest(&replacement.contents),
@@ -146,14 +156,19 @@ pub(super) fn survey(
 fn may_be_replaced(
     replacement: &Replacement,
     target: &Path,
+    old: &There,
     way: &Way,
     replaceable: Option<&Replaceable>,
 ) -> Result<(), TransactionError> {
     let path = &replacement.path;
     let refused = || TransactionError::file(path, "is not replaced");
-    let found = Place::at(target)
-        .and_then(|place| place.look())
-        .map_err(refused())?;
+    let found = match old {
+        There::Nothing => None,
+        There::Link(_) => Place::at(target)
+            .and_then(|place| place.look())
+            .map_err(refused())?,
+        There::File(file) => Some(Found::of(file).map_err(refused())?),
+    };
     match replaceable {
         Some(replaceable) => replaceable.check(&replacement.name, way, found.as_ref()),
         None => trusted(way),

@@ -66,6 +66,16 @@ impl Attributes {
         Ok(Self::with(&metadata, xattrs))
     }
 
+    /// Whether others are the same but for the time.
+    pub(crate) fn differ_in_time_only(&self, other: &Self) -> bool {
+        let others_time = Self {
+            modified: other.modified,
+            modified_nanoseconds: other.modified_nanoseconds,
+            ..self.clone()
+        };
+        others_time == *other
+    }
+
     /// What a symbolic link has: an owner and a time.
     pub(crate) fn of_link(path: &Path) -> io::Result<Self> {
         // An open link would be what it leads to; of these no more is kept than can be looked at.
@@ -244,6 +254,33 @@ mod tests {
         read.give_to(&new).unwrap();
         read.give_time_to(&new).unwrap();
         assert_eq!(Attributes::of(&new).unwrap(), attributes);
+    }
+
+    #[test]
+    fn what_differs_in_more_than_the_time_is_told_apart() {
+        let one = Attributes {
+            uid: 1,
+            gid: 2,
+            mode: 0o600,
+            modified: 3,
+            modified_nanoseconds: 4,
+            xattrs: BTreeMap::new(),
+        };
+        let differ = |change: fn(&mut Attributes)| {
+            let mut other = one.clone();
+            change(&mut other);
+            !one.differ_in_time_only(&other)
+        };
+        assert!(!differ(|other| (
+            other.modified,
+            other.modified_nanoseconds
+        ) = (5, 6)));
+        assert!(differ(|other| other.uid = 7));
+        assert!(differ(|other| other.gid = 7));
+        assert!(differ(|other| other.mode = 0o644));
+        assert!(differ(|other| drop(
+            other.xattrs.insert("user.x".into(), "eA==".into())
+        )));
     }
 
     #[test]

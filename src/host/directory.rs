@@ -5,9 +5,12 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::{Dir, OFlags};
+use rustix::fs::{AtFlags, Dir, OFlags, statat};
+use rustix::io::Errno;
 
-use super::Place;
+use super::found::Found;
+use super::place::Place;
+use super::straight::open_straight;
 
 /// The names in a directory, sorted.
 ///
@@ -22,9 +25,17 @@ pub fn names(directory: &Path) -> io::Result<Vec<OsString>> {
 /// # Errors
 /// As [`names`].
 pub fn some_names(directory: &Path, limit: usize) -> io::Result<(Vec<OsString>, bool)> {
-    let opened = Place::at(directory)?.open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+    names_of(&mut opened(directory)?, limit)
+}
+
+fn opened(directory: &Path) -> io::Result<Dir> {
+    let opened = open_straight(directory, OFlags::RDONLY | OFlags::DIRECTORY)?;
+    Ok(Dir::new(opened)?)
+}
+
+fn names_of(directory: &mut Dir, limit: usize) -> io::Result<(Vec<OsString>, bool)> {
     let mut names = Vec::new();
-    for entry in Dir::new(opened)? {
+    for entry in directory {
         let entry = entry?;
         let name = OsStr::from_bytes(entry.file_name().to_bytes());
         if name == "." || name == ".." {
@@ -38,6 +49,24 @@ pub fn some_names(directory: &Path, limit: usize) -> io::Result<(Vec<OsString>, 
     }
     names.sort();
     Ok((names, false))
+}
+
+/// What is in a directory, by name, links not followed. What goes away meanwhile is left out.
+///
+/// # Errors
+/// As [`names`].
+pub(crate) fn entries(directory: &Path) -> io::Result<Vec<(OsString, Found)>> {
+    let mut directory = opened(directory)?;
+    let (names, _) = names_of(&mut directory, usize::MAX)?;
+    let mut entries = Vec::with_capacity(names.len());
+    for name in names {
+        match statat(directory.fd()?, &name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => entries.push((name, found.into())),
+            Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(entries)
 }
 
 /// Whether a directory, and no link to one, is there.

@@ -14,6 +14,7 @@ use super::error::FileError;
 use super::link;
 use super::owner::is_trusted_owner;
 use super::place::Place;
+use super::straight::open_straight;
 
 /// Threads that flush: one journal commit of the file system then covers several files, and four already give most
 /// of what there is to gain.
@@ -21,8 +22,8 @@ const FLUSHERS: usize = 4;
 
 /// Flushes a directory: the names in it are then durable.
 pub(crate) fn sync_directory(directory: &Path) -> Result<(), FileError> {
-    Place::at(directory)
-        .and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK)?.sync_all())
+    open_straight(directory, OFlags::RDONLY | OFlags::NONBLOCK)
+        .and_then(|opened| opened.sync_all())
         .map_err(FileError::of(directory, "could not be flushed to disk"))
 }
 
@@ -66,9 +67,8 @@ pub(crate) fn make_private_directory(directory: &Path) -> Result<(), FileError> 
 /// Where it belongs to another user: whoever owns it decides what is in it.
 pub(crate) fn keep_private(directory: &Path) -> Result<(), FileError> {
     let looked_at = || FileError::of(directory, "could not be looked at");
-    let opened = Place::at(directory)
-        .and_then(|place| place.open(OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK))
-        .map_err(looked_at())?;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK;
+    let opened = open_straight(directory, flags).map_err(looked_at())?;
     let metadata = opened.metadata().map_err(looked_at())?;
     check_owner(&metadata).map_err(FileError::of(directory, "is not relied on"))?;
     let mode = metadata.permissions().mode() & 0o7777;
@@ -182,8 +182,7 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<bool, FileError> {
 
 /// Opens a regular file for reading; `None` where there is none. Never waits for a fifo, never follows a link.
 pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    let opened = Place::at(path).and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK));
-    let file = match opened {
+    let file = match open_straight(path, OFlags::RDONLY | OFlags::NONBLOCK) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -206,19 +205,46 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     Place::at(path)?.create(0o600)
 }
 
+/// What an operation finds under a name.
+pub(crate) enum There {
+    /// Nothing.
+    Nothing,
+    /// A symbolic link, and where it leads.
+    Link(PathBuf),
+    /// A regular file, opened for reading.
+    File(File),
+}
+
+impl There {
+    /// What is there, opened where it is a regular file.
+    ///
+    /// # Errors
+    /// As [`open_regular`], but for a link.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        match open_regular(path) {
+            Ok(opened) => Ok(opened.map_or(Self::Nothing, Self::File)),
+            Err(error) => match link::target_of(path) {
+                Ok(Some(target)) => Ok(Self::Link(target)),
+                Ok(None) | Err(_) => Err(error),
+            },
+        }
+    }
+
+    /// SHA-256 of a file's contents, from where it was read to so far, or what a link has in their place.
+    pub(crate) fn digest(&mut self) -> io::Result<Option<String>> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Link(target) => Ok(Some(link::digest(target))),
+            Self::File(file) => copy_hashed(file, &mut io::sink()).map(|(digest, _)| Some(digest)),
+        }
+    }
+}
+
 /// SHA-256 of a regular file, or what a symbolic link has in its place; `None` where there is neither.
 pub(crate) fn digest_of(path: &Path) -> Result<Option<String>, FileError> {
-    let unreadable = || FileError::of(path, "could not be read");
-    if let Some(target) = link::target_of(path).map_err(unreadable())? {
-        return Ok(Some(link::digest(&target)));
-    }
-    open_regular(path)
-        .and_then(|file| {
-            file.map(|mut file| copy_hashed(&mut file, &mut io::sink()))
-                .transpose()
-        })
-        .map(|copied| copied.map(|(digest, _)| digest))
-        .map_err(unreadable())
+    There::at(path)
+        .and_then(|mut there| there.digest())
+        .map_err(FileError::of(path, "could not be read"))
 }
 
 #[cfg(test)]

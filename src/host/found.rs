@@ -1,6 +1,9 @@
 //! What is under a name.
 
-use rustix::fs::{FileType, Stat};
+use std::fs::File;
+use std::io;
+
+use rustix::fs::{FileType, Stat, fstat};
 
 /// What is under a name. A symbolic link is one, and not what it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +29,14 @@ pub struct Found {
 }
 
 impl Found {
+    /// What is open.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn of(opened: &File) -> io::Result<Self> {
+        Ok(fstat(opened)?.into())
+    }
+
     /// Whether it is a symbolic link.
     #[must_use]
     pub fn is_link(&self) -> bool {

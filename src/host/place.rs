@@ -5,30 +5,16 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, ResolveFlags, Uid, chownat, mkdirat,
-    openat, openat2, readlinkat, renameat, renameat_with, statat, symlinkat, unlinkat,
+    AtFlags, Gid, Mode, OFlags, RenameFlags, Uid, chownat, mkdirat, openat, readlinkat, renameat,
+    renameat_with, statat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
 
 use super::found::Found;
-
-/// A symbolic link is on the way to a file, where none was when the way was gone before.
-#[derive(Debug, thiserror::Error)]
-#[error("a symbolic link is in its place or on the way to it, which is not followed")]
-pub struct LinkOnTheWay;
-
-fn refused(error: Errno) -> io::Error {
-    match error {
-        Errno::LOOP => io::Error::other(LinkOnTheWay),
-        error => error.into(),
-    }
-}
-
-/// A directory for no other use than as the beginning of a way.
-const HANDLE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+use super::straight::{directory_handle, opened, parted, refused};
 
 /// A name in a directory that is held open: what is done there is done in that directory, wherever its path leads by now.
 #[derive(Debug)]
@@ -43,11 +29,7 @@ impl Place {
     /// # Errors
     /// [`LinkOnTheWay`], else what the system says.
     pub fn at(path: &Path) -> io::Result<Self> {
-        let (directory, name) = match (path.parent(), path.file_name()) {
-            (Some(directory), Some(name)) => (directory, name),
-            (None, _) if path == Path::new("/") => (path, OsStr::new(".")),
-            _ => return Err(io::ErrorKind::InvalidInput.into()),
-        };
+        let (directory, name) = parted(path)?;
         Ok(Self {
             directory: directory_handle(directory)?,
             name: name.to_owned(),
@@ -70,9 +52,7 @@ impl Place {
     /// # Errors
     /// [`LinkOnTheWay`], else what the system says.
     pub fn open(&self, flags: OFlags) -> io::Result<File> {
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let opened = openat(&self.directory, &self.name, flags, Mode::empty());
-        Ok(File::from(opened.map_err(refused)?))
+        opened(&self.directory, &self.name, flags)
     }
 
     /// Makes a new file with this mode from birth, open for writing; an error where the name is taken.
@@ -237,93 +217,11 @@ impl Place {
     }
 }
 
-/// Whether neither the path's last name, if it is there, nor anything on the way to it is a symbolic link: two questions to the
-/// kernel instead of one for each name. `false` also where that cannot be told so.
-pub(super) fn leads_straight(path: &Path) -> bool {
-    Place::at(path).is_ok_and(|place| !is_link(&place.directory, &place.name))
-}
-
-/// A handle of a directory whose path has no links in it.
-fn directory_handle(path: &Path) -> io::Result<OwnedFd> {
-    // A relative path begins where this process is; only paths given by hand are.
-    let path = if path.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        path
-    };
-    match openat2(
-        CWD,
-        path,
-        HANDLE,
-        Mode::empty(),
-        ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS,
-    ) {
-        Ok(handle) => Ok(handle),
-        // Linux before 5.6, a filter of system calls that does not know it (EPERM), a rename at the same moment (EAGAIN).
-        Err(Errno::NOSYS | Errno::PERM | Errno::AGAIN) => walk(path),
-        Err(error) => Err(refused(error)),
-    }
-}
-
-/// The same step by step.
-fn walk(path: &Path) -> io::Result<OwnedFd> {
-    let start = if path.is_absolute() { "/" } else { "." };
-    let mut here = openat(CWD, start, HANDLE, Mode::empty())?;
-    for component in path.components() {
-        let name = match component {
-            Component::RootDir | Component::CurDir => continue,
-            Component::Normal(name) => name,
-            // Not in a path that was resolved.
-            Component::ParentDir | Component::Prefix(_) => {
-                return Err(io::ErrorKind::InvalidInput.into());
-            }
-        };
-        here = match openat(&here, name, HANDLE | OFlags::NOFOLLOW, Mode::empty()) {
-            Ok(next) => next,
-            Err(Errno::NOTDIR) if is_link(&here, name) => return Err(refused(Errno::LOOP)),
-            Err(error) => return Err(error.into()),
-        };
-    }
-    Ok(here)
-}
-
-fn is_link(directory: &OwnedFd, name: &OsStr) -> bool {
-    statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)
-        .is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::disallowed_methods)]
     use super::*;
     use std::os::unix::fs::symlink;
-
-    /// Both ways of opening a directory, which must agree.
-    const WAYS: [fn(&Path) -> io::Result<OwnedFd>; 2] = [directory_handle, walk];
-
-    #[test]
-    fn no_link_on_the_way_is_followed() {
-        let directory = tempfile::tempdir().unwrap();
-        let base = directory.path().canonicalize().unwrap();
-        std::fs::create_dir_all(base.join("a/b")).unwrap();
-        std::fs::write(base.join("file"), "x").unwrap();
-        symlink("a", base.join("link")).unwrap();
-        symlink(base.join("a/b"), base.join("a/absolute")).unwrap();
-        for way in WAYS {
-            assert!(way(&base.join("a/b")).is_ok());
-            for refused in ["link", "link/b", "a/absolute"] {
-                let error = way(&base.join(refused)).unwrap_err();
-                let is_link = error
-                    .get_ref()
-                    .is_some_and(|source| source.is::<LinkOnTheWay>());
-                assert!(is_link, "{refused}: {error}");
-            }
-            let error = way(&base.join("file")).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
-            let error = way(&base.join("none/b")).unwrap_err();
-            assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        }
-    }
 
     #[test]
     fn what_is_done_is_done_in_the_directory_that_was_opened() {

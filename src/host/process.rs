@@ -10,6 +10,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::read::text;
+
 /// So many processes are looked at; a machine that has more is not searched to the end.
 pub const MOST_PROCESSES: usize = 65_536;
 
@@ -92,15 +94,14 @@ pub fn processes(directory: &Path) -> io::Result<Processes> {
 }
 
 impl Process {
-    /// Whether it is the root user's of this machine: every user id of it is 0 here, and it is in no user namespace of its
-    /// own as far as that can be told.
+    /// Whether it is a program of this machine's root user: every user id of it is 0 here, and it is in no user namespace of
+    /// its own as far as that can be told. The kernel's own threads are none.
     #[must_use]
     pub fn is_roots(&self) -> bool {
         // Of one that keeps its memory to itself root is shown as the owner, so the owner alone is not enough.
-        self.is_owned_by(0)
-            && self
-                .user_ids()
-                .is_none_or(|ids| ids.iter().all(|id| *id == 0))
+        let status = self.small("status").ok();
+        status.is_none_or(|status| !is_without_memory(&status) && may_be_roots(&status))
+            && self.is_owned_by(0)
             && !self.is_in_another_user_namespace()
     }
 
@@ -180,14 +181,6 @@ impl Process {
         self.directory.join("root")
     }
 
-    /// Real, effective, saved and file system user id, as this process sees them (proc_pid_status(5)).
-    fn user_ids(&self) -> Option<Vec<u32>> {
-        let status = self.small("status").ok()?;
-        // The name comes first and cannot hold a line break there: the kernel writes one as \n.
-        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-        line.split_whitespace().map(|id| id.parse().ok()).collect()
-    }
-
     fn is_in_another_user_namespace(&self) -> bool {
         let own = &self.own.user_namespace;
         let theirs = std::fs::read_link(self.directory.join("ns/user")).ok();
@@ -199,18 +192,36 @@ impl Process {
     }
 
     fn small(&self, file: &str) -> io::Result<String> {
-        read(&self.directory.join(file), SMALL)
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        read(&self.directory.join(file), SMALL).map(text)
     }
 }
 
 /// The cgroups of this program itself that are containers' (kubecertd on a node that is one), each with its innermost one.
 fn own_containers() -> Vec<String> {
     let own = read(Path::new("/proc/self/cgroup"), SMALL).unwrap_or_default();
-    paths(String::from_utf8_lossy(&own).into_owned())
+    paths(text(own))
         .into_iter()
         .filter_map(|group| innermost_container(&group).map(str::to_owned))
         .collect()
+}
+
+/// Whether real, effective, saved and file system user id, as this process sees them (proc_pid_status(5)), are all root's, or
+/// cannot be told.
+fn may_be_roots(status: &str) -> bool {
+    // The name comes first and cannot hold a line break there: the kernel writes one as \n.
+    let Some(ids) = status.lines().find_map(|line| line.strip_prefix("Uid:")) else {
+        return true;
+    };
+    ids.split_whitespace()
+        .all(|id| id.parse().map_or(true, |id: u32| id == 0))
+}
+
+/// Whether it is a thread of the kernel's, of which there are most, or has ended: it has no arguments and does nothing to
+/// files. `false` where not enough of the lines was read.
+fn is_without_memory(status: &str) -> bool {
+    let has = |field: &str| status.lines().any(|line| line.starts_with(field));
+    // The number of threads comes after the memory.
+    has("Threads:") && !has("VmSize:")
 }
 
 /// The paths of cgroup(7)'s lines `7:cpu:/path`.
@@ -257,7 +268,8 @@ fn is_container(part: &str) -> bool {
 }
 
 fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    // Room for what nearly always comes, so that the kernel is asked once and not for a little first.
+    let mut bytes = Vec::with_capacity(2048);
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -352,6 +364,10 @@ mod tests {
             ("0\t0\t0\t0", true),
             ("65534\t65534\t65534\t65534", false),
             ("1000\t0\t0\t0", false),
+            // A thread of the kernel's, a program, and one of which too little was read to tell.
+            ("0\t0\t0\t0\nThreads:\t1", false),
+            ("0\t0\t0\t0\nVmSize:\t9 kB\nThreads:\t1", true),
+            ("0\t0\t0\t0\nGroups:\t", true),
             ("0\t1000\t0\t0", false),
         ] {
             // A name with a line break: the kernel shows it as two letters.

@@ -8,7 +8,7 @@ use std::path::Path;
 use nix::libc;
 use rustix::fs::{FileType, OFlags};
 
-use super::place::Place;
+use super::straight::open_straight;
 
 /// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
 pub const FILE_LIMIT: u64 = 10 * 1024 * 1024;
@@ -52,13 +52,13 @@ pub fn read_within(reader: impl io::Read, limit: u64, mut content: Vec<u8>) -> i
 /// # Errors
 /// As [`read_bounded`].
 pub fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
-    let file = Place::at(path)
-        .and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK))
-        .map_err(|error| match error.raw_os_error() {
+    let file = open_straight(path, OFlags::RDONLY | OFlags::NONBLOCK).map_err(|error| {
+        match error.raw_os_error() {
             // What opening a socket gives.
             Some(libc::ENXIO) => io::Error::other("is a socket or device, not a file"),
             _ => error,
-        })?;
+        }
+    })?;
     let metadata = file.metadata()?;
     let kind = FileType::from_raw_mode(metadata.mode());
     check_regular(kind, metadata.len(), limit)?;
@@ -78,6 +78,13 @@ pub fn check_regular(kind: FileType, size: u64, limit: u64) -> io::Result<()> {
         FileType::Socket => "is a socket or device, not a file",
         _ => "is a device, not a file",
     }))
+}
+
+/// Bytes as text; what is none in them is replaced.
+pub(crate) fn text(bytes: Vec<u8>) -> String {
+    // Nearly always it is all text, which is found out faster than it is copied.
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 fn too_large(limit: u64) -> io::Error {

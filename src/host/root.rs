@@ -12,8 +12,9 @@ use std::path::{Component, Path, PathBuf};
 
 use super::directory::is_directory;
 use super::found::Found;
-use super::place::{Place, leads_straight};
+use super::place::Place;
 use super::read::read_bounded;
+use super::straight::leads_straight;
 use super::way::{Step, Way};
 
 /// Symbolic links followed before a path is taken for a loop, as in the Linux kernel (path_resolution(7)).
@@ -135,13 +136,36 @@ impl Root {
         let (Some(directory), Some(name)) = (real.parent(), real.file_name()) else {
             return Place::at(real)?.look();
         };
+        // Nearly always no link is on the way, which going it finds out as well.
+        if self.is_plain(real)
+            && let Ok(place) = Place::at(real)
+        {
+            return place.look();
+        }
         match Place::at(&self.resolve(directory)?.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             place => place?.look(),
         }
     }
 
-    /// The same with every link and directory on the way: who could have it lead elsewhere.
+    /// Where a path leads, as [`Root::resolve`] says it, and what is there; `None` for nothing.
+    ///
+    /// # Errors
+    /// As [`Root::resolve`] and [`Root::look`].
+    pub fn end(&self, real: &Path) -> io::Result<(PathBuf, Option<Found>)> {
+        if self.is_plain(real)
+            && let Ok(place) = Place::at(real)
+            && let Ok(found) = place.look()
+            && !found.is_some_and(|found| found.is_link())
+        {
+            return Ok((real.to_path_buf(), found));
+        }
+        let end = self.resolve(real)?;
+        let found = self.look(&end)?;
+        Ok((end, found))
+    }
+
+    /// Where a path leads, with every link and directory on the way: who could have it lead elsewhere.
     ///
     /// # Errors
     /// As [`Root::resolve`], and what looking at a directory or link gives.

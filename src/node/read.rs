@@ -89,10 +89,10 @@ pub(super) enum Size {
 
 /// The size of what lies at a real path, links followed as the node would.
 pub(super) fn size(root: &Root, path: &Path) -> Size {
-    match root.resolve(path).and_then(|resolved| root.look(&resolved)) {
-        Ok(Some(found)) if found.is_file() => Size::Of(found.size),
-        Ok(None) => Size::Missing,
-        Ok(Some(_)) | Err(_) => Size::Unknown,
+    match root.end(path) {
+        Ok((_, Some(found))) if found.is_file() => Size::Of(found.size),
+        Ok((_, None)) => Size::Missing,
+        Ok((_, Some(_))) | Err(_) => Size::Unknown,
     }
 }
 
@@ -110,18 +110,17 @@ pub(super) enum Seen {
 
 /// Looks at a real path without opening it, following links as the node would.
 pub(super) fn look_at(root: &Root, path: &Path) -> Seen {
-    let resolved = match root.resolve(path) {
-        Ok(resolved) => resolved,
+    let (resolved, found) = match root.end(path) {
+        Ok(end) => end,
         Err(error) => return Seen::Unreadable(reason(&error)),
     };
-    match root.look(&resolved) {
-        Ok(Some(found)) => match host::check_regular(found.kind, found.size, FILE_LIMIT) {
+    match found {
+        Some(found) => match host::check_regular(found.kind, found.size, FILE_LIMIT) {
             Err(error) => Seen::Unreadable(reason(&error)),
             Ok(()) if found.size == 0 => Seen::Empty,
             Ok(()) => Seen::File,
         },
-        Ok(None) => dangling(root, path, &resolved).map_or(Seen::Missing, Seen::Unreadable),
-        Err(error) => Seen::Unreadable(reason(&error)),
+        None => dangling(root, path, &resolved).map_or(Seen::Missing, Seen::Unreadable),
     }
 }
 

@@ -10,7 +10,8 @@ use super::report::RenewalReport;
 use super::run::Run;
 use super::words::named;
 use crate::issuer::{Issued, Replacement};
-use crate::node::{Inventory, Signer, TrustHolder};
+use crate::node::{Entry, Inventory, Signer, TrustHolder};
+use crate::pki::Certificate;
 use crate::plan::{
     Action, Doubter, Note, Plan, Reason, Refusal, doubters, is_renewed_nevertheless,
 };
@@ -161,8 +162,20 @@ fn reason(plan: &Plan, name: &str) -> Reason {
 }
 
 fn has_another_signer(inventory: &Inventory, issued: &Issued) -> bool {
-    let present = inventory.entry(&issued.name).and_then(|one| one.present());
-    present.is_some_and(|present| {
-        present.signer == Signer::Expected && !present.leaf.is_signed_by(&issued.signer)
+    let Some(entry) = inventory.entry(&issued.name) else {
+        return false;
+    };
+    entry.present().is_some_and(|present| {
+        present.signer == Signer::Expected
+            && !is_all_of_authority(inventory, entry, &issued.signer)
+            && !present.leaf.is_signed_by(&issued.signer)
     })
+}
+
+/// Whether the authority of an entry has no certificate but this: then it signed what was found to be the authority's.
+fn is_all_of_authority(inventory: &Inventory, entry: &Entry, certificate: &Certificate) -> bool {
+    let certificates = entry
+        .authority
+        .and_then(|name| inventory.authority(name)?.certificates());
+    certificates.is_some_and(|all| all.iter().all(|one| one.der() == certificate.der()))
 }

@@ -70,14 +70,13 @@ impl<'a> Scan<'a> {
 
     /// The same with its mode.
     pub(super) fn file(&mut self, path: &Path) -> Option<(String, u32)> {
-        let real = match self.root.resolve(path) {
-            Ok(real) => real,
+        let (real, found) = match self.root.end(path) {
+            Ok((real, found)) => (real, found?),
             Err(error) => {
                 self.note(path, error);
                 return None;
             }
         };
-        let found = self.root.look(&real).ok()??;
         if !found.is_file() || found.size > LONGEST || !is_roots(&found) {
             return None;
         }
@@ -91,7 +90,7 @@ impl<'a> Scan<'a> {
         };
         match read_at_most(&real, LONGEST) {
             Ok(bytes) if bytes.contains(&0) => None,
-            Ok(bytes) => Some((String::from_utf8_lossy(&bytes).into_owned(), found.mode)),
+            Ok(bytes) => Some((host::text(bytes), found.mode)),
             Err(error) => {
                 self.note(path, error);
                 None

@@ -76,6 +76,6 @@ impl<'a> Reader<'a> {
 
 /// Which file it is, whatever its name; opens nothing.
 fn identity(root: &Root, path: &Path) -> Option<(u64, u64)> {
-    let found = root.look(&root.resolve(path).ok()?).ok()??;
+    let found = root.end(path).ok()?.1?;
     found.is_file().then_some(found.identity)
 }

@@ -62,6 +62,21 @@ fn receipts_come_back_as_they_were_written() {
 }
 
 #[test]
+fn of_an_operation_the_last_receipt_counts() {
+    let (_directory, history) = history();
+    let second = Receipt {
+        warnings: vec!["again".into()],
+        ..receipt(1)
+    };
+    for one in [&receipt(1), &receipt(2), &second, &receipt(3)] {
+        history.append(one).unwrap();
+    }
+    assert_eq!(history.last_of(&second.id).unwrap(), Some(second));
+    assert_eq!(history.last_of(&receipt(2).id).unwrap(), Some(receipt(2)));
+    assert_eq!(history.last_of("none").unwrap(), None);
+}
+
+#[test]
 fn a_changed_missing_or_moved_line_is_found() {
     let (_directory, history) = history();
     for number in 0..4 {
