@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, Weak};
 
 use testkit::control_plane::kubelet_port;
-use testkit::injection::{Point, Run};
+use testkit::injection::{End, Point, Run};
 use testkit::machine::{Machine, Template};
 use testkit::peer::Listener;
 use tokio::runtime::{Builder, Handle};
@@ -134,6 +134,9 @@ fn attempt(
     for _ in 0..ATTEMPTS {
         let node = field.node(course);
         let run = course.traced(&node).run(&aim, fault);
+        if run.end == End::Beside {
+            continue;
+        }
         let Point {
             call, file, time, ..
         } = run.hit.as_ref().unwrap_or(wanted);

@@ -310,7 +310,7 @@ fn an_error_of_the_file_system_is_undone_or_recovered() {
                         assert!(now == *before || now == *after, "{place}: {now:#?}");
                     }
                     // Killed cannot be; refused with a journal is recovery's.
-                    End::Refused | End::Killed => {}
+                    End::Refused | End::Killed | End::Beside => {}
                 }
                 remove_empty_parking(node);
                 check_recovered(node, place);
