@@ -118,11 +118,8 @@ impl Narrator {
         if waiting && !self.terminal && self.told.elapsed() < SILENCE {
             return;
         }
-        if let Event::IssueFailed {
-            certificate,
-            reason,
-        } = event
-            && !self.reasons.insert(alone(certificate, reason))
+        if let Event::IssueFailed { certificate, fault } = event
+            && !self.reasons.insert(alone(certificate, &fault.text))
         {
             return;
         }

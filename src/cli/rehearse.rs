@@ -153,7 +153,7 @@ fn lines(rehearsal: &Rehearsal) -> Vec<(&'static str, String, String)> {
     let left = rehearsal.left.iter();
     let left = left.map(|(name, obstacle)| (name.clone(), obstacle.said_of(name)));
     let failed = rehearsal.renewal.failed.iter();
-    let failed = failed.map(|(name, why)| (name.clone(), alone(name, why)));
+    let failed = failed.map(|one| (one.name.clone(), alone(&one.name, &one.fault.text)));
     for (verdict, group) in [("left", grouped(left)), ("FAIL", grouped(failed))] {
         lines.extend(
             group

@@ -156,7 +156,9 @@ pub(super) fn summarize(
     }
     print(&text)?;
     let failed = report.failed.iter();
-    for (names, reason) in grouped(failed.map(|(name, why)| (name.clone(), alone(name, why)))) {
+    for (names, reason) in
+        grouped(failed.map(|one| (one.name.clone(), alone(&one.name, &one.fault.text))))
+    {
         match names.as_slice() {
             [one] => error(&format!("{one}: {reason}")),
             _ => error(&not_renewed(&names, &reason)),

@@ -147,6 +147,8 @@ mod tests {
                 due_at: None,
                 action: "wait".to_owned(),
                 reason: String::new(),
+                code: None,
+                fields: None,
                 in_use: state.map(|state| InUse {
                     state,
                     evidence: String::new(),
@@ -189,10 +191,12 @@ mod tests {
             last_operation: None,
             failure: Some(Failure {
                 reason: "x".to_owned(),
+                code: None,
                 attempts: 1,
                 retry_at: at("2027-10-27T03:00:00Z"),
             }),
             problems: Vec::new(),
+            findings: Vec::new(),
         };
         let early = text(&status, true, at("2027-10-27T00:12:00Z"));
         assert!(

@@ -3,9 +3,12 @@
 use super::held;
 use crate::checks::Finding;
 use crate::journal::TransactionError;
-use crate::operation::{OperationError, RenewalReport};
+use crate::operation::{Fault, OperationError, RenewalReport};
 
-/// How an operation ended. Reasons are sentences.
+/// The code where some certificates were not renewed.
+const NOT_RENEWED: &str = "not-renewed";
+
+/// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
     /// All is done. Its id, where there was something to do.
@@ -13,7 +16,7 @@ pub(super) enum Ending {
     /// Some of what was due was not renewed.
     Incomplete {
         operation: Option<String>,
-        reason: String,
+        fault: Fault,
     },
     /// It was asked to stop.
     Stopped(String),
@@ -21,12 +24,12 @@ pub(super) enum Ending {
     Busy(Option<u32>),
     /// This was no moment for it. With the reason where an administrator has to put something right; what only has to be
     /// waited for is no failure.
-    NotNow(Option<String>),
+    NotNow(Option<Fault>),
     /// This was no moment for restarts that an earlier operation left.
     RestartsWait(String),
     /// It failed.
     Failed {
-        reason: String,
+        fault: Fault,
         /// Whether pods were restarted in vain.
         disturbed: bool,
     },
@@ -37,10 +40,16 @@ impl Ending {
         match result {
             Ok(report) if report.failed.is_empty() => Self::Done(report.operation),
             Ok(report) => {
-                let reasons: Vec<&str> =
-                    report.failed.iter().map(|(_, why)| why.as_str()).collect();
+                let reasons: Vec<&str> = report
+                    .failed
+                    .iter()
+                    .map(|one| one.fault.text.as_str())
+                    .collect();
                 Self::Incomplete {
-                    reason: reasons.join("; "),
+                    fault: Fault {
+                        code: NOT_RENEWED,
+                        text: reasons.join("; "),
+                    },
                     operation: report.operation,
                 }
             }
@@ -52,7 +61,7 @@ impl Ending {
                 let refused: Vec<&Finding> = findings.iter().collect();
                 Self::NotNow(
                     held::is_refused(&refused)
-                        .then(|| OperationError::NotNow(findings).to_string()),
+                        .then(|| Fault::from(&OperationError::NotNow(findings))),
                 )
             }
             Err(error @ OperationError::RestartsWait { .. }) => {
@@ -60,7 +69,7 @@ impl Ending {
             }
             Err(error) => Self::Failed {
                 disturbed: error.disturbed_the_node(),
-                reason: error.to_string(),
+                fault: Fault::from(&error),
             },
         }
     }
@@ -70,6 +79,7 @@ impl Ending {
 mod tests {
     use super::*;
     use crate::checks::{Asked, Cause, Severity};
+    use crate::operation::NotRenewed;
 
     #[test]
     fn what_only_has_to_be_waited_for_is_no_failure() {
@@ -98,17 +108,24 @@ mod tests {
 
     #[test]
     fn every_certificate_that_was_not_renewed_is_a_reason() {
+        let not_renewed = |name: &str, text: &str| NotRenewed {
+            name: name.to_owned(),
+            fault: Fault {
+                code: "not-signed",
+                text: text.to_owned(),
+            },
+        };
         let report = RenewalReport {
             operation: Some("id".to_owned()),
-            failed: vec![
-                ("a".to_owned(), "no key".to_owned()),
-                ("b".to_owned(), "no CA".to_owned()),
-            ],
+            failed: vec![not_renewed("a", "no key"), not_renewed("b", "no CA")],
             ..RenewalReport::default()
         };
         let expected = Ending::Incomplete {
             operation: Some("id".to_owned()),
-            reason: "no key; no CA".to_owned(),
+            fault: Fault {
+                code: NOT_RENEWED,
+                text: "no key; no CA".to_owned(),
+            },
         };
         assert_eq!(Ending::of(Ok(report)), expected);
     }

@@ -61,7 +61,7 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     if report.failed.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = report.failed.into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = report.failed.into_iter().map(|one| one.name).collect();
     Err(DaemonError::Incomplete(names.join(", ")))
 }
 

@@ -9,13 +9,14 @@ use super::held;
 use super::pass::Pass;
 use super::service::Daemon;
 use super::state::{About, State};
-use crate::checks::Check;
+use crate::checks::{Check, Finding};
 use crate::host::{now, shifted};
 use crate::operation::Context;
 use crate::pki::date;
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
 use crate::report::{
-    CertificateStatus, Failure, History, LastOperation, Next, Status, count, write_status,
+    CertificateStatus, Coded, Failure, History, LastOperation, Next, Status, count, fields,
+    write_status,
 };
 
 impl Daemon {
@@ -148,8 +149,9 @@ impl Daemon {
                 })
                 .collect(),
             last_operation: None,
-            failure: state.failure.as_ref().map(|reason| Failure {
-                reason: reason.clone(),
+            failure: state.failure.as_ref().map(|fault| Failure {
+                reason: fault.text.clone(),
+                code: Some(fault.code.to_owned()),
                 attempts: state.retry.attempts(),
                 retry_at: retry_at(state),
             }),
@@ -160,6 +162,7 @@ impl Daemon {
                 .chain(sentences(pass))
                 .chain(pass.uses.notes(&pass.inventory))
                 .collect(),
+            findings: findings(pass).map(coded).collect(),
         }
     }
 }
@@ -178,17 +181,23 @@ fn last_operation(context: &Context) -> Option<LastOperation> {
 }
 
 fn certificate_status(item: &PlanItem) -> CertificateStatus {
-    let (action, reason) = match &item.action {
-        Action::Renew(reason) => ("renew", reason.to_string()),
-        Action::Wait => ("wait", String::new()),
-        Action::Leave(obstacle) => ("leave", obstacle.said_of(&item.name)),
+    let (code, fields, reason) = match &item.action {
+        Action::Renew(reason) => (Some(reason.code()), None, reason.to_string()),
+        Action::Wait => (None, None, String::new()),
+        Action::Leave(obstacle) => (
+            Some(obstacle.code()),
+            fields(obstacle),
+            obstacle.said_of(&item.name),
+        ),
     };
     CertificateStatus {
         name: item.name.clone(),
         not_after: item.not_after,
         due_at: item.due_at,
-        action: action.to_owned(),
+        action: item.action.code().to_owned(),
         reason,
+        code: code.map(str::to_owned),
+        fields,
         in_use: None,
     }
 }
@@ -225,17 +234,23 @@ fn sentences(pass: &Pass) -> Vec<String> {
         KubeletNeed::Impossible(reason) => Some(format!("the kubelet cannot start: {reason}")),
         _ => None,
     };
-    // What is only to be known is said by the operation itself, but for what makes it fail later.
-    let findings = pass
-        .findings
-        .iter()
-        .filter(|finding| {
-            finding.keeps_something_from_being_done() || finding.check() == Check::Addresses
-        })
-        .map(|finding| finding.to_string());
     problems
         .chain(obstacles)
         .chain(kubelet)
-        .chain(findings)
+        .chain(findings(pass).map(ToString::to_string))
         .collect()
+}
+
+fn coded(finding: &Finding) -> Coded {
+    Coded {
+        message: finding.to_string(),
+        ..Coded::of(finding.cause.code(), &finding.cause)
+    }
+}
+
+/// What is only to be known is said by the operation itself, but for what makes it fail later.
+fn findings(pass: &Pass) -> impl Iterator<Item = &Finding> {
+    pass.findings.iter().filter(|finding| {
+        finding.keeps_something_from_being_done() || finding.check() == Check::Addresses
+    })
 }

@@ -13,6 +13,7 @@ use super::pass::Pass;
 use super::retry::Retry;
 use super::signal::{Look, Moment, Signal};
 use crate::host::shifted;
+use crate::operation::Fault;
 use crate::report::{self, in_words};
 
 /// The whole node is read again at least this often, whatever the watches say.
@@ -30,7 +31,7 @@ pub(super) struct State {
     /// When the next attempt may be made.
     pub(super) retry: Retry,
     /// Why the last attempt did not renew everything.
-    pub(super) failure: Option<String>,
+    pub(super) failure: Option<Fault>,
     /// Whether expired certificates had stopped the node at the last look.
     was_stopped: bool,
 }
@@ -162,8 +163,8 @@ impl State {
                 self.failure = None;
                 operation.map(Effect::Summarise).into_iter().collect()
             }
-            Ending::Incomplete { operation, reason } => {
-                self.failure = Some(reason);
+            Ending::Incomplete { operation, fault } => {
+                self.failure = Some(fault);
                 self.retry.failed(now.steady, false, jitter(now));
                 operation.map(Effect::Summarise).into_iter().collect()
             }
@@ -185,11 +186,12 @@ impl State {
                 self.retry.postpone(now.steady, held::SHORTLY);
                 info(sentence)
             }
-            Ending::Failed { reason, disturbed } => {
+            Ending::Failed { fault, disturbed } => {
                 self.retry.failed(now.steady, disturbed, jitter(now));
                 let pause = self.retry.remaining(now.steady);
                 let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
-                self.failure = Some(reason.clone());
+                let reason = fault.text.clone();
+                self.failure = Some(fault);
                 vec![
                     Effect::Log(Level::ERROR, reason),
                     Effect::Log(Level::INFO, format!("trying again {}", in_words(pause))),

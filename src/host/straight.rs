@@ -58,15 +58,12 @@ pub(super) fn opened(directory: &OwnedFd, name: &OsStr, flags: OFlags) -> io::Re
     Ok(File::from(opened.map_err(refused)?))
 }
 
-/// Whether neither the path's last name, if it is there, nor anything on the way to it is a symbolic link: one question to the
-/// kernel instead of one for each name. `false` also where that cannot be told so.
+/// Whether neither the path's last name, if it is there, nor anything on the way to it is a symbolic link. `false` also where
+/// that cannot be told so. What the path leads to is not opened, not even to be looked at.
 pub(super) fn leads_straight(path: &Path) -> bool {
-    let flags = OFlags::PATH | OFlags::CLOEXEC;
-    openat2(CWD, path, flags, Mode::empty(), STRAIGHT).is_ok()
-        // Perhaps only the last name is not there.
-        || parted(path).is_ok_and(|(directory, name)| {
-            directory_handle(directory).is_ok_and(|directory| !is_link(&directory, name))
-        })
+    parted(path).is_ok_and(|(directory, name)| {
+        directory_handle(directory).is_ok_and(|directory| !is_link(&directory, name))
+    })
 }
 
 /// The directory of a path, and the name in it.

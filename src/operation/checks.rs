@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::error::Fault;
 use super::run::Run;
 use super::twins::conflict;
 use super::{Context, OperationError};
@@ -154,10 +155,13 @@ pub(super) fn may_be_replaced(
     context: &Context,
     (node, replaceable): (&Inventory, &Replaceable),
     (issued, files): (Issued, Vec<Replacement>),
-) -> Result<(Issued, Vec<Replacement>), String> {
-    check_targets(&context.store(), &files, replaceable).map_err(|error| error.to_string())?;
+) -> Result<(Issued, Vec<Replacement>), Fault> {
+    check_targets(&context.store(), &files, replaceable)?;
     match conflict(node, &issued.name, &files) {
-        Some(reason) => Err(reason),
+        Some(text) => Err(Fault {
+            code: "conflict",
+            text,
+        }),
         None => Ok((issued, files)),
     }
 }
@@ -168,13 +172,13 @@ pub(super) fn may_be_put_there(
     context: &Context,
     (node, replaceable): (&Inventory, &Replaceable),
     files: &[Replacement],
-) -> Result<(), String> {
+) -> Result<(), Fault> {
     let store = context.store();
     let directory = &node.directories.kubelet_pki;
     if files.iter().any(|file| file.path.starts_with(directory)) {
-        make_directory(&store, directory).map_err(|error| error.to_string())?;
+        make_directory(&store, directory)?;
     }
-    check_targets(&store, files, replaceable).map_err(|error| error.to_string())
+    Ok(check_targets(&store, files, replaceable)?)
 }
 
 /// The lock; where it cannot be had because of the state directory, what is wrong with that.

@@ -191,9 +191,10 @@ fn remarks(report: &RenewalReport) -> Vec<Remark> {
         components: report.not_restarted.clone(),
     });
     failed
-        .map(|(certificate, reason)| Remark::NotRenewed {
-            certificate,
-            reason,
+        .map(|one| Remark::NotRenewed {
+            certificate: one.name,
+            cause: one.fault.code,
+            reason: one.fault.text,
         })
         .chain(report.unproved.iter().cloned())
         .chain(report.warnings.iter().cloned())

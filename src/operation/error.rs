@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::roll_back_error::RollBackError;
 use crate::checks::Finding;
+use crate::issuer::IssuanceError;
 use crate::journal::TransactionError;
 use crate::plan::UnknownName;
 use crate::report::HistoryError;
@@ -104,8 +105,35 @@ impl fmt::Display for Fault {
     }
 }
 
+impl From<&OperationError> for Fault {
+    fn from(error: &OperationError) -> Self {
+        Self {
+            code: error.code(),
+            text: error.to_string(),
+        }
+    }
+}
+
 impl From<&RestartError> for Fault {
     fn from(error: &RestartError) -> Self {
+        Self {
+            code: error.code(),
+            text: error.to_string(),
+        }
+    }
+}
+
+impl From<IssuanceError> for Fault {
+    fn from(error: IssuanceError) -> Self {
+        Self {
+            code: error.code(),
+            text: error.to_string(),
+        }
+    }
+}
+
+impl From<TransactionError> for Fault {
+    fn from(error: TransactionError) -> Self {
         Self {
             code: error.code(),
             text: error.to_string(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::error::Fault;
 use super::remark::Remark;
 use crate::restart::Progress;
 
@@ -58,7 +59,7 @@ pub enum Event {
         /// Its name.
         certificate: String,
         /// Why.
-        reason: String,
+        fault: Fault,
     },
     /// A certificate is in place.
     Renewed {

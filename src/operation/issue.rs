@@ -1,15 +1,15 @@
 //! From the plan to new certificates, and the contents of the files they go into.
 
-use super::OperationError;
 use super::checks::may_be_replaced;
+use super::error::{Fault, OperationError};
 use super::event::Event;
 use super::known_keys;
+use super::not_renewed::not_renewed;
 use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::trusted::keep_trusted;
 use super::twins::{twins, without_twins};
-use super::words::named;
 use crate::issuer::{Issued, Replacement, Wanted, issue_with_keys, replacements};
 use crate::node::{Inventory, Replaceable};
 use crate::plan::{Action, Plan, Request};
@@ -61,23 +61,16 @@ pub(super) fn issue_planned(
     for (want, result) in wanted.iter().zip(results) {
         let made = result
             .and_then(|one| replacements(&node, &one).map(|files| (one, files)))
-            .map_err(|error| error.to_string())
+            .map_err(Fault::from)
             .and_then(|made| may_be_replaced(context, (&node, replaceable), made));
         match made {
             Ok(one) => ready.push(one),
-            Err(reason) => {
-                let reason = named(&want.name, reason);
-                run.emit(Event::IssueFailed {
-                    certificate: want.name.clone(),
-                    reason: reason.clone(),
-                });
-                report.failed.push((want.name.clone(), reason));
-            }
+            Err(fault) => not_renewed(run, report, &want.name, fault),
         }
     }
     let ready = keep_trusted(run, plan, is_forced(request), ready, report);
     if ready.is_empty() {
-        let reasons = report.failed.iter().map(|(_, why)| why.clone());
+        let reasons = report.failed.iter().map(|one| one.fault.text.clone());
         return Err(OperationError::NothingIssued(reasons.collect()));
     }
     let mut made = Made {

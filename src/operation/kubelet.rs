@@ -1,8 +1,10 @@
 //! The kubelet's own credentials: without them it does not start, and without it no pod does.
 
 use super::checks::may_be_put_there;
+use super::error::Fault;
 use super::event::Event;
 use super::issue::Made;
+use super::not_renewed::not_renewed;
 use super::report::RenewalReport;
 use super::run::Run;
 use crate::issuer::kubelet_client;
@@ -30,7 +32,7 @@ pub(super) fn make_for_kubelet(
     }
     let context = run.context;
     let made = kubelet_client(&context.root, &node, &context.config.renewal, &need, now)
-        .map_err(|error| error.to_string())
+        .map_err(Fault::from)
         .and_then(|made| may_be_put_there(context, (&node, replaceable), &made.1).map(|()| made));
     match made {
         Ok((_, files)) if files.is_empty() => None,
@@ -38,12 +40,8 @@ pub(super) fn make_for_kubelet(
             issued: issued.into_iter().collect(),
             files,
         }),
-        Err(reason) => {
-            run.emit(Event::IssueFailed {
-                certificate: KUBELET_CLIENT.to_owned(),
-                reason: reason.clone(),
-            });
-            report.failed.push((KUBELET_CLIENT.to_owned(), reason));
+        Err(fault) => {
+            not_renewed(run, report, KUBELET_CLIENT, fault);
             None
         }
     }

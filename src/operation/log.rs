@@ -45,9 +45,10 @@ impl EventLog {
                 not_after = rfc3339(*not_after),
                 "{text}"
             ),
-            Event::IssueFailed { certificate, .. } => tracing::error!(target: EVENTS,
+            Event::IssueFailed { certificate, fault } => tracing::error!(target: EVENTS,
                 operation_id,
                 event = code,
+                cause = fault.code,
                 certificate = certificate.as_str(),
                 "{text}"
             ),

@@ -35,6 +35,8 @@ pub enum Remark {
     NotRenewed {
         /// Which.
         certificate: String,
+        /// The error's code.
+        cause: &'static str,
         /// Why.
         reason: String,
     },

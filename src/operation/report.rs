@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::error::Fault;
 use super::remark::Remark;
 use crate::journal::Trigger;
 use crate::node::Problem;
@@ -22,6 +23,15 @@ pub struct Options {
     pub stopped: bool,
 }
 
+/// A certificate that was to be renewed and was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotRenewed {
+    /// Its name.
+    pub name: String,
+    /// Why; the text begins with the name.
+    pub fault: Fault,
+}
+
 /// What was done.
 #[derive(Debug, Default)]
 pub struct RenewalReport {
@@ -29,8 +39,8 @@ pub struct RenewalReport {
     pub operation: Option<String>,
     /// What was renewed.
     pub renewed: Vec<RenewedCertificate>,
-    /// What should have been renewed and was not: name and reason.
-    pub failed: Vec<(String, String)>,
+    /// What should have been renewed and was not.
+    pub failed: Vec<NotRenewed>,
     /// What was asked for or due and is left alone, and why.
     pub left: Vec<(String, Obstacle)>,
     /// How long each restart took.

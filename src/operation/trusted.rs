@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
-use super::event::Event;
+use super::error::Fault;
+use super::not_renewed::not_renewed;
 use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
-use super::words::named;
 use crate::issuer::{Issued, Replacement};
 use crate::node::{Entry, Inventory, Signer, TrustHolder};
 use crate::pki::Certificate;
@@ -32,12 +32,11 @@ pub(super) fn keep_trusted(
     // Without one kubeconfig, another certificate may be refused.
     while let Some((index, refusal)) = first_refused(inventory, plan, forced, &ready) {
         let (issued, _) = ready.remove(index);
-        let reason = named(&issued.name, refusal.to_string());
-        run.emit(Event::IssueFailed {
-            certificate: issued.name.clone(),
-            reason: reason.clone(),
-        });
-        report.failed.push((issued.name, reason));
+        let fault = Fault {
+            code: "not-trusted",
+            text: refusal.to_string(),
+        };
+        not_renewed(run, report, &issued.name, fault);
     }
     for remark in remarks(inventory, plan, &ready) {
         run.remark(remark.clone());

@@ -50,7 +50,7 @@ impl fmt::Display for Event {
                     "making kubelet.conf refer to the kubelet's own certificate"
                 )
             }
-            Self::IssueFailed { reason, .. } => write!(out, "not renewed: {reason}"),
+            Self::IssueFailed { fault, .. } => write!(out, "not renewed: {fault}"),
             Self::Renewed {
                 certificate,
                 not_after,

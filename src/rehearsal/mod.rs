@@ -34,7 +34,9 @@ use crate::host::Root;
 use crate::issuer::Replacement;
 use crate::journal::Trigger;
 use crate::node::{Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
-use crate::operation::{Context, Event, OperationError, Options, Remark, RenewalReport, renew};
+use crate::operation::{
+    Context, Event, Fault, NotRenewed, OperationError, Options, Remark, RenewalReport, renew,
+};
 use crate::pki::certificates_to_pem;
 use crate::plan::{Action, Note, Obstacle, PlanItem, Request, plan};
 
@@ -118,11 +120,11 @@ pub async fn rehearse(
     let mut renewal = renew(&there, &EVERYTHING, &options, stop, &mut at_home)
         .await
         .map_err(|error: OperationError| RehearsalError::Renewal(home.paths(&error.to_string())))?;
-    for (name, reason) in &mut renewal.failed {
+    for NotRenewed { name, fault } in &mut renewal.failed {
         let authority = inventory.entry(name).and_then(|entry| entry.authority);
-        *reason = match broken.iter().find(|(broken, _)| Some(*broken) == authority) {
+        fault.text = match broken.iter().find(|(broken, _)| Some(*broken) == authority) {
             Some((_, on_the_node)) => on_the_node.clone(),
-            None => home.paths(reason),
+            None => home.paths(&fault.text),
         };
     }
     let changed = there.observe();
@@ -215,7 +217,7 @@ fn refused(
     inventory: &Inventory,
     renewal: &RenewalReport,
     trusting: &BTreeSet<&str>,
-) -> Vec<(String, String)> {
+) -> Vec<NotRenewed> {
     let replaceable = Replaceable::of(&context.root, inventory);
     let renewed = |name: &str| renewal.renewed.iter().any(|one| one.name == name);
     let entries = inventory.entries.iter();
@@ -236,7 +238,13 @@ fn refused(
                 .map_err(|error| error.to_string())
                 .and_then(|()| edited(context, inventory, entry, trusting.contains(&*entry.name)))
                 .err()?;
-            Some((entry.name.clone(), format!("{}: {reason}", entry.name)))
+            Some(NotRenewed {
+                name: entry.name.clone(),
+                fault: Fault {
+                    code: "not-replaceable",
+                    text: format!("{}: {reason}", entry.name),
+                },
+            })
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// The fields of something that has a code, `None` where it has none.
-pub(super) fn fields(coded: &impl serde::Serialize) -> Option<Value> {
+pub(crate) fn fields(coded: &impl serde::Serialize) -> Option<Value> {
     // Serialized beside its code, of which the caller has its own.
     match serde_json::to_value(coded) {
         Ok(Value::Object(mut document)) => document.remove("fields"),
@@ -12,7 +12,7 @@ pub(super) fn fields(coded: &impl serde::Serialize) -> Option<Value> {
 }
 
 /// Something with a code, as it is printed and kept.
-#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Coded {
     /// Its code; `docs/codes.md` lists them.
     pub code: String,

@@ -15,6 +15,7 @@ mod status;
 pub use crate::journal::{Described, RenewedCertificate};
 pub use address_filter::address_filter;
 pub use coded::Coded;
+pub(crate) use coded::fields;
 pub(crate) use columns::columns;
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde_json::Value;
 
-use super::{InUse, Receipt};
+use super::{Coded, InUse, Receipt};
 use crate::host::{FileError, Root, make_directories, write_atomically};
 use crate::journal::{OperationKind, Outcome, Trigger};
 use crate::pki::serde_end;
@@ -38,6 +39,9 @@ pub struct Status {
     pub failure: Option<Failure>,
     /// Files that cannot be read and the like, one sentence each.
     pub problems: Vec<String>,
+    /// What the checks found, with codes; absent where that is nothing, and in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Coded>,
 }
 
 /// What the daemon is doing.
@@ -83,6 +87,12 @@ pub struct CertificateStatus {
     pub action: String,
     /// Why, in words; empty when there is nothing to say.
     pub reason: String,
+    /// Why, for scripts; absent when there is nothing to say, and in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// What belongs to that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Value>,
     /// Whether it is the one in use; absent where that was not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_use: Option<InUse>,
@@ -97,6 +107,12 @@ pub struct LastOperation {
     pub finished: Timestamp,
     /// How, in one sentence.
     pub summary: String,
+    /// How, for scripts; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// The code of what it failed for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
 }
 
 impl LastOperation {
@@ -128,6 +144,8 @@ impl LastOperation {
             id: receipt.id.clone(),
             finished: receipt.finished,
             summary,
+            outcome: Some(receipt.outcome.code().to_owned()),
+            code: receipt.code.clone(),
         }
     }
 }
@@ -143,6 +161,9 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 pub struct Failure {
     /// What went wrong.
     pub reason: String,
+    /// The same for scripts; absent in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// How often in a row.
     pub attempts: u32,
     /// When it is tried again.

@@ -44,6 +44,24 @@ pub(crate) fn operations(node: &Node) -> Vec<String> {
 }
 
 #[test]
+fn a_receipt_has_codes_and_fields_beside_its_sentences() {
+    let node = Node::fresh();
+    let certificate = node.path("/etc/kubernetes/pki/apiserver.crt");
+    std::fs::hard_link(&certificate, certificate.with_file_name("copy")).unwrap();
+    done(&node, &["renew", "apiserver"]);
+    let id = operations(&node).remove(0);
+    let json = done(&node, &["history", "show", &id, "-o", "json"]);
+    let receipt: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(receipt["outcome"], "done");
+    let remarks = receipt["remarks"].as_array().unwrap();
+    let remark = remarks.iter().find(|remark| remark["code"] == "hard-links");
+    let remark = remark.unwrap_or_else(|| panic!("{json}"));
+    assert_eq!(remark["fields"]["others"], 1);
+    let warnings = receipt["warnings"].as_array().unwrap();
+    assert!(warnings.contains(&remark["message"]), "{json}");
+}
+
+#[test]
 fn the_history_tells_what_was_done_and_what_is_kept() {
     let node = Node::fresh();
     assert!(done(&node, &["history"]).contains("No operation has ended yet"));

@@ -67,6 +67,18 @@ fn scripts_get_code_and_fields_beside_the_sentence() {
         .unwrap();
     assert_eq!(apiserver["reason"], "external-authority");
     assert_eq!(apiserver["fields"]["authority"], "ca");
+
+    let by_daemon = node.run(&["run", "--once"]);
+    let status = read(&["status", "-o", "json"]);
+    let certificates = status["certificates"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{}", said(&by_daemon)));
+    let apiserver = certificates
+        .iter()
+        .find(|one| one["name"] == "apiserver")
+        .unwrap();
+    assert_eq!(apiserver["code"], "external-authority");
+    assert_eq!(apiserver["fields"]["authority"], "ca");
 }
 
 /// A mark that is taken away again even if the test fails: without that the directory could not be removed.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use kubecertd::checks::Cause;
+use kubecertd::issuer::IssuanceError;
 use kubecertd::journal::{Outcome, TransactionError};
 use kubecertd::operation::{Event, OperationError, Remark, RollBackError};
 use kubecertd::plan::{Note, Obstacle, Reason};
@@ -51,7 +52,8 @@ fn every_code_is_documented_and_no_other() {
     };
     let errors = [
         OperationError::VARIANTS,
-        &["interrupted"],
+        &["interrupted", "not-replaceable", "not-trusted", "conflict"],
+        IssuanceError::VARIANTS,
         RestartError::VARIANTS,
         TransactionError::VARIANTS,
         RollBackError::VARIANTS,

@@ -94,12 +94,18 @@ fn after(pause: Duration) -> Moment {
     }
 }
 
+fn fault() -> Fault {
+    Fault {
+        code: "file",
+        text: "no room".to_owned(),
+    }
+}
+
 fn failed() -> State {
     let mut state = State::about(About::Acting { cancelled: false });
-    let reason = "no room".to_owned();
     state.keep(
         Ending::Failed {
-            reason,
+            fault: fault(),
             disturbed: false,
         },
         start(),
@@ -280,7 +286,7 @@ fn each_end_of_an_operation_sets_when_the_next_may_begin() {
         (
             Ending::Incomplete {
                 operation: id(),
-                reason: reason(),
+                fault: fault(),
             },
             true,
             2,
@@ -289,12 +295,12 @@ fn each_end_of_an_operation_sets_when_the_next_may_begin() {
         ),
         (Ending::Stopped(reason()), true, 1, minute, 1),
         (Ending::Busy(Some(1)), true, 1, 10 * second, 1),
-        (Ending::NotNow(Some(reason())), true, 1, 30 * second, 0),
+        (Ending::NotNow(Some(fault())), true, 1, 30 * second, 0),
         (Ending::NotNow(None), false, 1, 30 * second, 0),
         (Ending::RestartsWait(reason()), true, 1, 30 * second, 1),
         (
             Ending::Failed {
-                reason: reason(),
+                fault: fault(),
                 disturbed: false,
             },
             true,
@@ -304,7 +310,7 @@ fn each_end_of_an_operation_sets_when_the_next_may_begin() {
         ),
         (
             Ending::Failed {
-                reason: reason(),
+                fault: fault(),
                 disturbed: true,
             },
             true,

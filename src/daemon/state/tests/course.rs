@@ -139,15 +139,15 @@ fn endings() -> Vec<Ending> {
         Ending::Done(Some("20260101T000000Z".to_owned())),
         Ending::Incomplete {
             operation: None,
-            reason: reason(),
+            fault: fault(),
         },
         Ending::Stopped(reason()),
         Ending::Busy(None),
         Ending::NotNow(None),
-        Ending::NotNow(Some(reason())),
+        Ending::NotNow(Some(fault())),
         Ending::RestartsWait(reason()),
         Ending::Failed {
-            reason: reason(),
+            fault: fault(),
             disturbed: true,
         },
     ]
@@ -268,7 +268,7 @@ fn a_daemon_whose_attempts_fail_tries_less_and_less_often() {
             "{attempt}: {pause:?}"
         );
         course.go(Signal::Ended(Ending::Failed {
-            reason: "no room".to_owned(),
+            fault: fault(),
             disturbed: false,
         }));
     }
