@@ -3,6 +3,7 @@
 mod backup;
 mod backup_index;
 mod contents;
+mod install;
 mod manifest;
 mod parking;
 mod recover;
