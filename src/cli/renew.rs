@@ -63,7 +63,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     let wanted = Options {
         trigger: Trigger::Command(format!("renew {}", options.names.join(" "))),
         restart: !options.no_restart,
-        stopped: false,
+        node_down: false,
     };
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {

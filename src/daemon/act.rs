@@ -77,6 +77,6 @@ pub(super) fn options(pass: &Pass) -> Options {
     Options {
         trigger: Trigger::Schedule,
         restart: true,
-        stopped: pass.stopped,
+        node_down: pass.node_down,
     }
 }

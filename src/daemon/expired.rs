@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::pass::Pass;
 use crate::operation::Context;
-use crate::plan::{expired, is_stopped};
+use crate::plan::{expired, is_node_down};
 use crate::probe::reachability;
 
 /// How often a kubelet is looked at that goes on with an expired certificate: it ends once it notices.
@@ -17,7 +17,7 @@ impl Pass {
     }
 
     /// Finds out whether expired certificates have stopped the node. Nobody is asked while none has expired.
-    pub(super) async fn look_whether_stopped(&mut self, context: &Context) {
+    pub(super) async fn look_whether_down(&mut self, context: &Context) {
         let now = crate::host::now();
         let helpful = self.due() > 0 || self.kubelet.can_be_helped();
         let concerned = self.kubelet.can_be_helped() || !expired(&self.inventory, now).is_empty();
@@ -25,6 +25,6 @@ impl Pass {
             return;
         }
         let reachability = reachability(&self.inventory).await;
-        self.stopped = is_stopped(&self.inventory, reachability, now);
+        self.node_down = is_node_down(&self.inventory, reachability, now);
     }
 }

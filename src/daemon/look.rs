@@ -17,7 +17,7 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
     let live = context.is_live();
     Pass {
         findings: preflight(context, &inventory, &plan, live, Asked::BySchedule),
-        stopped: false,
+        node_down: false,
         kubelet: kubelet_need(&inventory, now),
         inventory: Arc::new(inventory),
         plan: Arc::new(plan),
@@ -54,8 +54,8 @@ pub(super) async fn look_for_filter(context: &Context, pass: &mut Pass) {
 /// Finds out whether expired certificates have stopped the node, and asks it for what restarts need, where something is due; an
 /// operation asks again just before it begins.
 pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
-    pass.look_whether_stopped(context).await;
-    if pass.due() == 0 || pass.stopped || !pass.unfinished.is_empty() {
+    pass.look_whether_down(context).await;
+    if pass.due() == 0 || pass.node_down || !pass.unfinished.is_empty() {
         return pass;
     }
     let before = context.config.renewal.before;

@@ -22,7 +22,7 @@ pub(super) struct Pass {
     /// Operations that were cut off and must be finished, whatever is due; or why they cannot be listed.
     pub(super) unfinished: Vec<String>,
     /// Expired certificates have stopped the node, and something can be done about it.
-    pub(super) stopped: bool,
+    pub(super) node_down: bool,
     /// What the kubelet needs to start.
     pub(super) kubelet: KubeletNeed,
     /// What other processes are at, or left behind.
@@ -34,13 +34,13 @@ pub(super) struct Pass {
 impl Pass {
     /// Whether something is to be done.
     pub(super) fn has_work(&self) -> bool {
-        !self.unfinished.is_empty() || self.stopped || self.due() > 0
+        !self.unfinished.is_empty() || self.node_down || self.due() > 0
     }
 
     /// What keeps the daemon from renewing what is due. Finishing what was cut off does not wait for it, nor does a node that
     /// expired certificates have stopped.
     pub(super) fn held(&self) -> Vec<&Finding> {
-        let wanted = self.due() > 0 && self.unfinished.is_empty() && !self.stopped;
+        let wanted = self.due() > 0 && self.unfinished.is_empty() && !self.node_down;
         self.findings
             .iter()
             .filter(|finding| wanted && finding.blocks())
@@ -54,7 +54,7 @@ impl Pass {
 
     /// What an operation that begins now is about; `None` where there is nothing to do.
     pub(super) fn doing(&self) -> Option<String> {
-        match (self.due(), self.stopped) {
+        match (self.due(), self.node_down) {
             (0, false) if self.unfinished.is_empty() => None,
             (0, false) => Some(format!(
                 "Finishing operation {}",
@@ -67,7 +67,7 @@ impl Pass {
 
     /// The same in one word.
     pub(super) fn verb(&self) -> &'static str {
-        if self.due() == 0 && !self.stopped {
+        if self.due() == 0 && !self.node_down {
             "Finishing"
         } else {
             "Renewing"

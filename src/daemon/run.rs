@@ -50,7 +50,7 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     look::look_for_filter(&context, &mut pass).await;
     daemon.complain(&pass);
     daemon.tidying.tidy(&context, &pass, Instant::now()).await;
-    pass.look_whether_stopped(&context).await;
+    pass.look_whether_down(&context).await;
     let ended = renew_once(daemon, &pass, stop).await;
     // Nobody is left to correct what was said while it went on.
     let last = look::at_files(&context, pass.others, pass.uses);
@@ -71,7 +71,7 @@ async fn renew_once(
     pass: &Pass,
     stop: &watch::Receiver<bool>,
 ) -> Result<RenewalReport, OperationError> {
-    if pass.stopped {
+    if pass.node_down {
         tracing::warn!("{}", super::state::GETTING_BACK);
     }
     if let Some(doing) = pass.doing() {

@@ -33,7 +33,7 @@ pub(super) struct State {
     /// Why the last attempt did not renew everything.
     pub(super) failure: Option<Fault>,
     /// Whether expired certificates had stopped the node at the last look.
-    was_stopped: bool,
+    was_down: bool,
 }
 
 /// What the daemon is about.
@@ -238,10 +238,10 @@ fn between_operations(
         }
         Signal::Looked(Look::Needs) => {
             // A node that has just stopped does not wait until an earlier failure may be tried again.
-            if pass.stopped && !state.was_stopped {
+            if pass.node_down && !state.was_down {
                 state.retry.permit_now();
             }
-            state.was_stopped = pass.stopped;
+            state.was_down = pass.node_down;
             state = state.seen(pass);
             vec![Effect::Complain, Effect::Publish, Effect::Tidy]
         }
@@ -283,7 +283,7 @@ fn seen_files(mut state: State, pass: &Pass) -> (State, Vec<Effect>) {
 
 fn act(mut state: State, pass: &Pass) -> (State, Vec<Effect>) {
     let mut effects = Vec::new();
-    if pass.stopped {
+    if pass.node_down {
         effects.push(Effect::Log(Level::WARN, GETTING_BACK.to_owned()));
     }
     effects.extend([Effect::Publish, Effect::Act]);

@@ -34,7 +34,7 @@ pub struct Recovery<'lock> {
     /// Of the certificates, those that are still to be proved in use: the caller does that afterwards.
     pub proofs_left: Vec<String>,
     /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.
-    pub stopped: bool,
+    pub node_down: bool,
     /// Manifests that were out and are back.
     pub returned: Vec<PathBuf>,
     /// Manifests in whose place a newer one was found; the others are kept in the backup.
@@ -220,7 +220,7 @@ fn settle<'lock>(
         certificates: state.certificates(),
         proofs_left: state.proofs_left(),
         restarts_left: operation.restarts_left(),
-        stopped: state.stopped,
+        node_down: state.node_down,
         returned: manifests.returned,
         superseded: superseded(&operation, manifests.superseded),
         left_alone,

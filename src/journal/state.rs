@@ -22,7 +22,7 @@ pub(crate) struct State {
     /// What is put in place, as its receipt says it; empty in journals of versions that wrote names only.
     pub(crate) changes: Vec<RenewedCertificate>,
     /// Expired certificates had stopped the node.
-    pub(crate) stopped: bool,
+    pub(crate) node_down: bool,
     /// Whether the components are to be asked about the certificates, once they are restarted.
     to_be_proved: bool,
     /// Certificates proved to be in use.
@@ -285,8 +285,8 @@ impl State {
                     }
                 }
             }
-            Record::Stopped => {
-                self.stopped = true;
+            Record::NodeDown => {
+                self.node_down = true;
                 self.to_be_proved = true;
             }
             Record::Proved { names } => self.proved.extend(names.iter().cloned()),

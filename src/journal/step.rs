@@ -89,7 +89,8 @@ pub enum Record {
     },
     /// Expired certificates have stopped this node: the kubelet may have to be restarted, and pods are restarted without
     /// moving a manifest, by recovery as well.
-    Stopped,
+    #[serde(rename = "stopped")]
+    NodeDown,
     /// A component was restarted and is healthy.
     Restarted {
         /// Which.

@@ -11,7 +11,7 @@ use super::run::Run;
 use super::{Context, Event, OperationError};
 use crate::files::recover;
 use crate::journal::{Lock, Trigger};
-use crate::plan::{KubeletNeed, Request, expired, is_stopped, kubelet_need};
+use crate::plan::{KubeletNeed, Request, expired, is_node_down, kubelet_need};
 use crate::probe::reachability;
 
 /// What this command is called in journals and receipts.
@@ -63,13 +63,13 @@ pub async fn recover_expired_holding(
         }
         return Err(OperationError::KubeletCannotStart(reason.clone()));
     }
-    let stopped = need != KubeletNeed::Nothing
-        || (context.is_live() && is_stopped(&node, reachability(&node).await, now));
+    let node_down = need != KubeletNeed::Nothing
+        || (context.is_live() && is_node_down(&node, reachability(&node).await, now));
     run.emit(Event::Expired { names });
     let options = Options {
         trigger: Trigger::Command(COMMAND.to_owned()),
         restart: true,
-        stopped,
+        node_down,
     };
     let request = Request::DueByHand { force };
     renew_after(&mut run, recoveries, &request, &options)

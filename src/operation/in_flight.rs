@@ -49,7 +49,7 @@ pub(super) fn unfinished(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Unfinish
 
 /// How its pods are restarted: expired certificates may have stopped the node.
 pub(super) fn method(recovery: &Recovery<'_>) -> RestartMethod {
-    if recovery.stopped {
+    if recovery.node_down {
         RestartMethod::Containers {
             kubelet_changed: concern_kubelet(&recovery.certificates),
         }

@@ -78,7 +78,7 @@ async fn finish_one(
 ) -> Result<RecoveryReport, OperationError> {
     announce(run, &recovery);
     let mut report = so_far(run, &recovery);
-    let can_go_back = !recovery.stopped && old_are_valid(run, &recovery);
+    let can_go_back = !recovery.node_down && old_are_valid(run, &recovery);
     let mut restarts = restarts_left(run, &recovery)?;
     report.not_restarted.clone_from(&restarts.left_out);
     let Recovery {

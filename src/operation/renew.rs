@@ -46,7 +46,7 @@ pub(super) async fn renew_after<'a>(
     request: &Request,
     options: &Options,
 ) -> Result<RenewalReport, OperationError> {
-    let backlog = Backlog::settle(run, recoveries, request, options.stopped).await?;
+    let backlog = Backlog::settle(run, recoveries, request, options.node_down).await?;
     let begun = Instant::now();
     let node = run.node();
     let plan = run
@@ -90,7 +90,7 @@ async fn prepare(
     let wants_restart = options.restart && context.is_live();
     let asked = asked(request, options);
     let mut found = preflight(context, &node, plan, wants_restart, asked);
-    if wants_restart && !options.stopped {
+    if wants_restart && !options.node_down {
         let before = context.config.renewal.before;
         let mut intent = Intent::of(&node, plan, before, wants_restart);
         // What an earlier operation left undone may be what they lack.
@@ -101,7 +101,7 @@ async fn prepare(
     let replaceable = Replaceable::of(&context.root, &node);
     let mut made = issue_planned(run, &replaceable, plan, request, report)?;
     let mut kubelet_changed = false;
-    if options.stopped {
+    if options.node_down {
         let kubelet = make_for_kubelet(run, &replaceable, report);
         kubelet_changed = kubelet.is_some();
         made = Made::joined(made, kubelet);
@@ -132,7 +132,7 @@ impl Prepared {
         backlog: Backlog<'a>,
         begun: Instant,
     ) -> Change<'a> {
-        if options.stopped {
+        if options.node_down {
             plan.method = plan.method.joined(RestartMethod::Containers {
                 kubelet_changed: self.kubelet_changed,
             });
@@ -146,7 +146,8 @@ impl Prepared {
                 .iter()
                 .flat_map(|one| receipt_lines(&node, one))
                 .collect(),
-            had_expired: options.stopped || issued.iter().any(|one| !one.old.is_valid_at(plan.at)),
+            had_expired: options.node_down
+                || issued.iter().any(|one| !one.old.is_valid_at(plan.at)),
             plan,
             files: self.made.files,
             replaceable: self.replaceable,

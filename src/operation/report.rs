@@ -20,7 +20,7 @@ pub struct Options {
     pub restart: bool,
     /// Whether expired certificates have stopped the node: then the kubelet's client certificate is renewed as well where
     /// it has expired, and the kubelet and the pods are restarted without moving manifests.
-    pub stopped: bool,
+    pub node_down: bool,
 }
 
 /// A certificate that was to be renewed and was not.

@@ -40,7 +40,7 @@ impl Restarts {
         operation: &mut Operation<'_>,
     ) -> Result<(), TransactionError> {
         if plan.method != RestartMethod::Manifests {
-            operation.note(Record::Stopped)?;
+            operation.note(Record::NodeDown)?;
         }
         if !restart || !may_restart(context) {
             return Ok(());
@@ -57,7 +57,7 @@ impl Restarts {
         let context = run.context;
         let affected = plan.components();
         if plan.method != RestartMethod::Manifests {
-            return Self::of_stopped(context, &run.node(), plan, &affected);
+            return Self::of_down(context, &run.node(), plan, &affected);
         }
         let reason = if !context.is_live() {
             Some("the pods of another root are not this machine's")
@@ -166,7 +166,7 @@ impl Restarts {
     }
 
     /// On a node that expired certificates have stopped: no component is asked whether it needs a restart.
-    fn of_stopped(context: &Context, node: &Inventory, plan: &Plan, affected: &[String]) -> Self {
+    fn of_down(context: &Context, node: &Inventory, plan: &Plan, affected: &[String]) -> Self {
         let groups = plan.restarts.clone();
         Self::with_containers(context, node, groups, affected, plan.method)
     }

@@ -33,7 +33,7 @@ impl<'lock> Backlog<'lock> {
         run: &mut Run<'lock>,
         recoveries: Vec<Recovery<'lock>>,
         request: &Request,
-        is_stopped: bool,
+        node_down: bool,
     ) -> Result<Self, OperationError> {
         if recoveries.is_empty() {
             return Ok(Self::default());
@@ -41,8 +41,8 @@ impl<'lock> Backlog<'lock> {
         let node = run.node();
         let due = run.context.plan_due(&node, crate::host::now());
         let kept = Self::keep(run, recoveries, None);
-        let is_done_anyway = is_stopped || kept.unfinished.iter().all(|one| one.is_overtaken(&due));
-        if is_done_anyway && has_work(run, request, is_stopped) {
+        let is_done_anyway = node_down || kept.unfinished.iter().all(|one| one.is_overtaken(&due));
+        if is_done_anyway && has_work(run, request, node_down) {
             for recovery in &kept.adopted.0 {
                 announce(run, recovery);
             }
@@ -55,7 +55,7 @@ impl<'lock> Backlog<'lock> {
             Err(OperationError::Stopped) => Err(OperationError::Stopped),
             Err(error) => {
                 let recoveries = recover(&run.context.store(), run.lock)?;
-                if recoveries.is_empty() || !has_work(run, request, is_stopped) {
+                if recoveries.is_empty() || !has_work(run, request, node_down) {
                     return Err(error);
                 }
                 run.remark(Remark::Adopted {
@@ -98,11 +98,11 @@ impl<'lock> Backlog<'lock> {
 }
 
 /// Whether there is something to renew, apart from what earlier operations left.
-fn has_work(run: &mut Run<'_>, request: &Request, is_stopped: bool) -> bool {
+fn has_work(run: &mut Run<'_>, request: &Request, node_down: bool) -> bool {
     let renews = |plan: Plan| {
         plan.items
             .iter()
             .any(|item| matches!(item.action, Action::Renew(_)))
     };
-    run.plan(request).is_ok_and(renews) || (is_stopped && kubelet::can_be_helped(run))
+    run.plan(request).is_ok_and(renews) || (node_down && kubelet::can_be_helped(run))
 }

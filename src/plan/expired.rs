@@ -79,7 +79,7 @@ pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {
 /// Whether expired certificates have stopped this node, so that it does not come back in the everyday way: some that
 /// the control plane or the kubelet cannot do without are not valid now, and one of the two does not answer.
 #[must_use]
-pub fn is_stopped(inventory: &Inventory, reachability: Reachability, now: Timestamp) -> bool {
+pub fn is_node_down(inventory: &Inventory, reachability: Reachability, now: Timestamp) -> bool {
     let concerned = expired(inventory, now)
         .iter()
         .any(|name| CONTROL_PLANE.contains(&name.as_str()))

@@ -22,7 +22,7 @@ mod words;
 
 pub use affected::affected_pods;
 pub use decide::{plan, plan_due};
-pub use expired::{KubeletNeed, Reachability, expired, is_stopped, kubelet_need};
+pub use expired::{KubeletNeed, Reachability, expired, is_node_down, kubelet_need};
 pub use hold::Hold;
 pub use note::Note;
 pub use obstacle::{AuthorityFault, FileFault, KubeletFault, Obstacle, UnsupportedKey};

@@ -110,7 +110,7 @@ pub async fn rehearse(
     let options = Options {
         trigger: Trigger::Command("rehearse".to_owned()),
         restart: false,
-        stopped: false,
+        node_down: false,
     };
     let home = Home {
         copy: &there.root,

@@ -179,12 +179,12 @@ fn recovery_learns_that_expired_certificates_had_stopped_the_node() {
         {
             let mut operation = node.begin(&lock);
             if stopped {
-                operation.note(Record::Stopped).unwrap();
+                operation.note(Record::NodeDown).unwrap();
             }
             operation.install(replacements(&node)).unwrap();
         }
         let recovered = recover(&node.store, &lock).unwrap();
         assert_eq!(recovered.len(), 1);
-        assert_eq!(recovered[0].stopped, stopped);
+        assert_eq!(recovered[0].node_down, stopped);
     }
 }

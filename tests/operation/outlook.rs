@@ -54,7 +54,7 @@ async fn ask(node: &Live, trigger: Trigger, force: bool) -> Result<usize, Operat
     let options = Options {
         trigger,
         restart: true,
-        stopped: false,
+        node_down: false,
     };
     let report = renew(&node.context, &request, &options, &never(), &mut |_| ()).await?;
     Ok(report.renewed.len())
@@ -357,7 +357,7 @@ async fn whoever_insists_without_a_kubelet_sees_what_is_waited_for_and_the_reaso
     let options = Options {
         trigger: by_hand(),
         restart: true,
-        stopped: false,
+        node_down: false,
     };
     let error = renew(&node.context, &request, &options, &never(), &mut events)
         .await

@@ -8,7 +8,7 @@ use kubecertd::node::{
 };
 use kubecertd::pki::AuthorityName;
 use kubecertd::plan::{
-    Action, KubeletNeed, Reachability, Request, expired, is_stopped, kubelet_need, plan,
+    Action, KubeletNeed, Reachability, Request, expired, is_node_down, kubelet_need, plan,
 };
 use testkit::inventory::{
     DAY, YEAR, after, authority_certificate, authority_state, node, now, present, present_mut,
@@ -178,15 +178,15 @@ fn what_is_not_valid_yet_stops_a_node_as_well() {
     let mut node = referring(DAY);
     present_mut(&mut node, "etcd-peer").leaf.not_before = after(DAY);
     assert_eq!(expired(&node, now()), ["etcd-peer"]);
-    assert!(is_stopped(&node, DOWN, now()));
+    assert!(is_node_down(&node, DOWN, now()));
     // Two clocks may differ a little.
     present_mut(&mut node, "etcd-peer").leaf.not_before = after(300);
     assert_eq!(expired(&node, now()), [""; 0]);
 }
 
 #[test]
-fn a_node_is_stopped_when_something_essential_has_expired_and_somebody_does_not_answer() {
-    let stopped = |node: &Inventory, reachability| is_stopped(node, reachability, now());
+fn a_node_is_node_down_when_something_essential_has_expired_and_somebody_does_not_answer() {
+    let stopped = |node: &Inventory, reachability| is_node_down(node, reachability, now());
     let mut node = referring(DAY);
     assert!(!stopped(&node, DOWN), "nothing has expired");
     present_mut(&mut node, "admin.conf").leaf.not_after = after(-DAY);

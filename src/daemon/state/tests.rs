@@ -67,7 +67,7 @@ fn unfinished() -> Pass {
 
 fn stopped() -> Pass {
     Pass {
-        stopped: true,
+        node_down: true,
         ..held(Severity::Refuse, None)
     }
 }

@@ -184,7 +184,7 @@ impl Live {
         let options = Options {
             trigger: Trigger::Command("renew".to_owned()),
             restart: true,
-            stopped: false,
+            node_down: false,
         };
         let told = &mut self.told;
         let mut events = |event| {
