@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::backup::Backup;
-use super::backup_index::{BackedUpFile, INDEX, Index, read_index};
+use super::backup_index::{BackedUpContents, BackedUpFile, INDEX, Index, read_index};
 use crate::host::{self, durable};
 use crate::journal::{Lock, Store, TransactionError, is_id};
 
@@ -169,13 +169,29 @@ fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBu
 
 /// When each certificate of a generation ends, where that can be told.
 fn ends<'index>(backup: &Backup, index: &'index Index) -> BTreeMap<&'index str, Timestamp> {
+    let mut ends = known_ends(index, |file, _| file.ends);
+    // Those of earlier versions have to be looked into. A key beside a certificate that is known is left closed.
+    let read = known_ends(index, |file, held| {
+        let is_known = file
+            .certificate
+            .as_deref()
+            .is_some_and(|name| ends.contains_key(name));
+        (!is_known).then(|| backup.end_in(&file.path, held))?
+    });
+    ends.extend(read);
+    ends
+}
+
+/// The last end that `end` gives for the files of each certificate.
+fn known_ends(
+    index: &Index,
+    end: impl Fn(&BackedUpFile, &BackedUpContents) -> Option<Timestamp>,
+) -> BTreeMap<&str, Timestamp> {
     let mut ends = BTreeMap::new();
     for file in &index.files {
-        let (Some(name), Some(held)) = (&file.certificate, &file.contents) else {
-            continue;
-        };
-        // Those of earlier versions have to be looked into.
-        if let Some(end) = file.ends.or_else(|| backup.end_in(&file.path, held)) {
+        if let (Some(name), Some(held)) = (&file.certificate, &file.contents)
+            && let Some(end) = end(file, held)
+        {
             let latest = ends.entry(name.as_str()).or_insert(end);
             *latest = end.max(*latest);
         }

@@ -333,6 +333,35 @@ fn keys_of_authorities_are_opened_only_to_sign() {
 }
 
 #[test]
+fn keys_in_backups_stay_closed_while_they_are_kept() {
+    let node = Node::due();
+    let renewed = node.run(&["renew", "apiserver", "--no-restart"]);
+    assert!(renewed.status.success(), "{}", text(&renewed.stderr));
+    let mut backups = std::fs::read_dir(node.path("/var/lib/kubecertd/backups")).unwrap();
+    let backup = backups.next().unwrap().unwrap().path();
+    let log = node.directory.path().join("trace");
+    let traced = Command::new("strace")
+        .args(["-f", "-qq", "-y", "-e", "trace=open,openat,openat2", "-o"])
+        .arg(&log)
+        .arg(env!("CARGO_BIN_EXE_kubecertd"))
+        .arg("--root")
+        .arg(node.directory.path())
+        .args(["renew", "apiserver", "--force", "--no-restart"])
+        .status();
+    if !traced.is_ok_and(|status| status.success()) {
+        testkit::skipped("no strace that may trace here");
+        return;
+    }
+    let traced = std::fs::read_to_string(&log).unwrap();
+    let opened = |name: &str| {
+        let end = format!("<{}/etc/kubernetes/pki/{name}>", backup.display());
+        traced.lines().filter(|line| line.contains(&end)).count()
+    };
+    assert_eq!(opened("apiserver.key"), 0);
+    assert!(traced.contains(&format!("<{}/index.json>", backup.display())));
+}
+
+#[test]
 fn debug_output_of_what_holds_keys_shows_none() {
     let node = Node::fresh();
     let config = kubecertd::config::Config::default();
