@@ -20,7 +20,7 @@ use testkit::daemon::{Daemon, wait_until};
 use testkit::secret_search::Secrets;
 use testkit::{Node, contents, text};
 
-const CALLS: &str = "trace=openat,open,creat,mkdir,mkdirat,fchmod,chmod,fchmodat,?fchmodat2,prctl,prlimit64,setrlimit";
+const CALLS: &str = "trace=openat,openat2,open,creat,mkdir,mkdirat,fchmod,chmod,fchmodat,?fchmodat2,prctl,prlimit64,setrlimit";
 
 /// What a traced run did with modes, in its order.
 #[derive(Debug)]
@@ -72,11 +72,17 @@ fn call(line: &str) -> Option<Call> {
             path: quoted()?,
             mode: mode()?,
         }),
+        // openat2(AT_FDCWD</>, "/x/y", {flags=O_WRONLY|O_CREAT, mode=0600, resolve=RESOLVE_NO_SYMLINKS}, 24)
+        "openat2" if arguments.contains("O_CREAT") => Some(Call::Created {
+            path: quoted()?,
+            mode: u32::from_str_radix(arguments.split("mode=").nth(1)?.split(',').next()?, 8)
+                .ok()?,
+        }),
         "open" | "openat" if arguments.contains("O_CREAT") => Some(Call::Created {
             path: quoted()?,
             mode: mode()?,
         }),
-        "open" | "openat" => Some(Call::Opened(quoted()?)),
+        "open" | "openat" | "openat2" => Some(Call::Opened(quoted()?)),
         "mkdir" | "mkdirat" => Some(Call::Directory {
             path: quoted()?,
             mode: mode()?,
