@@ -3,7 +3,7 @@
 //! What a real kubelet does decides it. While etcd is away and the API server still runs, API calls hang and the kubelet
 //! with them, so the API server goes first and comes back last. When the API is away for more than ten seconds,
 //! controller-manager and scheduler lose their lease, exit and fall into CrashLoopBackOff, which sticks to them; so they
-//! are held out as long as the API is away and return when it answers.
+//! are out as long as the API is away and return when it answers.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,7 @@ pub struct RestartGroup {
     pub out: Vec<Vec<String>>,
     /// The same components to bring back, wave after wave; a wave must be healthy before the next comes.
     pub back: Vec<Vec<String>>,
-    /// Of those, the ones that use no renewed file and are only held out because the API or etcd is away.
+    /// Of those, the ones that use no renewed file and are only out because the API or etcd is away.
     pub out_meanwhile: Vec<String>,
     /// The manifest of each component.
     pub manifests: Vec<(String, PathBuf)>,

@@ -129,7 +129,7 @@ pub struct RestartReport {
     pub gone_seconds: f64,
     /// From manifest out to healthy, seconds.
     pub healthy_seconds: f64,
-    /// Whether it was only held out for another pod's sake.
+    /// Whether it was out only for another pod's sake.
     #[serde(alias = "held_out")]
     pub out_meanwhile: bool,
     /// What was tried beyond the usual because it did not come back; the last of it helped.
