@@ -135,7 +135,9 @@ fn receipt(text: &str) -> Receipt {
             new: None,
         }],
         restarts: vec![(text.to_owned(), text.len() as f64 / 8.0)],
-        rungs: Vec::new(),
+        remedies: Vec::new(),
+        remarks: Vec::new(),
+        code: None,
         proofs: vec![text.to_owned()],
         warnings: Vec::new(),
     }
