@@ -9,7 +9,7 @@ use serde_saphyr::Location;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::anchors::used_again;
-use super::current::Current;
+use super::current::{Current, Kubeconfig};
 use super::error::KubeconfigError;
 use super::written::{Data, Written, decode};
 use crate::node::yaml;
@@ -28,10 +28,15 @@ pub(super) fn replace_credentials(
     certificate_pem: &str,
     key_pem: &str,
 ) -> Result<Zeroizing<String>, KubeconfigError> {
-    replace_written(text, &Written::parse(text)?, certificate_pem, key_pem)
+    let edited = replace_written(text, &Written::parse(text)?, certificate_pem, key_pem)?;
+    // Whatever else is wrong with it, a CA that is no base64 say, was so before; but nothing is put in place that is not read.
+    Kubeconfig::parse(edited.as_str()).map_err(|error| {
+        KubeconfigError::Edit(format!("the result could not be read back ({error})"))
+    })?;
+    Ok(edited)
 }
 
-/// The same in a text that was read already.
+/// The same in a text that was read already and is a sound kubeconfig.
 pub(super) fn replace_written(
     text: &str,
     written: &Written,

@@ -378,3 +378,17 @@ proptest! {
         prop_assert_eq!(back, text);
     }
 }
+
+#[test]
+fn what_is_damaged_besides_the_credentials_is_not_edited() {
+    let kubeadm = kubeadm();
+    let sound = "certificate-authority-data: ";
+    assert!(Kubeconfig::replace_credentials(&kubeadm, "C", "K").is_ok());
+    let damaged = kubeadm.replace(sound, &format!("{sound}."));
+    assert_ne!(damaged, kubeadm);
+    let error = Kubeconfig::replace_credentials(&damaged, "C", "K").unwrap_err();
+    assert!(
+        error.to_string().contains("could not be read back"),
+        "{error}"
+    );
+}
