@@ -162,7 +162,7 @@ impl Daemon {
                 .chain(sentences(pass))
                 .chain(pass.uses.notes(&pass.inventory))
                 .collect(),
-            findings: findings(pass).map(coded).collect(),
+            findings: findings(pass).map(Coded::from).collect(),
         }
     }
 }
@@ -239,13 +239,6 @@ fn sentences(pass: &Pass) -> Vec<String> {
         .chain(kubelet)
         .chain(findings(pass).map(ToString::to_string))
         .collect()
-}
-
-fn coded(finding: &Finding) -> Coded {
-    Coded {
-        message: finding.to_string(),
-        ..Coded::of(finding.cause.code(), &finding.cause)
-    }
 }
 
 /// What is only to be known is said by the operation itself, but for what makes it fail later.

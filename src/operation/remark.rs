@@ -141,10 +141,7 @@ impl Remark {
     /// As it is kept in the receipt.
     pub(super) fn coded(&self) -> Coded {
         match self {
-            Self::Finding(finding) => Coded {
-                message: self.to_string(),
-                ..Coded::of(self.code(), &finding.cause)
-            },
+            Self::Finding(finding) => finding.as_ref().into(),
             Self::Note { note, .. } => Coded {
                 message: self.to_string(),
                 ..Coded::of(self.code(), note.as_ref())
@@ -157,5 +154,45 @@ impl Remark {
 impl From<Finding> for Remark {
     fn from(finding: Finding) -> Self {
         Self::Finding(Box::new(finding))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checks::{Asked, Cause, Severity};
+
+    #[test]
+    fn a_remark_is_kept_with_the_code_and_fields_of_what_it_is_about() {
+        let cause = Cause::KubeadmRunning {
+            pid: 4711,
+            command: "kubeadm upgrade".to_owned(),
+            since: None,
+        };
+        let finding = Finding::new(cause, Severity::Wait, Asked::BySchedule);
+        let kept = Remark::from(finding.clone()).coded();
+        assert_eq!(kept.code, "kubeadm-running");
+        assert_eq!(kept.message, finding.to_string());
+        assert_eq!(kept.fields.unwrap()["pid"], 4711);
+
+        let nevertheless = Remark::RestartedNevertheless {
+            finding: Box::new(finding),
+            certificate: "apiserver".to_owned(),
+            ends: Timestamp::UNIX_EPOCH,
+        };
+        let kept = nevertheless.coded();
+        assert_eq!(kept.code, "restarted-nevertheless");
+        let fields = kept.fields.unwrap();
+        assert_eq!(fields["finding"]["code"], "kubeadm-running");
+        assert_eq!(fields["finding"]["severity"], "wait");
+        assert_eq!(fields["ends"], "1970-01-01T00:00:00Z");
+
+        let note = Remark::Note {
+            certificate: "apiserver".to_owned(),
+            note: Box::new(Note::SaysCa),
+        };
+        let kept = note.coded();
+        assert_eq!((kept.code.as_str(), kept.fields), ("says-ca", None));
+        assert!(kept.message.starts_with("apiserver: "));
     }
 }

@@ -2,12 +2,18 @@
 
 use serde_json::Value;
 
+use crate::checks::Finding;
+
 /// The fields of something that has a code, `None` where it has none.
 pub(crate) fn fields(coded: &impl serde::Serialize) -> Option<Value> {
     // Serialized beside its code, of which the caller has its own.
     match serde_json::to_value(coded) {
         Ok(Value::Object(mut document)) => document.remove("fields"),
-        _ => None,
+        Ok(_) => None,
+        Err(error) => {
+            tracing::error!("a code is printed without its fields: {error}");
+            None
+        }
     }
 }
 
@@ -30,6 +36,15 @@ impl Coded {
             code: code.to_owned(),
             fields: fields(value),
             message: value.to_string(),
+        }
+    }
+}
+
+impl From<&Finding> for Coded {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            message: finding.to_string(),
+            ..Self::of(finding.cause.code(), &finding.cause)
         }
     }
 }

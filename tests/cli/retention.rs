@@ -10,7 +10,8 @@
 
 use testkit::{Node, contents};
 
-use crate::history::{done, killed_before_its_receipt, operations, refused};
+use crate::history::{done, operations, refused};
+use crate::receipts::killed_before_its_receipt;
 
 /// Dates a backup back.
 fn age(node: &Node, id: &str, days: i64) {

@@ -8,6 +8,7 @@
 )]
 
 mod addresses;
+mod codes;
 mod files;
 mod moment;
 mod renewers;

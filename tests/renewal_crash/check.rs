@@ -50,7 +50,8 @@ pub(crate) fn check(node: &Machine, course: &Course, run: &Run, place: &str) -> 
     let is_right = match (course, run.end) {
         (Course::Undo, _) => renewed == 0,
         (_, End::Overcame | End::Unharmed) => renewed == CERTIFICATES,
-        (_, End::Beside) => true,
+        // Such a run shows nothing and is tried again.
+        (_, End::Beside) => false,
         (_, End::Killed) => [0, CERTIFICATES].contains(&renewed),
         // One that could not be read, or whose authority could not, is left out, and that is said.
         (_, End::Refused) => [0, CERTIFICATES - left_out(&run.printed)].contains(&renewed),

@@ -52,7 +52,13 @@ fn every_code_is_documented_and_no_other() {
     };
     let errors = [
         OperationError::VARIANTS,
-        &["interrupted", "not-replaceable", "not-trusted", "conflict"],
+        &[
+            "interrupted",
+            "not-replaceable",
+            "not-trusted",
+            "conflict",
+            "not-renewed",
+        ],
         IssuanceError::VARIANTS,
         RestartError::VARIANTS,
         TransactionError::VARIANTS,
