@@ -8,11 +8,14 @@
     clippy::print_stderr
 )]
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use testkit::{Node, contents, said, skipped};
 
 use crate::hostile_links::{SERVER_KEY, serials};
+
+const SERVER_CERTIFICATE: &str = "/etc/kubernetes/pki/etcd/server.crt";
 
 /// Gives a file an attribute; false where that cannot be done here.
 fn mark(path: &Path, name: &str, value: &[u8]) -> bool {
@@ -49,29 +52,34 @@ fn a_file_capability_holds_up_nothing_and_is_not_copied() {
 
 #[test]
 fn a_file_whose_attributes_cannot_be_kept_holds_up_its_own_certificate_only() {
-    let node = Node::due();
-    if !mark(&node.path(SERVER_KEY), "security.mark", b"others") {
-        return;
+    // The first of the pair to be replaced, and the second, with the same mode so that they differ in the mark alone.
+    for marked in [SERVER_KEY, SERVER_CERTIFICATE] {
+        let node = Node::due();
+        let private = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(node.path(SERVER_CERTIFICATE), private).unwrap();
+        if !mark(&node.path(marked), "security.mark", b"others") {
+            return;
+        }
+        let before = serials(&node);
+        let names = || {
+            contents(&node.path("/etc/kubernetes"))
+                .into_keys()
+                .collect::<Vec<_>>()
+        };
+        let files = names();
+        let output = without_capabilities(&node, &["renew", "all"]);
+        let told = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{marked}: {told}");
+        assert!(told.contains("security.mark could not be kept"), "{told}");
+        for (name, serial) in serials(&node) {
+            assert_eq!(
+                before[name] == serial,
+                name == "etcd-server",
+                "{marked}, {name}: {told}"
+            );
+        }
+        assert_eq!(names(), files, "nothing is left behind");
     }
-    let before = serials(&node);
-    let names = || {
-        contents(&node.path("/etc/kubernetes"))
-            .into_keys()
-            .collect::<Vec<_>>()
-    };
-    let files = names();
-    let output = without_capabilities(&node, &["renew", "all"]);
-    let told = said(&output);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    assert!(told.contains("security.mark could not be kept"), "{told}");
-    for (name, serial) in serials(&node) {
-        assert_eq!(
-            before[name] == serial,
-            name == "etcd-server",
-            "{name}: {told}"
-        );
-    }
-    assert_eq!(names(), files, "nothing is left behind");
 }
 
 /// Runs the program with the capabilities that its unit gives it.
