@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::config::Renewal;
 use crate::host::shifted;
 use crate::node::{Entry, Inventory};
 use crate::plan::{Action, Plan, Reason, due_at};
@@ -66,7 +67,7 @@ impl Deadline {
 impl Intent {
     /// What a plan changes. `restart`: whether pods are restarted at all.
     #[must_use]
-    pub fn of(inventory: &Inventory, plan: &Plan, before: Duration, restart: bool) -> Self {
+    pub fn of(inventory: &Inventory, plan: &Plan, renewal: &Renewal, restart: bool) -> Self {
         let entries: Vec<&Entry> = plan
             .items
             .iter()
@@ -89,7 +90,7 @@ impl Intent {
             manifests: manifests.collect(),
             deadline: entries
                 .iter()
-                .filter_map(|entry| deadline(inventory, entry, before))
+                .filter_map(|entry| deadline(inventory, entry, renewal.of(&entry.name).before))
                 .min_by_key(|deadline| deadline.patience_ends),
             first_end: entries
                 .iter()

@@ -18,7 +18,8 @@ pub(super) fn run(
     is_configured: bool,
 ) -> anyhow::Result<ExitCode> {
     let now = crate::host::now();
-    let info = ExpirationInfo::new(&context.observe_to_report(), now, options.all);
+    let info = ExpirationInfo::new(&context.observe_to_report(), now, options.all)
+        .leaving(&context.config.renewal);
     let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),
         StructuredFormat::Json => info.to_json(),

@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use super::arguments::ConfigAction;
 use super::output::{line, print, warning};
 use super::wrong_config::WrongConfig;
-use crate::config::load;
+use crate::config::{ConfigWarning, Loaded, load};
 use crate::host::Root;
+use crate::node::observe_to_report;
 
 pub(super) fn run(
     root: &Root,
@@ -27,8 +28,19 @@ pub(super) fn run(
         ConfigAction::Show => loaded.to_toml(),
     };
     print(&text)?;
-    for odd in &loaded.warnings {
+    for odd in loaded.warnings.iter().chain(&unknown(root, &loaded)) {
         warning(&odd.to_string());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The certificates that the configuration names and this node does not have.
+fn unknown(root: &Root, loaded: &Loaded) -> Vec<ConfigWarning> {
+    if loaded.named.is_empty() {
+        return Vec::new();
+    }
+    let inventory = observe_to_report(root, &loaded.config.locations);
+    let known = inventory.names();
+    let named = loaded.named.iter();
+    named.filter_map(|named| named.unknown(&known)).collect()
 }

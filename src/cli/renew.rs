@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             force: options.force,
         };
         let mut findings = preflight(context, &inventory, &plan, restart, asked);
-        let intent = Intent::of(&inventory, &plan, context.config.renewal.before, restart);
+        let intent = Intent::of(&inventory, &plan, &context.config.renewal, restart);
         findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
         for finding in &findings {
             let said = line(format_args!(
@@ -196,7 +196,7 @@ pub(super) fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> 
             obstacle,
             Obstacle::Missing
                 | Obstacle::ExternalAuthority { .. }
-                | Obstacle::Skipped
+                | Obstacle::Skipped { .. }
                 | Obstacle::NotManaged
                 // Of the kubelet's, which kubeadm does not renew either; what does is said.
                 | Obstacle::NeedsRecovery(_)

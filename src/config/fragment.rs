@@ -9,9 +9,10 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, Key, SECTIONS};
-use super::nearest::nearest;
-use super::value::describe;
-use super::{ConfigError, ConfigWarning};
+use super::tables::{TableKey, TableSection, table_section};
+use super::unknown::{unknown_key, unknown_section, unknown_table_key};
+use super::value::{Wrong, describe};
+use super::{Config, ConfigError, ConfigWarning};
 
 /// One file's text, taken apart.
 pub(super) struct Fragment<'text> {
@@ -20,12 +21,59 @@ pub(super) struct Fragment<'text> {
     line_starts: Vec<usize>,
     /// In the order of the keys' names.
     pub(super) settings: Vec<Setting<'text>>,
+    /// The named tables, in the order of their names.
+    pub(super) tables: Vec<NamedTable>,
 }
 
 /// One key with the value that a file gives it.
 pub(super) struct Setting<'text> {
-    pub(super) key: &'static Key,
+    pub(super) key: SetKey,
     pub(super) value: Spanned<DeValue<'text>>,
+}
+
+/// The key that is set.
+pub(super) enum SetKey {
+    /// Of a section.
+    Plain(&'static Key),
+    /// Of a named table.
+    InTable {
+        section: &'static TableSection,
+        table: String,
+        key: &'static TableKey,
+    },
+}
+
+/// A named table, and where its name stands.
+pub(super) struct NamedTable {
+    pub(super) section: &'static TableSection,
+    pub(super) name: String,
+    pub(super) span: Range<usize>,
+}
+
+impl SetKey {
+    /// `renewal.before`, `certificate."admin.conf".before`
+    pub(super) fn full_name(&self) -> String {
+        match self {
+            Self::Plain(key) => key.full_name(),
+            Self::InTable {
+                section,
+                table,
+                key,
+            } => format!("{}.{}", section.full_name(table), key.name),
+        }
+    }
+
+    /// Puts what is written into the configuration.
+    pub(super) fn set(
+        &self,
+        config: &mut Config,
+        value: &Spanned<DeValue<'_>>,
+    ) -> Result<(), Vec<Wrong>> {
+        match self {
+            Self::Plain(key) => (key.set)(config, value),
+            Self::InTable { table, key, .. } => (key.set)(config, table, value),
+        }
+    }
 }
 
 type Name<'text> = Spanned<Cow<'text, str>>;
@@ -42,6 +90,7 @@ impl<'text> Fragment<'text> {
             text,
             line_starts,
             settings: Vec::new(),
+            tables: Vec::new(),
         };
         let (document, syntax) = DeTable::parse_recoverable(text);
         let mut errors = Vec::new();
@@ -57,6 +106,9 @@ impl<'text> Fragment<'text> {
         let mut settings = std::mem::take(&mut fragment.settings);
         settings.retain(|setting| !damaged.contains(&fragment.position(&setting.value.span()).0));
         fragment.settings = settings;
+        let mut tables = std::mem::take(&mut fragment.tables);
+        tables.retain(|table| !damaged.contains(&fragment.position(&table.span).0));
+        fragment.tables = tables;
         errors.extend(syntax.iter().map(|error| {
             let message = error.message().trim().replace('\n', ", ");
             fragment.wrong(error.span().unwrap_or_default(), message)
@@ -104,6 +156,10 @@ impl<'text> Fragment<'text> {
             ));
             return;
         };
+        if let Some(tables) = table_section(section) {
+            self.tables(tables, name, value, errors);
+            return;
+        }
         let span = value.span();
         match value.into_inner() {
             DeValue::Table(table) => {
@@ -138,7 +194,111 @@ impl<'text> Fragment<'text> {
             errors.push(self.wrong(name.span(), unknown_key(section, name.get_ref())));
             return;
         };
-        self.settings.push(Setting { key, value });
+        self.settings.push(Setting {
+            key: SetKey::Plain(key),
+            value,
+        });
+    }
+
+    /// A section whose tables have names.
+    fn tables(
+        &mut self,
+        section: &'static TableSection,
+        name: &Name<'_>,
+        value: Spanned<DeValue<'text>>,
+        errors: &mut Vec<ConfigError>,
+    ) {
+        let TableSection {
+            section: title,
+            example,
+            ..
+        } = *section;
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(tables) => {
+                for (name, value) in tables {
+                    self.table(section, &name, value, errors);
+                }
+            }
+            DeValue::Array(array) if array.iter().all(|element| element.get_ref().is_table()) => {
+                let message =
+                    format!("[[{title}]] makes a list; give each table its name, as in {example}");
+                errors.push(self.wrong(name.span(), message));
+            }
+            other => {
+                let found = describe(&other);
+                let message = format!("{title} has named tables, as in {example}, found {found}");
+                errors.push(self.wrong(span, message));
+            }
+        }
+    }
+
+    /// One named table.
+    fn table(
+        &mut self,
+        section: &'static TableSection,
+        name: &Name<'_>,
+        value: Spanned<DeValue<'text>>,
+        errors: &mut Vec<ConfigError>,
+    ) {
+        let full_name = section.full_name(name.get_ref());
+        let example = section.example;
+        let span = value.span();
+        match value.into_inner() {
+            DeValue::Table(keys) => {
+                // A dot in a name without quotes makes a table in a table.
+                let inner = keys.iter().find(|(_, value)| value.get_ref().is_table());
+                if let Some((inner, _)) = inner {
+                    let meant =
+                        section.full_name(&format!("{}.{}", name.get_ref(), inner.get_ref()));
+                    let message = format!(
+                        "{full_name} has a table {:?} in it; a name with a dot needs quotes: [{meant}]",
+                        inner.get_ref()
+                    );
+                    errors.push(self.wrong(inner.span(), message));
+                    return;
+                }
+                if let Err(reason) = (section.check_name)(name.get_ref()) {
+                    errors.push(self.wrong(name.span(), format!("[{full_name}]: {reason}")));
+                    return;
+                }
+                let table = name.get_ref().to_string();
+                for (name, value) in keys {
+                    match section.keys.iter().find(|key| key.name == name.get_ref()) {
+                        Some(key) => self.settings.push(Setting {
+                            key: SetKey::InTable {
+                                section,
+                                table: table.clone(),
+                                key,
+                            },
+                            value,
+                        }),
+                        None => errors.push(self.wrong(
+                            name.span(),
+                            unknown_table_key(section, &table, name.get_ref()),
+                        )),
+                    }
+                }
+                self.tables.push(NamedTable {
+                    section,
+                    name: table,
+                    span: name.span(),
+                });
+            }
+            DeValue::Array(array) if array.iter().all(|element| element.get_ref().is_table()) => {
+                let message = format!("[[{full_name}]] makes a list; write [{full_name}], once");
+                errors.push(self.wrong(name.span(), message));
+            }
+            other => {
+                let found = describe(&other);
+                let message = if section.keys.iter().any(|key| key.name == name.get_ref()) {
+                    format!("{full_name} belongs into a named table, as in {example}")
+                } else {
+                    format!("{full_name} is a table [{full_name}] with keys, found {found}")
+                };
+                errors.push(self.wrong(span, message));
+            }
+        }
     }
 
     /// 1-based line and column (in characters) of the beginning of a span.
@@ -153,68 +313,4 @@ impl<'text> Fragment<'text> {
         let line_start = self.line_starts.get(line - 1).copied().unwrap_or_default();
         (line, self.text[line_start..start].chars().count() + 1)
     }
-}
-
-fn unknown_section(name: &str, value: &DeValue<'_>) -> String {
-    if !value.is_table() {
-        // A key outside of any section: say where it belongs.
-        return match KEYS.iter().find(|key| key.name == name) {
-            Some(key) => format!("{name} belongs into the section [{}]", key.section),
-            None => match nearest_key(name, KEYS.iter()) {
-                Some(key) => format!(
-                    "unknown key {name}; did you mean {:?} in the section [{}]?",
-                    key.name, key.section
-                ),
-                None => format!(
-                    "unknown key {name}; the sections are {}",
-                    bracketed(&SECTIONS)
-                ),
-            },
-        };
-    }
-    match nearest(name, SECTIONS) {
-        Some(near) => format!("unknown section [{name}]; did you mean [{near}]?"),
-        None => format!(
-            "unknown section [{name}]; there are {}",
-            bracketed(&SECTIONS)
-        ),
-    }
-}
-
-fn unknown_key(section: &str, name: &str) -> String {
-    let wrong = format!("unknown key {section}.{name}");
-    if let Some(key) = KEYS.iter().find(|key| key.name == name) {
-        return format!("{wrong}; it belongs into the section [{}]", key.section);
-    }
-    if let Some(key) = nearest_key(name, KEYS.iter().filter(|key| key.section == section)) {
-        return format!("{wrong}; did you mean {:?}?", key.name);
-    }
-    if let Some(key) = nearest_key(name, KEYS.iter()) {
-        return format!(
-            "{wrong}; did you mean {:?} in the section [{}]?",
-            key.name, key.section
-        );
-    }
-    let keys: Vec<&str> = KEYS
-        .iter()
-        .filter(|key| key.section == section)
-        .map(|key| key.name)
-        .collect();
-    format!("{wrong}; [{section}] has {}", keys.join(", "))
-}
-
-fn nearest_key(
-    name: &str,
-    keys: impl Iterator<Item = &'static Key> + Clone,
-) -> Option<&'static Key> {
-    let near = nearest(name, keys.clone().map(|key| key.name))?;
-    keys.into_iter().find(|key| key.name == near)
-}
-
-fn bracketed(sections: &[&str]) -> String {
-    sections
-        .iter()
-        .map(|section| format!("[{section}]"))
-        .collect::<Vec<_>>()
-        .join(", ")
 }

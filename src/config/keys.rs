@@ -7,8 +7,8 @@ use super::Config;
 use super::quantity::{show_duration, show_size};
 use super::value::{ALGORITHMS, FORMATS, MODES, OTHER_RENEWERS, WAITS, name_of};
 use super::value::{
-    Bounds, Wrong, boolean, choice, duration, filter, integer, key_algorithm, names, optional_path,
-    path, size, socket,
+    Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm, names,
+    optional_path, path, size, socket, validity,
 };
 
 /// One key of one section.
@@ -30,8 +30,15 @@ impl Key {
     }
 }
 
-/// The sections, in the order in which they are shown.
-pub(super) const SECTIONS: [&str; 5] = ["paths", "renewal", "restart", "backup", "log"];
+/// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
+pub(super) const SECTIONS: [&str; 6] = [
+    "paths",
+    "renewal",
+    "certificate",
+    "restart",
+    "backup",
+    "log",
+];
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -90,25 +97,13 @@ pub(super) static KEYS: [Key; 22] = [
     Key {
         section: "renewal",
         name: "before",
-        set: |config, value| {
-            let bounds = Bounds {
-                least: MINUTE,
-                most: 3650 * DAY,
-            };
-            duration(value, "30d", bounds).map(|v| config.renewal.before = v)
-        },
+        set: |config, value| before(value).map(|v| config.renewal.before = v),
         show: |config| text(show_duration(config.renewal.before)),
     },
     Key {
         section: "renewal",
         name: "validity",
-        set: |config, value| {
-            let bounds = Bounds {
-                least: 10 * MINUTE,
-                most: 36_500 * DAY,
-            };
-            duration(value, "8760h", bounds).map(|v| config.renewal.validity = v)
-        },
+        set: |config, value| validity(value).map(|v| config.renewal.validity = v),
         show: |config| text(show_duration(config.renewal.validity)),
     },
     Key {

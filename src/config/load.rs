@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use super::fragment::Fragment;
 use super::keys::{KEYS, SECTIONS};
 use super::merge::{Merged, merge};
+use super::named::NamedCertificate;
 use super::source::{self, Source};
+use super::tables::{TableSection, table_section};
 use super::{Config, ConfigError, ConfigWarning};
 use crate::host::Root;
 
@@ -17,17 +19,21 @@ pub struct Loaded {
     pub config: Config,
     /// The files that were read, in the order in which later ones win.
     pub files: Vec<PathBuf>,
-    /// Every key there is (`renewal.before`), and which file had the last word about it.
+    /// Every key there is (`renewal.before`) and every one that a named table says, and which file had the last word about it.
     pub origins: Vec<Origin>,
     /// What is valid and probably not meant.
     pub warnings: Vec<ConfigWarning>,
+    /// The certificates that the files name.
+    pub named: Vec<NamedCertificate>,
 }
 
 /// Which file set a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin {
-    /// `renewal.before`
+    /// `renewal.before`, `certificate."admin.conf".before`
     pub key: String,
+    /// The table it stands in, without brackets: `renewal`, `certificate."admin.conf"`
+    pub table: String,
     /// The effective value as TOML.
     pub value: String,
     /// The file, `None` for a default.
@@ -109,15 +115,11 @@ pub fn parse(path: &Path, text: &str) -> Result<Config, Vec<ConfigError>> {
 
 impl Loaded {
     fn of(merged: Merged<'_>, sources: &[Source]) -> Self {
-        let origins = KEYS
+        let origins = SECTIONS
             .iter()
-            .map(|key| Origin {
-                key: key.full_name(),
-                value: (key.show)(&merged.config).to_string(),
-                path: merged
-                    .set_by
-                    .get(&key.full_name())
-                    .map(|path| path.to_path_buf()),
+            .flat_map(|section| match table_section(section) {
+                Some(tables) => of_tables(&merged, tables),
+                None => of_section(&merged, section),
             })
             .collect();
         Self {
@@ -125,6 +127,7 @@ impl Loaded {
             files: sources.iter().map(|source| source.path.clone()).collect(),
             origins,
             warnings: merged.warnings,
+            named: merged.named,
         }
     }
 
@@ -133,24 +136,62 @@ impl Loaded {
     #[must_use]
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
-        for section in SECTIONS {
-            let separator = if text.is_empty() { "" } else { "\n" };
-            text.push_str(&format!("{separator}[{section}]\n"));
-            for origin in &self.origins {
-                if let Some(name) = origin
-                    .key
-                    .strip_prefix(section)
-                    .and_then(|rest| rest.strip_prefix('.'))
-                {
-                    text.push_str(&format!("{name} = {}{}\n", origin.value, origin.comment()));
-                }
+        let mut table = "";
+        for origin in &self.origins {
+            if origin.table != table {
+                let separator = if text.is_empty() { "" } else { "\n" };
+                table = &origin.table;
+                text.push_str(&format!("{separator}[{table}]\n"));
             }
+            let name = origin.name();
+            text.push_str(&format!("{name} = {}{}\n", origin.value, origin.comment()));
         }
         text
     }
 }
 
+fn of_section(merged: &Merged<'_>, section: &str) -> Vec<Origin> {
+    KEYS.iter()
+        .filter(|key| key.section == section)
+        .map(|key| {
+            let value = (key.show)(&merged.config);
+            Origin::new(merged, section.to_owned(), key.name, &value)
+        })
+        .collect()
+}
+
+fn of_tables(merged: &Merged<'_>, section: &TableSection) -> Vec<Origin> {
+    let config = &merged.config;
+    let mut origins = Vec::new();
+    for table in (section.names)(config) {
+        for key in section.keys {
+            if let Some(value) = (key.show)(config, table) {
+                let table = section.full_name(table);
+                origins.push(Origin::new(merged, table, key.name, &value));
+            }
+        }
+    }
+    origins
+}
+
 impl Origin {
+    fn new(merged: &Merged<'_>, table: String, name: &str, value: &toml::Value) -> Self {
+        let key = format!("{table}.{name}");
+        Self {
+            path: merged.set_by.get(&key).map(|path| path.to_path_buf()),
+            value: value.to_string(),
+            key,
+            table,
+        }
+    }
+
+    /// `before`
+    fn name(&self) -> &str {
+        let name = self.key.strip_prefix(&self.table);
+        name.and_then(|name| name.strip_prefix('.'))
+            .unwrap_or(&self.key)
+    }
+
     fn comment(&self) -> String {
         match &self.path {
             // A file name may hold anything, a line break too; the comment must stay one.

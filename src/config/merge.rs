@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use super::fragment::{Fragment, Setting};
+use super::named::{NamedCertificate, named};
 use super::odd::odd;
 use super::quantity::show_duration;
+use super::written_name::written_name;
 use super::{Config, ConfigError, ConfigWarning};
 use crate::host::Root;
 
@@ -16,7 +19,12 @@ pub(super) struct Merged<'text> {
     pub(super) set_by: BTreeMap<String, &'text Path>,
     /// What is valid and probably not meant.
     pub(super) warnings: Vec<ConfigWarning>,
+    /// The certificates that files name.
+    pub(super) named: Vec<NamedCertificate>,
 }
+
+/// Who had the last word about each key.
+type Last<'all, 'text> = BTreeMap<String, (&'all Fragment<'text>, &'all Setting<'text>)>;
 
 /// Puts one fragment over the other, later ones winning, and checks the whole; paths are looked at below `root`, if there
 /// is one.
@@ -29,11 +37,14 @@ pub(super) fn merge<'text>(
     root: Option<&Root>,
 ) -> Result<Merged<'text>, Vec<ConfigError>> {
     let mut config = Config::default();
-    let mut last: BTreeMap<String, (&Fragment<'text>, &Setting<'text>)> = BTreeMap::new();
+    let mut last: Last<'_, 'text> = BTreeMap::new();
     for fragment in fragments {
+        for table in &fragment.tables {
+            (table.section.declare)(&mut config, &table.name);
+        }
         for setting in &fragment.settings {
             let name = setting.key.full_name();
-            match (setting.key.set)(&mut config, &setting.value) {
+            match setting.key.set(&mut config, &setting.value) {
                 Ok(()) => {
                     last.insert(name, (fragment, setting));
                 }
@@ -45,13 +56,9 @@ pub(super) fn merge<'text>(
             }
         }
     }
-    // A `before` that nobody wrote cannot be too long: the last third of the lifetime limits it anyway. Among other
-    // mistakes nothing is said about it, as the validity may be one of them.
-    if errors.is_empty()
-        && config.renewal.before >= config.renewal.validity
-        && let Some((fragment, setting)) = last.get("renewal.before")
-    {
-        errors.push(fragment.wrong(setting.value.span(), before_too_long(&config)));
+    // Among other mistakes nothing is said about what does not fit together, as they may be the cause.
+    if errors.is_empty() {
+        errors.extend(too_long(&config, &last));
     }
     if errors.is_empty() {
         let warnings = last
@@ -69,19 +76,55 @@ pub(super) fn merge<'text>(
             config,
             set_by,
             warnings,
+            named: named(fragments),
         })
     } else {
         Err(errors)
     }
 }
 
-fn before_too_long(config: &Config) -> String {
-    let third = config.renewal.validity / 3;
+/// Every `before` that is not shorter than the validity it goes with. One that no file says cannot be too long: the last
+/// third of the lifetime limits it anyway.
+fn too_long(config: &Config, last: &Last<'_, '_>) -> Vec<ConfigError> {
+    let renewal = &config.renewal;
+    let all = ["renewal".to_owned()].into_iter().chain(
+        renewal
+            .certificates
+            .keys()
+            .map(|name| format!("certificate.{}", written_name(name))),
+    );
+    let values = std::iter::once((renewal.before, renewal.validity)).chain(
+        renewal.certificates.keys().map(|name| {
+            let own = renewal.of(name);
+            (own.before, own.validity)
+        }),
+    );
+    all.zip(values)
+        .filter(|(_, (before, validity))| before >= validity)
+        .filter_map(|(table, (before, validity))| {
+            let own = |key: &str| last.get_key_value(&format!("{table}.{key}"));
+            let for_all = |key: &str| last.get_key_value(&format!("renewal.{key}"));
+            // A table that says neither was found wrong with the section's own.
+            let (name, (fragment, setting)) = own("before").or_else(|| {
+                own("validity")?;
+                for_all("before")
+            })?;
+            let validity_name = own("validity").map_or("renewal", |_| table.as_str());
+            let message = before_too_long((name, before), (validity_name, validity));
+            Some(fragment.wrong(setting.value.span(), message))
+        })
+        .collect()
+}
+
+fn before_too_long(
+    (name, before): (&str, Duration),
+    (table, validity): (&str, Duration),
+) -> String {
     format!(
-        "renewal.before = {:?} is not shorter than renewal.validity = {:?}: a new certificate would be due at once; \
+        "{name} = {:?} is not shorter than {table}.validity = {:?}: a new certificate would be due at once; \
          write at most a third of the validity, {:?}",
-        show_duration(config.renewal.before),
-        show_duration(config.renewal.validity),
-        show_duration(std::time::Duration::from_secs(third.as_secs())),
+        show_duration(before),
+        show_duration(validity),
+        show_duration(Duration::from_secs(validity.as_secs() / 3)),
     )
 }

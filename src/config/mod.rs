@@ -6,18 +6,22 @@ mod fragment;
 mod keys;
 mod load;
 mod merge;
+mod named;
 mod nearest;
 mod odd;
 mod quantity;
+mod renewal;
 mod source;
+mod tables;
 mod types;
+mod unknown;
 mod value;
+mod written_name;
 
 pub use error::{ConfigError, ConfigWarning};
 pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};
+pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
-pub use types::{
-    Backup, Config, KeyPolicy, Locations, Log, LogFormat, OtherRenewer, Renewal, Restart,
-    RestartMode, RestartWait,
-};
+pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
+pub use types::{Backup, Config, Locations, Log, LogFormat, Restart, RestartMode, RestartWait};
 pub(crate) use value::check_filter;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::nearest::nearest;
 use super::quantity::show_duration;
+use super::written_name::written_name;
 use super::{Config, Locations};
 use crate::host::Root;
 
@@ -17,6 +18,7 @@ pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<Str
             let path = config.restart.container_runtime.as_deref()?;
             absent(root?, key, path, Expected::Anything)
         }
+        _ if key.starts_with("certificate.") => own_before_too_long(config, key),
         _ => {
             let (path, expected) = place(&config.locations, key)?;
             absent(root?, key, path, expected)
@@ -24,15 +26,36 @@ pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<Str
     }
 }
 
-/// The last third of the lifetime limits it without a word otherwise.
+/// As [`before_too_long`], of one certificate.
+fn own_before_too_long(config: &Config, key: &str) -> Option<String> {
+    let table = key.strip_suffix(".before")?;
+    let (name, own) = config
+        .renewal
+        .certificates
+        .iter()
+        .find(|(name, _)| format!("certificate.{}", written_name(name)) == table)?;
+    let validity = own.validity.map_or("renewal", |_| table);
+    let effective = config.renewal_of(name);
+    beyond_a_third((table, effective.before), (validity, effective.validity))
+}
+
 fn before_too_long(config: &Config) -> Option<String> {
-    let third = Duration::from_secs(config.renewal.validity.as_secs() / 3);
-    (config.renewal.before > third).then(|| {
+    let renewal = &config.renewal;
+    beyond_a_third(("renewal", renewal.before), ("renewal", renewal.validity))
+}
+
+/// The last third of the lifetime limits it without a word otherwise.
+fn beyond_a_third(
+    (table, before): (&str, Duration),
+    (other, validity): (&str, Duration),
+) -> Option<String> {
+    let third = Duration::from_secs(validity.as_secs() / 3);
+    (before > third).then(|| {
         format!(
-            "renewal.before = {:?} is more than a third of renewal.validity = {:?}: certificates of that lifetime are \
+            "{table}.before = {:?} is more than a third of {other}.validity = {:?}: certificates of that lifetime are \
              renewed {:?} before their end and not earlier; write that or less",
-            show_duration(config.renewal.before),
-            show_duration(config.renewal.validity),
+            show_duration(before),
+            show_duration(validity),
             show_duration(third),
         )
     })

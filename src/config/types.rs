@@ -1,17 +1,16 @@
 //! What the configuration means.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::pki::{KeyAlgorithm, KeyKind};
+use super::renewal::{CertificateRenewal, Renewal};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Config {
     /// `[paths]`
     pub locations: Locations,
-    /// `[renewal]`
+    /// `[renewal]`, and what `[certificate.NAME]` says of single ones
     pub renewal: Renewal,
     /// `[restart]`
     pub restart: Restart,
@@ -19,6 +18,14 @@ pub struct Config {
     pub backup: Backup,
     /// `[log]`
     pub log: Log,
+}
+
+impl Config {
+    /// What holds for the renewal of the certificate of that name.
+    #[must_use]
+    pub fn renewal_of(&self, name: &str) -> CertificateRenewal {
+        self.renewal.of(name)
+    }
 }
 
 /// `[paths]`: where to look; what is not said comes from the manifests, then from the kubelet's configuration, then
@@ -45,68 +52,6 @@ impl Default for Locations {
             manifests: None,
             kubelet_configuration: PathBuf::from("/var/lib/kubelet/config.yaml"),
             kubelet_pki: None,
-        }
-    }
-}
-
-/// `[renewal]`
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Renewal {
-    /// `before`: renew when less than this remains, 30 d; but never before the last third of the lifetime.
-    pub before: Duration,
-    /// `validity`: lifetime of new certificates, 8760 h as kubeadm's.
-    pub validity: Duration,
-    /// `key-algorithm`: `keep` or one of kubeadm's.
-    pub key_algorithm: KeyPolicy,
-    /// `reuse-key`: sign the old key again instead of making a new one.
-    pub reuse_key: bool,
-    /// `skip`: certificates by name that are never renewed.
-    pub skip: BTreeSet<String>,
-    /// `other-renewer`: what another renewer on the node means to the daemon.
-    pub other_renewer: OtherRenewer,
-    /// `enabled`: false makes the daemon watch and report only.
-    pub enabled: bool,
-}
-
-impl Default for Renewal {
-    fn default() -> Self {
-        Self {
-            before: Duration::from_secs(30 * 86_400),
-            validity: Duration::from_secs(8760 * 3600),
-            key_algorithm: KeyPolicy::Keep,
-            reuse_key: false,
-            skip: BTreeSet::new(),
-            other_renewer: OtherRenewer::Wait,
-            enabled: true,
-        }
-    }
-}
-
-/// `renewal.other-renewer`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OtherRenewer {
-    /// The daemon leaves the renewal to it until the end is near.
-    Wait,
-    /// It is not looked for.
-    Ignore,
-}
-
-/// What new keys are made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyPolicy {
-    /// The old key's algorithm and size.
-    Keep,
-    /// This one.
-    Always(KeyAlgorithm),
-}
-
-impl KeyPolicy {
-    /// The algorithm of the key that follows one of that kind.
-    #[must_use]
-    pub fn after(self, old: &KeyKind) -> KeyAlgorithm {
-        match self {
-            Self::Always(algorithm) => algorithm,
-            Self::Keep => old.successor(),
         }
     }
 }

@@ -14,6 +14,11 @@ use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use super::{KeyPolicy, LogFormat, OtherRenewer, RestartMode, RestartWait};
 use crate::pki::{Catalogued, KeyAlgorithm};
 
+const DAY: u64 = 86_400;
+
+/// No path is longer.
+const LONGEST_NAME: usize = 4096;
+
 type Written<'text> = Spanned<DeValue<'text>>;
 
 /// What is wrong with a value, and where in the text.
@@ -122,6 +127,24 @@ pub(super) fn duration(
     Ok(duration)
 }
 
+/// `before` of all certificates or of one.
+pub(super) fn before(written: &Written<'_>) -> Result<Duration, Vec<Wrong>> {
+    let bounds = Bounds {
+        least: 60,
+        most: 3650 * DAY,
+    };
+    duration(written, "30d", bounds)
+}
+
+/// `validity` of all certificates or of one.
+pub(super) fn validity(written: &Written<'_>) -> Result<Duration, Vec<Wrong>> {
+    let bounds = Bounds {
+        least: 600,
+        most: 36_500 * DAY,
+    };
+    duration(written, "8760h", bounds)
+}
+
 /// For a bare number, what may be meant by it: with the units that suit the key and lead to something it may be.
 fn without_unit(text: &str, example: &str, bounds: Bounds) -> Option<String> {
     let text = text.trim();
@@ -189,24 +212,25 @@ pub(super) fn key_algorithm(written: &Written<'_>) -> Result<KeyPolicy, Vec<Wron
     choice(written, &ALGORITHMS)
 }
 
-/// kubeadm's certificate names; every wrong one is reported.
+/// Names of certificates; every wrong one is reported.
 pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong>> {
     let what = "a list of certificate names such as [\"super-admin.conf\"]";
     let Some(array) = written.get_ref().as_array() else {
         return Err(expects(written, what));
     };
-    let known: Vec<&str> = Catalogued::all()
-        .into_iter()
-        .map(Catalogued::name)
-        .collect();
     let mut names = BTreeSet::new();
     let mut wrong = Vec::new();
     for element in array.iter() {
         match string(element, what) {
-            Ok(name) if known.contains(&name) => {
-                names.insert(name.to_owned());
-            }
-            Ok(name) => wrong.extend(not_among(element, name, &known)),
+            Ok(name) => match check_certificate_name(name) {
+                Ok(()) => {
+                    names.insert(name.to_owned());
+                }
+                Err(reason) => wrong.push(Wrong {
+                    span: element.span(),
+                    message: format!(" = {name:?}; {reason}"),
+                }),
+            },
             Err(mistakes) => wrong.extend(mistakes),
         }
     }
@@ -214,6 +238,40 @@ pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong
         Ok(names)
     } else {
         Err(wrong)
+    }
+}
+
+/// Whether a certificate may be called so: any name may be a file's that kubeadm does not know, but a bare word that is
+/// nearly one of kubeadm's names is a slip of the pen.
+///
+/// # Errors
+/// In words.
+pub(super) fn check_certificate_name(name: &str) -> Result<(), String> {
+    check_table_name(name)?;
+    let known: Vec<&str> = Catalogued::all()
+        .into_iter()
+        .map(Catalogued::name)
+        .collect();
+    let is_word = !name.contains(['.', '/']);
+    if is_word && !known.contains(&name) && nearest(name, known.iter().copied()).is_some() {
+        return Err(suggestion(name, &known));
+    }
+    Ok(())
+}
+
+/// Whether a table may be called so.
+///
+/// # Errors
+/// In words.
+pub(super) fn check_table_name(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() {
+        Err("a name is missing".to_owned())
+    } else if name.len() > LONGEST_NAME {
+        Err(format!("longer than {LONGEST_NAME} bytes, so no name"))
+    } else if name.chars().any(char::is_control) {
+        Err("a name cannot hold control characters".to_owned())
+    } else {
+        Ok(())
     }
 }
 

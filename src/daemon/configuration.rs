@@ -1,9 +1,9 @@
 //! Reading the configuration again while the daemon runs.
 
 use super::aside::aside;
+use super::odd_configuration::OddConfiguration;
 use super::service::Daemon;
-use crate::config::{Config, Loaded, load};
-use crate::operation::Context;
+use crate::config::{Config, load};
 
 impl Daemon {
     /// Reads the configuration again because an administrator asked for it; a wrong one is refused and the running one kept.
@@ -76,7 +76,7 @@ impl Daemon {
         let work = move || async move { load(&root, file.as_deref()) };
         match aside("configuration", work).await {
             Ok(loaded) => {
-                self.odd_configuration = sentences(&loaded);
+                self.odd_configuration = OddConfiguration::of(&loaded);
                 Ok(loaded.config)
             }
             Err(errors) => {
@@ -85,15 +85,4 @@ impl Daemon {
             }
         }
     }
-}
-
-/// What is valid in the configuration on disk and probably not meant.
-pub(super) fn odd(context: &Context) -> Vec<String> {
-    load(&context.root, context.config_file.as_deref())
-        .map(|loaded| sentences(&loaded))
-        .unwrap_or_default()
-}
-
-fn sentences(loaded: &Loaded) -> Vec<String> {
-    loaded.warnings.iter().map(ToString::to_string).collect()
 }

@@ -12,6 +12,7 @@ mod event_loop;
 mod expired;
 mod held;
 mod look;
+mod odd_configuration;
 mod others;
 mod pass;
 mod retry;

@@ -6,10 +6,10 @@ use tokio::sync::watch;
 
 use super::act::options;
 use super::alive::{alive_while, beat};
-use super::configuration::odd;
 use super::error::DaemonError;
 use super::event_loop::EventLoop;
 use super::look;
+use super::odd_configuration::odd;
 use super::others::Others;
 use super::pass::Pass;
 use super::service::Daemon;

@@ -37,7 +37,7 @@ impl Daemon {
 
     /// Logs what is wrong on the node, each thing once until it changes.
     pub(super) fn complain(&mut self, pass: &Pass) {
-        let mut now = self.odd_configuration.clone();
+        let mut now = self.odd_configuration.sentences(&pass.inventory);
         now.extend(sentences(pass));
         now.extend(pass.uses.notes(&pass.inventory));
         for sentence in &now {
@@ -158,7 +158,7 @@ impl Daemon {
             problems: self
                 .standing(pass)
                 .into_iter()
-                .chain(self.odd_configuration.iter().cloned())
+                .chain(self.odd_configuration.sentences(&pass.inventory))
                 .chain(sentences(pass))
                 .chain(pass.uses.notes(&pass.inventory))
                 .collect(),
@@ -215,7 +215,7 @@ fn sentences(pass: &Pass) -> Vec<String> {
         .items
         .iter()
         .filter_map(|item| match &item.action {
-            Action::Leave(Obstacle::NotManaged | Obstacle::Skipped) => None,
+            Action::Leave(Obstacle::NotManaged | Obstacle::Skipped { .. }) => None,
             // Said once, below.
             Action::Leave(Obstacle::NeedsRecovery(_))
                 if matches!(pass.kubelet, KubeletNeed::Impossible(_)) =>

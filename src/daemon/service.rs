@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::odd_configuration::OddConfiguration;
 use super::systemd::Systemd;
 use super::tidy::Tidying;
 use crate::operation::Context;
@@ -20,7 +21,7 @@ pub(super) struct Daemon {
     /// What is wrong with the configuration on disk, which is therefore not in force.
     pub(super) wrong_configuration: Option<String>,
     /// What is valid in the configuration and probably not meant.
-    pub(super) odd_configuration: Vec<String>,
+    pub(super) odd_configuration: OddConfiguration,
     /// Why the status file is not as it should be.
     pub(super) unwritten_status: Option<String>,
     pub(super) tidying: Tidying,
@@ -30,7 +31,7 @@ impl Daemon {
     pub(super) fn new(
         context: Context,
         log: Option<Level>,
-        odd_configuration: Vec<String>,
+        odd_configuration: OddConfiguration,
     ) -> Self {
         Self {
             context,

@@ -79,7 +79,8 @@ fn sign(
     let as_the_kubelet = Renewal {
         key_algorithm: KeyPolicy::Always(KeyAlgorithm::EcdsaP256),
         reuse_key: false,
-        ..renewal.clone()
+        validity: renewal.of(like).validity,
+        ..Renewal::default()
     };
     let wanted = Wanted {
         name: like.to_owned(),

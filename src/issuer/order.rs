@@ -100,6 +100,7 @@ impl<'node> Order<'node> {
         let authority = entry
             .authority
             .ok_or_else(|| refuse("it is not known which authority is to sign it"))?;
+        let renewal = renewal.of(&wanted.name);
         Ok(Self {
             entry,
             present,

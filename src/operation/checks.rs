@@ -27,11 +27,10 @@ pub fn preflight(
     restart: bool,
     asked: Asked,
 ) -> Vec<Finding> {
-    let before = context.config.renewal.before;
     preflight_for(
         context,
         inventory,
-        &Intent::of(inventory, plan, before, restart),
+        &Intent::of(inventory, plan, &context.config.renewal, restart),
         asked,
         plan.at,
     )

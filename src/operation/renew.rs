@@ -91,8 +91,8 @@ async fn prepare(
     let asked = asked(request, options);
     let mut found = preflight(context, &node, plan, wants_restart, asked);
     if wants_restart && !options.node_down {
-        let before = context.config.renewal.before;
-        let mut intent = Intent::of(&node, plan, before, wants_restart);
+        let renewal = &context.config.renewal;
+        let mut intent = Intent::of(&node, plan, renewal, wants_restart);
         // What an earlier operation left undone may be what they lack.
         intent.broken |= !backlog.unfinished.is_empty();
         found.extend(look_ahead(context, &node, &intent, asked).await);

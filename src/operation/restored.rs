@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
+use crate::config::Renewal;
 use crate::files::Kept;
 use crate::host::{Root, digest, read_bounded};
 use crate::issuer::Replacement;
@@ -241,9 +241,9 @@ impl Restored {
         Some(&present.leaf.serial)
     }
 
-    /// Its name, and whether the certificate of the backup is valid but near its end, with `renewal.before` as `before`;
+    /// Its name, and whether the certificate of the backup is valid but near its end, by what `renewal` says of it;
     /// `None` where it is not, or where what is there now ends no later.
-    pub(super) fn ends_soon(&self, before: Duration, now: Timestamp) -> Option<(&str, EndsSoon)> {
+    pub(super) fn ends_soon(&self, renewal: &Renewal, now: Timestamp) -> Option<(&str, EndsSoon)> {
         let certificate = self.certificate.as_ref()?;
         let end = certificate.not_after;
         let is_no_worse = self
@@ -254,6 +254,7 @@ impl Restored {
             return None;
         }
         let lifetime = end.duration_since(certificate.not_before);
+        let before = renewal.of(&self.name).before;
         let before = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
         let left = end.duration_since(now);
         if left > before.min(lifetime / 3) {

@@ -101,8 +101,8 @@ impl RollBack {
             let anyway = |said| format!("{said}; --force goes back past that");
             obstacles.extend(crossed.into_iter().map(anyway));
         }
-        let before = context.config.renewal.before;
-        let ends_soon = changed.iter().filter_map(|one| one.ends_soon(before, now));
+        let renewal = &context.config.renewal;
+        let ends_soon = changed.iter().filter_map(|one| one.ends_soon(renewal, now));
         for (name, soon) in ends_soon {
             match soon {
                 EndsSoon::AtOnce(said) if !force => {

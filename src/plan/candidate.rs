@@ -10,7 +10,7 @@ use super::reason::Reason;
 use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
 use super::signing::{Signing, signing};
 use super::types::Action;
-use crate::config::Renewal;
+use crate::config::{CertificateRenewal, Renewal};
 use crate::node::{
     Authority, CertificateState, Custody, Entry, Inventory, KeyState, Present, Signer,
 };
@@ -54,7 +54,7 @@ pub(super) struct Candidate<'node> {
     authority: &'node [Certificate],
     /// When the certificate ends that signed the present one: while a CA is being changed, another than the one that signs.
     issuer_ends: Option<Timestamp>,
-    renewal: &'node Renewal,
+    renewal: CertificateRenewal,
 }
 
 impl<'node> Candidate<'node> {
@@ -62,20 +62,28 @@ impl<'node> Candidate<'node> {
     pub(super) fn new(
         inventory: &'node Inventory,
         entry: &'node Entry,
-        renewal: &'node Renewal,
+        renewal: &Renewal,
         wish: Wish,
     ) -> Result<Self, Obstacle> {
-        let Custody::Issuer(authority) = entry.custody() else {
-            return Err(Obstacle::NotManaged);
+        let authority = match entry.custody() {
+            Custody::Issuer(authority) => Some(authority),
+            Custody::Kubelet | Custody::Watched => None,
         };
         let skip_lifted = wish
             == Wish::Now {
                 force: true,
                 named: true,
             };
-        if renewal.skip.contains(&entry.name) && !skip_lifted {
-            return Err(Obstacle::Skipped);
+        if !skip_lifted && let Some(key) = renewal.skipped_by(&entry.name) {
+            return Err(Obstacle::Skipped {
+                key,
+                renewed_here: authority.is_some(),
+            });
         }
+        let Some(authority) = authority else {
+            return Err(Obstacle::NotManaged);
+        };
+        let renewal = renewal.of(&entry.name);
         let present = match &entry.state {
             CertificateState::Missing => return Err(Obstacle::Missing),
             CertificateState::Unreadable(problem) => {
@@ -331,7 +339,7 @@ fn check_keys(
     authority: &Authority,
     signing: &[Certificate],
     present: &Present,
-    renewal: &Renewal,
+    renewal: CertificateRenewal,
 ) -> Result<(), Obstacle> {
     let kinds = signing.iter().map(Certificate::key_kind);
     if let Some(kind) = kinds.clone().next()

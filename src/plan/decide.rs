@@ -135,7 +135,7 @@ fn next_try(item: &PlanItem) -> Option<(Timestamp, String)> {
 
 fn item<'node>(
     inventory: &'node Inventory,
-    renewal: &'node Renewal,
+    renewal: &Renewal,
     entry: &'node Entry,
     wish: Wish,
     now: Timestamp,
@@ -147,12 +147,12 @@ fn item<'node>(
             candidate.action(wish, now),
             candidate.notes(),
         ),
-        Err(Obstacle::NotManaged) => {
+        // Without it the kubelet does not start: that is said whatever is to be left alone.
+        Err(obstacle) => {
             let kubelets = kubelet_obstacle(inventory, entry, now);
-            let obstacle = kubelets.unwrap_or(Obstacle::NotManaged);
+            let obstacle = kubelets.unwrap_or_else(|| obstacle.clone());
             (None, Action::Leave(obstacle), Vec::new())
         }
-        Err(obstacle) => (None, Action::Leave(obstacle.clone()), Vec::new()),
     };
     let item = PlanItem {
         name: entry.name.clone(),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::trust::Refusal;
-use crate::config::{KeyPolicy, Renewal};
+use crate::config::{CertificateRenewal, KeyPolicy};
 use crate::host::serialize_path;
 use crate::node::{KeyState, Present, Signer};
 use crate::pki::{Certificate, KeyKind};
@@ -90,7 +90,7 @@ impl Note {
 }
 
 /// What the certificate itself gives.
-pub(super) fn of(present: &Present, renewal: &Renewal) -> Vec<Note> {
+pub(super) fn of(present: &Present, renewal: CertificateRenewal) -> Vec<Note> {
     let leaf = &present.leaf;
     let mut notes = Vec::new();
     if let Signer::Unchecked(algorithm) = &present.signer {
@@ -114,7 +114,7 @@ pub(super) fn of(present: &Present, renewal: &Renewal) -> Vec<Note> {
 }
 
 /// Where the new key is of another kind than the old one.
-fn other_key(old: &KeyKind, renewal: &Renewal) -> Option<Note> {
+fn other_key(old: &KeyKind, renewal: CertificateRenewal) -> Option<Note> {
     let new = renewal.key_algorithm.after(old);
     if renewal.reuse_key || old.made() == Some(new) {
         return None;

@@ -67,8 +67,13 @@ pub enum Obstacle {
         /// Not before then.
         until: Timestamp,
     },
-    /// The configuration says `renewal.skip`.
-    Skipped,
+    /// The configuration says that it is to be left alone.
+    Skipped {
+        /// Where: `renewal.skip`, `certificate."admin.conf".skip`.
+        key: String,
+        /// Whether kubecertd would renew it otherwise.
+        renewed_here: bool,
+    },
     /// It is due, but the configuration says `renewal.enabled = false`.
     Disabled,
     /// It is the kubelet's own and has ended, so that the kubelet can neither start nor renew it.

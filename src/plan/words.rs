@@ -109,8 +109,18 @@ impl fmt::Display for Obstacle {
                 "rolled back by hand; the daemon does not renew it before {}; kubecertd renew does",
                 date(*until)
             ),
-            Self::Skipped => formatter
-                .write_str("renewal.skip names it; name it with --force to renew it nevertheless"),
+            Self::Skipped { key, renewed_here } => {
+                let says = if key == "renewal.skip" {
+                    "names it"
+                } else {
+                    "is true"
+                };
+                write!(formatter, "{key} {says}")?;
+                if *renewed_here {
+                    formatter.write_str("; name it with --force to renew it nevertheless")?;
+                }
+                Ok(())
+            }
             Self::Disabled => formatter.write_str(
                 "due, but renewal.enabled is false; renew it by hand with kubecertd renew",
             ),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::config::Renewal;
 use crate::node::{
     Authority, AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Present,
     Problem, Signer, StaticPod,
@@ -67,6 +68,16 @@ impl ExpirationInfo {
         }
     }
 
+    /// Leaves the end of those alone that the configuration says so of, as far as kubeadm does not know them: kubeadm's own are
+    /// always counted, since the control plane stops with them.
+    #[must_use]
+    pub fn leaving(mut self, renewal: &Renewal) -> Self {
+        for row in self.others.iter_mut().chain(&mut self.named_by_pods) {
+            row.left_alone = renewal.of(&row.name).skip;
+        }
+        self
+    }
+
     /// The two tables; with `--all` a third, and what could not be read in a list after them.
     #[must_use]
     pub fn to_table(&self) -> String {
@@ -103,7 +114,7 @@ impl ExpirationInfo {
                     answer.unreadable.push((row.name.clone(), reason.clone()));
                 }
                 Found::Expires { effective, .. } => {
-                    if *effective <= limit {
+                    if *effective <= limit && !row.left_alone {
                         answer.due.push((row.name.clone(), *effective));
                     }
                 }
@@ -211,6 +222,7 @@ fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
             .unwrap_or_default(),
         optional: entry.kind
             == EntryKind::Catalogued(Catalogued::Kubeconfig(KubeconfigName::SuperAdmin)),
+        left_alone: false,
     }
 }
 
@@ -243,6 +255,7 @@ fn authority_row(authority: &Authority) -> CertificateRow {
             })
             .unwrap_or_default(),
         optional: false,
+        left_alone: false,
     }
 }
 

@@ -355,6 +355,102 @@ fn what_is_valid_and_probably_not_meant_is_said() {
 }
 
 #[test]
+fn tables_are_merged_key_by_key_and_shown_with_who_said_so() {
+    let node = Tree::new();
+    let main = node.write(
+        MAIN,
+        "[certificate.\"admin.conf\"]\nbefore = \"7d\"\nvalidity = \"30d\"\n[certificate.apiserver]\n",
+    );
+    let drop_in = node.write(
+        "/etc/kubecertd/kubecertd.d/10-a.toml",
+        "certificate.\"admin.conf\".before = \"5d\"\ncertificate.etcd-peer.skip = true\n",
+    );
+    let loaded = read(&node).unwrap();
+    let tables: Vec<_> = loaded
+        .origins
+        .iter()
+        .filter(|origin| origin.table.starts_with("certificate"))
+        .map(|origin| {
+            let path = origin.path.clone().unwrap();
+            (origin.key.as_str(), origin.value.as_str(), path)
+        })
+        .collect();
+    assert_eq!(
+        tables,
+        [
+            (
+                "certificate.\"admin.conf\".before",
+                "\"5d\"",
+                drop_in.clone()
+            ),
+            (
+                "certificate.\"admin.conf\".validity",
+                "\"30d\"",
+                main.clone()
+            ),
+            ("certificate.etcd-peer.skip", "true", drop_in.clone()),
+        ]
+    );
+    let shown = loaded.to_toml();
+    let expected = format!(
+        "\n[certificate.\"admin.conf\"]\nbefore = \"5d\" # {}\nvalidity = \"30d\" # {}\n\n[certificate.etcd-peer]\n",
+        drop_in.display(),
+        main.display()
+    );
+    assert!(shown.contains(&expected), "{shown}");
+    let read_back = parse(Path::new("shown.toml"), &shown).unwrap();
+    for name in ["admin.conf", "etcd-peer", "apiserver"] {
+        assert_eq!(read_back.renewal_of(name), loaded.config.renewal_of(name));
+    }
+}
+
+#[test]
+fn a_name_that_no_certificate_of_the_node_has_is_said() {
+    let node = Tree::new();
+    node.write(
+        MAIN,
+        "[renewal]\nskip = [\"hok.crt\", \"etcd-server\"]\n[certificate.\"hook.crt\"]\nskip = true\n[certificate.zzz]\n",
+    );
+    let loaded = read(&node).unwrap();
+    let known = ["hook.crt", "apiserver"].into();
+    let directory = node.root.directory().display().to_string();
+    let said: Vec<String> = loaded
+        .named
+        .iter()
+        .filter_map(|named| named.unknown(&known))
+        .map(|odd| odd.to_string().replace(&directory, ""))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            "/etc/kubecertd/kubecertd.toml:2:9: renewal.skip: no certificate of this node is called \"hok.crt\", so this has \
+             no effect; did you mean \"hook.crt\"?",
+            "/etc/kubecertd/kubecertd.toml:5:14: [certificate.zzz]: no certificate of this node is called \"zzz\", so this \
+             has no effect; `kubecertd check-expiration --all` shows the names",
+        ]
+    );
+}
+
+#[test]
+fn a_threshold_of_one_certificate_beyond_a_third_of_its_validity_is_odd() {
+    let node = Tree::new();
+    node.write(
+        MAIN,
+        "[certificate.\"admin.conf\"]\nbefore = \"20d\"\nvalidity = \"30d\"\n[certificate.apiserver]\nbefore = \"100d\"\n",
+    );
+    let loaded = read(&node).unwrap();
+    assert_eq!(loaded.warnings.len(), 1, "{:?}", loaded.warnings);
+    let warning = loaded.warnings[0].to_string();
+    assert!(
+        warning.contains(
+            ":2:10: certificate.\"admin.conf\".before = \"20d\" is more than a third of \
+             certificate.\"admin.conf\".validity = \"30d\": certificates of that lifetime are renewed \"10d\""
+        ),
+        "{warning}"
+    );
+}
+
+#[test]
 fn what_is_right_is_had_without_the_files_that_are_wrong() {
     let node = Tree::new();
     node.write(

@@ -8,7 +8,8 @@
 
 use std::path::Path;
 
-use kubecertd::config::{Config, ConfigError, parse};
+use kubecertd::config::{Config, ConfigError, KeyPolicy, parse};
+use kubecertd::pki::KeyAlgorithm;
 
 fn mistakes(text: &str) -> Vec<String> {
     parse(Path::new("k.toml"), text)
@@ -130,7 +131,8 @@ fn each_mistake_names_place_key_and_remedy() {
         ),
         (
             "[cluster]\nlease = \"x\"\n",
-            "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [restart], [backup], [log]",
+            "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], \
+             [restart], [backup], [log]",
         ),
         (
             "[[renewal]]\nbefore = \"30d\"\n",
@@ -139,6 +141,85 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "renewal = \"30d\"\n",
             "k.toml:1:11: renewal is a section [renewal] with keys, found string \"30d\"",
+        ),
+        (
+            "[certificate.\"admin.conf\"]\nbefor = \"30d\"\n",
+            "k.toml:2:1: unknown key certificate.\"admin.conf\".befor; did you mean \"before\"?",
+        ),
+        (
+            "[certificate.apiserver]\nother-renewer = \"wait\"\n",
+            "k.toml:2:1: unknown key certificate.apiserver.other-renewer; it is only in the section [renewal], for all",
+        ),
+        (
+            "[certificate.apiserver]\ncolour = 1\n",
+            "k.toml:2:1: unknown key certificate.apiserver.colour; [certificate.apiserver] has before, validity, \
+             key-algorithm, reuse-key, skip",
+        ),
+        (
+            "[certificate.apiserver]\nbefore = \"1y\"\n",
+            "k.toml:2:10: certificate.apiserver.before = \"1y\": years are ambiguous; write \"365d\" or \"8760h\"",
+        ),
+        (
+            "[certificate.apiserver]\nskip = 1\n",
+            "k.toml:2:8: certificate.apiserver.skip expects true or false, without quotes, found integer 1",
+        ),
+        (
+            "[certificate.apisever]\nskip = true\n",
+            "k.toml:1:14: [certificate.apisever]: did you mean \"apiserver\"? (admin.conf, apiserver, \
+             apiserver-etcd-client, apiserver-kubelet-client, controller-manager.conf, etcd-healthcheck-client, \
+             etcd-peer, etcd-server, front-proxy-client, scheduler.conf, super-admin.conf)",
+        ),
+        (
+            "[certificate.admin.conf]\nskip = true\n",
+            "k.toml:1:20: certificate.admin has a table \"conf\" in it; a name with a dot needs quotes: \
+             [certificate.\"admin.conf\"]",
+        ),
+        (
+            "[certificate.\"a\\nb\"]\n",
+            "k.toml:1:14: [certificate.\"a\\u000Ab\"]: a name cannot hold control characters",
+        ),
+        (
+            "[certificate.\"\"]\n",
+            "k.toml:1:14: [certificate.\"\"]: a name is missing",
+        ),
+        (
+            "[[certificate]]\nskip = true\n",
+            "k.toml:1:3: [[certificate]] makes a list; give each table its name, as in [certificate.\"admin.conf\"]",
+        ),
+        (
+            "[[certificate.apiserver]]\nskip = true\n",
+            "k.toml:1:15: [[certificate.apiserver]] makes a list; write [certificate.apiserver], once",
+        ),
+        (
+            "certificate = true\n",
+            "k.toml:1:15: certificate has named tables, as in [certificate.\"admin.conf\"], found boolean true",
+        ),
+        (
+            "[certificate]\nskip = true\n",
+            "k.toml:2:8: certificate.skip belongs into a named table, as in [certificate.\"admin.conf\"]",
+        ),
+        (
+            "[certificate]\napiserver = \"30d\"\n",
+            "k.toml:2:13: certificate.apiserver is a table [certificate.apiserver] with keys, found string \"30d\"",
+        ),
+        (
+            "[certificates.apiserver]\nskip = true\n",
+            "k.toml:1:2: unknown section [certificates]; did you mean [certificate.NAME]?",
+        ),
+        (
+            "[certificate.apiserver]\nbefore = \"90d\"\nvalidity = \"90d\"\n",
+            "k.toml:2:10: certificate.apiserver.before = \"90d\" is not shorter than certificate.apiserver.validity = \
+             \"90d\": a new certificate would be due at once; write at most a third of the validity, \"30d\"",
+        ),
+        (
+            "[certificate.apiserver]\nbefore = \"400d\"\n",
+            "k.toml:2:10: certificate.apiserver.before = \"400d\" is not shorter than renewal.validity = \"365d\": a new \
+             certificate would be due at once; write at most a third of the validity, \"121d16h\"",
+        ),
+        (
+            "[renewal]\nbefore = \"20d\"\n[certificate.apiserver]\nvalidity = \"20d\"\n",
+            "k.toml:2:10: renewal.before = \"20d\" is not shorter than certificate.apiserver.validity = \"20d\": a new \
+             certificate would be due at once; write at most a third of the validity, \"6d16h\"",
         ),
         (
             "[renewal]\nskip = \"apiserver\"\n",
@@ -262,4 +343,36 @@ fn values_are_understood() {
 fn a_default_threshold_does_not_forbid_short_lived_certificates() {
     let config = parse(Path::new("k.toml"), "[renewal]\nvalidity = \"20m\"\n").unwrap();
     assert_eq!(config.renewal.validity.as_secs(), 1200);
+}
+
+#[test]
+fn what_one_certificate_has_wins_over_what_all_have() {
+    let config = parse(
+        Path::new("k.toml"),
+        "renewal.skip = [\"super-admin.conf\", \"extra/hook.crt\"]\nrenewal.before = \"20d\"\n\
+         [certificate.\"admin.conf\"]\nbefore = \"2d\"\nvalidity = \"30d\"\nkey-algorithm = \"ECDSA-P256\"\nreuse-key = true\n\
+         [certificate.\"super-admin.conf\"]\nskip = false\n[certificate.apiserver]\nskip = true\n",
+    )
+    .unwrap();
+    let admin = config.renewal_of("admin.conf");
+    assert_eq!(admin.before.as_secs(), 2 * 86_400);
+    assert_eq!(admin.validity.as_secs(), 30 * 86_400);
+    assert_eq!(
+        admin.key_algorithm,
+        KeyPolicy::Always(KeyAlgorithm::EcdsaP256)
+    );
+    assert!(admin.reuse_key && !admin.skip);
+    let apiserver = config.renewal_of("apiserver");
+    assert_eq!(apiserver.before.as_secs(), 20 * 86_400);
+    assert_eq!(apiserver.validity.as_secs(), 8760 * 3600);
+    assert!(apiserver.skip && !apiserver.reuse_key);
+    assert!(!config.renewal_of("super-admin.conf").skip);
+    let by = |name| config.renewal.skipped_by(name);
+    assert_eq!(
+        by("apiserver").as_deref(),
+        Some("certificate.apiserver.skip")
+    );
+    assert_eq!(by("extra/hook.crt").as_deref(), Some("renewal.skip"));
+    assert_eq!(by("super-admin.conf"), None);
+    assert_eq!(by("etcd-peer"), None);
 }

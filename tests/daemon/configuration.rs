@@ -174,3 +174,28 @@ fn what_is_odd_in_the_configuration_is_in_log_and_status_until_it_is_gone() {
     let log = daemon.stop();
     assert_eq!(log.matches("more than a third of").count(), 1, "{log}");
 }
+
+#[test]
+fn a_name_that_the_node_does_not_have_is_said_by_the_check_and_in_the_status() {
+    let node = Node::fresh();
+    node.configure(
+        "[certificate.\"admn.conf\"]\nskip = true\n[certificate.\"admin.conf\"]\nbefore = \"9d\"\n",
+    );
+    let expected = "kubecertd.toml:1:14: [certificate.\"admn.conf\"]: no certificate of this node is called \
+                    \"admn.conf\", so this has no effect; did you mean \"admin.conf\"?";
+    let checked = node.run(&["config", "check"]);
+    assert!(checked.status.success());
+    let warned = text(&checked.stderr);
+    assert!(warned.contains(expected), "{warned}");
+    let mut daemon = Daemon::start_with(&node, LONG);
+    daemon.expect("STATUS=Next: ");
+    let problems = status(&node).problems;
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.ends_with(expected) || problem.contains(expected)),
+        "{problems:?}"
+    );
+    node.configure("[certificate.\"admin.conf\"]\nbefore = \"9d\"\n");
+    wait_until("the warning's end", || status(&node).problems.is_empty());
+}

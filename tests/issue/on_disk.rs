@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use kubecertd::config::{KeyPolicy, Renewal};
+use kubecertd::config::{KeyPolicy, OwnRenewal, Renewal};
 use kubecertd::issuer::{IssuanceError, Issued, Replacement, Wanted, issue, replacements};
 use kubecertd::node::{Inventory, KeyState, Kubeconfig, Signer};
 use kubecertd::pki::{
@@ -334,6 +334,24 @@ fn the_algorithm_is_kept_or_the_configured_one() {
         ..Renewal::default()
     };
     let (issued, _) = node.issue_one(&renewal, "etcd-peer");
+    assert_eq!(issued.key.algorithm(), Some(KeyAlgorithm::EcdsaP256));
+
+    // One certificate has another one than all.
+    let own = OwnRenewal {
+        key_algorithm: Some(KeyPolicy::Always(KeyAlgorithm::EcdsaP384)),
+        validity: Some(std::time::Duration::from_secs(20 * 86_400)),
+        ..OwnRenewal::default()
+    };
+    let renewal = Renewal {
+        certificates: [("etcd-peer".to_owned(), own)].into(),
+        ..renewal
+    };
+    let (issued, _) = node.issue_one(&renewal, "etcd-peer");
+    assert_eq!(issued.key.algorithm(), Some(KeyAlgorithm::EcdsaP384));
+    let life = issued.certificate.not_after.duration_since(node.now);
+    let days = life.as_secs_f64() / 86_400.0;
+    assert!((19.9..=20.0).contains(&days), "{days}");
+    let (issued, _) = node.issue_one(&renewal, "apiserver");
     assert_eq!(issued.key.algorithm(), Some(KeyAlgorithm::EcdsaP256));
 
     // What kubeadm does not make is kept all the same, or followed by the next that is at least as strong.

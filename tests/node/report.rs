@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kubecertd::config::Renewal;
 use kubecertd::pki::certificates_to_pem;
 use kubecertd::report::ExpirationInfo;
 use testkit::Node;
@@ -294,6 +295,23 @@ hook.crt                     Jun 19, 2026 09:12 UTC   -                        3
     assert_eq!(hook["signedBy"], "CN=Corporate CA");
     assert_eq!(hook["missing"], false);
     assert_same_as_json(&info);
+}
+
+#[test]
+fn the_end_of_what_is_left_alone_is_not_told_unless_it_is_kubeadms() {
+    let tree = joined_node();
+    tree.write_leaf("hook", &leaf(&tree.ca, "hook", 3));
+    tree.write_leaf("etcd/peer", &leaf(&tree.etcd_ca, "node-1", 3));
+    let mut renewal = Renewal::default();
+    let due = |renewal: &Renewal| -> Vec<String> {
+        let answer = info(&tree, true)
+            .leaving(renewal)
+            .due_within(4 * DAY, made());
+        answer.due.into_iter().map(|(name, _)| name).collect()
+    };
+    assert_eq!(due(&renewal), ["etcd-peer", "hook.crt"]);
+    renewal.skip = ["hook.crt", "etcd-peer"].map(str::to_owned).into();
+    assert_eq!(due(&renewal), ["etcd-peer"]);
 }
 
 #[test]

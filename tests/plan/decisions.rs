@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // what these tests are built from, too
 
 use jiff::Timestamp;
-use kubecertd::config::Config;
+use kubecertd::config::{Config, OwnRenewal};
 use kubecertd::node::{CertificateState, EntryKind, Inventory, KeyState, Problem};
 use kubecertd::pki::AuthorityName;
 use kubecertd::plan::{Action, FileFault, Obstacle, Plan, Reason, Request, plan};
@@ -291,13 +291,79 @@ fn skipped_ones_need_their_name_and_force() {
         let plan = plan(&node, &config, &request, now()).unwrap();
         assert_eq!(
             action(&plan, APISERVER),
-            Action::Leave(Obstacle::Skipped),
+            Action::Leave(Obstacle::Skipped {
+                key: "renewal.skip".to_owned(),
+                renewed_here: true,
+            }),
             "{request:?}"
         );
         assert_eq!((plan.items[0].due_at, plan.next_due), (None, None));
     }
     let plan = plan(&node, &config, &named(true), now()).unwrap();
     assert_eq!(action(&plan, APISERVER), Action::Renew(Reason::Expired));
+}
+
+#[test]
+fn each_certificate_goes_by_its_own_threshold() {
+    let node = node_ending(335 * DAY, 20 * DAY);
+    let mut config = Config::default();
+    let own = OwnRenewal {
+        before: Some(seconds(10 * DAY)),
+        ..OwnRenewal::default()
+    };
+    config
+        .renewal
+        .certificates
+        .insert(APISERVER.to_owned(), own);
+    let early = plan(&node, &config, &Request::Due, now()).unwrap();
+    assert_eq!(action(&early, APISERVER), Action::Wait);
+    assert_eq!(
+        early.next_due,
+        Some((after(10 * DAY), APISERVER.to_owned()))
+    );
+    assert_eq!(when_due(&node), Action::Renew(Reason::Due));
+    // What another certificate has changes nothing.
+    let own = config.renewal.certificates.remove(APISERVER).unwrap();
+    let others = &mut config.renewal.certificates;
+    others.insert("etcd-peer".to_owned(), own);
+    let due = plan(&node, &config, &Request::Due, now()).unwrap();
+    assert_eq!(action(&due, APISERVER), Action::Renew(Reason::Due));
+}
+
+#[test]
+fn those_that_are_not_kubeadms_are_left_alone_as_well() {
+    for skip_list in [true, false] {
+        let mut node = node();
+        for entry in &mut node.entries {
+            if entry.name == APISERVER {
+                entry.name = "hook.crt".to_owned();
+                entry.kind = EntryKind::Extra;
+            }
+        }
+        let mut config = Config::default();
+        let key = if skip_list {
+            config.renewal.skip.insert("hook.crt".to_owned());
+            "renewal.skip"
+        } else {
+            let own = OwnRenewal {
+                skip: Some(true),
+                ..OwnRenewal::default()
+            };
+            config
+                .renewal
+                .certificates
+                .insert("hook.crt".to_owned(), own);
+            "certificate.\"hook.crt\".skip"
+        };
+        let plan = plan(&node, &config, &Request::All { force: true }, now()).unwrap();
+        let skipped = Obstacle::Skipped {
+            key: key.to_owned(),
+            renewed_here: false,
+        };
+        let says = if skip_list { "names it" } else { "is true" };
+        assert_eq!(skipped.to_string(), format!("{key} {says}"));
+        assert_eq!(action(&plan, "hook.crt"), Action::Leave(skipped));
+    }
 }
 
 #[test]

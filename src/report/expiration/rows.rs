@@ -49,6 +49,8 @@ pub struct CertificateRow {
     pub signed_by: String,
     /// Whether its absence is nothing to wonder about: super-admin.conf on a joined node.
     pub optional: bool,
+    /// Whether the configuration says to leave it alone and kubeadm does not know it: then its end is nobody's business.
+    pub left_alone: bool,
 }
 
 /// What was found of a certificate.
