@@ -125,7 +125,7 @@ fn receipt(text: &str) -> Receipt {
             _ => Outcome::Failed(text.to_owned()),
         },
         certificates: vec![RenewedCertificate {
-            name: text.to_owned(),
+            id: text.into(),
             path: text.into(),
             old_serial: "1".to_owned(),
             new_serial: "2".to_owned(),

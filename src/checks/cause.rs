@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::check::Check;
 use crate::host::{serialize_path, serialize_paths};
+use crate::node::CertificateId;
 use crate::plan::Obstacle;
 
 /// What was found. `docs/codes.md` lists the codes; `words.rs` has the sentences.
@@ -69,7 +70,7 @@ pub enum Cause {
     /// Certificates that cannot be renewed, all for one reason.
     NotRenewable {
         /// Their names.
-        certificates: Vec<String>,
+        certificates: Vec<CertificateId>,
         /// The reason.
         obstacle: Obstacle,
     },

@@ -7,7 +7,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use crate::host::{Place, by_kernel_or_mark, by_timedated, process};
 use crate::journal::Store;
-use crate::node::{EntryKind, Inventory, Present, Signer};
+use crate::node::{CertificateId, Inventory, Present, Signer};
 use crate::plan::lifetime;
 
 /// Programs that synchronise the clock (the kernel cuts names after 15 letters), and how the units begin that run them.
@@ -134,7 +134,7 @@ fn beginnings(inventory: &Inventory) -> impl Iterator<Item = Mark> {
     inventory
         .entries
         .iter()
-        .filter(|entry| entry.kind != EntryKind::Extra)
+        .filter(|entry| !matches!(entry.id, CertificateId::Found(_)))
         .filter(move |entry| !entry.certificate_path.starts_with(&etcds))
         .filter_map(|entry| {
             let present = entry.present()?;
@@ -143,7 +143,7 @@ fn beginnings(inventory: &Inventory) -> impl Iterator<Item = Mark> {
                 && present.modified.is_some_and(|modified| modified >= begins);
             credible.then(|| Mark {
                 moment: begins,
-                what: format!("the certificate {} begins", entry.name),
+                what: format!("the certificate {} begins", entry.id),
             })
         })
 }
@@ -166,7 +166,7 @@ fn newest_file(inventory: &Inventory) -> Option<Timestamp> {
     inventory
         .entries
         .iter()
-        .filter(|entry| entry.kind != EntryKind::Extra)
+        .filter(|entry| !matches!(entry.id, CertificateId::Found(_)))
         .filter_map(|entry| entry.present()?.modified)
         .max()
 }

@@ -2,6 +2,8 @@
 
 use jiff::Timestamp;
 
+use crate::node::CertificateId;
+
 use super::cause::Cause;
 use super::check::Check;
 use super::intent::Asked;
@@ -65,7 +67,7 @@ pub enum Effect {
     /// It would hold the operation up, but this certificate ends, or has ended, too soon to wait.
     GoingOn {
         /// Which.
-        certificate: String,
+        certificate: CertificateId,
         /// When it ends.
         ends: Timestamp,
         /// Whether it has.

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::config::Renewal;
 use crate::host::shifted;
-use crate::node::{Entry, Inventory};
+use crate::node::{CertificateId, Entry, Inventory};
 use crate::plan::{Action, Plan, Reason, due_at};
 
 /// Doubts have no force any more when a certificate ends within this time, however short its life is.
@@ -36,7 +36,7 @@ pub struct Intent {
     /// Until when it can wait; `None` when nothing ends.
     pub deadline: Option<Deadline>,
     /// The certificate that ends first, and when; `None` when nothing ends.
-    pub first_end: Option<(String, Timestamp)>,
+    pub first_end: Option<(CertificateId, Timestamp)>,
     /// When the first that is renewed in its time became due, and when it ends; `None` where one is renewed for another reason.
     pub due: Option<(Timestamp, Timestamp)>,
     /// Whether one of them is of no use to anybody now: what uses it need not be well.
@@ -49,7 +49,7 @@ pub struct Intent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deadline {
     /// The certificate that can wait least.
-    pub certificate: String,
+    pub certificate: CertificateId,
     /// When it ends, or its authority.
     pub ends: Timestamp,
     /// When waiting is over: two thirds of the time that `renewal.before` leaves are gone.
@@ -72,7 +72,7 @@ impl Intent {
             .items
             .iter()
             .filter(|item| matches!(item.action, Action::Renew(_)))
-            .filter_map(|item| inventory.entry(&item.name))
+            .filter_map(|item| inventory.entry(&item.id))
             .collect();
         let manifests = plan
             .restarts
@@ -90,11 +90,13 @@ impl Intent {
             manifests: manifests.collect(),
             deadline: entries
                 .iter()
-                .filter_map(|entry| deadline(inventory, entry, renewal.of(&entry.name).before))
+                .filter_map(|entry| {
+                    deadline(inventory, entry, renewal.of(entry.id.as_str()).before)
+                })
                 .min_by_key(|deadline| deadline.patience_ends),
             first_end: entries
                 .iter()
-                .filter_map(|entry| Some((entry.name.clone(), ends(inventory, entry)?)))
+                .filter_map(|entry| Some((entry.id.clone(), ends(inventory, entry)?)))
                 .min_by_key(|(_, ends)| *ends),
             due: first_due(inventory, plan),
             broken: plan.items.iter().any(|item| {
@@ -110,7 +112,7 @@ impl Intent {
     /// The certificate that ends first, where that is within a day or past: from then on nothing that others can bring about
     /// keeps the daemon from acting.
     #[must_use]
-    pub fn last_day(&self, now: Timestamp) -> Option<&(String, Timestamp)> {
+    pub fn last_day(&self, now: Timestamp) -> Option<&(CertificateId, Timestamp)> {
         self.first_end
             .as_ref()
             .filter(|(_, ends)| ends.duration_since(now) <= LAST_DAY)
@@ -134,7 +136,7 @@ fn first_due(inventory: &Inventory, plan: &Plan) -> Option<(Timestamp, Timestamp
         .iter()
         .filter(|item| item.action == Action::Renew(Reason::Due))
         .filter_map(|item| {
-            let ends = ends(inventory, inventory.entry(&item.name)?)?;
+            let ends = ends(inventory, inventory.entry(&item.id)?)?;
             Some((item.due_at?, ends))
         })
         .min()
@@ -156,7 +158,7 @@ fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<De
     let ends = ends(inventory, entry)?;
     let margin = ends.duration_since(due_at(entry.present()?, ends, before));
     Some(Deadline {
-        certificate: entry.name.clone(),
+        certificate: entry.id.clone(),
         ends,
         patience_ends: shifted(ends, -(margin / 3)),
     })

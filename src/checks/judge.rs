@@ -13,7 +13,7 @@ use super::readings::{Doubled, Elsewhere, Readings, Unread};
 use super::renewers::Renewer;
 use super::space::FileSystem;
 use crate::host::shifted;
-use crate::node::Problem;
+use crate::node::{CertificateId, Problem};
 
 /// How many times over what is written has to fit: an operation that fails writes the old files a second time.
 const TIMES: u64 = 2;
@@ -135,7 +135,7 @@ impl Case<'_> {
     /// Only a warning where a certificate ends too soon to wait.
     pub(super) fn unless(
         &self,
-        ending: Option<(&String, Timestamp)>,
+        ending: Option<(&CertificateId, Timestamp)>,
         cause: Cause,
         severity: Severity,
     ) -> Finding {

@@ -15,7 +15,7 @@ use super::addresses::{Addresses, Purpose, plain};
 use crate::host::read_bounded;
 use crate::net::{parse_url, together};
 use crate::node::{
-    CertificateState, Entry, EntryKind, Inventory, Kubeconfig, KubeconfigError, Problem,
+    CertificateId, CertificateState, Entry, Inventory, Kubeconfig, KubeconfigError, Problem,
 };
 use crate::pki::Catalogued;
 use crate::probe::{
@@ -82,8 +82,8 @@ impl Wanted {
 /// The server that a kubeconfig names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Server {
-    /// The kubeconfig, by name.
-    kubeconfig: String,
+    /// The kubeconfig.
+    kubeconfig: CertificateId,
     host: String,
 }
 
@@ -93,8 +93,8 @@ pub fn wanted(inventory: &Inventory) -> (Vec<Wanted>, Vec<Problem>) {
     let (mut servers, mut problems) = (Vec::new(), Vec::new());
     for entry in &inventory.entries {
         let is_asked_with = matches!(
-            entry.kind,
-            EntryKind::Catalogued(Catalogued::Kubeconfig(_)) | EntryKind::KubeletConfig
+            entry.id,
+            CertificateId::Catalogued(Catalogued::Kubeconfig(_)) | CertificateId::KubeletConfig
         );
         if !is_asked_with || matches!(entry.state, CertificateState::Missing) {
             continue;
@@ -125,7 +125,7 @@ fn server(inventory: &Inventory, entry: &Entry) -> Result<Option<Server>, String
     match Kubeconfig::parse(&contents) {
         Ok(kubeconfig) => match parse_url(&kubeconfig.server) {
             Some((_, address, _)) => Ok(Some(Server {
-                kubeconfig: entry.name.clone(),
+                kubeconfig: entry.id.clone(),
                 host: address.host,
             })),
             None => Err(format!("server: {:?} is no URL", kubeconfig.server)),
@@ -191,7 +191,7 @@ fn hosts(inventory: &Inventory, servers: &[Server]) -> Vec<Wanted> {
     hosts.extend(servers.iter().map(|server| {
         Wanted::new(
             server.host.clone(),
-            Purpose::Server(server.kubeconfig.clone()),
+            Purpose::Server(server.kubeconfig.to_string()),
         )
     }));
     hosts.extend(as_members(named_members(inventory)));

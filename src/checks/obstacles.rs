@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::cause::Cause;
 use super::finding::{Finding, Severity};
 use super::intent::Asked;
-use crate::node::Inventory;
+use crate::node::{CertificateId, Inventory};
 use crate::plan::{Action, Obstacle, Plan, PlanItem};
 
 /// What of a plan is left alone because of its authority or because it cannot be read: one finding for each reason, with the
@@ -15,7 +15,7 @@ use crate::plan::{Action, Obstacle, Plan, PlanItem};
 /// to be judged by.
 #[must_use]
 pub fn unrenewable(inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
-    let mut reasons: BTreeMap<(Severity, String), (Obstacle, Vec<String>)> = BTreeMap::new();
+    let mut reasons: BTreeMap<(Severity, String), (Obstacle, Vec<CertificateId>)> = BTreeMap::new();
     for item in &plan.items {
         let Action::Leave(obstacle) = &item.action else {
             continue;
@@ -32,7 +32,7 @@ pub fn unrenewable(inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
             .entry((severity, obstacle.to_string()))
             .or_insert_with(|| (obstacle.clone(), Vec::new()))
             .1
-            .push(item.name.clone());
+            .push(item.id.clone());
     }
     reasons
         .into_iter()

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::cause::Cause;
 use super::finding::{Effect, Finding};
 use super::intent::Asked;
+use crate::node::listed;
 use crate::pki::date;
 
 impl fmt::Display for Finding {
@@ -208,7 +209,7 @@ impl fmt::Display for Cause {
             Self::NotRenewable {
                 certificates,
                 obstacle,
-            } => write!(out, "{obstacle}; not renewed: {}", certificates.join(", ")),
+            } => write!(out, "{obstacle}; not renewed: {}", listed(certificates)),
         }
     }
 }

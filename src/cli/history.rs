@@ -281,7 +281,7 @@ fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
         receipt.certificates.iter().flat_map(|one| {
             let mut lines = vec![format!(
                 "{} ({}): serial {} until {}, before {} until {}",
-                one.name,
+                one.id,
                 one.path.display(),
                 one.new_serial,
                 date(one.new_not_after),

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::hints::adapted;
 use crate::host::{printable, printable_lines};
+use crate::node::CertificateId;
 use crate::operation::{Event, EventLog};
 use crate::restart::Progress;
 
@@ -41,21 +42,21 @@ pub(super) fn print(text: &str) -> io::Result<()> {
 
 /// The names that share a reason, each reason once, in the order in which they came.
 pub(super) fn grouped(
-    reasons: impl IntoIterator<Item = (String, String)>,
+    reasons: impl IntoIterator<Item = (impl ToString, String)>,
 ) -> Vec<(Vec<String>, String)> {
     let mut groups: Vec<(Vec<String>, String)> = Vec::new();
-    for (name, reason) in reasons {
+    for (id, reason) in reasons {
         match groups.iter_mut().find(|(_, known)| *known == reason) {
-            Some((names, _)) => names.push(name),
-            None => groups.push((vec![name], reason)),
+            Some((names, _)) => names.push(id.to_string()),
+            None => groups.push((vec![id.to_string()], reason)),
         }
     }
     groups
 }
 
 /// A reason without the name of the certificate that it begins with: several may share it.
-pub(super) fn alone(name: &str, reason: &str) -> String {
-    let rest = reason.strip_prefix(name);
+pub(super) fn alone(id: &CertificateId, reason: &str) -> String {
+    let rest = reason.strip_prefix(id.as_str());
     rest.and_then(|rest| rest.strip_prefix(": "))
         .unwrap_or(reason)
         .to_owned()

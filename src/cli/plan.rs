@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::arguments::Format;
 use super::output::{error, print};
 use super::renew::exit_code;
-use crate::node::hard_links;
+use crate::node::{CertificateId, hard_links};
 use crate::operation::Context;
 use crate::plan::{Action, Request};
 use crate::report::PlanView;
@@ -23,11 +23,11 @@ pub(super) fn run(
         &Request::Due,
         at.unwrap_or_else(crate::host::now),
     )?;
-    let renewed: Vec<&str> = plan
+    let renewed: Vec<&CertificateId> = plan
         .items
         .iter()
         .filter(|item| !matches!(item.action, Action::Leave(_)))
-        .map(|item| item.name.as_str())
+        .map(|item| &item.id)
         .collect();
     let notes = hard_links(&context.root, &inventory, &renewed);
     let view = PlanView::from(&plan).with_notes(&notes);

@@ -13,7 +13,7 @@ use crate::daemon::{StopSignals, stop_on_signal};
 use crate::files::{recover, return_parked};
 use crate::host::Root;
 use crate::journal::{Lock, Store, TransactionError};
-use crate::node::KubeletConfiguration;
+use crate::node::{KubeletConfiguration, listed};
 use crate::operation::{
     Context, Event, finish_recovery, give_up, log_line, log_summary, recover_expired,
     recover_expired_holding,
@@ -104,7 +104,7 @@ pub(super) fn give_up_pending(context: &Context) -> anyhow::Result<ExitCode> {
         if !one.not_proved.is_empty() {
             print(&line(format_args!(
                 "Not proved to be in use: {}.",
-                one.not_proved.join(", ")
+                listed(&one.not_proved)
             )))?;
         }
     }

@@ -10,6 +10,7 @@ use super::renew::{exit_code, is_failure};
 use super::runtime::runtime;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::host::Root;
+use crate::node::CertificateId;
 use crate::operation::{Context, Event};
 use crate::plan::Request;
 use crate::rehearsal::{Check, PrivateDirectory, Rehearsal, Sample, Verdict, rehearse, sweep};
@@ -117,23 +118,23 @@ fn lines(rehearsal: &Rehearsal) -> Vec<(&'static str, String, String)> {
     let mut lines = Vec::new();
     let checks = &rehearsal.checks;
     let renewed = &rehearsal.renewal.renewed;
-    let names: BTreeSet<&str> = checks
+    let names: BTreeSet<&CertificateId> = checks
         .iter()
-        .map(|check| check.name.as_str())
-        .chain(renewed.iter().map(|one| one.name.as_str()))
+        .map(|check| &check.id)
+        .chain(renewed.iter().map(|one| &one.id))
         .collect();
-    for name in names {
-        let own: Vec<&Check> = checks.iter().filter(|check| check.name == name).collect();
+    for id in names {
+        let own: Vec<&Check> = checks.iter().filter(|check| check.id == *id).collect();
         let passed: Vec<&str> = own
             .iter()
             .filter(|check| check.verdict == Verdict::Passed)
             .map(|check| check.what.as_str())
             .collect();
         if !passed.is_empty() {
-            lines.push(("pass", name.to_owned(), shorten(&passed)));
+            lines.push(("pass", id.to_string(), shorten(&passed)));
         } else if own.is_empty() {
             let line = "renewed; there is no handshake to try with it".to_owned();
-            lines.push(("pass", name.to_owned(), line));
+            lines.push(("pass", id.to_string(), line));
         }
         for check in own {
             let (verdict, reason) = match &check.verdict {
@@ -141,19 +142,15 @@ fn lines(rehearsal: &Rehearsal) -> Vec<(&'static str, String, String)> {
                 Verdict::Noted(reason) => ("note", reason),
                 Verdict::Failed(reason) => ("FAIL", reason),
             };
-            lines.push((
-                verdict,
-                name.to_owned(),
-                format!("{}: {reason}", check.what),
-            ));
+            lines.push((verdict, id.to_string(), format!("{}: {reason}", check.what)));
         }
     }
     let notes = rehearsal.notes.iter().cloned();
-    lines.extend(notes.map(|(name, note)| ("note", name, note.to_string())));
+    lines.extend(notes.map(|(name, note)| ("note", name.to_string(), note.to_string())));
     let left = rehearsal.left.iter();
     let left = left.map(|(name, obstacle)| (name.clone(), obstacle.said_of(name)));
     let failed = rehearsal.renewal.failed.iter();
-    let failed = failed.map(|one| (one.name.clone(), alone(&one.name, &one.fault.text)));
+    let failed = failed.map(|one| (one.id.clone(), alone(&one.id, &one.fault.text)));
     for (verdict, group) in [("left", grouped(left)), ("FAIL", grouped(failed))] {
         lines.extend(
             group

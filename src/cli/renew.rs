@@ -10,7 +10,7 @@ use super::runtime::runtime;
 use crate::checks::{Asked, Finding, Intent};
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::journal::Trigger;
-use crate::node::hard_links;
+use crate::node::{CertificateId, hard_links};
 use crate::operation::{
     Context, Options, RenewalReport, log_summary, look_ahead, preflight, renew,
 };
@@ -49,7 +49,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             error(&format!("{}: {}", problem.path.display(), problem.reason));
         }
         let left = plan.items.iter().any(|item| match &item.action {
-            Action::Leave(obstacle) => is_failure(obstacle, &item.name, &request),
+            Action::Leave(obstacle) => is_failure(obstacle, &item.id, &request),
             Action::Renew(_) | Action::Wait => false,
         });
         return Ok(exit_code(
@@ -147,7 +147,7 @@ pub(super) fn summarize(
         ));
     }
     if let Some((_, obstacle)) = kubelets.first() {
-        let names: Vec<&str> = kubelets.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = kubelets.iter().map(|(id, _)| id.as_str()).collect();
         text.push('\n');
         text.push_str(&line(format_args!(
             "{} not renewed: {obstacle}.",
@@ -157,7 +157,7 @@ pub(super) fn summarize(
     print(&text)?;
     let failed = report.failed.iter();
     for (names, reason) in
-        grouped(failed.map(|one| (one.name.clone(), alone(&one.name, &one.fault.text))))
+        grouped(failed.map(|one| (one.id.clone(), alone(&one.id, &one.fault.text))))
     {
         match names.as_slice() {
             [one] => error(&format!("{one}: {reason}")),
@@ -175,7 +175,7 @@ pub(super) fn summarize(
     let left = report
         .left
         .iter()
-        .any(|(name, obstacle)| is_failure(obstacle, name, request));
+        .any(|(id, obstacle)| is_failure(obstacle, id, request));
     Ok(exit_code(complete && !left))
 }
 
@@ -189,9 +189,9 @@ pub(super) fn exit_code(good: bool) -> ExitCode {
 
 /// Whether somebody who asked for this wants to know that it was not renewed: whatever he named; of all of them, what should
 /// be there and could not be renewed. kubeadm exits with 0 for what is missing or external, named or not.
-pub(super) fn is_failure(obstacle: &Obstacle, name: &str, request: &Request) -> bool {
+pub(super) fn is_failure(obstacle: &Obstacle, id: &CertificateId, request: &Request) -> bool {
     match request {
-        Request::Named { names, .. } => names.iter().any(|named| named == name),
+        Request::Named { names, .. } => names.iter().any(|named| named == id.as_str()),
         Request::All { .. } | Request::Due | Request::DueByHand { .. } => !matches!(
             obstacle,
             Obstacle::Missing

@@ -186,7 +186,7 @@ fn control_plane(context: &Context, hint: &'static str) -> Result<(), Missing> {
     let has_certificate = inventory
         .entries
         .iter()
-        .any(|entry| entry.is_catalogued() && !matches!(entry.state, CertificateState::Missing));
+        .any(|entry| entry.id.is_catalogued() && !matches!(entry.state, CertificateState::Missing));
     let has_authority = inventory.authorities.iter().any(|authority| {
         !matches!(
             authority.state,

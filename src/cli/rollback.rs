@@ -77,7 +77,7 @@ fn certificates(prepared: &RollBack) -> String {
     let titles = ["CERTIFICATE", "", "VALID UNTIL", "SERIAL"].map(str::to_owned);
     let rows = prepared.certificates.iter().flat_map(|one| {
         let now = [
-            one.name.clone(),
+            one.id.to_string(),
             "now".to_owned(),
             moment(one.old_not_after),
             one.old_serial.clone(),

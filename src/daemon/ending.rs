@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn every_certificate_that_was_not_renewed_is_a_reason() {
         let not_renewed = |name: &str, text: &str| NotRenewed {
-            name: name.to_owned(),
+            id: name.into(),
             fault: Fault {
                 code: "not-signed",
                 text: text.to_owned(),

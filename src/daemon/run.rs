@@ -61,7 +61,11 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     if report.failed.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = report.failed.into_iter().map(|one| one.name).collect();
+    let names: Vec<String> = report
+        .failed
+        .into_iter()
+        .map(|one| one.id.to_string())
+        .collect();
     Err(DaemonError::Incomplete(names.join(", ")))
 }
 

@@ -11,6 +11,7 @@ use super::service::Daemon;
 use super::state::{About, State};
 use crate::checks::{Check, Finding};
 use crate::host::{now, shifted};
+use crate::node::CertificateId;
 use crate::operation::Context;
 use crate::pki::date;
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
@@ -135,16 +136,16 @@ impl Daemon {
             updated: now(),
             state: state.word(),
             message: message.to_owned(),
-            next: pass.plan.next_due.as_ref().map(|(at, name)| Next {
+            next: pass.plan.next_due.as_ref().map(|(at, id)| Next {
                 at: *at,
-                certificate: name.clone(),
+                certificate: id.to_string(),
             }),
             certificates: pass
                 .plan
                 .items
                 .iter()
                 .map(|item| CertificateStatus {
-                    in_use: pass.uses.of(&pass.inventory, &item.name),
+                    in_use: pass.uses.of(&pass.inventory, &item.id),
                     ..certificate_status(item)
                 })
                 .collect(),
@@ -187,11 +188,11 @@ fn certificate_status(item: &PlanItem) -> CertificateStatus {
         Action::Leave(obstacle) => (
             Some(obstacle.code()),
             fields(obstacle),
-            obstacle.said_of(&item.name),
+            obstacle.said_of(&item.id),
         ),
     };
     CertificateStatus {
-        name: item.name.clone(),
+        name: item.id.to_string(),
         not_after: item.not_after,
         due_at: item.due_at,
         action: item.action.code().to_owned(),
@@ -222,11 +223,11 @@ fn sentences(pass: &Pass) -> Vec<String> {
             {
                 None
             }
-            Action::Leave(Obstacle::Missing) if item.name == "super-admin.conf" => None,
+            Action::Leave(Obstacle::Missing) if item.id == CertificateId::SUPER_ADMIN => None,
             Action::Leave(obstacle) => Some(format!(
                 "{} is not renewed: {}",
-                item.name,
-                obstacle.said_of(&item.name)
+                item.id,
+                obstacle.said_of(&item.id)
             )),
             Action::Renew(_) | Action::Wait => None,
         });

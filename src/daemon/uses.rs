@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::node::Inventory;
+use crate::node::{CertificateId, Inventory};
 use crate::operation::Context;
 use crate::probe::look_at_use;
 use crate::report::{History, InUse, UseState, in_use};
@@ -25,18 +25,18 @@ pub(super) struct Uses {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Use {
-    name: String,
+    id: CertificateId,
     serial: String,
     in_use: InUse,
 }
 
 impl Uses {
     /// Of the certificate that is in the file now.
-    pub(super) fn of(&self, inventory: &Inventory, name: &str) -> Option<InUse> {
-        let serial = &inventory.entry(name)?.present()?.leaf.serial;
+    pub(super) fn of(&self, inventory: &Inventory, id: &CertificateId) -> Option<InUse> {
+        let serial = &inventory.entry(id)?.present()?.leaf.serial;
         let mut known = self.known.iter();
         known
-            .find(|known| known.name == name && known.serial == *serial)
+            .find(|known| known.id == *id && known.serial == *serial)
             .map(|known| known.in_use.clone())
     }
 
@@ -44,7 +44,7 @@ impl Uses {
     pub(super) fn notes(&self, inventory: &Inventory) -> Vec<String> {
         self.known
             .iter()
-            .filter_map(|known| self.of(inventory, &known.name)?.note(&known.name))
+            .filter_map(|known| self.of(inventory, &known.id)?.note(&known.id))
             .collect()
     }
 
@@ -66,7 +66,7 @@ impl Uses {
             .entries
             .iter()
             .filter(|entry| entry.present().is_some())
-            .all(|entry| self.of(inventory, &entry.name).is_some());
+            .all(|entry| self.of(inventory, &entry.id).is_some());
         let pause = PAUSE.saturating_sub(self.at?.elapsed());
         (are_known && !pause.is_zero()).then_some(pause)
     }
@@ -91,13 +91,9 @@ impl Uses {
             .unwrap_or_default();
         let known: Vec<Use> = in_use(inventory, &seen, &receipts, crate::host::now())
             .into_iter()
-            .filter_map(|(name, in_use)| {
-                let serial = inventory.entry(&name)?.present()?.leaf.serial.clone();
-                Some(Use {
-                    name,
-                    serial,
-                    in_use,
-                })
+            .filter_map(|(id, in_use)| {
+                let serial = inventory.entry(&id)?.present()?.leaf.serial.clone();
+                Some(Use { id, serial, in_use })
             })
             .collect();
         self.is_new = !is_same(&known, &self.known);
@@ -124,7 +120,7 @@ fn is_same(known: &[Use], before: &[Use]) -> bool {
             state, evidence, ..
         } = &known.in_use;
         (
-            known.name.clone(),
+            known.id.clone(),
             known.serial.clone(),
             *state,
             evidence.clone(),
@@ -142,7 +138,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::host::Root;
-    use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Signer};
+    use crate::node::{CertificateState, Entry, KeyState, Present, Signer};
     use crate::pki::{
         CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, Validity,
     };
@@ -169,8 +165,7 @@ mod tests {
             client_auth: false,
         };
         Entry {
-            name: "apiserver".to_owned(),
-            kind: EntryKind::Extra,
+            id: "apiserver".into(),
             path: PathBuf::from("/x"),
             certificate_path: PathBuf::from("/x"),
             key_path: None,
@@ -188,7 +183,7 @@ mod tests {
     fn known(entry: &Entry, state: UseState) -> Uses {
         Uses {
             known: vec![Use {
-                name: entry.name.clone(),
+                id: entry.id.clone(),
                 serial: entry.present().unwrap().leaf.serial.clone(),
                 in_use: InUse {
                     state,
@@ -214,7 +209,7 @@ mod tests {
         assert_eq!(uses.look_again_after(), Some(NOT_YET_INTERVAL));
         assert!(uses.pause(&inventory).is_some(), "looked at just now");
         inventory.entries = vec![entry()];
-        assert_eq!(uses.of(&inventory, "apiserver"), None);
+        assert_eq!(uses.of(&inventory, &"apiserver".into()), None);
         assert!(uses.notes(&inventory).is_empty());
         assert_eq!(
             uses.pause(&inventory),

@@ -11,7 +11,7 @@ use notify::{EventKindMask, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
 use crate::host::{self, Place, Root};
-use crate::node::{EntryKind, Inventory};
+use crate::node::{CertificateId, Inventory};
 use crate::operation::Context;
 
 /// Reading a file is an event too. The kubelet reads its manifests every 20 s, and the daemon reads everything, which would
@@ -198,7 +198,7 @@ fn files(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
     }
     for entry in &inventory.entries {
         // Manifests may name files anywhere; a stray certificate in a busy directory is not worth waking up for.
-        if entry.kind != EntryKind::Extra {
+        if !matches!(entry.id, CertificateId::Found(_)) {
             files.extend([entry.path.clone(), entry.certificate_path.clone()]);
             files.extend(entry.key_path.clone());
         }

@@ -14,6 +14,7 @@ use super::secrets;
 use crate::host::durable::{self, There};
 use crate::host::{self, Attributes, link, read_at_most, write};
 use crate::journal::{Store, TransactionError};
+use crate::node::CertificateId;
 
 /// No certificate, key or kubeconfig is larger; bytes. What is larger is not looked into.
 const EVERYDAY_SIZE: u64 = 1 << 20;
@@ -49,7 +50,7 @@ impl Backup {
         &mut self,
         from: &Path,
         node_path: &Path,
-        certificate: Option<&str>,
+        certificate: Option<&CertificateId>,
         digest: Option<&str>,
     ) -> Result<Vec<PathBuf>, TransactionError> {
         let unreadable = || TransactionError::file(from, "could not be backed up");
@@ -84,7 +85,7 @@ impl Backup {
         self.index.files.retain(|file| file.path != node_path);
         self.index.files.push(BackedUpFile {
             path: node_path.to_path_buf(),
-            certificate: certificate.map(str::to_owned),
+            certificate: certificate.cloned(),
             contents,
             ends,
         });

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use crate::host::{Attributes, FILE_LIMIT, durable, read_within};
 use crate::journal::{Store, TransactionError};
+use crate::node::CertificateId;
 use crate::pki::serde_end;
 
 /// The file in each generation that says what is in it.
@@ -19,7 +20,7 @@ pub struct BackedUpFile {
     /// The node's path; the copy lies under the same path in the generation's directory.
     pub path: PathBuf,
     /// The certificate it belongs to; `None` for a manifest.
-    pub certificate: Option<String>,
+    pub certificate: Option<CertificateId>,
     /// What it held; `None` where there was no file.
     pub contents: Option<BackedUpContents>,
     /// When the certificate in it ends; `None` where none could be read in it, and in generations of earlier versions.

@@ -136,7 +136,7 @@ impl Operation<'_> {
             written.extend(backup.copy_in(
                 &file.target(&self.store),
                 &file.target,
-                Some(&file.name),
+                Some(&file.id),
                 file.old_digest.as_deref(),
             )?);
         }

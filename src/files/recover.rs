@@ -12,6 +12,7 @@ use crate::journal::{
     Journal, Lock, OutManifest, Reading, RenewedCertificate, State, Step, Store, TransactionError,
     Way, file as journal, manifests_out, replay,
 };
+use crate::node::CertificateId;
 
 /// Where manifests are looked for without a journal: kubeadm has no other place.
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -27,12 +28,12 @@ pub struct Recovery<'lock> {
     pub reason: Option<String>,
     /// What its receipt says of the certificates that it concerned; empty in journals of versions that wrote names only.
     pub changes: Vec<RenewedCertificate>,
-    /// Certificates it concerned, by name.
-    pub certificates: Vec<String>,
+    /// Certificates it concerned.
+    pub certificates: Vec<CertificateId>,
     /// Components whose restart was planned and not done: the caller restarts them.
     pub restarts_left: Vec<(String, PathBuf)>,
     /// Of the certificates, those that are still to be proved in use: the caller does that afterwards.
-    pub proofs_left: Vec<String>,
+    pub proofs_left: Vec<CertificateId>,
     /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.
     pub node_down: bool,
     /// Manifests that were out and are back.

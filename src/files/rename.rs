@@ -173,7 +173,7 @@ fn put_group_back(
 
 /// The files of each certificate.
 fn groups(files: &[StagedFile]) -> impl Iterator<Item = &[StagedFile]> {
-    files.chunk_by(|one, next| one.name == next.name)
+    files.chunk_by(|one, next| one.id == next.id)
 }
 
 fn flush_directories(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {

@@ -11,6 +11,7 @@ use super::backup::Backup;
 use super::backup_index::{BackedUpContents, BackedUpFile, INDEX, Index, read_index};
 use crate::host::{self, durable};
 use crate::journal::{Lock, Store, TransactionError, is_id};
+use crate::node::CertificateId;
 
 /// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
 const MANIFESTS_ONLY: usize = 3;
@@ -157,8 +158,8 @@ fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBu
         .files
         .iter()
         .filter_map(|file| {
-            let (name, held) = (file.certificate.as_ref()?, file.contents.as_ref()?);
-            let has_ended = ends.get(name.as_str()).is_some_and(|end| *end < now);
+            let (id, held) = (file.certificate.as_ref()?, file.contents.as_ref()?);
+            let has_ended = ends.get(id).is_some_and(|end| *end < now);
             let is_due = held.removed.is_none()
                 && (is_old || has_ended)
                 && backup.may_be_secret(&file.path, held);
@@ -168,14 +169,17 @@ fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBu
 }
 
 /// When each certificate of a generation ends, where that can be told.
-fn ends<'index>(backup: &Backup, index: &'index Index) -> BTreeMap<&'index str, Timestamp> {
+fn ends<'index>(
+    backup: &Backup,
+    index: &'index Index,
+) -> BTreeMap<&'index CertificateId, Timestamp> {
     let mut ends = known_ends(index, |file, _| file.ends);
     // Those of earlier versions have to be looked into. A key beside a certificate that is known is left closed.
     let read = known_ends(index, |file, held| {
         let is_known = file
             .certificate
-            .as_deref()
-            .is_some_and(|name| ends.contains_key(name));
+            .as_ref()
+            .is_some_and(|id| ends.contains_key(id));
         (!is_known).then(|| backup.end_in(&file.path, held))?
     });
     ends.extend(read);
@@ -186,13 +190,13 @@ fn ends<'index>(backup: &Backup, index: &'index Index) -> BTreeMap<&'index str, 
 fn known_ends(
     index: &Index,
     end: impl Fn(&BackedUpFile, &BackedUpContents) -> Option<Timestamp>,
-) -> BTreeMap<&str, Timestamp> {
+) -> BTreeMap<&CertificateId, Timestamp> {
     let mut ends = BTreeMap::new();
     for file in &index.files {
-        if let (Some(name), Some(held)) = (&file.certificate, &file.contents)
+        if let (Some(id), Some(held)) = (&file.certificate, &file.contents)
             && let Some(end) = end(file, held)
         {
-            let latest = ends.entry(name.as_str()).or_insert(end);
+            let latest = ends.entry(id).or_insert(end);
             *latest = end.max(*latest);
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn pair(replacements: Vec<Replacement>) -> Vec<Replacement> {
     for replacement in replacements {
         let behind = paired
             .iter()
-            .rposition(|earlier| earlier.name == replacement.name)
+            .rposition(|earlier| earlier.id == replacement.id)
             .map_or(paired.len(), |position| position + 1);
         paired.insert(behind, replacement);
     }
@@ -132,7 +132,7 @@ pub(super) fn survey(
             return Err(refused("cannot be replaced")(immutable));
         }
         files.push(StagedFile {
-            name: replacement.name.clone(),
+            id: replacement.id.clone(),
             path: store.root().node_path(path),
             staged: store.root().node_path(&write::hidden_beside(&target, id)?),
             old_digest: old.digest().map_err(refused("could not be read"))?,
@@ -170,7 +170,7 @@ fn may_be_replaced(
         There::File(file) => Some(Found::of(file).map_err(refused())?),
     };
     match replaceable {
-        Some(replaceable) => replaceable.check(&replacement.name, way, found.as_ref()),
+        Some(replaceable) => replaceable.check(&replacement.id, way, found.as_ref()),
         None => trusted(way),
     }
     .map_err(|reason| refused()(io::Error::new(io::ErrorKind::PermissionDenied, reason)))
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn files_of_one_certificate_are_renamed_next_to_each_other() {
         let replacement = |name: &str, path: &str| Replacement {
-            name: name.into(),
+            id: name.into(),
             path: path.into(),
             contents: Vec::new().into(),
             mode_if_new: 0o600,

@@ -33,11 +33,11 @@ pub(super) fn accept(
         check_successor
     };
     check(old, &answer.certificate, &key, trusted, now).map_err(|source| IssuanceError::Check {
-        name: order.entry.name.clone(),
+        id: order.entry.id.clone(),
         source,
     })?;
     Ok(Issued {
-        name: order.entry.name.clone(),
+        id: order.entry.id.clone(),
         old: old.clone(),
         certificate: answer.certificate,
         chain: order.present.chain.clone(),
@@ -56,10 +56,10 @@ mod tests {
 
     use super::*;
     use crate::issuer::order::KeySource;
-    use crate::node::{CertificateState, Entry, EntryKind, KeyState, Present, Signer};
+    use crate::node::{CertificateId, CertificateState, Entry, KeyState, Present, Signer};
     use crate::pki::{
-        AuthorityName, Catalogued, CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority,
-        NewLeaf, SuccessorError, Validity,
+        AuthorityName, CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority, NewLeaf,
+        SuccessorError, Validity,
     };
 
     fn days(days: i64) -> Timestamp {
@@ -116,8 +116,7 @@ mod tests {
         let (own, foreign) = (authority(), authority());
         let old = made(&Made { ends: 10, ..GOOD }, &key(), &own);
         let entry = Entry {
-            name: "apiserver".to_owned(),
-            kind: EntryKind::Catalogued(Catalogued::Leaf(LeafName::Apiserver)),
+            id: CertificateId::leaf(LeafName::Apiserver),
             path: PathBuf::from("/x"),
             certificate_path: PathBuf::from("/x"),
             key_path: None,

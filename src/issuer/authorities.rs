@@ -55,7 +55,7 @@ impl Authorities {
         let mut keys = Vec::new();
         let entries = wanted
             .iter()
-            .filter_map(|wanted| inventory.entry(&wanted.name));
+            .filter_map(|wanted| inventory.entry(&wanted.id));
         for name in entries.filter_map(|entry| entry.authority) {
             if let Some(authority) = inventory.authority(name) {
                 loaded

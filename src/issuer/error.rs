@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::node::CertificateId;
 use crate::pki::{IssueError, SuccessorError};
 
 /// Why an entry could not be issued.
@@ -18,49 +19,49 @@ pub enum IssuanceError {
         reason: String,
     },
     /// The entry is not one that this node's authorities can renew.
-    #[error("{name}: {reason}")]
+    #[error("{id}: {reason}")]
     #[strum(serialize = "not-renewable")]
     NotRenewable {
-        /// The entry.
-        name: String,
+        /// Which certificate.
+        id: CertificateId,
         /// Why.
         reason: String,
     },
     /// The file that the new certificate belongs into cannot be edited.
-    #[error("{name}: {}: {reason}", path.display())]
+    #[error("{id}: {}: {reason}", path.display())]
     #[strum(serialize = "not-editable")]
     Edit {
-        /// The entry.
-        name: String,
+        /// Which certificate.
+        id: CertificateId,
         /// The file.
         path: PathBuf,
         /// Why.
         reason: String,
     },
     /// Signing failed.
-    #[error("{name}: {source}")]
+    #[error("{id}: {source}")]
     #[strum(serialize = "not-signed")]
     Issue {
-        /// The entry.
-        name: String,
+        /// Which certificate.
+        id: CertificateId,
         /// Why.
         source: IssueError,
     },
     /// The result did not pass the check.
-    #[error("{name}: {source}")]
+    #[error("{id}: {source}")]
     #[strum(serialize = "not-accepted")]
     Check {
-        /// The entry.
-        name: String,
+        /// Which certificate.
+        id: CertificateId,
         /// What does not hold.
         source: SuccessorError,
     },
     /// The old key is to be kept, but cannot be read.
-    #[error("{name}: the old key {} is to be reused but cannot be: {reason}", path.display())]
+    #[error("{id}: the old key {} is to be reused but cannot be: {reason}", path.display())]
     #[strum(serialize = "old-key-unusable")]
     OldKey {
-        /// The entry.
-        name: String,
+        /// Which certificate.
+        id: CertificateId,
         /// The key's file.
         path: PathBuf,
         /// Why.

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::{IssuanceError, Issued, kubeconfig};
-use crate::node::{Entry, Inventory, Kubeconfig, ONE_OF_EACH};
+use crate::node::{CertificateId, Entry, Inventory, Kubeconfig, ONE_OF_EACH};
 use crate::pki::certificates_to_pem;
 
 /// The new contents of one file.
 pub struct Replacement {
-    /// The certificate it belongs to, by name; files of one name are put in place next to each other.
-    pub name: String,
+    /// The certificate it belongs to; files of one are put in place next to each other.
+    pub id: CertificateId,
     /// The file; a symbolic link is followed, not replaced.
     pub path: PathBuf,
     /// Its whole new contents.
@@ -29,9 +29,9 @@ const SYMBOLIC_LINK: u32 = 0o120_777;
 impl Replacement {
     /// A symbolic link in place of whatever is there. The target is the node's own path.
     #[must_use]
-    pub fn link(name: &str, path: PathBuf, target: &Path) -> Self {
+    pub fn link(id: CertificateId, path: PathBuf, target: &Path) -> Self {
         Self {
-            name: name.to_owned(),
+            id,
             path,
             contents: Zeroizing::new(target.as_os_str().as_bytes().to_vec()),
             mode_if_new: SYMBOLIC_LINK,
@@ -49,7 +49,7 @@ impl std::fmt::Debug for Replacement {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Replacement")
-            .field("name", &self.name)
+            .field("id", &self.id)
             .field("path", &self.path)
             .finish_non_exhaustive()
     }
@@ -64,14 +64,14 @@ pub fn replacements(
     inventory: &Inventory,
     issued: &Issued,
 ) -> Result<Vec<Replacement>, IssuanceError> {
-    let Some(entry) = inventory.entry(&issued.name) else {
+    let Some(entry) = inventory.entry(&issued.id) else {
         return Err(IssuanceError::NotRenewable {
-            name: issued.name.clone(),
+            id: issued.id.clone(),
             reason: "there is no certificate of that name on this node".to_owned(),
         });
     };
     let edit = |reason: String| IssuanceError::Edit {
-        name: entry.name.clone(),
+        id: entry.id.clone(),
         path: entry.path.clone(),
         reason,
     };
@@ -162,7 +162,7 @@ fn in_files(
 
 fn kubeconfig_replacement(entry: &Entry, contents: Zeroizing<Vec<u8>>) -> Replacement {
     Replacement {
-        name: entry.name.clone(),
+        id: entry.id.clone(),
         path: entry.path.clone(),
         contents,
         mode_if_new: SECRET,
@@ -171,7 +171,7 @@ fn kubeconfig_replacement(entry: &Entry, contents: Zeroizing<Vec<u8>>) -> Replac
 
 fn replacement(entry: &Entry, path: &Path, parts: &[&str], mode_if_new: u32) -> Replacement {
     Replacement {
-        name: entry.name.clone(),
+        id: entry.id.clone(),
         path: path.to_owned(),
         // concat() allocates once, so no part of a key is left behind by growing.
         contents: Zeroizing::new(parts.concat().into_bytes()),

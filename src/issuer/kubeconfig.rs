@@ -6,15 +6,15 @@ use zeroize::Zeroizing;
 
 use super::Issued;
 use crate::host::read_bounded;
-use crate::node::{Entry, EntryKind, Inventory, Kubeconfig, TrustHolder};
+use crate::node::{CertificateId, Entry, Inventory, Kubeconfig, TrustHolder};
 use crate::pki::{Catalogued, Certificate, certificates_to_pem};
 use crate::plan::is_trusted;
 
 /// Whether the entry's file is a kubeconfig.
 pub(super) fn is_kubeconfig(entry: &Entry) -> bool {
     matches!(
-        entry.kind,
-        EntryKind::Catalogued(Catalogued::Kubeconfig(_)) | EntryKind::KubeletConfig
+        entry.id,
+        CertificateId::Catalogued(Catalogued::Kubeconfig(_)) | CertificateId::KubeletConfig
     )
 }
 
@@ -28,7 +28,7 @@ pub(super) fn trust_to_add<'a>(
     let own = inventory.trusts.iter().find(|trust| {
         matches!(
             &trust.holder,
-            TrustHolder::Kubeconfig { name, embedded: true } if *name == entry.name
+            TrustHolder::Kubeconfig { id, embedded: true } if *id == entry.id
         )
     })?;
     let trusted = own.authorities.as_deref()?;

@@ -10,7 +10,7 @@ use super::files::{Replacement, SECRET, replacements};
 use super::{IssuanceError, Issued, Wanted, issue, kubeconfig};
 use crate::config::{KeyPolicy, Renewal};
 use crate::host::Root;
-use crate::node::{Entry, Inventory, KUBELET_CLIENT, KUBELET_CONFIG, Kubeconfig};
+use crate::node::{CertificateId, Entry, Inventory, KUBELET_CLIENT, Kubeconfig};
 use crate::pki::{KeyAlgorithm, certificates_to_pem};
 use crate::plan::KubeletNeed;
 
@@ -30,11 +30,11 @@ pub fn kubelet_client(
     now: Timestamp,
 ) -> Result<KubeletClient, IssuanceError> {
     let refuse = |reason: String| IssuanceError::NotRenewable {
-        name: KUBELET_CLIENT.to_owned(),
+        id: CertificateId::KubeletClient,
         reason,
     };
     let config = inventory
-        .entry(KUBELET_CONFIG)
+        .entry(&CertificateId::KubeletConfig)
         .ok_or_else(|| refuse("there is no kubelet.conf on this node".to_owned()))?;
     let current = inventory.directories.kubelet_pki.join(KUBELET_CLIENT);
     let like = match need {
@@ -73,17 +73,17 @@ pub fn kubelet_client(
 fn sign(
     inventory: &Inventory,
     renewal: &Renewal,
-    like: &str,
+    like: &CertificateId,
     now: Timestamp,
 ) -> Result<Issued, IssuanceError> {
     let as_the_kubelet = Renewal {
         key_algorithm: KeyPolicy::Always(KeyAlgorithm::EcdsaP256),
         reuse_key: false,
-        validity: renewal.of(like).validity,
+        validity: renewal.of(like.as_str()).validity,
         ..Renewal::default()
     };
     let wanted = Wanted {
-        name: like.to_owned(),
+        id: like.clone(),
         may_end_sooner: false,
     };
     issue(inventory, &as_the_kubelet, &[wanted], now)
@@ -91,7 +91,7 @@ fn sign(
         .next()
         .unwrap_or_else(|| {
             Err(IssuanceError::NotRenewable {
-                name: like.to_owned(),
+                id: like.clone(),
                 reason: "nothing was made".to_owned(),
             })
         })
@@ -105,7 +105,7 @@ fn rotated(
     now: Timestamp,
 ) -> Result<Vec<Replacement>, IssuanceError> {
     let key = issued.key.to_pem().map_err(|error| IssuanceError::Edit {
-        name: KUBELET_CLIENT.to_owned(),
+        id: CertificateId::KubeletClient,
         path: current.to_path_buf(),
         reason: error.to_string(),
     })?;
@@ -118,14 +118,14 @@ fn rotated(
         moment.strftime("%Y-%m-%d-%H-%M-%S")
     ));
     let link = Replacement::link(
-        KUBELET_CLIENT,
+        CertificateId::KubeletClient,
         current.to_path_buf(),
         &root.node_path(&file),
     );
     let contents = [certificates.as_str(), key.as_str()].concat();
     Ok(vec![
         Replacement {
-            name: KUBELET_CLIENT.to_owned(),
+            id: CertificateId::KubeletClient,
             path: file,
             contents: Zeroizing::new(contents.into_bytes()),
             mode_if_new: SECRET,
@@ -161,12 +161,12 @@ fn edited(
         .and_then(|real| kubeconfig::read(&real))
         .and_then(edit)
         .map_err(|reason| IssuanceError::Edit {
-            name: config.name.clone(),
+            id: config.id.clone(),
             path: config.path.clone(),
             reason,
         })?;
     Ok(Replacement {
-        name: config.name.clone(),
+        id: config.id.clone(),
         path: config.path.clone(),
         contents,
         mode_if_new: SECRET,

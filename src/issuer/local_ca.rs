@@ -114,7 +114,7 @@ impl Job<'_> {
 
     fn failed(&self, source: IssueError) -> IssuanceError {
         IssuanceError::Issue {
-            name: self.order.entry.name.clone(),
+            id: self.order.entry.id.clone(),
             source,
         }
     }

@@ -32,7 +32,7 @@ pub(super) fn old_key(
         }
     })
     .map_err(|reason| IssuanceError::OldKey {
-        name: entry.name.clone(),
+        id: entry.id.clone(),
         path: path.to_owned(),
         reason,
     })

@@ -7,17 +7,17 @@ use jiff::Timestamp;
 
 use super::error::IssuanceError;
 use crate::config::Renewal;
-use crate::node::{Entry, Inventory, Present, Signer};
+use crate::node::{CertificateId, Entry, Inventory, Present, Signer};
 use crate::pki::{AuthorityName, Certificate, KeyAlgorithm, PrivateKey, Validity};
 
 /// How far back a new certificate's validity begins, so that a slightly slow clock elsewhere does no harm; as kubeadm.
 const BACKDATING: Duration = Duration::from_secs(5 * 60);
 
-/// One entry to be renewed, by name.
+/// One certificate to be renewed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
-    /// The entry's name.
-    pub name: String,
+    /// Which.
+    pub id: CertificateId,
     /// Whether the new one may end no later than the old one (`--force`).
     pub may_end_sooner: bool,
 }
@@ -48,8 +48,8 @@ pub(super) enum KeySource<'node> {
 /// A new certificate with its key, checked against the old one.
 #[derive(Debug)]
 pub struct Issued {
-    /// The entry's name.
-    pub name: String,
+    /// Which.
+    pub id: CertificateId,
     /// The old certificate.
     pub old: Certificate,
     /// The new one.
@@ -75,11 +75,11 @@ impl<'node> Order<'node> {
         wanted: &Wanted,
     ) -> Result<Self, IssuanceError> {
         let refuse = |reason: &str| IssuanceError::NotRenewable {
-            name: wanted.name.clone(),
+            id: wanted.id.clone(),
             reason: reason.to_owned(),
         };
         let entry = inventory
-            .entry(&wanted.name)
+            .entry(&wanted.id)
             .ok_or_else(|| refuse("there is no certificate of that name on this node"))?;
         let present = entry.present().ok_or_else(|| {
             refuse("the old certificate is missing or unreadable, so what to make is not known")
@@ -100,7 +100,7 @@ impl<'node> Order<'node> {
         let authority = entry
             .authority
             .ok_or_else(|| refuse("it is not known which authority is to sign it"))?;
-        let renewal = renewal.of(&wanted.name);
+        let renewal = renewal.of(wanted.id.as_str());
         Ok(Self {
             entry,
             present,

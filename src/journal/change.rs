@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use crate::host::hexadecimal;
+use crate::node::CertificateId;
 use crate::pki::{Certificate, SubjectAltName, serde_end};
 
 /// One certificate before and after.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RenewedCertificate {
-    /// Its name.
-    pub name: String,
+    /// Which; in the file its name.
+    #[serde(rename = "name")]
+    pub id: CertificateId,
     /// Its file.
     pub path: PathBuf,
     /// Serial before.

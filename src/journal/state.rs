@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::RenewedCertificate;
 use super::step::{Beginning, Outcome, ParkedManifest, Record, StagedFile, Step};
+use crate::node::CertificateId;
 
 /// Where an operation stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -26,7 +27,7 @@ pub(crate) struct State {
     /// Whether the components are to be asked about the certificates, once they are restarted.
     to_be_proved: bool,
     /// Certificates proved to be in use.
-    proved: Vec<String>,
+    proved: Vec<CertificateId>,
     /// Why it was rolled back.
     pub(crate) reason: Option<String>,
     pub(crate) finished: Option<Outcome>,
@@ -166,7 +167,7 @@ impl State {
 
     /// Certificates that are to be proved in use and are not yet. After a rollback nobody has to be asked whose pod
     /// never saw the new files.
-    pub(crate) fn proofs_left(&self) -> Vec<String> {
+    pub(crate) fn proofs_left(&self) -> Vec<CertificateId> {
         let is_untouched = self.way() == Way::Back && self.restarts.is_empty();
         if !self.to_be_proved || is_untouched {
             return Vec::new();
@@ -177,11 +178,11 @@ impl State {
     }
 
     /// The certificates whose files it names, each once.
-    pub(crate) fn certificates(&self) -> Vec<String> {
-        let mut names: Vec<String> = Vec::new();
+    pub(crate) fn certificates(&self) -> Vec<CertificateId> {
+        let mut names: Vec<CertificateId> = Vec::new();
         for file in self.files.all() {
-            if !names.contains(&file.name) {
-                names.push(file.name.clone());
+            if !names.contains(&file.id) {
+                names.push(file.id.clone());
             }
         }
         names

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::change::RenewedCertificate;
 use crate::host::Actor;
+use crate::node::CertificateId;
 
 /// What set an operation off.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -98,8 +99,8 @@ pub enum Record {
     },
     /// These certificates were proved to be in use.
     Proved {
-        /// By name.
-        names: Vec<String>,
+        /// Which.
+        names: Vec<CertificateId>,
     },
 }
 
@@ -192,7 +193,8 @@ pub struct Head {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct StagedFile {
     /// The certificate it belongs to.
-    pub(crate) name: String,
+    #[serde(rename = "name")]
+    pub(crate) id: CertificateId,
     /// The file as the caller named it; its links lead to the target.
     pub(crate) path: PathBuf,
     /// The file that is replaced.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Inventory};
+use super::{CertificateId, Entry, Inventory};
 use crate::host::{self, Place, Root, serialize_path, serialize_paths};
 
 /// Names of each directory among which the others are looked for.
@@ -52,10 +52,14 @@ impl fmt::Display for HardLinks {
 /// The files of these certificates that have other names, with those that are found in its own directory or in one of
 /// certificates and kubeconfigs.
 #[must_use]
-pub fn hard_links(root: &Root, inventory: &Inventory, names: &[&str]) -> Vec<HardLinks> {
-    let files: BTreeSet<&Path> = names
+pub fn hard_links(
+    root: &Root,
+    inventory: &Inventory,
+    certificates: &[&CertificateId],
+) -> Vec<HardLinks> {
+    let files: BTreeSet<&Path> = certificates
         .iter()
-        .filter_map(|name| inventory.entry(name))
+        .filter_map(|id| inventory.entry(id))
         .flat_map(Entry::files)
         .collect();
     files

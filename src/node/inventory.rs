@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{KubeletConfiguration, Problem, StaticPod, Trust};
-use crate::pki::{AuthorityName, Catalogued, Certificate, KeyAlgorithm, SignedBy};
+use super::{CertificateId, KubeletConfiguration, Problem, StaticPod, Trust};
+use crate::pki::{AuthorityName, Certificate, KeyAlgorithm, SignedBy};
 
 /// Everything found on the node. Paths are real: the root is already in them.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct Inventory {
     /// `ca`, `etcd-ca`, `front-proxy-ca`; without etcd's where etcd is external.
     pub authorities: Vec<Authority>,
     /// kubeadm's eleven by name (the etcd ones absent where etcd is external, but then the API server's etcd client
-    /// is listed as [`EntryKind::Extra`]), then the kubelet's, then unknown ones by path.
+    /// is listed as [`CertificateId::Found`]), then the kubelet's, then unknown ones by path.
     pub entries: Vec<Entry>,
     /// `sa.key` and `sa.pub`.
     pub service_account: ServiceAccountKeys,
@@ -31,8 +31,8 @@ pub struct Inventory {
     /// Files of the manifest directory that are no pods to kubecertd. The kubelet may run one all the same, and then nothing is
     /// known of the files that it uses. They are among `problems`, too.
     pub unread_manifests: Vec<Problem>,
-    /// Why kubecertd could not put new credentials into a kubeconfig, by the entry's name: construct and line.
-    pub uneditable: BTreeMap<String, String>,
+    /// Why kubecertd could not put new credentials into a kubeconfig: construct and line.
+    pub uneditable: BTreeMap<CertificateId, String>,
     /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory, whatever was to be looked
     /// at and was not.
     pub problems: Vec<Problem>,
@@ -176,29 +176,11 @@ pub enum KeyState {
     Matching(Option<KeyAlgorithm>),
 }
 
-/// What an entry is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum EntryKind {
-    /// One of kubeadm's eleven.
-    Catalogued(Catalogued),
-    /// The client certificate in or behind kubelet.conf.
-    KubeletConfig,
-    /// The kubelet's rotated client certificate (kubelet-client-current.pem).
-    KubeletClient,
-    /// The kubelet's serving certificate.
-    KubeletServing,
-    /// A certificate found beside the known ones or named by a manifest, which kubeadm does not know.
-    Extra,
-}
-
 /// One certificate of the node.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// kubeadm's name, or for the others the file name (`kubelet.conf`, `kubelet-client-current.pem`, `kubelet.crt`) or
-    /// the path below the certificates directory.
-    pub name: String,
-    /// What it is.
-    pub kind: EntryKind,
+    /// Which.
+    pub id: CertificateId,
     /// The file it is in: a `.crt`, `.pem` or a kubeconfig.
     pub path: PathBuf,
     /// The file which really holds the certificate; equal to `path` except for kubeconfigs that refer to files.
@@ -280,19 +262,22 @@ pub struct ServiceAccountKeys {
 }
 
 impl Inventory {
-    /// The entry of that name.
+    /// The entry of that certificate.
     #[must_use]
-    pub fn entry(&self, name: &str) -> Option<&Entry> {
-        self.entries.iter().find(|entry| entry.name == name)
+    pub fn entry(&self, id: &CertificateId) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id == *id)
+    }
+
+    /// The first entry that a person calls so.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.id.as_str() == name)
     }
 
     /// What the entries are called.
     #[must_use]
     pub fn names(&self) -> BTreeSet<&str> {
-        self.entries
-            .iter()
-            .map(|entry| entry.name.as_str())
-            .collect()
+        self.entries.iter().map(|entry| entry.id.as_str()).collect()
     }
 
     /// The authority of that name; absent where etcd is external.
@@ -336,13 +321,15 @@ impl Entry {
     /// Who renews it.
     #[must_use]
     pub fn custody(&self) -> Custody {
-        match (self.kind, self.authority) {
-            (EntryKind::Catalogued(_), Some(authority)) => Custody::Issuer(authority),
+        match (&self.id, self.authority) {
+            (CertificateId::Catalogued(_), Some(authority)) => Custody::Issuer(authority),
             (
-                EntryKind::KubeletConfig | EntryKind::KubeletClient | EntryKind::KubeletServing,
+                CertificateId::KubeletConfig
+                | CertificateId::KubeletClient
+                | CertificateId::KubeletServing(_),
                 _,
             ) => Custody::Kubelet,
-            (EntryKind::Catalogued(_) | EntryKind::Extra, _) => Custody::Watched,
+            (CertificateId::Catalogued(_) | CertificateId::Found(_), _) => Custody::Watched,
         }
     }
 
@@ -350,12 +337,6 @@ impl Entry {
     #[must_use]
     pub fn is_renewed_here(&self) -> bool {
         matches!(self.custody(), Custody::Issuer(_))
-    }
-
-    /// Whether kubeadm's `check-expiration` and `renew` know it.
-    #[must_use]
-    pub fn is_catalogued(&self) -> bool {
-        matches!(self.kind, EntryKind::Catalogued(_))
     }
 }
 

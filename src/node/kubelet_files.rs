@@ -1,7 +1,7 @@
 //! What the kubelet's own files are called, which are also the names of their entries.
 
 /// Its kubeconfig, in kubeadm's directory.
-pub const KUBELET_CONFIG: &str = "kubelet.conf";
+pub(super) const KUBELET_CONFIG: &str = "kubelet.conf";
 
 /// The link to its client certificate, which it keeps itself.
 pub const KUBELET_CLIENT: &str = "kubelet-client-current.pem";

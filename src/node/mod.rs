@@ -3,6 +3,7 @@
 //! [`observe`] reads the disk and never fails as a whole; a file that cannot be read is an entry with a
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
+mod certificate_id;
 mod encoding;
 mod hard_links;
 mod inventory;
@@ -20,15 +21,16 @@ mod trust;
 mod units;
 mod yaml;
 
+pub use certificate_id::{CertificateId, listed};
 pub use hard_links::{HardLinks, hard_links};
 pub use inventory::{
-    Authority, AuthorityState, CertificateState, Custody, Directories, Entry, EntryKind, Inventory,
-    KeyState, Present, ServiceAccountKeys, Signer,
+    Authority, AuthorityState, CertificateState, Custody, Directories, Entry, Inventory, KeyState,
+    Present, ServiceAccountKeys, Signer,
 };
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
-pub use kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG};
+pub use kubelet_files::KUBELET_CLIENT;
 pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };

@@ -79,7 +79,7 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     .flatten()
     {
         if let Some(reason) = found.uneditable {
-            uneditable.insert(found.entry.name.clone(), reason);
+            uneditable.insert(found.entry.id.clone(), reason);
         }
         entries.push(found.entry);
         findings.trust(found.trust);

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{CertificateState, Entry, Inventory, KeyState, Problem};
+use super::{CertificateId, CertificateState, Entry, Inventory, KeyState, Problem};
 use crate::host::{Found, Root, Sight, Way};
 
 /// Where manifests are while they are out, beside their directory.
@@ -39,21 +39,21 @@ pub struct Replaceable {
     /// Directories in which this node's certificates live, without links.
     directories: BTreeSet<PathBuf>,
     /// Files that are replaced for nothing.
-    kept: Vec<Owned>,
+    kept: Vec<Owned<String>>,
     /// Directories of which no file is replaced, and what they are.
     kept_directories: Vec<(PathBuf, &'static str)>,
     /// The files of each certificate.
-    certificates: Vec<Owned>,
+    certificates: Vec<Owned<CertificateId>>,
 }
 
 /// A file, and what or whose it is.
 #[derive(Debug, Clone)]
-struct Owned {
+struct Owned<W> {
     real: PathBuf,
     /// Device and number: another name of the same file is the same file.
     identity: Option<(u64, u64)>,
-    /// `the key of the authority ca`; for a certificate's file its name.
-    whose: String,
+    /// `the key of the authority ca`, or a certificate.
+    whose: W,
 }
 
 /// Why a file is not replaced, as a sentence without its path.
@@ -105,7 +105,12 @@ impl Replaceable {
     ///
     /// # Errors
     /// Why not, and what to do.
-    pub fn check(&self, name: &str, way: &Way, found: Option<&Found>) -> Result<(), Reason> {
+    pub fn check(
+        &self,
+        id: &CertificateId,
+        way: &Way,
+        found: Option<&Found>,
+    ) -> Result<(), Reason> {
         let identity = found.map(|found| found.identity);
         let kept = self.kept.iter().find(|kept| kept.is(&way.real, identity));
         if let Some(kept) = kept {
@@ -130,7 +135,7 @@ impl Replaceable {
                 way.real.display()
             ));
         }
-        match self.shared_with(name, &way.real) {
+        match self.shared_with(id, &way.real) {
             Some(other) => Err(format!(
                 "leads to {}, which is also a file of {other}; give each of the two its own files",
                 way.real.display()
@@ -140,23 +145,23 @@ impl Replaceable {
     }
 
     /// Whose file it is besides, if that certificate does not lie in the very same files.
-    fn shared_with(&self, name: &str, real: &Path) -> Option<&str> {
-        let files = |name: &str| -> BTreeSet<&Path> {
+    fn shared_with(&self, id: &CertificateId, real: &Path) -> Option<&CertificateId> {
+        let files = |id: &CertificateId| -> BTreeSet<&Path> {
             self.certificates
                 .iter()
-                .filter(|file| file.whose == name)
+                .filter(|file| file.whose == *id)
                 .map(|file| file.real.as_path())
                 .collect()
         };
         self.certificates
             .iter()
-            .filter(|file| file.whose != name && file.real == real)
-            .map(|file| file.whose.as_str())
-            .find(|other| files(other) != files(name))
+            .filter(|file| file.whose != *id && file.real == real)
+            .map(|file| &file.whose)
+            .find(|other| files(other) != files(id))
     }
 
     /// Why a key file that does not hold this certificate's key may be another's, if it may.
-    fn not_own_key(&self, name: &str, way: &Way, found: Option<&Found>) -> Option<Reason> {
+    fn not_own_key(&self, id: &CertificateId, way: &Way, found: Option<&Found>) -> Option<Reason> {
         if way.ends_in_link {
             return Some(format!(
                 "is a symbolic link to {}, which holds no key of this certificate and may be another's; restore the key there, \
@@ -165,9 +170,10 @@ impl Replaceable {
             ));
         }
         let identity = Some(found?.identity);
-        let other = self.certificates.iter().find(|file| {
-            file.whose != name && file.real != way.real && file.identity == identity
-        })?;
+        let other = self
+            .certificates
+            .iter()
+            .find(|file| file.whose != *id && file.real != way.real && file.identity == identity)?;
         Some(format!(
             "is, by a hard link, {}, a file of {}, and holds no key of this certificate; remove it here and restore this \
              certificate's own key",
@@ -177,13 +183,13 @@ impl Replaceable {
     }
 }
 
-impl Owned {
-    fn new(sight: &Sight<'_>, file: &Path, whose: &str) -> Option<Self> {
+impl<W> Owned<W> {
+    fn new(sight: &Sight<'_>, file: &Path, whose: W) -> Option<Self> {
         let seen = sight.of(file)?;
         Some(Self {
             real: seen.way.real.clone(),
             identity: seen.found.map(|found| found.identity),
-            whose: whose.to_owned(),
+            whose,
         })
     }
 
@@ -249,10 +255,10 @@ fn problem(
     if found.is_none() && way.ends_in_link {
         return None;
     }
-    let reason = match replaceable.check(&entry.name, way, found.as_ref()) {
+    let reason = match replaceable.check(&entry.id, way, found.as_ref()) {
         Err(reason) => reason,
         Ok(()) if entry.key_path.as_deref() == Some(file) && has_unusable_key(entry) => {
-            replaceable.not_own_key(&entry.name, way, found.as_ref())?
+            replaceable.not_own_key(&entry.id, way, found.as_ref())?
         }
         Ok(()) => return None,
     };
@@ -285,9 +291,10 @@ fn is_kept(way: &Way, kept: &Path, what: &str) -> Reason {
     )
 }
 
-fn kept(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned> {
+fn kept(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned<String>> {
     let mut kept = Vec::new();
-    let mut keep = |file: &Path, whose: &str| kept.extend(Owned::new(sight, file, whose));
+    let mut keep =
+        |file: &Path, whose: &str| kept.extend(Owned::new(sight, file, whose.to_owned()));
     for authority in &inventory.authorities {
         let name = authority.name;
         keep(
@@ -311,7 +318,7 @@ fn kept(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned> {
         if entry.present().is_some_and(|present| present.leaf.is_ca) && !entry.is_renewed_here() {
             entry
                 .files()
-                .for_each(|file| keep(file, &format!("a file of the authority {}", entry.name)));
+                .for_each(|file| keep(file, &format!("a file of the authority {}", entry.id)));
         }
     }
     let mut own: BTreeSet<PathBuf> = named_leaves(inventory).collect();
@@ -348,12 +355,12 @@ fn named_leaves(inventory: &Inventory) -> impl Iterator<Item = PathBuf> {
         .flat_map(|pod| LEAF_FLAGS.iter().filter_map(|flag| pod.file_flag(flag)))
 }
 
-fn certificates(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned> {
+fn certificates(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned<CertificateId>> {
     inventory
         .entries
         .iter()
         .filter(|entry| entry.present().is_some())
-        .flat_map(|entry| entry.files().map(|file| (entry.name.as_str(), file)))
-        .filter_map(|(name, file)| Owned::new(sight, file, name))
+        .flat_map(|entry| entry.files().map(|file| (&entry.id, file)))
+        .filter_map(|(id, file)| Owned::new(sight, file, id.clone()))
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::Problem;
+use super::{CertificateId, Problem};
 use crate::pki::Certificate;
 
 /// What one client or server on this node trusts.
@@ -10,8 +10,8 @@ use crate::pki::Certificate;
 pub struct Trust {
     /// Who trusts it.
     pub holder: TrustHolder,
-    /// The entries whose certificates it checks, by name.
-    pub checks: &'static [&'static str],
+    /// The entries whose certificates it checks.
+    pub checks: &'static [CertificateId],
     /// The file that holds the authorities' certificates: a kubeconfig that embeds them, or one of certificates.
     pub path: PathBuf,
     /// Those certificates; `None` where they cannot be read, or are too many.
@@ -26,8 +26,9 @@ pub struct Trust {
 pub enum TrustHolder {
     /// Whoever uses a kubeconfig.
     Kubeconfig {
-        /// The entry's name.
-        name: String,
+        /// Which; to scripts its name.
+        #[serde(rename = "name")]
+        id: CertificateId,
         /// Whether the certificates are in the kubeconfig itself.
         embedded: bool,
     },
@@ -43,9 +44,9 @@ pub enum TrustHolder {
 }
 
 impl Trust {
-    /// Whether it checks the certificate of that name.
+    /// Whether it checks the certificate.
     #[must_use]
-    pub fn concerns(&self, name: &str) -> bool {
-        self.checks.contains(&name)
+    pub fn concerns(&self, id: &CertificateId) -> bool {
+        self.checks.contains(id)
     }
 }

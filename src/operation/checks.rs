@@ -156,7 +156,7 @@ pub(super) fn may_be_replaced(
     (issued, files): (Issued, Vec<Replacement>),
 ) -> Result<(Issued, Vec<Replacement>), Fault> {
     check_targets(&context.store(), &files, replaceable)?;
-    match conflict(node, &issued.name, &files) {
+    match conflict(node, &issued.id, &files) {
         Some(text) => Err(Fault {
             code: "conflict",
             text,

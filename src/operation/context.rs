@@ -138,7 +138,7 @@ fn holds(store: &Store) -> Vec<Hold> {
         .flat_map(|receipt| {
             let since = receipt.finished;
             receipt.certificates.into_iter().map(move |one| Hold {
-                name: one.name,
+                id: one.id,
                 serial: one.new_serial,
                 since,
             })

@@ -177,7 +177,7 @@ fn receipt(
         proofs: report
             .proofs
             .iter()
-            .map(|proof| format!("{}: {}", proof.name, proof.evidence))
+            .map(|proof| format!("{}: {}", proof.id, proof.evidence))
             .collect(),
         warnings: remarks.iter().map(Remark::to_string).collect(),
         remarks: remarks.iter().map(Remark::coded).collect(),
@@ -192,7 +192,7 @@ fn remarks(report: &RenewalReport) -> Vec<Remark> {
     });
     failed
         .map(|one| Remark::NotRenewed {
-            certificate: one.name,
+            certificate: one.id,
             cause: one.fault.code,
             reason: one.fault.text,
         })

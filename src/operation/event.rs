@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::error::Fault;
 use super::remark::Remark;
+use crate::node::CertificateId;
 use crate::restart::Progress;
 
 /// One step of an operation. [`std::fmt::Display`] is the sentence that a person reads; `docs/codes.md` lists the codes.
@@ -36,8 +37,8 @@ pub enum Event {
     },
     /// Certificates have expired; they and the kubelet are now taken care of.
     Expired {
-        /// By name.
-        names: Vec<String>,
+        /// Which.
+        names: Vec<CertificateId>,
     },
     /// The API server shows this node as Ready.
     NodeReady {
@@ -56,8 +57,8 @@ pub enum Event {
     },
     /// One could not be made; the others go on.
     IssueFailed {
-        /// Its name.
-        certificate: String,
+        /// Which.
+        certificate: CertificateId,
         /// Why.
         fault: Fault,
     },
@@ -65,8 +66,8 @@ pub enum Event {
     Renewed {
         /// The operation's id.
         operation: String,
-        /// Its name.
-        certificate: String,
+        /// Which.
+        certificate: CertificateId,
         /// Its file.
         path: PathBuf,
         /// Its serial number.
@@ -110,8 +111,8 @@ pub enum Event {
     },
     /// A certificate is in use.
     Proved {
-        /// Its name.
-        certificate: String,
+        /// Which.
+        certificate: CertificateId,
         /// How that is known.
         evidence: String,
     },

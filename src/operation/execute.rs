@@ -16,7 +16,7 @@ use super::undo::undo;
 use crate::files::Operation;
 use crate::issuer::Replacement;
 use crate::journal::{OperationKind, Record, TransactionError, Trigger};
-use crate::node::Replaceable;
+use crate::node::{CertificateId, Replaceable};
 use crate::plan::Plan;
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
@@ -120,12 +120,16 @@ fn install(
 }
 
 /// Says what is in place now. The certificates that are to be proved in use.
-fn in_place(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -> Vec<String> {
+fn in_place(
+    run: &mut Run<'_>,
+    operation: &Operation<'_>,
+    change: &Change<'_>,
+) -> Vec<CertificateId> {
     let put_back = change.kind == OperationKind::RollBack;
     for one in &change.certificates {
         run.emit(Event::Renewed {
             operation: operation.id().to_owned(),
-            certificate: one.name.clone(),
+            certificate: one.id.clone(),
             path: one.path.clone(),
             serial: one.new_serial.clone(),
             not_after: one.new_not_after,
@@ -139,10 +143,10 @@ fn in_place(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -
         put_back,
         after: change.begun.elapsed(),
     });
-    let mut names: Vec<String> = change
+    let mut names: Vec<CertificateId> = change
         .certificates
         .iter()
-        .map(|one| one.name.clone())
+        .map(|one| one.id.clone())
         .collect();
     for name in &change.plan.adopted_proofs {
         if !names.contains(name) {

@@ -10,6 +10,7 @@ use super::run::Run;
 use super::{Context, Event, OperationError};
 use crate::files::{Recovery, recover};
 use crate::journal::{Lock, Outcome};
+use crate::node::CertificateId;
 
 /// What is not done any more of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub struct GivenUp {
     /// Components that were not restarted and may run with other files than those on the disk.
     pub not_restarted: Vec<String>,
     /// Certificates that were not proved to be in use.
-    pub not_proved: Vec<String>,
+    pub not_proved: Vec<CertificateId>,
 }
 
 /// Puts files and manifests of every operation in flight where they belong, and ends it there: no pod is restarted, and
@@ -58,8 +59,8 @@ fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, Ope
         unproved: given_up
             .not_proved
             .iter()
-            .map(|name| Remark::NotProved {
-                certificate: name.clone(),
+            .map(|id| Remark::NotProved {
+                certificate: id.clone(),
                 reason: "not proved to be in use".to_owned(),
             })
             .collect(),

@@ -11,6 +11,7 @@ use super::run::Run;
 use crate::files::{Recovery, contents};
 use crate::host::shifted;
 use crate::journal::OperationKind;
+use crate::node::CertificateId;
 use crate::plan::{RestartMethod, Unfinished};
 use crate::report::RenewedCertificate;
 
@@ -42,7 +43,7 @@ pub(super) fn unfinished(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Unfinish
         operation: recovery.id.clone(),
         restarts: recovery.restarts_left.clone(),
         proofs: recovery.proofs_left.clone(),
-        renewed: renewed.into_iter().map(|one| one.name).collect(),
+        renewed: renewed.into_iter().map(|one| one.id).collect(),
         method: method(recovery),
     }
 }
@@ -84,7 +85,7 @@ fn changes(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Vec<RenewedCertificate
         new_not_after: back.old_not_after,
         old: back.new,
         new: back.old,
-        name: back.name,
+        id: back.id,
         path: back.path,
     };
     let old = replaced(run, &recovery.id).unwrap_or_default();
@@ -102,13 +103,13 @@ pub(super) fn about_to_end(
     run: &mut Run<'_>,
     id: &str,
     now: Timestamp,
-) -> Option<(String, Timestamp)> {
+) -> Option<(CertificateId, Timestamp)> {
     replaced(run, id)?
         .iter()
         .filter_map(|one| {
             let (begins, ends) = one.validity()?;
             let last = (ends.duration_since(begins) / 3).min(LAST_DAY);
-            (now >= shifted(ends, -last)).then(|| (one.name.clone(), ends))
+            (now >= shifted(ends, -last)).then(|| (one.id.clone(), ends))
         })
         .min_by_key(|(_, ends)| *ends)
 }

@@ -11,7 +11,7 @@ use super::run::Run;
 use super::trusted::keep_trusted;
 use super::twins::{twins, without_twins};
 use crate::issuer::{Issued, Replacement, Wanted, issue_with_keys, replacements};
-use crate::node::{Inventory, Replaceable};
+use crate::node::{CertificateId, Inventory, Replaceable};
 use crate::plan::{Action, Plan, Request};
 use crate::report::{Described, RenewedCertificate};
 
@@ -65,7 +65,7 @@ pub(super) fn issue_planned(
             .and_then(|made| may_be_replaced(context, (&node, replaceable), made));
         match made {
             Ok(one) => ready.push(one),
-            Err(fault) => not_renewed(run, report, &want.name, fault),
+            Err(fault) => not_renewed(run, report, &want.id, fault),
         }
     }
     let ready = keep_trusted(run, plan, is_forced(request), ready, report);
@@ -78,7 +78,7 @@ pub(super) fn issue_planned(
         files: Vec::new(),
     };
     for (one, files) in ready {
-        remark_notes(run, plan, &one.name, report);
+        remark_notes(run, plan, &one.id, report);
         made.issued.push(one);
         made.files.extend(files);
     }
@@ -86,15 +86,15 @@ pub(super) fn issue_planned(
 }
 
 /// What is to be known of a renewal goes to the log and into the receipt.
-fn remark_notes(run: &mut Run<'_>, plan: &Plan, name: &str, report: &mut RenewalReport) {
+fn remark_notes(run: &mut Run<'_>, plan: &Plan, id: &CertificateId, report: &mut RenewalReport) {
     let notes = plan
         .items
         .iter()
-        .filter(|item| item.name == name)
+        .filter(|item| item.id == *id)
         .flat_map(|item| &item.notes);
     for note in notes {
         let remark = Remark::Note {
-            certificate: name.to_owned(),
+            certificate: id.clone(),
             note: Box::new(note.clone()),
         };
         run.remark(remark.clone());
@@ -115,7 +115,7 @@ fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
         .iter()
         .filter_map(|item| match item.action {
             Action::Renew(reason) => Some(Wanted {
-                name: item.name.clone(),
+                id: item.id.clone(),
                 // A certificate without its key is of no use, however long it still lasts.
                 may_end_sooner: forced || reason.allows_earlier_end(),
             }),
@@ -126,10 +126,10 @@ fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
 
 /// One line for its own name, and one for each certificate that lies in the same files.
 pub(super) fn receipt_lines(node: &Inventory, issued: &Issued) -> Vec<RenewedCertificate> {
-    let own = node.entry(&issued.name).into_iter();
-    own.chain(twins(node, &issued.name))
+    let own = node.entry(&issued.id).into_iter();
+    own.chain(twins(node, &issued.id))
         .map(|entry| RenewedCertificate {
-            name: entry.name.clone(),
+            id: entry.id.clone(),
             path: entry.path.clone(),
             old_serial: issued.old.serial.clone(),
             new_serial: issued.certificate.serial.clone(),

@@ -8,7 +8,7 @@ use super::not_renewed::not_renewed;
 use super::report::RenewalReport;
 use super::run::Run;
 use crate::issuer::kubelet_client;
-use crate::node::{KUBELET_CLIENT, KUBELET_CONFIG, Replaceable};
+use crate::node::{CertificateId, Replaceable};
 use crate::plan::{KubeletNeed, kubelet_need};
 
 /// Whether the kubelet lacks something that can be made here.
@@ -41,31 +41,32 @@ pub(super) fn make_for_kubelet(
             files,
         }),
         Err(fault) => {
-            not_renewed(run, report, KUBELET_CLIENT, fault);
+            not_renewed(run, report, &CertificateId::KubeletClient, fault);
             None
         }
     }
 }
 
-/// The names under which the API server and others can be asked: the kubelet's certificate shows by its kubeconfig.
-pub(super) fn provable_names(names: &[String], kubelet_changed: bool) -> Vec<String> {
-    let mut provable: Vec<String> = Vec::new();
-    let kubelet = kubelet_changed.then_some(KUBELET_CONFIG);
-    for name in names.iter().map(String::as_str).chain(kubelet) {
-        let name = match name {
-            KUBELET_CLIENT => KUBELET_CONFIG,
-            name => name,
+/// Those of which the API server and others can be asked: the kubelet's certificate shows by its kubeconfig.
+pub(super) fn provable(
+    certificates: &[CertificateId],
+    kubelet_changed: bool,
+) -> Vec<CertificateId> {
+    let mut provable: Vec<CertificateId> = Vec::new();
+    let kubelet = kubelet_changed.then_some(CertificateId::KubeletConfig);
+    for id in certificates.iter().chain(&kubelet) {
+        let id = match id {
+            CertificateId::KubeletClient => &CertificateId::KubeletConfig,
+            id => id,
         };
-        if !provable.iter().any(|known| known == name) {
-            provable.push(name.to_owned());
+        if !provable.contains(id) {
+            provable.push(id.clone());
         }
     }
     provable
 }
 
 /// Whether the kubelet has to be restarted to use these.
-pub(super) fn concern_kubelet(names: &[String]) -> bool {
-    names
-        .iter()
-        .any(|name| name == KUBELET_CLIENT || name == KUBELET_CONFIG)
+pub(super) fn concern_kubelet(certificates: &[CertificateId]) -> bool {
+    certificates.iter().any(CertificateId::is_kubelets_client)
 }

@@ -2,6 +2,7 @@
 //! the daemon or a command does it.
 
 use super::{Context, Event, Remark};
+use crate::node::CertificateId;
 use crate::pki::rfc3339;
 use crate::report::{EVENTS, History, LastOperation};
 use crate::restart::Progress;
@@ -88,7 +89,7 @@ impl EventLog {
             Event::Remark(remark) => tracing::warn!(target: EVENTS,
                 operation_id,
                 event = code,
-                certificate = remark.certificate(),
+                certificate = remark.certificate().map(CertificateId::as_str),
                 "{text}"
             ),
             Event::Expired { .. } => {

@@ -5,19 +5,25 @@ use super::event::Event;
 use super::report::{NotRenewed, RenewalReport};
 use super::run::Run;
 use super::words::named;
+use crate::node::CertificateId;
 
 /// Says that a certificate is not renewed, and goes on with the others.
-pub(super) fn not_renewed(run: &mut Run<'_>, report: &mut RenewalReport, name: &str, fault: Fault) {
+pub(super) fn not_renewed(
+    run: &mut Run<'_>,
+    report: &mut RenewalReport,
+    id: &CertificateId,
+    fault: Fault,
+) {
     let fault = Fault {
-        text: named(name, fault.text),
+        text: named(id, fault.text),
         ..fault
     };
     run.emit(Event::IssueFailed {
-        certificate: name.to_owned(),
+        certificate: id.clone(),
         fault: fault.clone(),
     });
     report.failed.push(NotRenewed {
-        name: name.to_owned(),
+        id: id.clone(),
         fault,
     });
 }

@@ -4,6 +4,7 @@ use super::Context;
 use super::restored::Restored;
 use crate::files::Generation;
 use crate::journal::{Outcome, Trigger};
+use crate::node::{CertificateId, listed};
 use crate::pki::date;
 use crate::report::{History, HistoryError, Receipt};
 
@@ -11,8 +12,8 @@ use crate::report::{History, HistoryError, Receipt};
 pub(super) struct Past {
     /// `Err` with why the history cannot be read.
     receipts: Result<Vec<Receipt>, HistoryError>,
-    /// Number, id and certificates by name of each generation.
-    generations: Vec<(u64, String, Vec<String>)>,
+    /// Number, id and certificates of each generation.
+    generations: Vec<(u64, String, Vec<CertificateId>)>,
 }
 
 impl Past {
@@ -48,10 +49,10 @@ impl Past {
     /// What going back to before a generation would undo besides: later operations that put other files in place of those
     /// which that operation put there. One sentence each.
     pub(super) fn crossed(&self, generation: &Generation, changed: &[Restored]) -> Vec<String> {
-        let names: Vec<&str> = changed
+        let names: Vec<&CertificateId> = changed
             .iter()
             .filter(|one| !self.is_still_there(&generation.id, one))
-            .map(|one| one.name.as_str())
+            .map(|one| &one.id)
             .collect();
         if names.is_empty() {
             return Vec::new();
@@ -62,10 +63,10 @@ impl Past {
                 "what was done since can only be told from the backups, because of the history: {error}"
             ));
         }
-        let mut explained: Vec<&str> = Vec::new();
-        let mut later = |id: &str, its: &mut dyn Iterator<Item = &str>, what: String| {
-            let its: Vec<&str> = its.collect();
-            let again: Vec<&str> = names
+        let mut explained: Vec<&CertificateId> = Vec::new();
+        let mut later = |id: &str, its: &mut dyn Iterator<Item = &CertificateId>, what: String| {
+            let its: Vec<&CertificateId> = its.collect();
+            let again: Vec<&CertificateId> = names
                 .iter()
                 .copied()
                 .filter(|name| its.contains(name))
@@ -73,7 +74,7 @@ impl Past {
             if !again.is_empty() {
                 said.push(format!(
                     "operation {id} changed it since: {}{what}",
-                    again.join(", ")
+                    listed(again.iter().copied())
                 ));
                 explained.extend(again);
             }
@@ -88,17 +89,17 @@ impl Past {
                 .filter(|receipt| !matches!(receipt.outcome, Outcome::RolledBack(_)));
             for receipt in since {
                 let what = format!(" ({})", self.what_was(&receipt.id));
-                let mut its = receipt.certificates.iter().map(|one| one.name.as_str());
+                let mut its = receipt.certificates.iter().map(|one| &one.id);
                 later(&receipt.id, &mut its, what);
             }
         } else {
             for (number, id, its) in &self.generations {
                 if *number > generation.number {
-                    later(id, &mut its.iter().map(String::as_str), String::new());
+                    later(id, &mut its.iter(), String::new());
                 }
             }
         }
-        let unexplained: Vec<&str> = names
+        let unexplained: Vec<&CertificateId> = names
             .iter()
             .copied()
             .filter(|name| !explained.contains(name))
@@ -106,7 +107,7 @@ impl Past {
         if known && !unexplained.is_empty() {
             said.push(format!(
                 "{}: what is there now was put there by another program since",
-                unexplained.join(", ")
+                listed(unexplained)
             ));
         }
         said
@@ -121,12 +122,7 @@ impl Past {
         self.receipts()
             .iter()
             .rfind(|receipt| receipt.id == id)
-            .and_then(|receipt| {
-                receipt
-                    .certificates
-                    .iter()
-                    .find(|line| line.name == one.name)
-            })
+            .and_then(|receipt| receipt.certificates.iter().find(|line| line.id == one.id))
             .is_some_and(|line| line.new_serial == present)
     }
 }

@@ -3,7 +3,7 @@
 use super::OperationError;
 use super::ending::Ending;
 use super::event::Event;
-use super::kubelet::provable_names;
+use super::kubelet::provable;
 use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
@@ -11,16 +11,17 @@ use super::run::Run;
 use super::waiting::reported;
 use crate::files::Operation;
 use crate::journal::Record;
+use crate::node::CertificateId;
 use crate::plan::RestartMethod;
 use crate::probe::{Proof, node_is_ready, prove};
 use crate::restart::RestartError;
 
-/// Does the restarts, then asks the components about the named certificates.
+/// Does the restarts, then asks the components about these certificates.
 pub(super) async fn restart_and_prove(
     run: &mut Run<'_>,
     operation: &mut Operation<'_>,
     restarts: &mut Restarts,
-    names: &[String],
+    names: &[CertificateId],
     report: &mut RenewalReport,
 ) -> Result<(), RestartError> {
     for remark in restarts.without_manifest() {
@@ -31,7 +32,7 @@ pub(super) async fn restart_and_prove(
     if !restarts.provable {
         return Ok(());
     }
-    let names = provable_names(names, restarts.concern_kubelet());
+    let names = provable(names, restarts.concern_kubelet());
     let answers = prove_in_use(run, operation, &names).await?;
     report.proofs = answers.proofs;
     report.unproved.extend(answers.unproved);
@@ -63,21 +64,21 @@ struct Answers {
     unverified: Vec<Remark>,
 }
 
-/// Asks the components about the named certificates, after a roll-back.
+/// Asks the components about these certificates, after a roll-back.
 pub(super) async fn prove_again(
     run: &mut Run<'_>,
     operation: &mut Operation<'_>,
-    names: &[String],
+    names: &[CertificateId],
 ) -> Result<(), RestartError> {
-    let names = provable_names(names, false);
+    let names = provable(names, false);
     prove_in_use(run, operation, &names).await.map(|_| ())
 }
 
-/// Asks the components about the named certificates. What they refuse is an error.
+/// Asks the components about these certificates. What they refuse is an error.
 async fn prove_in_use(
     run: &mut Run<'_>,
     operation: &mut Operation<'_>,
-    names: &[String],
+    names: &[CertificateId],
 ) -> Result<Answers, RestartError> {
     let mut answers = Answers::default();
     if names.is_empty() {
@@ -98,7 +99,7 @@ async fn prove_in_use(
         match result {
             Ok(proof) => {
                 run.emit(Event::Proved {
-                    certificate: proof.name.clone(),
+                    certificate: proof.id.clone(),
                     evidence: proof.evidence.clone(),
                 });
                 answers.proofs.push(proof);
@@ -106,7 +107,7 @@ async fn prove_in_use(
             Err(error) if error.refused => refused.push(error.to_string()),
             Err(error) if error.unverified => {
                 let remark = Remark::Unverified {
-                    certificate: error.name,
+                    certificate: error.id,
                     reason: error.reason,
                 };
                 run.remark(remark.clone());
@@ -114,7 +115,7 @@ async fn prove_in_use(
             }
             Err(error) => {
                 let remark = Remark::NotProved {
-                    certificate: error.name,
+                    certificate: error.id,
                     reason: error.reason,
                 };
                 run.remark(remark.clone());
@@ -129,7 +130,7 @@ async fn prove_in_use(
         names: answers
             .proofs
             .iter()
-            .map(|proof| proof.name.clone())
+            .map(|proof| proof.id.clone())
             .collect(),
     })?;
     Ok(answers)
@@ -139,7 +140,7 @@ async fn prove_in_use(
 async fn expect_ready(run: &mut Run<'_>, report: &mut RenewalReport) {
     let node = run.node();
     let Some(admin) = node
-        .entry("admin.conf")
+        .entry(&CertificateId::ADMIN)
         .filter(|admin| admin.present().is_some())
     else {
         return;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::checks::Finding;
 use crate::host::serialize_path;
-use crate::node::HardLinks;
+use crate::node::{CertificateId, HardLinks};
 use crate::plan::Note;
 use crate::report::Coded;
 
@@ -27,14 +27,14 @@ pub enum Remark {
     /// The plan knows it of a renewal; the code is the note's.
     Note {
         /// Of which certificate.
-        certificate: String,
+        certificate: CertificateId,
         /// What.
         note: Box<Note>,
     },
     /// A certificate is not renewed although it was to be.
     NotRenewed {
         /// Which.
-        certificate: String,
+        certificate: CertificateId,
         /// The error's code.
         cause: &'static str,
         /// Why.
@@ -43,7 +43,7 @@ pub enum Remark {
     /// These were signed by another CA than before.
     SignedByAnother {
         /// Which.
-        certificates: Vec<String>,
+        certificates: Vec<CertificateId>,
     },
     /// A file that is replaced has other names, which keep the old contents.
     HardLinks(HardLinks),
@@ -62,21 +62,21 @@ pub enum Remark {
         /// What speaks against them.
         finding: Box<Finding>,
         /// The certificate that may be in use until then.
-        certificate: String,
+        certificate: CertificateId,
         /// When it ends.
         ends: Timestamp,
     },
     /// Whether a certificate is in use could not be asked.
     NotProved {
         /// Which.
-        certificate: String,
+        certificate: CertificateId,
         /// Why.
         reason: String,
     },
     /// What uses a certificate answers, but cannot be verified by anything on this node.
     Unverified {
         /// Which.
-        certificate: String,
+        certificate: CertificateId,
         /// What it said.
         reason: String,
     },
@@ -127,7 +127,7 @@ impl Remark {
 
     /// The certificate that it is about, if it is about one.
     #[must_use]
-    pub fn certificate(&self) -> Option<&str> {
+    pub fn certificate(&self) -> Option<&CertificateId> {
         match self {
             Self::Note { certificate, .. }
             | Self::NotRenewed { certificate, .. }
@@ -177,7 +177,7 @@ mod tests {
 
         let nevertheless = Remark::RestartedNevertheless {
             finding: Box::new(finding),
-            certificate: "apiserver".to_owned(),
+            certificate: "apiserver".into(),
             ends: Timestamp::UNIX_EPOCH,
         };
         let kept = nevertheless.coded();
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(fields["ends"], "1970-01-01T00:00:00Z");
 
         let note = Remark::Note {
-            certificate: "apiserver".to_owned(),
+            certificate: "apiserver".into(),
             note: Box::new(Note::SaysCa),
         };
         let kept = note.coded();

@@ -16,7 +16,7 @@ use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Cause, Finding, Intent, Severity};
 use crate::files::{Recovery, recover};
 use crate::journal::{OperationKind, Trigger};
-use crate::node::{Replaceable, hard_links};
+use crate::node::{CertificateId, Replaceable, hard_links};
 use crate::plan::{Action, Obstacle, Plan, Request, RestartMethod};
 
 /// Renews what `request` asks for. Finishes an operation that was cut off first.
@@ -182,7 +182,7 @@ fn asked(request: &Request, options: &Options) -> Asked {
 }
 
 /// What an administrator may wonder about: named explicitly, or due and not possible.
-fn left_alone(plan: &Plan, request: &Request) -> Vec<(String, Obstacle)> {
+fn left_alone(plan: &Plan, request: &Request) -> Vec<(CertificateId, Obstacle)> {
     plan.items
         .iter()
         .filter_map(|item| match &item.action {
@@ -190,13 +190,13 @@ fn left_alone(plan: &Plan, request: &Request) -> Vec<(String, Obstacle)> {
             Action::Renew(_) | Action::Wait => None,
         })
         .filter(|(item, obstacle)| match request {
-            Request::Named { names, .. } => names.contains(&item.name),
+            Request::Named { names, .. } => names.iter().any(|name| name == item.id.as_str()),
             Request::All { .. } => !matches!(obstacle, Obstacle::NotManaged),
             Request::Due | Request::DueByHand { .. } => {
                 item.due_at.is_some_and(|due| due <= plan.at)
                     && !matches!(obstacle, Obstacle::NotManaged)
             }
         })
-        .map(|(item, obstacle)| (item.name.clone(), obstacle.clone()))
+        .map(|(item, obstacle)| (item.id.clone(), obstacle.clone()))
         .collect()
 }

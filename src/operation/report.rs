@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::Fault;
 use super::remark::Remark;
 use crate::journal::Trigger;
-use crate::node::Problem;
+use crate::node::{CertificateId, Problem};
 use crate::plan::Obstacle;
 use crate::probe::Proof;
 use crate::report::RenewedCertificate;
@@ -26,8 +26,8 @@ pub struct Options {
 /// A certificate that was to be renewed and was not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotRenewed {
-    /// Its name.
-    pub name: String,
+    /// Which.
+    pub id: CertificateId,
     /// Why; the text begins with the name.
     pub fault: Fault,
 }
@@ -42,7 +42,7 @@ pub struct RenewalReport {
     /// What should have been renewed and was not.
     pub failed: Vec<NotRenewed>,
     /// What was asked for or due and is left alone, and why.
-    pub left: Vec<(String, Obstacle)>,
+    pub left: Vec<(CertificateId, Obstacle)>,
     /// How long each restart took.
     pub restarts: Vec<RestartReport>,
     /// What was proved.

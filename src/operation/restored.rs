@@ -10,7 +10,7 @@ use crate::config::Renewal;
 use crate::files::Kept;
 use crate::host::{Root, digest, read_bounded};
 use crate::issuer::Replacement;
-use crate::node::{Credential, Entry, Inventory, Kubeconfig, Present, Signer};
+use crate::node::{CertificateId, Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{
     Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in, date,
 };
@@ -29,7 +29,7 @@ pub(super) enum EndsSoon {
 
 /// One certificate with its files.
 pub(super) struct Restored {
-    pub(super) name: String,
+    pub(super) id: CertificateId,
     pub(super) files: Vec<Replacement>,
     certificate: Option<Certificate>,
     key: Option<PrivateKey>,
@@ -44,7 +44,7 @@ impl std::fmt::Debug for Restored {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Restored")
-            .field("name", &self.name)
+            .field("id", &self.id)
             .field("files", &self.files)
             .finish_non_exhaustive()
     }
@@ -66,14 +66,14 @@ pub(super) fn restored(
     );
     for (file, contents) in kept {
         // A manifest, which only went out and back.
-        let Some(name) = file.certificate.filter(|name| !foreign.contains(name)) else {
+        let Some(id) = file.certificate.filter(|id| !foreign.contains(id)) else {
             continue;
         };
         let path = root.join(&file.path);
         if let Some(held) = &file.contents
             && held.removed.is_some()
         {
-            let index = index_of(&mut all, &name, inventory);
+            let index = index_of(&mut all, &id, inventory);
             let one = &mut all[index];
             let now = root.read(&path).map(Zeroizing::new);
             one.in_place &= now.is_ok_and(|now| digest(&now) == held.sha256);
@@ -87,13 +87,13 @@ pub(super) fn restored(
             ));
             continue;
         };
-        let index = index_of(&mut all, &name, inventory);
+        let index = index_of(&mut all, &id, inventory);
         let one = &mut all[index];
         let now = root.read(&path).map(Zeroizing::new);
         one.in_place &= now.is_ok_and(|now| now == contents);
         one.take_from(&contents);
         one.files.push(Replacement {
-            name,
+            id,
             path,
             contents,
             mode_if_new: held.attributes.mode,
@@ -106,28 +106,26 @@ pub(super) fn restored(
 }
 
 /// Where a certificate is in the list, at its end if it was not there yet.
-fn index_of(all: &mut Vec<Restored>, name: &str, inventory: &Inventory) -> usize {
-    all.iter()
-        .position(|one| one.name == name)
-        .unwrap_or_else(|| {
-            all.push(Restored::new(name, inventory));
-            all.len() - 1
-        })
+fn index_of(all: &mut Vec<Restored>, id: &CertificateId, inventory: &Inventory) -> usize {
+    all.iter().position(|one| one.id == *id).unwrap_or_else(|| {
+        all.push(Restored::new(id, inventory));
+        all.len() - 1
+    })
 }
 
 /// The kubelet's certificates, which are renewed here only when they have expired: going back would stop it again.
-fn not_kubeadms(inventory: &Inventory, kept: &[Kept]) -> BTreeSet<String> {
+fn not_kubeadms(inventory: &Inventory, kept: &[Kept]) -> BTreeSet<CertificateId> {
     kept.iter()
         .filter_map(|(file, _)| file.certificate.clone())
-        .filter(|name| !inventory.entry(name).is_some_and(Entry::is_renewed_here))
+        .filter(|id| !inventory.entry(id).is_some_and(Entry::is_renewed_here))
         .collect()
 }
 
 impl Restored {
-    fn new(name: &str, inventory: &Inventory) -> Self {
-        let present = inventory.entry(name).and_then(|entry| entry.present());
+    fn new(id: &CertificateId, inventory: &Inventory) -> Self {
+        let present = inventory.entry(id).and_then(|entry| entry.present());
         Self {
-            name: name.to_owned(),
+            id: id.clone(),
             files: Vec::new(),
             certificate: None,
             key: None,
@@ -187,7 +185,7 @@ impl Restored {
             return Some("neither backup nor node holds its key".to_owned());
         };
         let trusted = inventory
-            .entry(&self.name)
+            .entry(&self.id)
             .and_then(|entry| entry.authority)
             .and_then(|authority| inventory.authority(authority))
             .and_then(|authority| authority.certificates());
@@ -243,7 +241,11 @@ impl Restored {
 
     /// Its name, and whether the certificate of the backup is valid but near its end, by what `renewal` says of it;
     /// `None` where it is not, or where what is there now ends no later.
-    pub(super) fn ends_soon(&self, renewal: &Renewal, now: Timestamp) -> Option<(&str, EndsSoon)> {
+    pub(super) fn ends_soon(
+        &self,
+        renewal: &Renewal,
+        now: Timestamp,
+    ) -> Option<(&CertificateId, EndsSoon)> {
         let certificate = self.certificate.as_ref()?;
         let end = certificate.not_after;
         let is_no_worse = self
@@ -254,7 +256,7 @@ impl Restored {
             return None;
         }
         let lifetime = end.duration_since(certificate.not_before);
-        let before = renewal.of(&self.name).before;
+        let before = renewal.of(self.id.as_str()).before;
         let before = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
         let left = end.duration_since(now);
         if left > before.min(lifetime / 3) {
@@ -268,7 +270,7 @@ impl Restored {
                 "{when}; the daemon leaves it alone for a day and then renews it"
             ))
         };
-        Some((&self.name, soon))
+        Some((&self.id, soon))
     }
 
     /// Who issued the present certificate, if that was not the local CA: then nothing is put over it.
@@ -294,7 +296,7 @@ impl Restored {
             .as_ref()
             .map_or(certificate, |present| &present.leaf);
         Some(RenewedCertificate {
-            name: self.name.clone(),
+            id: self.id.clone(),
             path: self.files.last()?.path.clone(),
             old_serial: before.serial.clone(),
             new_serial: certificate.serial.clone(),
@@ -337,7 +339,7 @@ impl Restored {
     /// A key that was used again was not backed up: it is still there.
     fn complete_from_node(&mut self, inventory: &Inventory) {
         let key_path = inventory
-            .entry(&self.name)
+            .entry(&self.id)
             .and_then(|entry| entry.key_path.as_ref());
         if self.key.is_none()
             && let Some(path) = key_path

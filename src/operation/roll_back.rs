@@ -19,7 +19,7 @@ use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Generation, contents, generations};
 use crate::journal::{OperationKind, Trigger};
-use crate::node::{Inventory, Replaceable};
+use crate::node::{CertificateId, Inventory, Replaceable, listed};
 use crate::plan::{Plan, RestartGroup, RestartMethod, affected_pods, restart_groups};
 use crate::report::RenewedCertificate;
 
@@ -76,7 +76,7 @@ impl RollBack {
         warnings.extend(
             unchanged
                 .iter()
-                .map(|one| format!("{} is as it was before that operation", one.name)),
+                .map(|one| format!("{} is as it was before that operation", one.id)),
         );
         if force && changed.iter().any(|one| one.key_removed().is_none()) {
             let (lost, left) = changed
@@ -86,13 +86,13 @@ impl RollBack {
             let lost: Vec<Restored> = lost;
             let said = lost.iter().filter_map(|one| {
                 let reason = one.obstacle(inventory, force, now)?;
-                Some((one.name.clone(), format!("{reason}; it stays as it is")))
+                Some((one.id.clone(), format!("{reason}; it stays as it is")))
             });
             warnings.extend(by_reason(said));
         }
         let mut obstacles = by_reason(changed.iter().filter_map(|one| {
             let reason = one.obstacle(inventory, force, now)?;
-            Some((one.name.clone(), reason))
+            Some((one.id.clone(), reason))
         }));
         let crossed = past.crossed(&generation, &changed);
         if force {
@@ -143,8 +143,8 @@ impl RollBack {
 }
 
 /// `a, b: reason` for all that share a reason, in the order in which they come.
-fn by_reason(all: impl Iterator<Item = (String, String)>) -> Vec<String> {
-    let mut groups: Vec<(Vec<String>, String)> = Vec::new();
+fn by_reason(all: impl Iterator<Item = (CertificateId, String)>) -> Vec<String> {
+    let mut groups: Vec<(Vec<CertificateId>, String)> = Vec::new();
     for (name, reason) in all {
         match groups.iter_mut().find(|(_, known)| *known == reason) {
             Some((names, _)) => names.push(name),
@@ -153,7 +153,7 @@ fn by_reason(all: impl Iterator<Item = (String, String)>) -> Vec<String> {
     }
     groups
         .into_iter()
-        .map(|(names, reason)| format!("{}: {reason}", names.join(", ")))
+        .map(|(names, reason)| format!("{}: {reason}", listed(&names)))
         .collect()
 }
 
@@ -282,7 +282,7 @@ fn newest(
 }
 
 fn restarts(inventory: &Inventory, changed: &[Restored], now: Timestamp) -> Plan {
-    let names: Vec<&str> = changed.iter().map(|one| one.name.as_str()).collect();
+    let names: Vec<&CertificateId> = changed.iter().map(|one| &one.id).collect();
     let affected = affected_pods(inventory, &names);
     let components: Vec<String> = affected.iter().map(|pod| pod.component.clone()).collect();
     let restarts: Vec<RestartGroup> = restart_groups(inventory, &components);

@@ -10,7 +10,7 @@ use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use crate::issuer::{Issued, Replacement};
-use crate::node::{Entry, Inventory, Signer, TrustHolder};
+use crate::node::{CertificateId, Entry, Inventory, Signer, TrustHolder};
 use crate::pki::Certificate;
 use crate::plan::{
     Action, Doubter, Note, Plan, Reason, Refusal, doubters, is_renewed_nevertheless,
@@ -36,7 +36,7 @@ pub(super) fn keep_trusted(
             code: "not-trusted",
             text: refusal.to_string(),
         };
-        not_renewed(run, report, &issued.name, fault);
+        not_renewed(run, report, &issued.id, fault);
     }
     for remark in remarks(inventory, plan, &ready) {
         run.remark(remark.clone());
@@ -52,8 +52,8 @@ fn first_refused(
     ready: &[Ready],
 ) -> Option<(usize, Refusal)> {
     ready.iter().enumerate().find_map(|(index, (issued, _))| {
-        let present = inventory.entry(&issued.name)?.present()?;
-        let reason = reason(plan, &issued.name);
+        let present = inventory.entry(&issued.id)?.present()?;
+        let reason = reason(plan, &issued.id);
         if is_renewed_nevertheless(present, reason, forced, plan.at) {
             return None;
         }
@@ -78,11 +78,11 @@ fn remarks(inventory: &Inventory, plan: &Plan, ready: &[Ready]) -> Vec<Remark> {
             }
         }
     }
-    let others: Vec<String> = ready
+    let others: Vec<CertificateId> = ready
         .iter()
         .map(|(issued, _)| issued)
         .filter(|issued| has_another_signer(inventory, issued))
-        .map(|issued| issued.name.clone())
+        .map(|issued| issued.id.clone())
         .collect();
     if !others.is_empty() {
         remarks.push(Remark::SignedByAnother {
@@ -100,11 +100,11 @@ fn remark(
     doubter: &Doubter<'_>,
 ) -> Option<Remark> {
     let (certificate, note) = match &doubter.trust.holder {
-        TrustHolder::Kubeconfig { name, .. } if learns_of_it(inventory, doubter, ready) => {
-            (name, Note::authority_added(&issued.signer, false))
+        TrustHolder::Kubeconfig { id, .. } if learns_of_it(inventory, doubter, ready) => {
+            (id, Note::authority_added(&issued.signer, false))
         }
         _ => (
-            &issued.name,
+            &issued.id,
             Note::NotTrusted {
                 refusal: refusal(plan, inventory, doubter, issued)?,
                 if_it_signs: false,
@@ -118,7 +118,7 @@ fn remark(
 }
 
 fn doubters_of<'node>(inventory: &'node Inventory, issued: &'node Issued) -> Vec<Doubter<'node>> {
-    doubters(inventory, &issued.name, &[&issued.signer], issued.made)
+    doubters(inventory, &issued.id, &[&issued.signer], issued.made)
 }
 
 /// Whether the doubter is a kubeconfig that is replaced, and so has the CA afterwards.
@@ -139,21 +139,21 @@ fn refusal(
     doubter: &Doubter<'_>,
     issued: &Issued,
 ) -> Option<Refusal> {
-    let present = inventory.entry(&issued.name)?.present()?;
-    let waits = |name: &str| {
-        let item = plan.items.iter().find(|item| item.name == name);
+    let present = inventory.entry(&issued.id)?.present()?;
+    let waits = |id: &CertificateId| {
+        let item = plan.items.iter().find(|item| item.id == *id);
         item.is_some_and(|item| item.action == Action::Wait)
     };
     let can_be_renewed = matches!(
         &doubter.trust.holder,
-        TrustHolder::Kubeconfig { name, embedded: true } if waits(name)
+        TrustHolder::Kubeconfig { id, embedded: true } if waits(id)
     );
     Some(Refusal::by(doubter, present, can_be_renewed))
 }
 
 /// Why it is renewed; what the plan does not have, is the kubelet's and has expired.
-fn reason(plan: &Plan, name: &str) -> Reason {
-    let item = plan.items.iter().find(|item| item.name == name);
+fn reason(plan: &Plan, id: &CertificateId) -> Reason {
+    let item = plan.items.iter().find(|item| item.id == *id);
     match item.map(|item| &item.action) {
         Some(Action::Renew(reason)) => *reason,
         _ => Reason::Expired,
@@ -161,7 +161,7 @@ fn reason(plan: &Plan, name: &str) -> Reason {
 }
 
 fn has_another_signer(inventory: &Inventory, issued: &Issued) -> bool {
-    let Some(entry) = inventory.entry(&issued.name) else {
+    let Some(entry) = inventory.entry(&issued.id) else {
         return false;
     };
     entry.present().is_some_and(|present| {

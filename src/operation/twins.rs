@@ -4,27 +4,27 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::issuer::{Replacement, Wanted};
-use crate::node::{Entry, Inventory, KeyState};
+use crate::node::{CertificateId, Entry, Inventory, KeyState};
 
 /// The other certificates that lie in exactly the files of this one.
-pub(super) fn twins<'node>(inventory: &'node Inventory, name: &str) -> Vec<&'node Entry> {
-    let Some(own) = inventory.entry(name) else {
+pub(super) fn twins<'node>(inventory: &'node Inventory, id: &CertificateId) -> Vec<&'node Entry> {
+    let Some(own) = inventory.entry(id) else {
         return Vec::new();
     };
     let files = real_files(inventory, own);
-    others(inventory, name)
+    others(inventory, id)
         .filter(|other| real_files(inventory, other) == files)
         .collect()
 }
 
 /// Leaves out what is renewed with another that is wanted as well.
 pub(super) fn without_twins(inventory: &Inventory, wanted: &mut Vec<Wanted>) {
-    let mut covered: BTreeSet<&str> = BTreeSet::new();
+    let mut covered: BTreeSet<&CertificateId> = BTreeSet::new();
     wanted.retain(|want| {
-        let first = !covered.contains(want.name.as_str());
+        let first = !covered.contains(&want.id);
         if first {
-            let twins = twins(inventory, &want.name);
-            covered.extend(twins.iter().map(|twin| twin.name.as_str()));
+            let twins = twins(inventory, &want.id);
+            covered.extend(twins.iter().map(|twin| &twin.id));
         }
         first
     });
@@ -33,16 +33,16 @@ pub(super) fn without_twins(inventory: &Inventory, wanted: &mut Vec<Wanted>) {
 /// Why these files of one certificate must not be replaced: another has one of them, and not the rest.
 pub(super) fn conflict(
     inventory: &Inventory,
-    name: &str,
+    id: &CertificateId,
     replaced: &[Replacement],
 ) -> Option<String> {
-    let own = real_files(inventory, inventory.entry(name)?);
+    let own = real_files(inventory, inventory.entry(id)?);
     let replaced: Vec<&Path> = replaced
         .iter()
         .map(|one| inventory.real(&one.path))
         .collect();
     // A link that leads here does not make it another's file: others could hold up any certificate by that.
-    let mut others = others(inventory, name).filter(|other| {
+    let mut others = others(inventory, id).filter(|other| {
         other
             .present()
             .is_none_or(|present| !matches!(present.key, KeyState::NotOwn(_)))
@@ -52,17 +52,20 @@ pub(super) fn conflict(
         let shared = replaced.iter().find(|file| theirs.contains(*file))?;
         (theirs != own).then(|| {
             format!(
-                "{name}: {} is also a file of {}, which would no longer fit its other one; give each of the two its own files",
+                "{id}: {} is also a file of {}, which would no longer fit its other one; give each of the two its own files",
                 shared.display(),
-                other.name
+                other.id
             )
         })
     })
 }
 
-fn others<'node>(inventory: &'node Inventory, name: &str) -> impl Iterator<Item = &'node Entry> {
+fn others<'node>(
+    inventory: &'node Inventory,
+    id: &CertificateId,
+) -> impl Iterator<Item = &'node Entry> {
     inventory.entries.iter().filter(move |entry| {
-        entry.name != name && entry.is_renewed_here() && entry.present().is_some()
+        entry.id != *id && entry.is_renewed_here() && entry.present().is_some()
     })
 }
 

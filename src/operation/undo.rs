@@ -10,6 +10,7 @@ use super::restarts::Restarts;
 use super::run::Run;
 use crate::files::Operation;
 use crate::journal::TransactionError;
+use crate::node::CertificateId;
 use crate::restart::RestartError;
 
 /// Puts the old files back and, where pods were touched, restarts them again with those and proves that these are in
@@ -20,7 +21,7 @@ use crate::restart::RestartError;
 pub(super) async fn undo(
     run: &mut Run<'_>,
     operation: &mut Operation<'_>,
-    names: &[String],
+    names: &[CertificateId],
     reason: Fault,
     report: &mut RenewalReport,
 ) -> Result<Ending, OperationError> {
@@ -71,7 +72,7 @@ async fn restart_again(
     run: &mut Run<'_>,
     operation: &mut Operation<'_>,
     restarts: &mut Restarts,
-    names: &[String],
+    names: &[CertificateId],
 ) -> Result<(), RestartError> {
     restarts.run(run, operation).await?;
     prove_again(run, operation, names).await

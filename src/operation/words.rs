@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::event::Event;
 use super::remark::Remark;
+use crate::node::{CertificateId, listed};
 use crate::pki::date;
 use crate::restart::Progress;
 
@@ -37,7 +38,7 @@ impl fmt::Display for Event {
             Self::Expired { names } if names.is_empty() => {
                 out.write_str("the kubelet cannot start with its kubelet.conf")
             }
-            Self::Expired { names } => write!(out, "expired: {}", names.join(", ")),
+            Self::Expired { names } => write!(out, "expired: {}", listed(names)),
             Self::NodeReady { seen } => out.write_str(seen),
             Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
             Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
@@ -173,7 +174,7 @@ impl fmt::Display for Remark {
                 out,
                 "signed by another CA than before: {}; whatever checks them on other machines (kubelets, kubeconfigs, other \
                  control planes) has to trust that CA as well",
-                certificates.join(", ")
+                listed(certificates)
             ),
             Self::HardLinks(links) => links.fmt(out),
             Self::OldFilesInUse { components } => write!(
@@ -226,10 +227,10 @@ impl fmt::Display for Remark {
 }
 
 /// The reason, beginning with the certificate's name: one file may be the reason for several certificates.
-pub(super) fn named(name: &str, reason: String) -> String {
-    if reason.starts_with(&format!("{name}: ")) {
+pub(super) fn named(id: &CertificateId, reason: String) -> String {
+    if reason.starts_with(&format!("{id}: ")) {
         reason
     } else {
-        format!("{name}: {reason}")
+        format!("{id}: {reason}")
     }
 }

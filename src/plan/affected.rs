@@ -4,16 +4,16 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::AffectedPod;
-use crate::node::{Entry, Inventory, StaticPod};
+use crate::node::{CertificateId, Entry, Inventory, StaticPod};
 
 /// The pods that use a file of one of the named entries, in the inventory's order. What lies in the same file as one of them
 /// is renewed with it.
 #[must_use]
-pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod> {
+pub fn affected_pods(inventory: &Inventory, renewed: &[&CertificateId]) -> Vec<AffectedPod> {
     let replaced: HashSet<&Path> = inventory
         .entries
         .iter()
-        .filter(|entry| renewed.contains(&entry.name.as_str()))
+        .filter(|entry| renewed.contains(&&entry.id))
         .flat_map(Entry::files)
         .map(|file| inventory.real(file))
         .collect();
@@ -21,7 +21,7 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod
         .entries
         .iter()
         .filter(|entry| {
-            renewed.contains(&entry.name.as_str())
+            renewed.contains(&&entry.id)
                 || (entry.is_renewed_here()
                     && entry
                         .files()
@@ -33,7 +33,7 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod
         .iter()
         .filter_map(|pod| {
             let used = Used::of(inventory, pod);
-            let certificates: Vec<String> = entries
+            let certificates: Vec<CertificateId> = entries
                 .iter()
                 .filter(|entry| {
                     entry
@@ -41,7 +41,7 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&str]) -> Vec<AffectedPod
                         .chain([entry.path.as_path()])
                         .any(|file| used.contain(file, inventory.real(file)))
                 })
-                .map(|entry| entry.name.clone())
+                .map(|entry| entry.id.clone())
                 .collect();
             (!certificates.is_empty()).then(|| AffectedPod {
                 component: pod.component().to_owned(),

@@ -74,7 +74,7 @@ impl<'node> Candidate<'node> {
                 force: true,
                 named: true,
             };
-        if !skip_lifted && let Some(key) = renewal.skipped_by(&entry.name) {
+        if !skip_lifted && let Some(key) = renewal.skipped_by(entry.id.as_str()) {
             return Err(Obstacle::Skipped {
                 key,
                 renewed_here: authority.is_some(),
@@ -83,7 +83,7 @@ impl<'node> Candidate<'node> {
         let Some(authority) = authority else {
             return Err(Obstacle::NotManaged);
         };
-        let renewal = renewal.of(&entry.name);
+        let renewal = renewal.of(entry.id.as_str());
         let present = match &entry.state {
             CertificateState::Missing => return Err(Obstacle::Missing),
             CertificateState::Unreadable(problem) => {
@@ -130,7 +130,7 @@ impl<'node> Candidate<'node> {
             check_says_ca(entry, present, certificates)?;
         }
         check_keys(authority, signing, present, renewal)?;
-        if let Some(reason) = inventory.uneditable.get(&entry.name) {
+        if let Some(reason) = inventory.uneditable.get(&entry.id) {
             return Err(Obstacle::NotEditable(FileFault {
                 path: entry.path.clone(),
                 reason: reason.clone(),

@@ -1,7 +1,5 @@
 //! From inventory to plan.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use super::candidate::{Candidate, Wish};
@@ -13,7 +11,7 @@ use super::{
     restart_groups,
 };
 use crate::config::{Config, Renewal, RestartMode, nearest};
-use crate::node::{Entry, Inventory};
+use crate::node::{CertificateId, Entry, Inventory};
 
 /// Decides, for the moment `now`, what happens to each entry.
 ///
@@ -25,20 +23,20 @@ pub fn plan(
     request: &Request,
     now: Timestamp,
 ) -> Result<Plan, UnknownName> {
-    check_names(inventory, request)?;
-    Ok(decide(inventory, config, request, &[], now))
+    let asked = Asked::by(inventory, request)?;
+    Ok(decide(inventory, config, &asked, &[], now))
 }
 
 /// [`plan`] for whatever is due at `now` and not held, which asks for nothing by name.
 #[must_use]
 pub fn plan_due(inventory: &Inventory, config: &Config, holds: &[Hold], now: Timestamp) -> Plan {
-    decide(inventory, config, &Request::Due, holds, now)
+    decide(inventory, config, &Asked::Alike(Wish::WhenDue), holds, now)
 }
 
 fn decide(
     inventory: &Inventory,
     config: &Config,
-    request: &Request,
+    asked: &Asked<'_>,
     holds: &[Hold],
     now: Timestamp,
 ) -> Plan {
@@ -46,7 +44,7 @@ fn decide(
         .entries
         .iter()
         .map(|entry| {
-            let wish = request.wish(&entry.name);
+            let wish = asked.wish(&entry.id);
             let (item, candidate) = item(inventory, &config.renewal, entry, wish, now);
             Decided {
                 item: hold::apply(holds, inventory, item, now),
@@ -56,10 +54,10 @@ fn decide(
         })
         .collect();
     let items = settle(inventory, decided, now);
-    let renewed: Vec<&str> = items
+    let renewed: Vec<&CertificateId> = items
         .iter()
         .filter(|item| matches!(item.action, Action::Renew(_)))
-        .map(|item| item.name.as_str())
+        .map(|item| &item.id)
         .collect();
     let affected = affected_pods(inventory, &renewed);
     let restarts = match config.restart.mode {
@@ -86,49 +84,60 @@ fn decide(
     }
 }
 
-impl Request {
-    fn wish(&self, name: &str) -> Wish {
-        match self {
-            Self::Due => Wish::WhenDue,
-            Self::DueByHand { .. } => Wish::WhenDueByHand,
-            Self::All { force } => Wish::Now {
-                force: *force,
-                named: false,
-            },
-            Self::Named { names, force } if names.iter().any(|wanted| wanted == name) => {
-                Wish::Now {
-                    force: *force,
-                    named: true,
-                }
+/// What somebody wants of each certificate.
+enum Asked<'node> {
+    /// The same of all.
+    Alike(Wish),
+    /// That of these, and nothing of the others.
+    Of(Vec<&'node CertificateId>, Wish),
+}
+
+impl<'node> Asked<'node> {
+    /// By a request.
+    ///
+    /// # Errors
+    /// [`UnknownName`] when it names a certificate that is not there.
+    fn by(inventory: &'node Inventory, request: &Request) -> Result<Self, UnknownName> {
+        let now = |force, named| Wish::Now { force, named };
+        Ok(match request {
+            Request::Due => Self::Alike(Wish::WhenDue),
+            Request::DueByHand { .. } => Self::Alike(Wish::WhenDueByHand),
+            Request::All { force } => Self::Alike(now(*force, false)),
+            Request::Named { names, force } => {
+                let found = names.iter().map(|name| found(inventory, name));
+                Self::Of(found.collect::<Result<_, _>>()?, now(*force, true))
             }
-            Self::Named { .. } => Wish::Nothing,
+        })
+    }
+
+    fn wish(&self, id: &CertificateId) -> Wish {
+        match self {
+            Self::Alike(wish) => *wish,
+            Self::Of(ids, wish) if ids.contains(&id) => *wish,
+            Self::Of(..) => Wish::Nothing,
         }
     }
 }
 
-fn check_names(inventory: &Inventory, request: &Request) -> Result<(), UnknownName> {
-    let Request::Named { names, .. } = request else {
-        return Ok(());
-    };
-    let known: BTreeSet<&str> = inventory
-        .entries
-        .iter()
-        .map(|entry| entry.name.as_str())
-        .collect();
-    match names.iter().find(|name| !known.contains(name.as_str())) {
-        None => Ok(()),
-        Some(name) => Err(UnknownName {
-            name: name.clone(),
-            nearest: nearest(name, known).map(str::to_owned),
+fn found<'node>(
+    inventory: &'node Inventory,
+    name: &str,
+) -> Result<&'node CertificateId, UnknownName> {
+    let known = || inventory.entries.iter().map(|entry| entry.id.as_str());
+    match inventory.find(name) {
+        Some(entry) => Ok(&entry.id),
+        None => Err(UnknownName {
+            name: name.to_owned(),
+            nearest: nearest(name, known()).map(str::to_owned),
         }),
     }
 }
 
 /// When something that is left alone for the time being is renewed all the same.
-fn next_try(item: &PlanItem) -> Option<(Timestamp, String)> {
+fn next_try(item: &PlanItem) -> Option<(Timestamp, CertificateId)> {
     match &item.action {
-        Action::Leave(Obstacle::RolledBack { until }) => Some((*until, item.name.clone())),
-        Action::Leave(Obstacle::NotTrusted(refusal)) => Some((refusal.until, item.name.clone())),
+        Action::Leave(Obstacle::RolledBack { until }) => Some((*until, item.id.clone())),
+        Action::Leave(Obstacle::NotTrusted(refusal)) => Some((refusal.until, item.id.clone())),
         _ => None,
     }
 }
@@ -155,7 +164,7 @@ fn item<'node>(
         }
     };
     let item = PlanItem {
-        name: entry.name.clone(),
+        id: entry.id.clone(),
         authority: entry.authority,
         not_after: entry.present().map(|present| present.leaf.not_after),
         due_at,
@@ -170,17 +179,17 @@ fn item<'node>(
 fn next_due(
     inventory: &Inventory,
     renewal: &Renewal,
-    renewed: &[&str],
+    renewed: &[&CertificateId],
     now: Timestamp,
-) -> Option<(Timestamp, String)> {
+) -> Option<(Timestamp, CertificateId)> {
     inventory
         .entries
         .iter()
-        .filter(|entry| !renewed.contains(&entry.name.as_str()))
+        .filter(|entry| !renewed.contains(&&entry.id))
         .filter_map(|entry| {
             let candidate: Result<Candidate<'_>, Obstacle> =
                 Candidate::new(inventory, entry, renewal, Wish::WhenDue);
-            Some((candidate.ok()?.next_renewal(now)?, entry.name.clone()))
+            Some((candidate.ok()?.next_renewal(now)?, entry.id.clone()))
         })
         .min()
 }

@@ -8,17 +8,15 @@ use jiff::Timestamp;
 use super::obstacle::{KubeletFault, Obstacle};
 use super::schedule::begins_later;
 use super::signing::{Signing, signing};
-use crate::node::{
-    CertificateState, Entry, EntryKind, Inventory, KUBELET_CLIENT, KUBELET_CONFIG, KeyState, Signer,
-};
-use crate::pki::{AuthorityName, Certificate, date};
+use crate::node::{CertificateId, CertificateState, Entry, Inventory, KeyState, Signer};
+use crate::pki::{AuthorityName, Certificate, LeafName, date};
 
 /// Without one of these the control plane does not work.
-const CONTROL_PLANE: [&str; 4] = [
-    "apiserver",
-    "apiserver-etcd-client",
-    "etcd-server",
-    "etcd-peer",
+const CONTROL_PLANE: [CertificateId; 4] = [
+    CertificateId::leaf(LeafName::Apiserver),
+    CertificateId::leaf(LeafName::ApiserverEtcdClient),
+    CertificateId::leaf(LeafName::EtcdServer),
+    CertificateId::leaf(LeafName::EtcdPeer),
 ];
 
 /// Which of this node's own parts of Kubernetes answer.
@@ -39,8 +37,8 @@ pub enum KubeletNeed {
     Reference,
     /// A new certificate, like that of this entry.
     Certificate {
-        /// The entry's name.
-        like: String,
+        /// Which.
+        like: CertificateId,
     },
     /// More than can be done here: what, and what to do instead.
     Impossible(String),
@@ -54,25 +52,19 @@ impl KubeletNeed {
     }
 }
 
-/// The certificates of kubeadm's and the kubelet's that are not valid now, by name: nearly always because they have expired.
+/// The certificates of kubeadm's and the kubelet's that are not valid now: nearly always because they have expired.
 #[must_use]
-pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {
+pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<CertificateId> {
     inventory
         .entries
         .iter()
-        .filter(|entry| {
-            entry.is_renewed_here()
-                || matches!(
-                    entry.kind,
-                    EntryKind::KubeletConfig | EntryKind::KubeletClient
-                )
-        })
+        .filter(|entry| entry.is_renewed_here() || entry.id.is_kubelets_client())
         .filter(|entry| {
             entry
                 .present()
                 .is_some_and(|present| is_invalid(&present.leaf, now))
         })
-        .map(|entry| entry.name.clone())
+        .map(|entry| entry.id.clone())
         .collect()
 }
 
@@ -82,7 +74,7 @@ pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<String> {
 pub fn is_node_down(inventory: &Inventory, reachability: Reachability, now: Timestamp) -> bool {
     let concerned = expired(inventory, now)
         .iter()
-        .any(|name| CONTROL_PLANE.contains(&name.as_str()))
+        .any(|id| CONTROL_PLANE.contains(id))
         || matches!(
             kubelet_need(inventory, now),
             KubeletNeed::Reference | KubeletNeed::Certificate { .. }
@@ -93,13 +85,13 @@ pub fn is_node_down(inventory: &Inventory, reachability: Reachability, now: Time
 /// What the kubelet needs to start at `now`.
 #[must_use]
 pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
-    let Some(config) = inventory.entry(KUBELET_CONFIG) else {
+    let Some(config) = inventory.entry(&CertificateId::KubeletConfig) else {
         return KubeletNeed::Nothing;
     };
     if is_usable(config, now) || matches!(config.state, CertificateState::Missing) {
         return KubeletNeed::Nothing;
     }
-    let client = inventory.entry(KUBELET_CLIENT);
+    let client = inventory.entry(&CertificateId::KubeletClient);
     let embedded = config.certificate_path == config.path;
     if embedded && client.is_some_and(|client| is_usable(client, now)) {
         return KubeletNeed::Reference;
@@ -132,7 +124,7 @@ pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
             elsewhere(config, present.leaf.common_name.as_deref())
         )),
         None => KubeletNeed::Certificate {
-            like: like.name.clone(),
+            like: like.id.clone(),
         },
     }
 }
@@ -144,11 +136,7 @@ pub(super) fn kubelet_obstacle(
     entry: &Entry,
     now: Timestamp,
 ) -> Option<Obstacle> {
-    let is_kubelets = matches!(
-        entry.kind,
-        EntryKind::KubeletConfig | EntryKind::KubeletClient
-    );
-    if !is_kubelets || !is_invalid(&entry.present()?.leaf, now) {
+    if !entry.id.is_kubelets_client() || !is_invalid(&entry.present()?.leaf, now) {
         return None;
     }
     let fault = match kubelet_need(inventory, now) {

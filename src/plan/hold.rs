@@ -8,7 +8,7 @@ use super::obstacle::Obstacle;
 use super::reason::Reason;
 use super::schedule::{LAST_MOMENT, earlier, later};
 use super::types::{Action, PlanItem};
-use crate::node::Inventory;
+use crate::node::{CertificateId, Inventory};
 
 /// How long the daemon leaves alone what was rolled back.
 const HELD: Duration = Duration::from_secs(86_400);
@@ -16,8 +16,8 @@ const HELD: Duration = Duration::from_secs(86_400);
 /// One certificate that was rolled back by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hold {
-    /// Its name.
-    pub name: String,
+    /// Which.
+    pub id: CertificateId,
     /// The serial that was put back: any other one was made since.
     pub serial: String,
     /// When it was put back.
@@ -31,15 +31,12 @@ pub(super) fn apply(
     item: PlanItem,
     now: Timestamp,
 ) -> PlanItem {
-    let Some(present) = inventory
-        .entry(&item.name)
-        .and_then(|entry| entry.present())
-    else {
+    let Some(present) = inventory.entry(&item.id).and_then(|entry| entry.present()) else {
         return item;
     };
     let until = holds
         .iter()
-        .filter(|hold| hold.name == item.name && hold.serial == present.leaf.serial)
+        .filter(|hold| hold.id == item.id && hold.serial == present.leaf.serial)
         .filter(|hold| hold.since <= now)
         .map(|hold| later(hold.since, HELD))
         .max();

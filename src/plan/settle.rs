@@ -90,7 +90,7 @@ fn answers<'a>(
             return Vec::new();
         };
         let signers = candidate.signers(now);
-        doubters(inventory, &one.item.name, &signers, now)
+        doubters(inventory, &one.item.id, &signers, now)
             .iter()
             .map(|doubter| {
                 let answer = answer(decided, one, candidate, *reason, doubter, now);
@@ -143,15 +143,11 @@ fn kubeconfig<'a, 'node>(
     decided: &'a [Decided<'node>],
     doubter: &Doubter<'_>,
 ) -> Option<(usize, &'a Decided<'node>)> {
-    let TrustHolder::Kubeconfig {
-        name,
-        embedded: true,
-    } = &doubter.trust.holder
-    else {
+    let TrustHolder::Kubeconfig { id, embedded: true } = &doubter.trust.holder else {
         return None;
     };
     decided
         .iter()
         .enumerate()
-        .find(|(_, one)| one.item.name == *name && one.candidate.is_some())
+        .find(|(_, one)| one.item.id == *id && one.candidate.is_some())
 }

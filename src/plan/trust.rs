@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::reason::Reason;
 use super::schedule::{LAST_MOMENT, later};
 use crate::host::serialize_path;
-use crate::node::{Entry, EntryKind, Inventory, KUBELET_CONFIG, Present, Trust, TrustHolder};
+use crate::node::{CertificateId, Entry, Inventory, Present, Trust, TrustHolder};
 use crate::pki::{Certificate, date};
 
 /// One that checks a certificate and does not trust what is to sign it.
@@ -27,19 +27,19 @@ pub struct Doubter<'node> {
     pub accepts_present: bool,
 }
 
-/// Those of this node that check the certificate `name` and do not trust one of `signers`. Whose authorities cannot be read is
+/// Those of this node that check the certificate and do not trust one of `signers`. Whose authorities cannot be read is
 /// not among them: nobody can tell.
 #[must_use]
 pub fn doubters<'node>(
     inventory: &'node Inventory,
-    name: &str,
+    id: &CertificateId,
     signers: &[&'node Certificate],
     now: Timestamp,
 ) -> Vec<Doubter<'node>> {
-    let Some(present) = inventory.entry(name).and_then(Entry::present) else {
+    let Some(present) = inventory.entry(id).and_then(Entry::present) else {
         return Vec::new();
     };
-    let concerned = inventory.trusts.iter().filter(|trust| trust.concerns(name));
+    let concerned = inventory.trusts.iter().filter(|trust| trust.concerns(id));
     concerned
         .filter_map(|trust| {
             let authorities = trust.authorities.as_deref()?;
@@ -51,7 +51,7 @@ pub fn doubters<'node>(
             let signer = refused.first()?;
             let accepts_present = accepts(authorities, present, now);
             // A kubeconfig that kubeadm does not know and that never trusted this server is for another cluster.
-            let is_concerned = accepts_present || !is_of_unknown_origin(inventory, trust);
+            let is_concerned = accepts_present || !is_of_unknown_origin(trust);
             is_concerned.then_some(Doubter {
                 trust,
                 signer,
@@ -62,12 +62,11 @@ pub fn doubters<'node>(
         .collect()
 }
 
-fn is_of_unknown_origin(inventory: &Inventory, trust: &Trust) -> bool {
-    let TrustHolder::Kubeconfig { name, .. } = &trust.holder else {
+fn is_of_unknown_origin(trust: &Trust) -> bool {
+    let TrustHolder::Kubeconfig { id, .. } = &trust.holder else {
         return false;
     };
-    let entry = inventory.entry(name);
-    entry.is_none_or(|entry| entry.kind == EntryKind::Extra)
+    matches!(id, CertificateId::Found(_))
 }
 
 /// Whether one who trusts `authorities` accepts what `signer` signs, with `chain` sent along.
@@ -179,7 +178,7 @@ impl Refusal {
 
     fn who(&self) -> String {
         match &self.holder {
-            TrustHolder::Kubeconfig { name, .. } => format!("a client that uses {name}"),
+            TrustHolder::Kubeconfig { id, .. } => format!("a client that uses {id}"),
             TrustHolder::Pod { component, flag } => format!("{component} (--{flag})"),
             TrustHolder::Kubelet => "the kubelet (clientCAFile)".to_owned(),
         }
@@ -187,13 +186,13 @@ impl Refusal {
 
     fn way_out(&self) -> String {
         match &self.holder {
-            TrustHolder::Kubeconfig { name, .. } if self.by_renewal => {
-                format!("renew {name} with it, which adds the CA there")
+            TrustHolder::Kubeconfig { id, .. } if self.by_renewal => {
+                format!("renew {id} with it, which adds the CA there")
             }
             TrustHolder::Kubeconfig {
-                name,
+                id: CertificateId::KubeletConfig,
                 embedded: true,
-            } if name == KUBELET_CONFIG => {
+            } => {
                 "add the CA's certificate to its certificate-authority-data and restart the kubelet"
                     .to_owned()
             }

@@ -8,7 +8,7 @@ use super::note::Note;
 use super::obstacle::Obstacle;
 use super::order::{RestartGroup, RestartMethod};
 use super::reason::Reason;
-use crate::node::Problem;
+use crate::node::{CertificateId, Problem};
 use crate::pki::AuthorityName;
 
 /// What somebody wants.
@@ -28,7 +28,7 @@ pub enum Request {
     },
     /// By hand: these, due or not.
     Named {
-        /// kubeadm's names.
+        /// As a person calls them.
         names: Vec<String>,
         /// As for `All`; also those that `renewal.skip` names.
         force: bool,
@@ -59,23 +59,23 @@ pub struct Plan {
     /// How they are restarted.
     pub method: RestartMethod,
     /// Certificates that earlier operations put in place and that are still to be proved in use.
-    pub adopted_proofs: Vec<String>,
+    pub adopted_proofs: Vec<CertificateId>,
     /// The earliest moment at which the daemon will renew something that is not renewed now, as things stand, and the first
     /// that it will renew then.
-    pub next_due: Option<(Timestamp, String)>,
+    pub next_due: Option<(Timestamp, CertificateId)>,
     /// Files of the manifest directory that cannot be read: a pod in one of them may use a file that is to be renewed, and is
     /// neither restarted nor proved.
     pub unread_manifests: Vec<Problem>,
 }
 
 impl Plan {
-    /// The certificates that are renewed, by name.
+    /// The certificates that are renewed.
     #[must_use]
-    pub fn renewed(&self) -> Vec<&str> {
+    pub fn renewed(&self) -> Vec<&CertificateId> {
         self.items
             .iter()
             .filter(|item| matches!(item.action, Action::Renew(_)))
-            .map(|item| item.name.as_str())
+            .map(|item| &item.id)
             .collect()
     }
 }
@@ -83,8 +83,8 @@ impl Plan {
 /// What is to happen to one certificate.
 #[derive(Debug, Clone)]
 pub struct PlanItem {
-    /// The entry's name.
-    pub name: String,
+    /// Which.
+    pub id: CertificateId,
     /// Its authority.
     pub authority: Option<AuthorityName>,
     /// When it ends, if it could be read.
@@ -118,6 +118,6 @@ pub struct AffectedPod {
     pub component: String,
     /// Its manifest.
     pub manifest: PathBuf,
-    /// The certificates, by name, on whose account.
-    pub certificates: Vec<String>,
+    /// The certificates on whose account.
+    pub certificates: Vec<CertificateId>,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::order::{RestartMethod, restart_groups};
 use super::types::{Action, AffectedPod, Plan};
 use crate::config::{Restart, RestartMode};
-use crate::node::Inventory;
+use crate::node::{CertificateId, Inventory};
 
 /// What one operation that was cut off, or failed, left to be done. Its files and manifests are where they belong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,9 +15,9 @@ pub struct Unfinished {
     /// Pods that are still to be restarted: component and manifest.
     pub restarts: Vec<(String, PathBuf)>,
     /// Certificates that are still to be proved in use.
-    pub proofs: Vec<String>,
+    pub proofs: Vec<CertificateId>,
     /// Certificates of which it put new ones in place; empty where it was rolled back, or put earlier ones back.
-    pub renewed: Vec<String>,
+    pub renewed: Vec<CertificateId>,
     /// How its pods are restarted.
     pub method: RestartMethod,
 }
@@ -27,10 +27,10 @@ impl Unfinished {
     #[must_use]
     pub fn is_overtaken(&self, plan: &Plan) -> bool {
         !self.renewed.is_empty()
-            && self.renewed.iter().all(|name| {
+            && self.renewed.iter().all(|id| {
                 plan.items
                     .iter()
-                    .any(|item| item.name == *name && matches!(item.action, Action::Renew(_)))
+                    .any(|item| item.id == *id && matches!(item.action, Action::Renew(_)))
             })
     }
 }
@@ -49,9 +49,9 @@ impl Plan {
         }
         for one in unfinished {
             self.method = self.method.joined(one.method);
-            for name in &one.proofs {
-                if !self.adopted_proofs.contains(name) {
-                    self.adopted_proofs.push(name.clone());
+            for id in &one.proofs {
+                if !self.adopted_proofs.contains(id) {
+                    self.adopted_proofs.push(id.clone());
                 }
             }
             for (component, manifest) in &one.restarts {

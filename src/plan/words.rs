@@ -6,8 +6,8 @@ use super::note::Note;
 use super::obstacle::{AuthorityFault, FileFault, KubeletFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::types::Action;
-use crate::node::KUBELET_CLIENT;
-use crate::pki::{KubeconfigName, date};
+use crate::node::CertificateId;
+use crate::pki::{Catalogued, KubeconfigName, date};
 
 impl Reason {
     /// Whether the new certificate may end no later than the old one, because the old one is of no use to anybody, or
@@ -43,20 +43,26 @@ impl fmt::Display for Reason {
 }
 
 impl Obstacle {
-    /// Why the certificate of that name is left alone, with what can be done about that very one.
+    /// Why that certificate is left alone, with what can be done about that very one.
     #[must_use]
-    pub fn said_of(&self, name: &str) -> String {
-        match self {
-            Self::Missing if name == KubeconfigName::SuperAdmin.name() => {
-                format!("{self}, as on every node that was joined")
-            }
-            Self::Missing => match name.strip_suffix(".conf") {
-                Some(kubeconfig) => {
-                    format!("{self}; `kubeadm init phase kubeconfig {kubeconfig}` makes it")
+    pub fn said_of(&self, id: &CertificateId) -> String {
+        match (self, id) {
+            (Self::Missing, CertificateId::Catalogued(Catalogued::Kubeconfig(name))) => {
+                match name {
+                    KubeconfigName::SuperAdmin => {
+                        format!("{self}, as on every node that was joined")
+                    }
+                    _ => format!(
+                        "{self}; `kubeadm init phase kubeconfig {}` makes it",
+                        name.name().trim_end_matches(".conf")
+                    ),
                 }
-                None => format!("{self}; `kubeadm init phase certs {name}` makes it"),
-            },
-            Self::NotManaged if name == KUBELET_CLIENT => {
+            }
+            (Self::Missing, CertificateId::Catalogued(Catalogued::Leaf(name))) => format!(
+                "{self}; `kubeadm init phase certs {}` makes it",
+                name.name()
+            ),
+            (Self::NotManaged, CertificateId::KubeletClient) => {
                 "only reported, as the kubelet renews it itself unless rotateCertificates is off"
                     .to_owned()
             }

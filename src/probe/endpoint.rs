@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::net::{Address, parse_url};
 use crate::node::{HttpProbe, Inventory, StaticPod};
+use crate::pki::LeafName;
 
 /// Where a pod says whether it is well.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +42,8 @@ impl HealthEndpoint {
 /// A port on which a pod serves a certificate of kubeadm's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ServingEndpoint {
-    /// kubeadm's name of the certificate.
-    pub(crate) certificate_name: &'static str,
+    /// Which.
+    pub(crate) leaf: LeafName,
     pub(crate) address: Address,
     /// The certificate's file, a real path.
     pub(super) certificate: PathBuf,
@@ -102,15 +103,25 @@ pub(crate) fn health_endpoint(
 /// The certificates that the pod serves from files.
 pub(crate) fn serving_endpoints(pod: &StaticPod) -> Vec<ServingEndpoint> {
     if runs(pod, API_SERVER) {
-        return serving(pod, "apiserver", "tls-cert-file", api_server_address(pod))
-            .into_iter()
-            .collect();
+        return serving(
+            pod,
+            LeafName::Apiserver,
+            "tls-cert-file",
+            api_server_address(pod),
+        )
+        .into_iter()
+        .collect();
     }
     if runs(pod, ETCD) {
-        let client = serving(pod, "etcd-server", "cert-file", etcd_client_address(pod));
+        let client = serving(
+            pod,
+            LeafName::EtcdServer,
+            "cert-file",
+            etcd_client_address(pod),
+        );
         let peer = serving(
             pod,
-            "etcd-peer",
+            LeafName::EtcdPeer,
             "peer-cert-file",
             listening(pod, "listen-peer-urls", true),
         );
@@ -246,12 +257,12 @@ fn listening(pod: &StaticPod, flag: &str, tls: bool) -> Option<Address> {
 
 fn serving(
     pod: &StaticPod,
-    certificate_name: &'static str,
+    leaf: LeafName,
     flag: &str,
     address: Option<Address>,
 ) -> Option<ServingEndpoint> {
     Some(ServingEndpoint {
-        certificate_name,
+        leaf,
         address: address?,
         certificate: pod.file_flag(flag)?,
     })

@@ -7,7 +7,8 @@ use super::endpoint::{HealthEndpoint, PeerKind, reachable};
 use super::peer::Peer;
 use crate::host::{is_trusted_owner, listeners};
 use crate::net::{Address, Answer, Identity, Security, Server, http};
-use crate::node::{Inventory, StaticPod};
+use crate::node::{CertificateId, Inventory, StaticPod};
+use crate::pki::LeafName;
 
 /// Whether it answers 200. API server and etcd are verified first. The API server is well also if it refuses anonymous
 /// requests: the kubelet's probes show it no certificate either. What cannot be verified is believed and proves nothing.
@@ -89,14 +90,14 @@ async fn ask(endpoint: &HealthEndpoint, security: Security<'_>) -> Result<Answer
 
 /// kubeadm's own client for this purpose, else etcd's serving pair, which is a client's too.
 pub(super) fn etcd_identity(pod: &StaticPod, inventory: &Inventory) -> Option<Identity> {
-    let of_entry = |name: &str| -> Option<(PathBuf, PathBuf)> {
-        let entry = inventory.entry(name)?;
+    let of_entry = |name: LeafName| -> Option<(PathBuf, PathBuf)> {
+        let entry = inventory.entry(&CertificateId::leaf(name))?;
         Some((entry.path.clone(), entry.key_path.clone()?))
     };
     let own = || Some((pod.file_flag("cert-file")?, pod.file_flag("key-file")?));
     [
-        of_entry("etcd-healthcheck-client"),
-        of_entry("apiserver-etcd-client"),
+        of_entry(LeafName::EtcdHealthcheckClient),
+        of_entry(LeafName::ApiserverEtcdClient),
         own(),
     ]
     .into_iter()

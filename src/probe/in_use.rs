@@ -11,7 +11,7 @@ use super::peer::signers;
 use super::ready::{NotServed, serves};
 use crate::config::Restart;
 use crate::net::{Address, handshake};
-use crate::node::{EntryKind, Inventory, StaticPod};
+use crate::node::{CertificateId, Inventory, StaticPod};
 use crate::pki::Certificate;
 use crate::plan::affected_pods;
 use crate::runtime::{ContainerPhase, ContainerRuntime, PodName, sibling_names};
@@ -22,8 +22,8 @@ const BOUND: Duration = Duration::from_secs(8);
 /// One thing seen of a certificate's use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// The certificate, by name.
-    pub certificate: String,
+    /// Of which certificate.
+    pub certificate: CertificateId,
     /// What was seen.
     pub seen: Seen,
 }
@@ -72,7 +72,7 @@ pub async fn look_at_use(inventory: &Inventory, settings: &Restart) -> Vec<Usage
 
 /// A handshake to be made.
 struct Look {
-    certificate: String,
+    certificate: CertificateId,
     component: String,
     endpoint: Endpoint,
     wanted: Certificate,
@@ -90,16 +90,16 @@ enum Endpoint {
 fn served(inventory: &Inventory) -> Vec<Look> {
     let of_pods = inventory.static_pods.iter().flat_map(|pod| {
         serving_endpoints(pod).into_iter().filter_map(|endpoint| {
-            let entry = inventory.entry(endpoint.certificate_name)?;
+            let entry = inventory.entry(&CertificateId::leaf(endpoint.leaf))?;
             // A pod that serves another file says nothing about this one.
             let is_its_file =
                 inventory.real(&endpoint.certificate) == inventory.real(&entry.certificate_path);
             Some(Look {
-                certificate: entry.name.clone(),
+                certificate: entry.id.clone(),
                 component: pod.component().to_owned(),
                 wanted: entry.present().filter(|_| is_its_file)?.leaf.clone(),
                 endpoint: Endpoint::Pod {
-                    signers: signers(inventory, &entry.name).to_vec(),
+                    signers: signers(inventory, &entry.id).to_vec(),
                     endpoint,
                 },
             })
@@ -108,10 +108,10 @@ fn served(inventory: &Inventory) -> Vec<Look> {
     let of_kubelet = inventory
         .entries
         .iter()
-        .filter(|entry| entry.kind == EntryKind::KubeletServing)
+        .filter(|entry| matches!(entry.id, CertificateId::KubeletServing(_)))
         .filter_map(|entry| {
             Some(Look {
-                certificate: entry.name.clone(),
+                certificate: entry.id.clone(),
                 component: "kubelet".to_owned(),
                 endpoint: Endpoint::Kubelet(kubelet_address(inventory)),
                 wanted: entry.present()?.leaf.clone(),
@@ -151,13 +151,13 @@ impl Look {
 }
 
 async fn running(inventory: &Inventory, settings: &Restart) -> Vec<Usage> {
-    let names: Vec<&str> = inventory
+    let present: Vec<&CertificateId> = inventory
         .entries
         .iter()
         .filter(|entry| entry.present().is_some())
-        .map(|entry| entry.name.as_str())
+        .map(|entry| &entry.id)
         .collect();
-    let pods = affected_pods(inventory, &names);
+    let pods = affected_pods(inventory, &present);
     if pods.is_empty() {
         return Vec::new();
     }

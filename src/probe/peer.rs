@@ -7,8 +7,8 @@ use tokio_rustls::rustls::pki_types::CertificateDer;
 use super::endpoint::{API_SERVER, ETCD, runs};
 use crate::host::read_on_machine;
 use crate::net::{Anchors, Identity, Security};
-use crate::node::{Entry, EntryKind, Inventory, StaticPod};
-use crate::pki::{AuthorityName, Certificate, SubjectAltName, certificates_from_pem};
+use crate::node::{CertificateId, Entry, Inventory, StaticPod};
+use crate::pki::{AuthorityName, Certificate, LeafName, SubjectAltName, certificates_from_pem};
 
 /// Names that kubeadm gives every API server's certificate and no other.
 const API_SERVER_NAMES: [&str; 3] = ["kubernetes.default.svc", "kubernetes.default", "kubernetes"];
@@ -36,7 +36,7 @@ impl Peer {
     ) -> Result<Self, String> {
         let file = pod
             .file_flag("tls-cert-file")
-            .or_else(|| path_of(inventory, "apiserver"));
+            .or_else(|| path_of(inventory, LeafName::Apiserver));
         Self::of(
             fresh_authorities(inventory, AuthorityName::Kubernetes),
             file,
@@ -60,7 +60,7 @@ impl Peer {
             named.unwrap_or_else(|| fresh_authorities(inventory, AuthorityName::Etcd));
         let file = pod(ETCD)
             .and_then(|pod| pod.file_flag("cert-file"))
-            .or_else(|| path_of(inventory, "etcd-server"));
+            .or_else(|| path_of(inventory, LeafName::EtcdServer));
         Self::of(authorities, file, &ETCD_NAMES, host)
     }
 
@@ -152,7 +152,10 @@ impl Peer {
 }
 
 /// The CA certificates that may have signed one of the node's certificates, as the inventory has them.
-pub(super) fn signers<'i>(inventory: &'i Inventory, certificate: &str) -> &'i [Certificate] {
+pub(super) fn signers<'i>(
+    inventory: &'i Inventory,
+    certificate: &CertificateId,
+) -> &'i [Certificate] {
     inventory
         .entry(certificate)
         .and_then(|entry| inventory.authority(entry.authority?)?.certificates())
@@ -202,13 +205,14 @@ fn server_name(own: &Certificate, names: &[&str], host: &str) -> String {
 
 /// The kubelet's serving certificate on this node.
 fn serving(inventory: &Inventory) -> Option<&Certificate> {
-    let of_kubelet = |entry: &&Entry| entry.kind == EntryKind::KubeletServing;
+    let of_kubelet = |entry: &&Entry| matches!(entry.id, CertificateId::KubeletServing(_));
     let entry = inventory.entries.iter().find(of_kubelet)?;
     Some(&entry.present()?.leaf)
 }
 
-fn path_of(inventory: &Inventory, name: &str) -> Option<PathBuf> {
-    Some(inventory.entry(name)?.certificate_path.clone())
+fn path_of(inventory: &Inventory, name: LeafName) -> Option<PathBuf> {
+    let entry = inventory.entry(&CertificateId::leaf(name))?;
+    Some(entry.certificate_path.clone())
 }
 
 /// Read now, else as the inventory has them.

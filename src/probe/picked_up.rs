@@ -4,11 +4,12 @@ use super::endpoint::serving_endpoints;
 use super::ready::serves_file;
 use crate::config::Restart;
 use crate::host::{Pace, Wait};
-use crate::node::Inventory;
+use crate::node::{CertificateId, Inventory};
+use crate::pki::LeafName;
 use crate::plan::AffectedPod;
 
 /// kubeadm makes it for people and its own use; no pod reads it.
-const USED_BY_NO_POD: &str = "etcd-healthcheck-client";
+const USED_BY_NO_POD: CertificateId = CertificateId::leaf(LeafName::EtcdHealthcheckClient);
 
 /// Whether handshakes show, within `restart.reload-timeout`, that the pod serves every renewed certificate it uses. What
 /// no handshake can show (client certificates, kubeconfigs) makes this false at once, and then the pod is to be restarted.
@@ -22,13 +23,13 @@ pub async fn picked_up(inventory: &Inventory, settings: &Restart, pod: &Affected
     };
     let served = serving_endpoints(static_pod);
     let mut wanted = Vec::new();
-    for name in &pod.certificates {
-        if name == USED_BY_NO_POD {
+    for id in &pod.certificates {
+        if *id == USED_BY_NO_POD {
             continue;
         }
         match served
             .iter()
-            .find(|endpoint| endpoint.certificate_name == name)
+            .find(|endpoint| CertificateId::leaf(endpoint.leaf) == *id)
         {
             Some(endpoint) => wanted.push(endpoint),
             None => return false,

@@ -15,7 +15,9 @@ use super::peer::signers;
 use super::ready::{NotServed, serves};
 use crate::config::{Restart, RestartMode};
 use crate::host::read_on_machine;
-use crate::node::{CertificateState, Entry, EntryKind, Inventory, KeyState, Present, StaticPod};
+use crate::node::{
+    CertificateId, CertificateState, Entry, Inventory, KeyState, Present, StaticPod,
+};
 use crate::pki::{Catalogued, Certificate, KubeconfigName, LeafName, certificates_from_pem};
 use doubt::Doubt;
 pub use error::ProofError;
@@ -26,20 +28,21 @@ const ROUND: Duration = Duration::from_secs(1);
 /// What was proved of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Proof {
-    /// The certificate, by name.
-    pub name: String,
+    /// Which certificate.
+    #[serde(rename = "name")]
+    pub id: CertificateId,
     /// In words: `10.0.0.5:6443 serves serial 5f…`, `the API server accepts it at https://…`.
     pub evidence: String,
 }
 
-/// Proves each named certificate of `inventory` (observed after the installation), trying again until `bound` has passed.
+/// Proves each of these certificates of `inventory` (observed after the installation), trying again until `bound` has passed.
 /// Server certificates by a handshake that serves the file's certificate and proves to have its key; client certificates by a
 /// request that a verified server accepts; what nobody can ask (front-proxy-client) by checking it against the file its users
 /// trust, and the evidence says so. A server that cannot be verified proves and refuses nothing.
 pub async fn prove(
     inventory: &Inventory,
     settings: &Restart,
-    names: &[String],
+    certificates: &[CertificateId],
     bound: Duration,
 ) -> Vec<Result<Proof, ProofError>> {
     let began = Instant::now();
@@ -47,20 +50,20 @@ pub async fn prove(
         inventory,
         settings,
     };
-    let mut outcomes: Vec<Option<Result<Proof, ProofError>>> = vec![None; names.len()];
+    let mut outcomes: Vec<Option<Result<Proof, ProofError>>> = vec![None; certificates.len()];
     loop {
         let last = began.elapsed() >= bound;
-        for (name, outcome) in names.iter().zip(&mut outcomes) {
+        for (id, outcome) in certificates.iter().zip(&mut outcomes) {
             if outcome.is_some() {
                 continue;
             }
-            *outcome = match node.prove(name).await {
+            *outcome = match node.prove(id).await {
                 Ok(evidence) => Some(Ok(Proof {
-                    name: name.clone(),
+                    id: id.clone(),
                     evidence,
                 })),
                 Err(Doubt::Passing(_) | Doubt::Refused(_)) if !last => None,
-                Err(doubt) => Some(Err(doubt.of(name))),
+                Err(doubt) => Some(Err(doubt.of(id))),
             };
         }
         if outcomes.iter().all(Option::is_some) {
@@ -79,10 +82,10 @@ struct Node<'a> {
 
 impl Node<'_> {
     /// One attempt; what was proved, in words.
-    async fn prove(&self, name: &str) -> Result<String, Doubt> {
+    async fn prove(&self, id: &CertificateId) -> Result<String, Doubt> {
         let entry = self
             .inventory
-            .entry(name)
+            .entry(id)
             .ok_or_else(|| Doubt::Lasting("no certificate of this node is called so".to_owned()))?;
         let present = match &entry.state {
             CertificateState::Present(present) => present,
@@ -95,51 +98,61 @@ impl Node<'_> {
                 return Err(Doubt::Lasting(reason));
             }
         };
-        match entry.kind {
-            EntryKind::Catalogued(Catalogued::Leaf(leaf)) => match leaf {
-                LeafName::Apiserver => self.served(API_SERVER, name, present).await,
-                LeafName::EtcdServer | LeafName::EtcdPeer => self.served(ETCD, name, present).await,
+        match &entry.id {
+            CertificateId::Catalogued(Catalogued::Leaf(leaf)) => match leaf {
+                LeafName::Apiserver => self.served(API_SERVER, *leaf, present).await,
+                LeafName::EtcdServer | LeafName::EtcdPeer => {
+                    self.served(ETCD, *leaf, present).await
+                }
                 LeafName::ApiserverEtcdClient | LeafName::EtcdHealthcheckClient => {
                     self.accepted_by_etcd(entry).await
                 }
                 LeafName::ApiserverKubeletClient => self.accepted_by_kubelet(entry).await,
                 LeafName::FrontProxyClient => self.trusted_by_api_server(entry, present),
             },
-            EntryKind::Catalogued(Catalogued::Kubeconfig(kubeconfig)) => {
-                self.authenticates(entry, Some(kubeconfig)).await
+            CertificateId::Catalogued(Catalogued::Kubeconfig(kubeconfig)) => {
+                self.authenticates(entry, Some(*kubeconfig)).await
             }
-            EntryKind::KubeletConfig => self.authenticates(entry, None).await,
+            CertificateId::KubeletConfig => self.authenticates(entry, None).await,
             // With external etcd the API server's etcd client is no row of kubeadm's, but can be asked for all the same.
-            EntryKind::Extra if self.is_etcd_client_of_api_server(entry) => {
+            CertificateId::Found(_) if self.is_etcd_client_of_api_server(entry) => {
                 self.accepted_by_etcd(entry).await
             }
-            EntryKind::KubeletClient | EntryKind::KubeletServing | EntryKind::Extra => {
-                Err(Doubt::Lasting(
-                    "no component that kubecertd knows can be asked whether it is in use"
-                        .to_owned(),
-                ))
-            }
+            CertificateId::KubeletClient
+            | CertificateId::KubeletServing(_)
+            | CertificateId::Found(_) => Err(Doubt::Lasting(
+                "no component that kubecertd knows can be asked whether it is in use".to_owned(),
+            )),
         }
     }
 
-    async fn served(&self, program: &str, name: &str, present: &Present) -> Result<String, Doubt> {
+    async fn served(
+        &self,
+        program: &str,
+        leaf: LeafName,
+        present: &Present,
+    ) -> Result<String, Doubt> {
         let pod = self.pod(program)?;
         let endpoints = serving_endpoints(pod);
         let endpoint = endpoints
             .iter()
-            .find(|endpoint| endpoint.certificate_name == name)
+            .find(|endpoint| endpoint.leaf == leaf)
             .ok_or_else(|| {
                 Doubt::Lasting(format!(
                     "{} names no certificate file or no TLS address for it",
                     pod.path.display()
                 ))
             })?;
-        serves(endpoint, &present.leaf, signers(self.inventory, name))
-            .await
-            .map_err(|error| match error {
-                NotServed::Another { told, .. } => Doubt::Refused(told),
-                NotServed::Unknown(reason) => Doubt::Passing(reason),
-            })
+        serves(
+            endpoint,
+            &present.leaf,
+            signers(self.inventory, &CertificateId::leaf(leaf)),
+        )
+        .await
+        .map_err(|error| match error {
+            NotServed::Another { told, .. } => Doubt::Refused(told),
+            NotServed::Unknown(reason) => Doubt::Passing(reason),
+        })
     }
 
     /// Only extension API servers ever see it, so what they would check is checked here.

@@ -9,7 +9,7 @@ use super::health::healthy;
 use super::peer::{signers, vouch_for};
 use crate::host::read_on_machine;
 use crate::net::{handshake, printable};
-use crate::node::{Inventory, StaticPod};
+use crate::node::{CertificateId, Inventory, StaticPod};
 use crate::pki::{Certificate, certificates_from_pem};
 
 /// What has to hold before a pod counts as restarted.
@@ -110,7 +110,7 @@ pub(super) async fn serves_file(
     let wanted = certificates
         .first()
         .ok_or_else(|| unknown(&"holds no certificate"))?;
-    let signers = signers(inventory, endpoint.certificate_name);
+    let signers = signers(inventory, &CertificateId::leaf(endpoint.leaf));
     serves(endpoint, wanted, signers).await
 }
 

@@ -17,7 +17,7 @@ use super::identity::identity;
 use super::trials::{Bundle, Client, Kind, Server, Trial, trials};
 use crate::host::Root;
 use crate::net::Identity;
-use crate::node::Inventory;
+use crate::node::{CertificateId, Inventory};
 use crate::pki::{
     Certificate, CertificateAuthority, IssueError, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey,
     SubjectAltName, Validity, certificates_to_pem,
@@ -30,7 +30,7 @@ const HANDSHAKE_BOUND: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
     /// The certificate it was about.
-    pub name: String,
+    pub id: CertificateId,
     /// What was tried: `as server under kubernetes.default`, `as client of apiserver`.
     pub what: String,
     /// How it ended.
@@ -50,7 +50,7 @@ pub enum Verdict {
 
 /// How a handshake ended at one time.
 pub(super) struct Tried {
-    name: String,
+    id: CertificateId,
     what: String,
     kind: Kind,
     error: Option<String>,
@@ -62,8 +62,8 @@ pub(super) async fn handshakes(root: &Root, inventory: &Inventory) -> Vec<Tried>
     let (trials, untried) = trials(root, inventory);
     let mut all: Vec<Tried> = untried
         .into_iter()
-        .map(|(name, reason)| Tried {
-            name: name.to_owned(),
+        .map(|(id, reason)| Tried {
+            id: id.clone(),
             what: "no handshake".to_owned(),
             kind: Kind::Aside,
             error: Some(reason),
@@ -72,7 +72,7 @@ pub(super) async fn handshakes(root: &Root, inventory: &Inventory) -> Vec<Tried>
     for trial in trials {
         let error = attempt(root, &trial, &occasion).await.err();
         all.push(Tried {
-            name: trial.name.to_owned(),
+            id: trial.id.clone(),
             what: trial.what,
             kind: trial.kind,
             error,
@@ -84,9 +84,9 @@ pub(super) async fn handshakes(root: &Root, inventory: &Inventory) -> Vec<Tried>
 /// What the handshakes after a renewal say, seen beside those before it.
 pub(super) fn compared(before: &[Tried], after: Vec<Tried>) -> Vec<Check> {
     let failed_before = |one: &Tried| {
-        before.iter().any(|other| {
-            (&other.name, &other.what) == (&one.name, &one.what) && other.error.is_some()
-        })
+        before
+            .iter()
+            .any(|other| (&other.id, &other.what) == (&one.id, &one.what) && other.error.is_some())
     };
     after
         .into_iter()
@@ -103,7 +103,7 @@ pub(super) fn compared(before: &[Tried], after: Vec<Tried>) -> Vec<Check> {
                 }
             };
             Check {
-                name: one.name,
+                id: one.id,
                 what: one.what,
                 verdict,
             }

@@ -20,7 +20,7 @@ fn key_pem(root: &Root, entry: &Entry) -> Result<Zeroizing<Vec<u8>>, String> {
         .read(path)
         .map(Zeroizing::new)
         .map_err(|error| format!("{}: {error}", path.display()))?;
-    if path != &entry.path || !entry.name.ends_with(".conf") {
+    if path != &entry.path || !entry.id.as_str().ends_with(".conf") {
         return Ok(bytes);
     }
     match Kubeconfig::parse(&bytes)

@@ -9,22 +9,24 @@ use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
 
 use crate::host::Root;
-use crate::node::{Credential, Entry, EntryKind, Kubeconfig};
+use crate::node::{CertificateId, Credential, Entry, Kubeconfig};
 use crate::pki::Catalogued;
 
 /// Whether the entry's file is a kubeconfig that takes part.
 pub(super) fn is_kubeconfig(entry: &Entry) -> bool {
     matches!(
-        entry.kind,
-        EntryKind::Catalogued(Catalogued::Kubeconfig(_)) | EntryKind::KubeletConfig
+        entry.id,
+        CertificateId::Catalogued(Catalogued::Kubeconfig(_)) | CertificateId::KubeletConfig
     )
 }
 
 /// Whether it is one of the kubelet's own.
 pub(super) fn is_kubelets(entry: &Entry) -> bool {
     matches!(
-        entry.kind,
-        EntryKind::KubeletConfig | EntryKind::KubeletClient | EntryKind::KubeletServing
+        entry.id,
+        CertificateId::KubeletConfig
+            | CertificateId::KubeletClient
+            | CertificateId::KubeletServing(_)
     )
 }
 

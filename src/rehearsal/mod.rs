@@ -33,7 +33,7 @@ use crate::files::check_targets;
 use crate::host::Root;
 use crate::issuer::Replacement;
 use crate::journal::Trigger;
-use crate::node::{Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
+use crate::node::{CertificateId, Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
 use crate::operation::{
     Context, Event, Fault, NotRenewed, OperationError, Options, Remark, RenewalReport, renew,
 };
@@ -46,9 +46,9 @@ pub struct Rehearsal {
     /// What the renewal on the copy did. Its paths are the node's.
     pub renewal: RenewalReport,
     /// What is left alone, and why, as the node itself is.
-    pub left: Vec<(String, Obstacle)>,
+    pub left: Vec<(CertificateId, Obstacle)>,
     /// What is to be known of a renewal on the node itself, by certificate.
-    pub notes: Vec<(String, Note)>,
+    pub notes: Vec<(CertificateId, Note)>,
     /// What was to be looked at on the node and could not be.
     pub unread: Vec<Problem>,
     /// Every handshake, passed or not.
@@ -120,8 +120,8 @@ pub async fn rehearse(
     let mut renewal = renew(&there, &EVERYTHING, &options, stop, &mut at_home)
         .await
         .map_err(|error: OperationError| RehearsalError::Renewal(home.paths(&error.to_string())))?;
-    for NotRenewed { name, fault } in &mut renewal.failed {
-        let authority = inventory.entry(name).and_then(|entry| entry.authority);
+    for NotRenewed { id, fault } in &mut renewal.failed {
+        let authority = inventory.entry(id).and_then(|entry| entry.authority);
         fault.text = match broken.iter().find(|(broken, _)| Some(*broken) == authority) {
             Some((_, on_the_node)) => on_the_node.clone(),
             None => home.paths(&fault.text),
@@ -173,28 +173,28 @@ fn located(context: &Context, inventory: &Inventory) -> Config {
 }
 
 /// What is left alone on the node, for the reasons that it has there.
-fn left(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, Obstacle)> {
-    let own_reason = |name: &str| {
+fn left(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(CertificateId, Obstacle)> {
+    let own_reason = |id: &CertificateId| {
         own.iter().find_map(|item| match &item.action {
-            Action::Leave(obstacle) if item.name == name => Some(obstacle.clone()),
+            Action::Leave(obstacle) if item.id == *id => Some(obstacle.clone()),
             Action::Leave(_) | Action::Renew(_) | Action::Wait => None,
         })
     };
     renewal
         .left
         .iter()
-        .map(|(name, obstacle)| {
-            let reason = own_reason(name).unwrap_or_else(|| obstacle.clone());
-            (name.clone(), reason)
+        .map(|(id, obstacle)| {
+            let reason = own_reason(id).unwrap_or_else(|| obstacle.clone());
+            (id.clone(), reason)
         })
         .collect()
 }
 
 /// Of a kind of key that cannot be made, say, in whose place the copy has another.
-fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, Note)> {
-    let is_said = |name: &str, said: &Note| {
+fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(CertificateId, Note)> {
+    let is_said = |id: &CertificateId, said: &Note| {
         let said_of = |remark: &Remark| match remark {
-            Remark::Note { certificate, note } => certificate == name && **note == *said,
+            Remark::Note { certificate, note } => certificate == id && **note == *said,
             _ => false,
         };
         renewal.warnings.iter().any(said_of)
@@ -204,9 +204,9 @@ fn notes(own: &[PlanItem], renewal: &RenewalReport) -> Vec<(String, Note)> {
         .flat_map(|item| {
             item.notes
                 .iter()
-                .map(|note| (item.name.clone(), note.clone()))
+                .map(|note| (item.id.clone(), note.clone()))
         })
-        .filter(|(name, note)| !is_said(name, note))
+        .filter(|(id, note)| !is_said(id, note))
         .collect()
 }
 
@@ -216,19 +216,19 @@ fn refused(
     context: &Context,
     inventory: &Inventory,
     renewal: &RenewalReport,
-    trusting: &BTreeSet<&str>,
+    trusting: &BTreeSet<&CertificateId>,
 ) -> Vec<NotRenewed> {
     let replaceable = Replaceable::of(&context.root, inventory);
-    let renewed = |name: &str| renewal.renewed.iter().any(|one| one.name == name);
+    let renewed = |id: &CertificateId| renewal.renewed.iter().any(|one| one.id == *id);
     let entries = inventory.entries.iter();
     entries
-        .filter(|entry| renewed(&entry.name))
+        .filter(|entry| renewed(&entry.id))
         .filter_map(|entry| {
             let files: BTreeSet<&Path> = entry.files().collect();
             let files: Vec<Replacement> = files
                 .into_iter()
                 .map(|path| Replacement {
-                    name: entry.name.clone(),
+                    id: entry.id.clone(),
                     path: path.to_path_buf(),
                     contents: Zeroizing::default(),
                     mode_if_new: 0o600,
@@ -236,13 +236,13 @@ fn refused(
                 .collect();
             let reason = check_targets(&context.store(), &files, &replaceable)
                 .map_err(|error| error.to_string())
-                .and_then(|()| edited(context, inventory, entry, trusting.contains(&*entry.name)))
+                .and_then(|()| edited(context, inventory, entry, trusting.contains(&entry.id)))
                 .err()?;
             Some(NotRenewed {
-                name: entry.name.clone(),
+                id: entry.id.clone(),
                 fault: Fault {
                     code: "not-replaceable",
-                    text: format!("{}: {reason}", entry.name),
+                    text: format!("{}: {reason}", entry.id),
                 },
             })
         })
@@ -275,19 +275,16 @@ fn edited(
 }
 
 /// The kubeconfigs that trust something else than before.
-fn trusting<'node>(before: &'node Inventory, after: &Inventory) -> BTreeSet<&'node str> {
+fn trusting<'node>(before: &'node Inventory, after: &Inventory) -> BTreeSet<&'node CertificateId> {
     let trusts = before.trusts.iter();
     trusts
         .filter_map(|trust| match &trust.holder {
-            TrustHolder::Kubeconfig {
-                name,
-                embedded: true,
-            } => after
+            TrustHolder::Kubeconfig { id, embedded: true } => after
                 .trusts
                 .iter()
                 .find(|other| other.holder == trust.holder)
                 .filter(|other| other.authorities != trust.authorities)
-                .map(|_| name.as_str()),
+                .map(|_| id),
             _ => None,
         })
         .collect()

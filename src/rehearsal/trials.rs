@@ -9,7 +9,7 @@ use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::kubeconfig::{beside, is_kubeconfig};
 use crate::host::Root;
-use crate::node::{Entry, Inventory, Kubeconfig, Present};
+use crate::node::{CertificateId, Entry, Inventory, Kubeconfig, Present};
 use crate::pki::{
     AuthorityName, Catalogued, Certificate, KubeconfigName, LeafName, SubjectAltName,
     certificates_from_pem,
@@ -27,7 +27,7 @@ pub(super) enum Kind {
 /// One handshake to be tried.
 pub(super) struct Trial<'node> {
     /// The certificate it is about.
-    pub(super) name: &'node str,
+    pub(super) id: &'node CertificateId,
     /// `as server under kubernetes.default`, `as client of apiserver`
     pub(super) what: String,
     pub(super) kind: Kind,
@@ -59,7 +59,7 @@ pub(super) type Bundle = Result<Vec<Certificate>, String>;
 pub(super) fn trials<'node>(
     root: &Root,
     inventory: &'node Inventory,
-) -> (Vec<Trial<'node>>, Vec<(&'node str, String)>) {
+) -> (Vec<Trial<'node>>, Vec<(&'node CertificateId, String)>) {
     let node = Node { root, inventory };
     let mut trials = Vec::new();
     let mut untried = Vec::new();
@@ -73,7 +73,7 @@ pub(super) fn trials<'node>(
         }
         if present.leaf.is_ca {
             untried.push((
-                entry.name.as_str(),
+                &entry.id,
                 "it is marked as a CA's certificate (basicConstraints CA:TRUE), with which no handshake is tried"
                     .to_owned(),
             ));
@@ -94,7 +94,7 @@ impl<'node> Node<'_, 'node> {
         if is_kubeconfig(entry) {
             return self.kubeconfig(entry, present);
         }
-        let crate::node::EntryKind::Catalogued(Catalogued::Leaf(leaf)) = entry.kind else {
+        let CertificateId::Catalogued(Catalogued::Leaf(leaf)) = entry.id else {
             return Vec::new();
         };
         let of = Shown { entry, present };
@@ -168,8 +168,8 @@ impl<'node> Node<'_, 'node> {
         let under = match &host {
             Some(host) if !names.iter().any(|(_, name)| covers(name, host)) => {
                 trials.push(Trial {
-                    name: &server.0.name,
-                    what: format!("as server under {}, as {} calls it", text(host), entry.name),
+                    id: &server.0.id,
+                    what: format!("as server under {}, as {} calls it", text(host), entry.id),
                     kind: Kind::Aside,
                     server: Server {
                         serves: Some(server),
@@ -194,11 +194,11 @@ impl<'node> Node<'_, 'node> {
             return trials;
         };
         trials.push(Trial {
-            name: &entry.name,
+            id: &entry.id,
             what: "as client of apiserver".to_owned(),
             // Its server may be another's, behind a load balancer.
-            kind: match entry.kind {
-                crate::node::EntryKind::Catalogued(Catalogued::Kubeconfig(
+            kind: match entry.id {
+                CertificateId::Catalogued(Catalogued::Kubeconfig(
                     KubeconfigName::ControllerManager | KubeconfigName::Scheduler,
                 )) => Kind::Pair,
                 _ => Kind::Aside,
@@ -231,7 +231,7 @@ impl<'node> Node<'_, 'node> {
             return vec![of.shown_to(&format!("{what}, whose certificate is of no use"), accepts)];
         };
         vec![Trial {
-            name: &of.entry.name,
+            id: &of.entry.id,
             what,
             kind: Kind::Pair,
             server: Server {
@@ -248,7 +248,7 @@ impl<'node> Node<'_, 'node> {
 
     /// A server's certificate, if a handshake can be tried with it.
     fn server(&self, leaf: LeafName) -> Option<(&'node Entry, &'node Present)> {
-        let entry = self.inventory.entry(leaf.name())?;
+        let entry = self.inventory.entry(&CertificateId::leaf(leaf))?;
         let present = entry.present()?;
         (!present.leaf.is_ca).then_some((entry, present))
     }
@@ -320,7 +320,7 @@ impl<'node> Shown<'node> {
         names(self.present)
             .into_iter()
             .map(|(shown, under)| Trial {
-                name: &self.entry.name,
+                id: &self.entry.id,
                 what: format!("as server under {shown}"),
                 kind: Kind::Aside,
                 server: Server {
@@ -339,7 +339,7 @@ impl<'node> Shown<'node> {
     /// Shown to a server that is made for the occasion.
     fn shown_to(self, what: &str, accepts: Bundle) -> Trial<'node> {
         Trial {
-            name: &self.entry.name,
+            id: &self.entry.id,
             what: what.to_owned(),
             kind: Kind::Pair,
             server: Server {

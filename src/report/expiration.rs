@@ -13,10 +13,10 @@ use jiff::Timestamp;
 
 use crate::config::Renewal;
 use crate::node::{
-    Authority, AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Present,
-    Problem, Signer, StaticPod,
+    Authority, AuthorityState, CertificateId, CertificateState, Entry, Inventory, KeyState,
+    Present, Problem, Signer, StaticPod,
 };
-use crate::pki::{AuthorityName, Catalogued, Certificate, KubeconfigName};
+use crate::pki::{AuthorityName, Certificate};
 pub use rows::{CertificateRow, ExpirationInfo, Found};
 
 /// The answer to `--within`.
@@ -49,7 +49,7 @@ impl ExpirationInfo {
             inventory
                 .entries
                 .iter()
-                .filter(|entry| entry.is_catalogued() == catalogued)
+                .filter(|entry| entry.id.is_catalogued() == catalogued)
                 .map(|entry| certificate_row(inventory, entry))
                 .collect()
         };
@@ -194,7 +194,7 @@ fn named_by_pods(inventory: &Inventory) -> Vec<CertificateRow> {
     inventory
         .entries
         .iter()
-        .filter(|entry| entry.kind == EntryKind::Extra)
+        .filter(|entry| matches!(entry.id, CertificateId::Found(_)))
         .filter(|entry| named.contains(inventory.real(&entry.certificate_path)))
         .map(|entry| certificate_row(inventory, entry))
         .collect()
@@ -211,7 +211,7 @@ fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
         },
     };
     CertificateRow {
-        name: entry.name.clone(),
+        name: entry.id.to_string(),
         path: entry.path.clone(),
         found,
         authority: entry.authority,
@@ -220,8 +220,7 @@ fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
             .present()
             .map(|present| signed_by(&present.signer, entry.authority))
             .unwrap_or_default(),
-        optional: entry.kind
-            == EntryKind::Catalogued(Catalogued::Kubeconfig(KubeconfigName::SuperAdmin)),
+        optional: entry.id == CertificateId::SUPER_ADMIN,
         left_alone: false,
     }
 }
@@ -285,7 +284,7 @@ fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {
 fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for entry in &inventory.entries {
-        if !all && !entry.is_catalogued() {
+        if !all && !entry.id.is_catalogued() {
             continue;
         }
         match &entry.state {
@@ -294,7 +293,8 @@ fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
             CertificateState::Present(present) => {
                 // Nobody promised a key beside an unknown certificate.
                 if let Some(path) = &entry.key_path
-                    && let Some(problem) = key_problem(path, &present.key, !entry.is_catalogued())
+                    && let Some(problem) =
+                        key_problem(path, &present.key, !entry.id.is_catalogued())
                 {
                     problems.push(problem);
                 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::Receipt;
 use crate::journal::Outcome;
-use crate::node::{Entry, EntryKind, Inventory, Present};
+use crate::node::{CertificateId, Entry, Inventory, Present};
 use crate::pki::{Catalogued, KubeconfigName, date};
 use crate::probe::{Seen, Usage};
 
@@ -62,9 +62,9 @@ impl InUse {
         }
     }
 
-    /// What is to be known and done as long as another certificate is in use; `name` is that of the file's.
+    /// What is to be known and done as long as another certificate is in use than that of the file.
     #[must_use]
-    pub fn note(&self, name: &str) -> Option<String> {
+    pub fn note(&self, id: &CertificateId) -> Option<String> {
         if self.state != UseState::NotYet {
             return None;
         }
@@ -74,20 +74,20 @@ impl InUse {
             |end| format!("that one ends {}", date(end)),
         );
         Some(format!(
-            "{name} is not in use yet: {}; {ends}. `kubecertd restart {component}` takes the file into use",
+            "{id} is not in use yet: {}; {ends}. `kubecertd restart {component}` takes the file into use",
             self.evidence
         ))
     }
 }
 
-/// What is known of the use of each certificate that could be read, by name. `receipts`: oldest first.
+/// What is known of the use of each certificate that could be read. `receipts`: oldest first.
 #[must_use]
 pub fn in_use(
     inventory: &Inventory,
     seen: &[Usage],
     receipts: &[Receipt],
     now: Timestamp,
-) -> Vec<(String, InUse)> {
+) -> Vec<(CertificateId, InUse)> {
     inventory
         .entries
         .iter()
@@ -99,10 +99,10 @@ pub fn in_use(
             };
             let own: Vec<&Seen> = seen
                 .iter()
-                .filter(|usage| usage.certificate == entry.name)
+                .filter(|usage| usage.certificate == entry.id)
                 .map(|usage| &usage.seen)
                 .collect();
-            Some((entry.name.clone(), known.use_of(&own, now)))
+            Some((entry.id.clone(), known.use_of(&own, now)))
         })
         .collect()
 }
@@ -160,8 +160,8 @@ impl Known<'_> {
     /// Whether its only users read it once, when they start: the components' kubeconfigs.
     fn is_read_at_start(&self) -> bool {
         matches!(
-            self.entry.kind,
-            EntryKind::Catalogued(Catalogued::Kubeconfig(
+            &self.entry.id,
+            CertificateId::Catalogued(Catalogued::Kubeconfig(
                 KubeconfigName::ControllerManager | KubeconfigName::Scheduler
             ))
         )
@@ -228,7 +228,7 @@ impl Known<'_> {
             .filter(|receipt| receipt.finished > moment)
             .find_map(|receipt| {
                 let mut lines = receipt.certificates.iter();
-                lines.find(|line| line.name == self.entry.name)
+                lines.find(|line| line.id == self.entry.id)
             })
             .map(|line| line.old_not_after)
     }
@@ -240,7 +240,7 @@ impl Known<'_> {
                 && receipt
                     .certificates
                     .iter()
-                    .any(|line| line.name == self.entry.name)
+                    .any(|line| line.id == self.entry.id)
         })
     }
 
@@ -249,12 +249,12 @@ impl Known<'_> {
         receipt
             .certificates
             .iter()
-            .any(|line| line.name == self.entry.name && line.new_serial == self.present.leaf.serial)
+            .any(|line| line.id == self.entry.id && line.new_serial == self.present.leaf.serial)
     }
 
     /// The last proof of this certificate in the history.
     fn last_proof(&self) -> Option<InUse> {
-        let start = format!("{}: ", self.entry.name);
+        let start = format!("{}: ", self.entry.id);
         self.receipts.iter().rev().find_map(|receipt| {
             let evidence = receipt
                 .proofs
@@ -263,7 +263,7 @@ impl Known<'_> {
             let names_it = receipt
                 .certificates
                 .iter()
-                .any(|line| line.name == self.entry.name);
+                .any(|line| line.id == self.entry.id);
             // One operation may prove what an earlier one put in place.
             let is_of_this = if names_it {
                 self.is_of(receipt)

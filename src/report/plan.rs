@@ -91,9 +91,9 @@ impl From<&Plan> for PlanView {
             certificates: plan.items.iter().map(CertificateView::from).collect(),
             affected_pods: plan.affected.iter().map(PodView::from).collect(),
             restarts: plan.restarts.iter().map(GroupView::from).collect(),
-            next_due: plan.next_due.as_ref().map(|(at, name)| NextView {
+            next_due: plan.next_due.as_ref().map(|(at, id)| NextView {
                 at: *at,
-                name: name.clone(),
+                name: id.to_string(),
             }),
             unread_manifests: plan
                 .unread_manifests
@@ -116,12 +116,12 @@ impl From<&PlanItem> for CertificateView {
             Action::Leave(obstacle) => (
                 Some(obstacle.code()),
                 fields(obstacle),
-                Some(obstacle.said_of(&item.name)),
+                Some(obstacle.said_of(&item.id)),
             ),
         };
         let notes = || item.notes.iter().chain(&item.trust_notes);
         Self {
-            name: item.name.clone(),
+            name: item.id.to_string(),
             authority: item.authority.map(crate::pki::AuthorityName::name),
             not_after: item.not_after,
             due_at: item.due_at,
@@ -140,7 +140,7 @@ impl From<&AffectedPod> for PodView {
         Self {
             component: pod.component.clone(),
             manifest: pod.manifest.display().to_string(),
-            certificates: pod.certificates.clone(),
+            certificates: pod.certificates.iter().map(ToString::to_string).collect(),
         }
     }
 }

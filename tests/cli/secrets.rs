@@ -371,7 +371,7 @@ fn debug_output_of_what_holds_keys_shows_none() {
     let wanted: Vec<Wanted> = testkit::ELEVEN
         .iter()
         .map(|name| Wanted {
-            name: (*name).to_owned(),
+            id: (*name).into(),
             may_end_sooner: true,
         })
         .collect();

@@ -25,7 +25,7 @@ const OLD: &str = "/etc/kubernetes/pki/1.pem";
 fn replacements(node: &Plain) -> Vec<Replacement> {
     vec![
         node.replacement("client", NEW, "new", 0o600),
-        Replacement::link("client", node.path(LINK), Path::new(NEW)),
+        Replacement::link("client".into(), node.path(LINK), Path::new(NEW)),
     ]
 }
 
@@ -101,7 +101,11 @@ fn a_cut_off_rollback_and_a_cut_off_installation_are_finished() {
         let lock = node.lock();
         let mut operation = node.begin(&lock);
         // The next one fails half-way: its second file cannot be staged.
-        let mut bad = vec![Replacement::link("client", node.path(LINK), Path::new(OLD))];
+        let mut bad = vec![Replacement::link(
+            "client".into(),
+            node.path(LINK),
+            Path::new(OLD),
+        )];
         bad.push(node.replacement("other", "/etc/kubernetes/none/x", "x", 0o600));
         operation.install(bad).unwrap_err();
         assert_eq!(what_is(&node.path(LINK)), Is::Link(NEW.into()), "{name}");

@@ -131,7 +131,7 @@ impl Ending {
 
 fn wanted(name: &str) -> Wanted {
     Wanted {
-        name: name.to_owned(),
+        id: name.into(),
         may_end_sooner: false,
     }
 }
@@ -181,7 +181,7 @@ fn all_eleven_are_issued_and_fit_when_put_in_place() {
     let names = all_names();
     let results = node.issue(&inventory, &Renewal::default(), &names);
     let issued: Vec<Issued> = results.into_iter().map(Result::unwrap).collect();
-    let order: Vec<&str> = issued.iter().map(|one| one.name.as_str()).collect();
+    let order: Vec<&str> = issued.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(order, names);
     for one in &issued {
         put_in_place(&replacements(&inventory, one).unwrap());
@@ -191,8 +191,8 @@ fn all_eleven_are_issued_and_fit_when_put_in_place() {
     let mut serials = BTreeSet::new();
     for name in names {
         let (before, after) = (
-            inventory.entry(name).unwrap().present().unwrap(),
-            after.entry(name).unwrap().present().unwrap(),
+            inventory.find(name).unwrap().present().unwrap(),
+            after.find(name).unwrap().present().unwrap(),
         );
         assert_eq!(after.signer, Signer::Expected, "{name}");
         assert_eq!(

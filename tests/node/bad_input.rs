@@ -18,15 +18,15 @@ use testkit::kubeadm::{kubeconfig_with, leaf};
 fn unreadable(tree: &Node, name: &str) -> (PathBuf, String) {
     let inventory = tree.observe();
     for entry in &inventory.entries {
-        if entry.name != name {
+        if entry.id.as_str() != name {
             assert!(
                 entry.present().is_some(),
                 "{} cannot be read either",
-                entry.name
+                entry.id
             );
         }
     }
-    match &inventory.entry(name).unwrap().state {
+    match &inventory.find(name).unwrap().state {
         CertificateState::Unreadable(problem) => (problem.path.clone(), problem.reason.clone()),
         other => panic!("{name}: {other:?}"),
     }
@@ -40,7 +40,7 @@ pub(crate) fn assert_unreadable(tree: &Node, name: &str, path: &str, reason: &st
 }
 
 fn key<'a>(inventory: &'a Inventory, name: &str) -> &'a KeyState {
-    &inventory.entry(name).unwrap().present().unwrap().key
+    &inventory.find(name).unwrap().present().unwrap().key
 }
 
 #[track_caller]
@@ -62,7 +62,7 @@ fn damaged_certificates() {
     let good = std::fs::read_to_string(tree.path(crt)).unwrap();
     let der = tree
         .observe()
-        .entry("apiserver")
+        .find("apiserver")
         .unwrap()
         .present()
         .unwrap()
@@ -142,15 +142,15 @@ fn a_linked_directory_that_is_gone() {
     tree.remove("/etc/kubernetes/pki");
     symlink("/mnt/pki", tree.path("/etc/kubernetes/pki")).unwrap();
     let inventory = tree.observe();
-    let CertificateState::Unreadable(problem) = &inventory.entry("apiserver").unwrap().state else {
-        panic!("{:?}", inventory.entry("apiserver"));
+    let CertificateState::Unreadable(problem) = &inventory.find("apiserver").unwrap().state else {
+        panic!("{:?}", inventory.find("apiserver"));
     };
     assert_eq!(
         problem.reason,
         "its directory /etc/kubernetes/pki is a symbolic link to /mnt/pki, which does not exist; restore the target \
          or replace the link"
     );
-    assert!(inventory.entry("admin.conf").unwrap().present().is_some());
+    assert!(inventory.find("admin.conf").unwrap().present().is_some());
 }
 
 /// Only where the tests do not run as root, who may read everything.
@@ -266,7 +266,7 @@ fn authorities_that_are_of_no_use() {
         let inventory = tree.observe();
         assert_eq!(
             inventory
-                .entry("apiserver")
+                .find("apiserver")
                 .unwrap()
                 .present()
                 .unwrap()
@@ -315,7 +315,7 @@ fn authorities_that_are_of_no_use() {
     // The same name, but not the same key.
     assert_eq!(
         inventory
-            .entry("apiserver")
+            .find("apiserver")
             .unwrap()
             .present()
             .unwrap()
@@ -391,7 +391,7 @@ fn a_kubeconfig_that_trusts_nothing_is_read_all_the_same() {
     let ca = STANDARD.encode(certificates_to_pem([tree.ca.certificate()]));
     tree.write(file, good.replace(&ca, &STANDARD.encode("nothing")));
     let inventory = tree.observe();
-    assert!(inventory.entry("admin.conf").unwrap().present().is_some());
+    assert!(inventory.find("admin.conf").unwrap().present().is_some());
     assert_problem(
         &inventory,
         tree.path(file),

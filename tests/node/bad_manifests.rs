@@ -166,7 +166,7 @@ fn an_unknown_certificate_that_is_damaged_is_a_row() {
         "/etc/kubernetes/pki/webhook.crt",
         "is empty",
     );
-    assert!(tree.observe().entry("webhook.pem").is_none());
+    assert!(tree.observe().find("webhook.pem").is_none());
 }
 
 #[test]

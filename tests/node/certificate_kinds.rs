@@ -43,7 +43,10 @@ fn tree(ca: &[u8], ca_key: &[u8], crt: &[u8], key: &[u8]) -> Node {
 fn item_with(inventory: &Inventory, config: &Config, now: Timestamp) -> PlanItem {
     let plan = plan(inventory, config, &Request::Due, now).unwrap();
     let table = PlanView::from(&plan).to_table();
-    let item = plan.items.into_iter().find(|item| item.name == "apiserver");
+    let item = plan
+        .items
+        .into_iter()
+        .find(|item| item.id.as_str() == "apiserver");
     let item = item.unwrap();
     for note in &item.notes {
         assert!(
@@ -59,12 +62,12 @@ fn item(inventory: &Inventory, now: Timestamp) -> PlanItem {
 }
 
 fn present(inventory: &Inventory) -> &kubecertd::node::Present {
-    inventory.entry("apiserver").unwrap().present().unwrap()
+    inventory.find("apiserver").unwrap().present().unwrap()
 }
 
 fn issued(inventory: &Inventory, renewal: &Renewal, now: Timestamp) -> Issued {
     let wanted = Wanted {
-        name: "apiserver".to_owned(),
+        id: "apiserver".into(),
         may_end_sooner: true,
     };
     issue(inventory, renewal, &[wanted], now).remove(0).unwrap()

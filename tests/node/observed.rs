@@ -4,7 +4,7 @@
 #![allow(clippy::disallowed_methods, clippy::panic, clippy::unwrap_used)]
 
 use kubecertd::config::Locations;
-use kubecertd::node::{CertificateState, EntryKind, Inventory, KeyState, Signer, observe};
+use kubecertd::node::{CertificateId, CertificateState, Inventory, KeyState, Signer, observe};
 use kubecertd::pki::KeyAlgorithm;
 use testkit::Node;
 use testkit::kubeadm::{authority, leaf};
@@ -15,7 +15,7 @@ fn names(inventory: &Inventory) -> Vec<&str> {
     inventory
         .entries
         .iter()
-        .map(|entry| entry.name.as_str())
+        .map(|entry| entry.id.as_str())
         .collect()
 }
 
@@ -23,13 +23,13 @@ pub(crate) fn extras(inventory: &Inventory) -> Vec<&str> {
     inventory
         .entries
         .iter()
-        .filter(|entry| entry.kind == EntryKind::Extra)
-        .map(|entry| entry.name.as_str())
+        .filter(|entry| matches!(entry.id, CertificateId::Found(_)))
+        .map(|entry| entry.id.as_str())
         .collect()
 }
 
 pub(crate) fn signer<'a>(inventory: &'a Inventory, name: &str) -> &'a Signer {
-    &inventory.entry(name).unwrap().present().unwrap().signer
+    &inventory.find(name).unwrap().present().unwrap().signer
 }
 
 #[test]
@@ -58,13 +58,13 @@ fn a_fresh_node_is_whole() {
     assert_eq!(inventory.problems, []);
     for entry in &inventory.entries {
         let present = entry.present().unwrap();
-        assert_eq!(present.key, P256, "{}", entry.name);
-        assert!(present.modified.is_some(), "{}", entry.name);
-        let expected = match entry.kind {
-            EntryKind::KubeletServing => Signer::SelfSigned,
+        assert_eq!(present.key, P256, "{}", entry.id);
+        assert!(present.modified.is_some(), "{}", entry.id);
+        let expected = match entry.id {
+            CertificateId::KubeletServing(_) => Signer::SelfSigned,
             _ => Signer::Expected,
         };
-        assert_eq!(present.signer, expected, "{}", entry.name);
+        assert_eq!(present.signer, expected, "{}", entry.id);
     }
     assert_eq!(inventory.authorities.len(), 3);
     assert!(
@@ -87,7 +87,7 @@ fn a_fresh_node_is_whole() {
         tree.path("/var/lib/kubelet/pki")
     );
 
-    let kubelet = inventory.entry("kubelet.conf").unwrap();
+    let kubelet = inventory.find("kubelet.conf").unwrap();
     let current = tree.path("/var/lib/kubelet/pki/kubelet-client-current.pem");
     assert_eq!(kubelet.path, tree.path("/etc/kubernetes/kubelet.conf"));
     assert_eq!(kubelet.certificate_path, current);
@@ -117,7 +117,7 @@ fn of_two_manifests_for_one_pod_the_one_that_runs_counts() {
         inventory.directories.certificates,
         tree.path("/etc/kubernetes/pki")
     );
-    assert!(inventory.entry("apiserver").unwrap().present().is_some());
+    assert!(inventory.find("apiserver").unwrap().present().is_some());
 
     // What the kubelet cannot read does not run, whatever its name.
     tree.write(
@@ -130,7 +130,7 @@ fn of_two_manifests_for_one_pod_the_one_that_runs_counts() {
     let (name, inventory) = running(&tree);
     assert_eq!(name, "kube-apiserver.zz.yaml");
     assert_eq!(
-        inventory.entry("apiserver").unwrap().path,
+        inventory.find("apiserver").unwrap().path,
         tree.path("/etc/kubernetes/old-pki/apiserver.crt")
     );
 }
@@ -162,7 +162,7 @@ fn pods_use_their_files() {
     let tree = Node::as_kubeadm_made_it();
     let inventory = tree.observe();
     let users = |name: &str| -> Vec<&str> {
-        let path = &inventory.entry(name).unwrap().path;
+        let path = &inventory.find(name).unwrap().path;
         inventory
             .static_pods
             .iter()
@@ -225,7 +225,7 @@ fn another_certificates_directory_is_found() {
     assert_eq!(inventory.directories.manifests, tree.path("/manifests"));
     assert_eq!(inventory.directories.kubelet_pki, tree.path("/kubelet"));
     assert_eq!(
-        inventory.entry("apiserver").unwrap().path,
+        inventory.find("apiserver").unwrap().path,
         tree.path("/elsewhere/apiserver.crt")
     );
 }
@@ -257,7 +257,7 @@ fn a_certificate_where_a_flag_says_it_is() {
         inventory.directories.certificates,
         tree.path("/etc/kubernetes/pki")
     );
-    let entry = inventory.entry("apiserver").unwrap();
+    let entry = inventory.find("apiserver").unwrap();
     assert_eq!(entry.path, tree.path("/srv/tls/tls.pem"));
     assert_eq!(entry.key_path, Some(tree.path("/srv/tls/tls-key.pem")));
     assert_eq!(entry.present().unwrap().key, P256);
@@ -294,9 +294,9 @@ fn external_etcd_has_no_rows_but_its_client_is_known() {
             .iter()
             .any(|name| name.starts_with("etcd-"))
     );
-    assert!(inventory.entry("apiserver-etcd-client").is_none());
-    let client = inventory.entry("apiserver-etcd-client.crt").unwrap();
-    assert_eq!(client.kind, EntryKind::Extra);
+    assert!(inventory.find("apiserver-etcd-client").is_none());
+    let client = inventory.find("apiserver-etcd-client.crt").unwrap();
+    assert!(matches!(client.id, CertificateId::Found(_)));
     assert_eq!(
         client.key_path,
         Some(tree.pki_path("apiserver-etcd-client.key"))
@@ -358,7 +358,7 @@ fn external_etcd_on_this_very_node_has_no_rows_either() {
     }
     let inventory = tree.observe();
     assert!(inventory.external_etcd);
-    assert!(inventory.entry("apiserver-etcd-client.crt").is_some());
+    assert!(inventory.find("apiserver-etcd-client.crt").is_some());
     // And just as well while the API server restarts.
     let api_server = "/etc/kubernetes/manifests/kube-apiserver.yaml";
     let parked = "/etc/kubernetes/.kubecertd/kube-apiserver.yaml";
@@ -384,7 +384,7 @@ fn external_etcd_is_seen_while_the_api_server_restarts() {
     assert!(!inventory.external_etcd);
     assert_eq!(inventory.authorities.len(), 3);
     assert!(matches!(
-        inventory.entry("etcd-server").unwrap().state,
+        inventory.find("etcd-server").unwrap().state,
         CertificateState::Missing
     ));
 }

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use kubecertd::node::{CertificateState, EntryKind, KeyState, Signer};
+use kubecertd::node::{CertificateId, CertificateState, KeyState, Signer};
 use kubecertd::pki::{AuthorityName, certificates_to_pem};
 use testkit::Node;
 use testkit::kubeadm::{authority, kubeconfig_with, leaf};
@@ -17,7 +17,7 @@ fn a_joined_node_has_no_super_admin() {
     tree.remove("/etc/kubernetes/super-admin.conf");
     let inventory = tree.observe();
     assert!(matches!(
-        inventory.entry("super-admin.conf").unwrap().state,
+        inventory.find("super-admin.conf").unwrap().state,
         CertificateState::Missing
     ));
     assert_eq!(inventory.problems, []);
@@ -62,7 +62,7 @@ fn chains_and_bundles_keep_their_order() {
         certificates_to_pem([newer.certificate(), tree.ca.certificate()]),
     );
     let inventory = tree.observe();
-    let present = inventory.entry("apiserver").unwrap().present().unwrap();
+    let present = inventory.find("apiserver").unwrap().present().unwrap();
     assert_eq!(present.leaf, pair.certificate);
     assert_eq!(present.chain, [intermediate.certificate().clone()]);
     assert_eq!(
@@ -99,7 +99,7 @@ fn a_kubeconfig_may_refer_to_files() {
         ),
     );
     let inventory = tree.observe();
-    let entry = inventory.entry("admin.conf").unwrap();
+    let entry = inventory.find("admin.conf").unwrap();
     assert_eq!(entry.path, tree.path("/etc/kubernetes/admin.conf"));
     assert_eq!(
         entry.certificate_path,
@@ -160,16 +160,16 @@ fn unknown_certificates_are_listed() {
             "/srv/oidc/ca.crt"
         ]
     );
-    let webhook = inventory.entry("webhooks/a.crt").unwrap();
+    let webhook = inventory.find("webhooks/a.crt").unwrap();
     assert_eq!(webhook.authority, Some(AuthorityName::FrontProxy));
     assert_eq!(webhook.present().unwrap().signer, Signer::Expected);
     assert_eq!(webhook.present().unwrap().key, P256);
     assert_eq!(
-        inventory.entry("both.pem").unwrap().present().unwrap().key,
+        inventory.find("both.pem").unwrap().present().unwrap().key,
         P256
     );
     assert_eq!(signer(&inventory, "other-ca.crt"), &Signer::SelfSigned);
-    assert_eq!(inventory.entry("other-ca.crt").unwrap().key_path, None);
+    assert_eq!(inventory.find("other-ca.crt").unwrap().key_path, None);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn serving_certificates_of_the_kubelet() {
         signer(&inventory, "kubelet-server-current.pem"),
         &Signer::Expected
     );
-    assert!(inventory.entry("kubelet.crt").is_none());
+    assert!(inventory.find("kubelet.crt").is_none());
 
     tree.write("/srv/tls.crt", signed.certificate_pem());
     tree.write("/srv/tls.key", signed.key_pem());
@@ -192,21 +192,26 @@ fn serving_certificates_of_the_kubelet() {
         "tlsCertFile: /srv/tls.crt\ntlsPrivateKeyFile: /srv/tls.key\n",
     );
     let inventory = tree.observe();
-    let serving = inventory.entry("tls.crt").unwrap();
-    assert_eq!(serving.kind, EntryKind::KubeletServing);
+    let serving = inventory.find("tls.crt").unwrap();
+    assert_eq!(serving.id, CertificateId::KubeletServing("tls.crt".into()));
     assert_eq!(serving.authority, Some(AuthorityName::Kubernetes));
     assert_eq!(serving.present().unwrap().key, P256);
 
     tree.remove("/var/lib/kubelet");
     tree.remove("/etc/kubernetes/kubelet.conf");
     let inventory = tree.observe();
-    assert!(inventory.entries.iter().all(|entry| entry.is_catalogued()));
+    assert!(
+        inventory
+            .entries
+            .iter()
+            .all(|entry| entry.id.is_catalogued())
+    );
 
     tree.write("/var/lib/kubelet/config.yaml", "serverTLSBootstrap: true\n");
     let inventory = tree.observe();
     let state = |name: &str| {
         matches!(
-            inventory.entry(name).unwrap().state,
+            inventory.find(name).unwrap().state,
             CertificateState::Missing
         )
     };
@@ -220,12 +225,12 @@ fn an_old_kubelet_conf_shows_its_embedded_certificate() {
     let old = leaf(&tree.ca, "system:node:node-1", 5);
     tree.write("/etc/kubernetes/kubelet.conf", tree.kubeconfig_of(&old));
     let inventory = tree.observe();
-    let config = inventory.entry("kubelet.conf").unwrap();
+    let config = inventory.find("kubelet.conf").unwrap();
     assert_eq!(config.present().unwrap().leaf, old.certificate);
     assert_eq!(config.certificate_path, config.path);
     assert_ne!(
         inventory
-            .entry("kubelet-client-current.pem")
+            .find("kubelet-client-current.pem")
             .unwrap()
             .present()
             .unwrap()
@@ -268,7 +273,7 @@ fn linked_directories_are_followed() {
             .all(|entry| entry.present().is_some())
     );
     assert_eq!(
-        inventory.entry("apiserver").unwrap().path,
+        inventory.find("apiserver").unwrap().path,
         tree.path("/etc/kubernetes/pki/apiserver.crt")
     );
     assert_eq!(extras(&inventory), [""; 0]);

@@ -279,7 +279,7 @@ async fn in_the_last_third_of_a_life_recovery_restarts_beside_what_looks_like_ku
             ..
         }) = event
             && finding.to_string().contains("4711")
-            && certificate == "apiserver"
+            && certificate.as_str() == "apiserver"
         {
             warned.store(true, std::sync::atomic::Ordering::Relaxed);
         }

@@ -248,7 +248,7 @@ async fn what_is_in_place_but_not_restarted_is_not_in_use() {
     let old_end = node
         .context
         .observe()
-        .entry("apiserver")
+        .find("apiserver")
         .unwrap()
         .present()
         .unwrap()
@@ -263,7 +263,7 @@ async fn what_is_in_place_but_not_restarted_is_not_in_use() {
         let known = in_use(&inventory, &seen, &node.receipts(), Timestamp::now());
         let (_, known) = known
             .into_iter()
-            .find(|(name, _)| name == "apiserver")
+            .find(|(name, _)| name.as_str() == "apiserver")
             .unwrap();
         known
     };
@@ -274,7 +274,7 @@ async fn what_is_in_place_but_not_restarted_is_not_in_use() {
     );
     assert!(
         known
-            .note("apiserver")
+            .note(&"apiserver".into())
             .unwrap()
             .contains("kubecertd restart kube-apiserver")
     );

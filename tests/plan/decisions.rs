@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 use kubecertd::config::{Config, OwnRenewal};
-use kubecertd::node::{CertificateState, EntryKind, Inventory, KeyState, Problem};
+use kubecertd::node::{CertificateId, CertificateState, Inventory, KeyState, Problem};
 use kubecertd::pki::AuthorityName;
 use kubecertd::plan::{Action, FileFault, Obstacle, Plan, Reason, Request, plan};
 use testkit::inventory::*;
@@ -17,7 +17,7 @@ pub(crate) fn due(node: &Inventory, now: Timestamp) -> Plan {
 fn action(plan: &Plan, name: &str) -> Action {
     plan.items
         .iter()
-        .find(|item| item.name == name)
+        .find(|item| item.id.as_str() == name)
         .unwrap()
         .action
         .clone()
@@ -234,7 +234,7 @@ fn one_made_a_moment_ago_is_not_renewed_again_by_itself() {
     );
     assert_eq!(
         due(&node, now()).next_due,
-        Some((after(50), APISERVER.to_owned()))
+        Some((after(50), APISERVER.into()))
     );
     assert_eq!(
         action(&due(&node, after(50)), APISERVER),
@@ -269,12 +269,12 @@ fn by_hand_everything_is_renewed_due_or_not() {
     };
     let one = plan(&node, &Config::default(), &one, now()).unwrap();
     for item in &one.items {
-        let expected = if item.name == "etcd-peer" {
+        let expected = if item.id.as_str() == "etcd-peer" {
             Action::Renew(Reason::Requested)
         } else {
             Action::Wait
         };
-        assert_eq!(item.action, expected, "{}", item.name);
+        assert_eq!(item.action, expected, "{}", item.id);
     }
 }
 
@@ -317,10 +317,7 @@ fn each_certificate_goes_by_its_own_threshold() {
         .insert(APISERVER.to_owned(), own);
     let early = plan(&node, &config, &Request::Due, now()).unwrap();
     assert_eq!(action(&early, APISERVER), Action::Wait);
-    assert_eq!(
-        early.next_due,
-        Some((after(10 * DAY), APISERVER.to_owned()))
-    );
+    assert_eq!(early.next_due, Some((after(10 * DAY), APISERVER.into())));
     assert_eq!(when_due(&node), Action::Renew(Reason::Due));
     // What another certificate has changes nothing.
     let own = config.renewal.certificates.remove(APISERVER).unwrap();
@@ -335,9 +332,8 @@ fn those_that_are_not_kubeadms_are_left_alone_as_well() {
     for skip_list in [true, false] {
         let mut node = node();
         for entry in &mut node.entries {
-            if entry.name == APISERVER {
-                entry.name = "hook.crt".to_owned();
-                entry.kind = EntryKind::Extra;
+            if entry.id.as_str() == APISERVER {
+                entry.id = CertificateId::Found("hook.crt".into());
             }
         }
         let mut config = Config::default();
@@ -373,7 +369,7 @@ fn switched_off_it_still_tells_what_is_due() {
     let node = node_ending(335 * DAY, 31 * DAY);
     let early = plan(&node, &config, &Request::Due, now()).unwrap();
     assert_eq!(action(&early, APISERVER), Action::Wait);
-    assert_eq!(early.next_due, Some((after(DAY), APISERVER.to_owned())));
+    assert_eq!(early.next_due, Some((after(DAY), APISERVER.into())));
     let late = plan(&node, &config, &Request::Due, after(DAY)).unwrap();
     assert_eq!(action(&late, APISERVER), Action::Leave(Obstacle::Disabled));
     assert!(late.affected.is_empty());
@@ -393,7 +389,7 @@ fn the_missing_the_unreadable_and_the_kubelets_are_left_alone() {
         reason: "is empty; restore it".to_owned(),
     };
     set_state(&mut node, APISERVER, CertificateState::Unreadable(broken));
-    node.entries[1].kind = EntryKind::KubeletClient;
+    node.entries[1].id = CertificateId::KubeletClient;
     let all = plan(
         &node,
         &Config::default(),
@@ -414,7 +410,7 @@ fn the_missing_the_unreadable_and_the_kubelets_are_left_alone() {
         Action::Leave(Obstacle::Unreadable(unreadable))
     );
     assert_eq!(
-        action(&all, "etcd-peer"),
+        action(&all, "kubelet-client-current.pem"),
         Action::Leave(Obstacle::NotManaged)
     );
 }

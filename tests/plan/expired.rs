@@ -3,7 +3,7 @@
 
 use kubecertd::config::Config;
 use kubecertd::node::{
-    AuthorityState, CertificateState, Entry, EntryKind, Inventory, KeyState, Present, Problem,
+    AuthorityState, CertificateId, CertificateState, Entry, Inventory, KeyState, Present, Problem,
     Signer,
 };
 use kubecertd::pki::AuthorityName;
@@ -14,6 +14,7 @@ use testkit::inventory::{
     DAY, YEAR, after, authority_certificate, authority_state, node, now, present, present_mut,
     set_authority,
 };
+use testkit::loopback::ids;
 
 const CONFIG: &str = "/etc/kubernetes/kubelet.conf";
 const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
@@ -34,10 +35,9 @@ fn of_a_node(not_after: i64) -> Present {
     present
 }
 
-fn entry(name: &str, kind: EntryKind, path: &str, certificate: &str, state: Present) -> Entry {
+fn entry(id: CertificateId, path: &str, certificate: &str, state: Present) -> Entry {
     Entry {
-        name: name.to_owned(),
-        kind,
+        id,
         path: path.into(),
         certificate_path: certificate.into(),
         key_path: Some(certificate.into()),
@@ -51,19 +51,13 @@ fn referring(not_after: i64) -> Inventory {
     let mut node = node();
     let state = of_a_node(not_after);
     node.entries.push(entry(
-        "kubelet.conf",
-        EntryKind::KubeletConfig,
+        CertificateId::KubeletConfig,
         CONFIG,
         CURRENT,
         state.clone(),
     ));
-    node.entries.push(entry(
-        "kubelet-client-current.pem",
-        EntryKind::KubeletClient,
-        CURRENT,
-        CURRENT,
-        state,
-    ));
+    node.entries
+        .push(entry(CertificateId::KubeletClient, CURRENT, CURRENT, state));
     node
 }
 
@@ -71,8 +65,7 @@ fn referring(not_after: i64) -> Inventory {
 fn embedding(embedded: i64, rotated: i64) -> Inventory {
     let mut node = referring(rotated);
     let config = entry(
-        "kubelet.conf",
-        EntryKind::KubeletConfig,
+        CertificateId::KubeletConfig,
         CONFIG,
         CONFIG,
         of_a_node(embedded),
@@ -83,9 +76,7 @@ fn embedding(embedded: i64, rotated: i64) -> Inventory {
 }
 
 fn like(name: &str) -> KubeletNeed {
-    KubeletNeed::Certificate {
-        like: name.to_owned(),
-    }
+    KubeletNeed::Certificate { like: name.into() }
 }
 
 #[test]
@@ -177,11 +168,11 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
 fn what_is_not_valid_yet_stops_a_node_as_well() {
     let mut node = referring(DAY);
     present_mut(&mut node, "etcd-peer").leaf.not_before = after(DAY);
-    assert_eq!(expired(&node, now()), ["etcd-peer"]);
+    assert_eq!(expired(&node, now()), ids(&["etcd-peer"]));
     assert!(is_node_down(&node, DOWN, now()));
     // Two clocks may differ a little.
     present_mut(&mut node, "etcd-peer").leaf.not_before = after(300);
-    assert_eq!(expired(&node, now()), [""; 0]);
+    assert_eq!(expired(&node, now()), []);
 }
 
 #[test]
@@ -190,7 +181,7 @@ fn a_node_is_node_down_when_something_essential_has_expired_and_somebody_does_no
     let mut node = referring(DAY);
     assert!(!stopped(&node, DOWN), "nothing has expired");
     present_mut(&mut node, "admin.conf").leaf.not_after = after(-DAY);
-    assert_eq!(expired(&node, now()), ["admin.conf"]);
+    assert_eq!(expired(&node, now()), ids(&["admin.conf"]));
     assert!(!stopped(&node, DOWN), "nobody is stopped by admin.conf");
     for essential in [
         "apiserver",
@@ -206,7 +197,7 @@ fn a_node_is_node_down_when_something_essential_has_expired_and_somebody_does_no
     let kubelet = referring(-DAY);
     assert_eq!(
         expired(&kubelet, now()),
-        ["kubelet.conf", "kubelet-client-current.pem"]
+        [CertificateId::KubeletConfig, CertificateId::KubeletClient]
     );
     assert!(!stopped(&kubelet, ALIVE));
     for reachability in [
@@ -243,7 +234,7 @@ fn by_hand_only_what_is_due_or_has_expired_is_renewed_and_watching_only_is_no_ob
         let items = plan.items.into_iter();
         items
             .filter(|item| matches!(item.action, Action::Renew(_)))
-            .map(|item| item.name)
+            .map(|item| item.id.to_string())
             .collect()
     };
     assert_eq!(

@@ -19,7 +19,7 @@ fn node_ending(left: i64) -> Inventory {
 /// Rolled back so many seconds ago.
 fn held(node: &mut Inventory, ago: i64) -> Hold {
     Hold {
-        name: APISERVER.to_owned(),
+        id: APISERVER.into(),
         serial: present_mut(node, APISERVER).leaf.serial.clone(),
         since: after(-ago),
     }
@@ -46,7 +46,7 @@ fn for_a_day_and_no_longer() {
                     action(&plan),
                     &Action::Leave(Obstacle::RolledBack { until })
                 );
-                assert_eq!(plan.next_due, Some((until, APISERVER.to_owned())));
+                assert_eq!(plan.next_due, Some((until, APISERVER.into())));
                 assert!(plan.affected.is_empty() && plan.restarts.is_empty());
             }
             None => assert_eq!(action(&plan), &Action::Renew(Reason::Due)),

@@ -120,12 +120,12 @@ fn renewed(plan: &Plan) -> Vec<&str> {
     plan.items
         .iter()
         .filter(|item| matches!(item.action, Action::Renew(_)))
-        .map(|item| item.name.as_str())
+        .map(|item| item.id.as_str())
         .collect()
 }
 
 fn authority_end(node: &Inventory, name: &str) -> Timestamp {
-    let authority = node.entry(name).unwrap().authority.unwrap();
+    let authority = node.find(name).unwrap().authority.unwrap();
     node.authority(authority)
         .unwrap()
         .certificate()
@@ -174,7 +174,7 @@ proptest! {
             let step = due(&node, &config, at);
             carry_out(&mut node, &config, &step, keeps_times);
             for name in renewed(&step) {
-                let end = node.entry(name).unwrap().present().unwrap().leaf.not_after;
+                let end = node.find(name).unwrap().present().unwrap().leaf.not_after;
                 if let Some((before, old_end)) = last.insert(name.to_owned(), (at, end)) {
                     prop_assert!(at <= old_end, "{name} ended at {old_end} and was renewed at {at}");
                     prop_assert!(end > old_end, "{name} ended at {old_end}, then at {end}");
@@ -220,7 +220,7 @@ proptest! {
         let then = later(after(at), wait);
         let second = due(&node, &config, then);
         for name in renewed(&first) {
-            let made = later(node.entry(name).unwrap().present().unwrap().leaf.not_before, 5 * MINUTE);
+            let made = later(node.find(name).unwrap().present().unwrap().leaf.not_before, 5 * MINUTE);
             let lasts = later(then, 10 * MINUTE) <= authority_end(&node, name);
             if lasts && made <= first.at {
                 prop_assert!(renewed(&second).contains(&name), "{name}: {:?}", second.items);
@@ -264,7 +264,7 @@ proptest! {
         for request in [Request::Due, Request::All { force }, Request::Named { names, force }] {
             let plan = plan(&node, &config, &request, after(at)).unwrap();
             for name in renewed(&plan) {
-                let entry = node.entry(name).unwrap();
+                let entry = node.find(name).unwrap();
                 prop_assert_eq!(&entry.present().unwrap().signer, &Signer::Expected);
                 let authority = node.authority(entry.authority.unwrap()).unwrap();
                 prop_assert!(authority.certificate().unwrap().is_valid_at(plan.at));
@@ -283,8 +283,8 @@ proptest! {
         carry_out(&mut node, &config, &all, true);
         for item in &all.items {
             if let Action::Renew(reason) = &item.action && !reason.allows_earlier_end() {
-                let end = |node: &Inventory| node.entry(&item.name).unwrap().present().unwrap().leaf.not_after;
-                prop_assert!(end(&node) > end(&before), "{}", item.name);
+                let end = |node: &Inventory| node.entry(&item.id).unwrap().present().unwrap().leaf.not_after;
+                prop_assert!(end(&node) > end(&before), "{}", item.id);
             }
         }
     }

@@ -8,6 +8,7 @@ use kubecertd::node::{CertificateState, Inventory, Problem, Signer, StaticPod};
 use kubecertd::plan::{Plan, Request, plan};
 use kubecertd::report::PlanView;
 use testkit::inventory::*;
+use testkit::loopback::ids;
 
 const APISERVER: &str = "apiserver";
 
@@ -73,7 +74,7 @@ fn a_pod_that_mounts_what_links_lead_to_is_affected() {
         .insert(key.into(), "/srv/pki/apiserver.key".into());
     let affected = restarts(&node, &[APISERVER, "etcd-server"]).affected;
     assert_eq!(affected.len(), 1);
-    assert_eq!(affected[0].certificates, [APISERVER]);
+    assert_eq!(affected[0].certificates, ids(&[APISERVER]));
     // And one that mounts a link to the directory.
     let mut node = self::node();
     add_pod(&mut node, "exporter", false, &[], &["/srv/link"]);
@@ -87,7 +88,7 @@ fn whoever_uses_the_other_name_of_a_renewed_file_is_affected() {
     let mut node = node();
     add_kubeadm_pods(&mut node);
     for entry in &mut node.entries {
-        if ["controller-manager.conf", "scheduler.conf"].contains(&entry.name.as_str()) {
+        if ["controller-manager.conf", "scheduler.conf"].contains(&entry.id.as_str()) {
             entry.certificate_path = "/etc/kubernetes/pki/shared.crt".into();
             entry.key_path = Some("/etc/kubernetes/pki/shared.key".into());
         }
@@ -246,7 +247,7 @@ fn what_cannot_be_read_or_edited_is_in_the_plan() {
         reason: "not YAML: a control character at line 7, column 1".to_owned(),
     });
     node.uneditable.insert(
-        "admin.conf".to_owned(),
+        "admin.conf".into(),
         "client-key-data comes from a merge key (<<) at line 9".to_owned(),
     );
     let plan = restarts(&node, &["admin.conf", "scheduler.conf"]);

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use kubecertd::config::{Restart, RestartMode};
 use kubecertd::plan::AffectedPod;
 use kubecertd::probe::{Proof, ProofError, authenticate, picked_up, prove};
-use testkit::loopback::{NODE_ADDRESS, serial_in, words};
+use testkit::loopback::{NODE_ADDRESS, ids, serial_in, words};
 use testkit::peer::{Clients, Handler, Listener, listen};
 use testkit::{Node, PKI};
 
@@ -95,7 +95,7 @@ impl ControlPlane {
     }
 
     pub(crate) async fn prove(&self, name: &str, bound: Duration) -> Result<Proof, ProofError> {
-        let names = [name.to_owned()];
+        let names = [name.into()];
         let mut outcomes = prove(
             &self.tree.observe_without_kubelet(),
             &Restart::default(),
@@ -159,7 +159,7 @@ async fn everything_that_is_in_use_is_proved() {
         "front-proxy-client",
         "scheduler.conf",
     ];
-    let names = words(&names);
+    let names = ids(&names);
     let began = Instant::now();
     let settings = Restart {
         mode: RestartMode::None,
@@ -173,10 +173,13 @@ async fn everything_that_is_in_use_is_proved() {
     )
     .await;
     let proofs: Vec<Proof> = outcomes.into_iter().map(|proof| proof.unwrap()).collect();
-    assert!(proofs.iter().map(|proof| &proof.name).eq(&names), "order");
+    assert!(proofs.iter().map(|proof| &proof.id).eq(&names), "order");
     assert!(began.elapsed() < Duration::from_secs(10));
     let evidence = |name: &str| {
-        let proof = proofs.iter().find(|proof| proof.name == name).unwrap();
+        let proof = proofs
+            .iter()
+            .find(|proof| proof.id.as_str() == name)
+            .unwrap();
         proof.evidence.clone()
     };
     let serial = serial_in(&plane.tree.pair("apiserver").0);
@@ -298,7 +301,7 @@ async fn what_nobody_can_be_asked_is_said() {
     let tree = Node::with_authorities();
     tree.leaf("apiserver", &tree.ca, "kube-apiserver");
     tree.write("/etc/kubernetes/manifests/.keep", "");
-    let names = words(&["apiserver", "etcd-server", "no-such-certificate"]);
+    let names = ids(&["apiserver", "etcd-server", "no-such-certificate"]);
     let began = Instant::now();
     let outcomes = prove(
         &tree.observe_without_kubelet(),
@@ -336,7 +339,7 @@ async fn only_served_certificates_count_as_picked_up() {
         let pod = AffectedPod {
             component: component.to_owned(),
             manifest: inventory.static_pod(component).unwrap().path.clone(),
-            certificates: words(names),
+            certificates: ids(names),
         };
         let settings = settings.clone();
         async move { picked_up(&inventory, &settings, &pod).await }
@@ -365,7 +368,7 @@ async fn what_was_picked_up_is_not_logged_beside_its_event() {
     let pod = AffectedPod {
         component: "etcd".to_owned(),
         manifest: inventory.static_pod("etcd").unwrap().path.clone(),
-        certificates: words(&["etcd-server"]),
+        certificates: ids(&["etcd-server"]),
     };
     let log = Log::default();
     let writer = log.clone();

@@ -32,7 +32,7 @@ fn node(pods: &[&[&str]]) -> Inventory {
 
 fn server(host: &str) -> Server {
     Server {
-        kubeconfig: "admin.conf".to_owned(),
+        kubeconfig: CertificateId::ADMIN,
         host: host.to_owned(),
     }
 }

@@ -36,7 +36,7 @@ fn quiet() -> Pass {
 fn due() -> Pass {
     let mut pass = quiet();
     Arc::make_mut(&mut pass.plan).items.push(PlanItem {
-        name: "apiserver".to_owned(),
+        id: "apiserver".into(),
         authority: None,
         not_after: None,
         due_at: None,
@@ -384,11 +384,11 @@ fn a_rest_ends_when_something_may_have_changed() {
     // What is due sooner than the next scan.
     let soon = after(Duration::from_secs(60)).clock;
     let mut pass = quiet();
-    Arc::make_mut(&mut pass.plan).next_due = Some((soon, "apiserver".to_owned()));
+    Arc::make_mut(&mut pass.plan).next_due = Some((soon, "apiserver".into()));
     assert_eq!(rest(State::about(About::Idle), &pass).until, soon);
     // Never later than the next scan: the clock may be set, and files may change unnoticed.
     let late = after(Duration::from_secs(7200)).clock;
-    Arc::make_mut(&mut pass.plan).next_due = Some((late, "apiserver".to_owned()));
+    Arc::make_mut(&mut pass.plan).next_due = Some((late, "apiserver".into()));
     assert_eq!(rest(State::about(About::Idle), &pass).until, hour);
     // The next attempt.
     let state = failed().seen(&due());

@@ -37,7 +37,7 @@ fn returned(component: &str) -> Step {
 
 fn staging() -> Step {
     let file = |name: &str| StagedFile {
-        name: "apiserver".into(),
+        id: "apiserver".into(),
         path: name.into(),
         target: name.into(),
         staged: format!(".{name}").into(),
@@ -69,6 +69,10 @@ fn rolling_back() -> Step {
     Step::RollingBack {
         reason: "unhealthy".into(),
     }
+}
+
+fn apiserver() -> CertificateId {
+    "apiserver".into()
 }
 
 fn left(steps: &[Step]) -> Vec<String> {
@@ -123,16 +127,16 @@ fn proofs_are_owed_until_they_are_given_and_again_by_pods_that_go_back() {
     let mut steps = vec![begun(), staging(), Step::Committing, Step::Committed];
     assert!(proofs(&steps).is_empty(), "nobody was to be restarted");
     steps.push(planned(&[]));
-    assert_eq!(proofs(&steps), ["apiserver"]);
+    assert_eq!(proofs(&steps), [apiserver()]);
     let untouched = [&steps[..], &[rolling_back(), rolled_back()]].concat();
     assert!(proofs(&untouched).is_empty());
     steps.extend([planned(&["etcd"]), restarted("etcd")]);
-    assert_eq!(proofs(&steps), ["apiserver"]);
-    let names = vec!["apiserver".to_owned()];
+    assert_eq!(proofs(&steps), [apiserver()]);
+    let names = vec![apiserver()];
     steps.push(Step::Noted(Record::Proved { names }));
     assert!(proofs(&steps).is_empty());
     steps.extend([rolling_back(), rolled_back(), restarted("etcd")]);
-    assert_eq!(proofs(&steps), ["apiserver"]);
+    assert_eq!(proofs(&steps), [apiserver()]);
 }
 
 #[test]

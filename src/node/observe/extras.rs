@@ -11,7 +11,7 @@ use super::node::{Node, Wanted};
 use super::pem_files::{CertificateFile, Unusable};
 use super::{kubeconfigs, leaves, pem_files};
 use crate::host::Root;
-use crate::node::{CertificateState, Entry, EntryKind, KeyState, Problem, read};
+use crate::node::{CertificateId, CertificateState, Entry, KeyState, Problem, read};
 
 /// Directories below the certificates directory that are entered: kubeadm has one, `etcd`.
 const DEPTH: usize = 4;
@@ -153,8 +153,8 @@ fn kubeconfig(
     named: Option<&Named>,
     findings: &mut Findings,
 ) -> Option<Entry> {
-    let name = name(node, path);
-    let found = kubeconfigs::unknown(node, &name, path, Budget::of_a_file(), named.is_some());
+    let id = id(node, path);
+    let found = kubeconfigs::unknown(node, id.clone(), path, Budget::of_a_file(), named.is_some());
     let problem = match (found, named) {
         (Unknown::Entry(entry, trust), _) => {
             findings.trusts.extend(trust.map(|trust| *trust));
@@ -164,7 +164,7 @@ fn kubeconfig(
         (Unknown::Missing, Some(named)) => named.missing(),
         (Unknown::Unreadable(problem), _) => problem,
     };
-    Some(unseen(name, path, Some(path), problem, findings))
+    Some(unseen(id, path, Some(path), problem, findings))
 }
 
 /// The entry of a certificate file; `None` where there is none in it, or only the system's authorities.
@@ -176,18 +176,17 @@ fn certificate(
     findings: &mut Findings,
 ) -> Option<Entry> {
     let may_be_something_else = named.is_none() && has_ending(path, &["pem"]);
-    let name = name(node, path);
+    let id = id(node, path);
     match pem_files::some_certificates(node.reader, path, Budget::of_a_file()) {
         Ok(Some(file)) if file.leaf.is_ca && is_system_bundle(node.root, path) => None,
-        Ok(Some(file)) => Some(present(node, name, file, path, named, budget, findings)),
-        Ok(None) => named.map(|named| unseen(name, path, None, named.missing(), findings)),
+        Ok(Some(file)) => Some(present(node, id, file, path, named, budget, findings)),
+        Ok(None) => named.map(|named| unseen(id, path, None, named.missing(), findings)),
         Err(Unusable::OutOfReach(_)) if is_system_bundle(node.root, path) => None,
-        Err(Unusable::OutOfReach(problem)) => Some(unseen(name, path, None, problem, findings)),
+        Err(Unusable::OutOfReach(problem)) => Some(unseen(id, path, None, problem, findings)),
         Err(Unusable::Other(_)) if may_be_something_else => None,
         Err(Unusable::Other(problem) | Unusable::Damaged(problem)) => Some(node.entry_of(
             Wanted {
-                name,
-                kind: EntryKind::Extra,
+                id,
                 certificate: path,
                 key: None,
                 authority: None,
@@ -200,7 +199,7 @@ fn certificate(
 /// The entry of a certificate that was read.
 fn present(
     node: &Node<'_>,
-    name: String,
+    id: CertificateId,
     file: CertificateFile,
     path: &Path,
     named: Option<&Named>,
@@ -232,8 +231,7 @@ fn present(
             .is_some_and(|key| key == path || budget.admits(key, read::size(node.root, key)));
     let mut entry = node.entry_of(
         Wanted {
-            name,
-            kind: EntryKind::Extra,
+            id,
             certificate: path,
             key: key.as_deref().filter(|_| is_read),
             authority: None,
@@ -255,7 +253,7 @@ fn present(
 
 /// The entry of a file that was to be looked at and could not be.
 fn unseen(
-    name: String,
+    id: CertificateId,
     path: &Path,
     key: Option<&Path>,
     problem: Problem,
@@ -263,8 +261,7 @@ fn unseen(
 ) -> Entry {
     findings.unseen(problem.clone());
     Entry {
-        name,
-        kind: EntryKind::Extra,
+        id,
         path: path.to_path_buf(),
         certificate_path: path.to_path_buf(),
         key_path: key.map(Path::to_path_buf),
@@ -286,14 +283,15 @@ fn is_system_bundle(root: &Root, path: &Path) -> bool {
 }
 
 /// The path below the certificates directory, the file's name for a kubeconfig beside kubeadm's, else the whole path.
-fn name(node: &Node<'_>, path: &Path) -> String {
+fn id(node: &Node<'_>, path: &Path) -> CertificateId {
     let below = path
         .strip_prefix(&node.directories.certificates)
         .or_else(|_| path.strip_prefix(&node.directories.kubernetes));
-    match below {
+    let name = match below {
         Ok(below) => below.display().to_string(),
         Err(_) => node.root.node_path(path).display().to_string(),
-    }
+    };
+    CertificateId::Found(name.into())
 }
 
 fn is_certificate_name(path: &Path) -> bool {

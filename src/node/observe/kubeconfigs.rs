@@ -8,7 +8,7 @@ use super::node::{Found, Node, Purpose, Wanted};
 use super::{pem_files, trust};
 use crate::host::FILE_LIMIT;
 use crate::node::{
-    CertificateState, Entry, EntryKind, KeyState, Present, Problem, Trust, TrustHolder,
+    CertificateId, CertificateState, Entry, KeyState, Present, Problem, Trust, TrustHolder,
     encoding::Text,
     kubeconfig::{Credential, Kubeconfig, KubeconfigError},
     read::{self, FileContent},
@@ -25,24 +25,20 @@ pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> Found {
     let path = component
         .and_then(|component| node.pod(component)?.file_flag("kubeconfig"))
         .unwrap_or_else(|| node.directories.kubernetes.join(name.name()));
-    entry(
-        node,
-        name.name(),
-        EntryKind::Catalogued(Catalogued::Kubeconfig(name)),
-        &path,
-    )
+    let id = CertificateId::Catalogued(Catalogued::Kubeconfig(name));
+    entry(node, id, &path)
 }
 
 /// The entry of a kubeconfig's client certificate, and whom its user trusts.
-pub(super) fn entry(node: &Node<'_>, name: &str, kind: EntryKind, path: &Path) -> Found {
+pub(super) fn entry(node: &Node<'_>, id: CertificateId, path: &Path) -> Found {
     match read(node, path) {
         Ok(Some(read)) => Found {
-            entry: from_kubeconfig(node, name, kind, path, &read),
-            trust: trusting(node, name, path, &read.kubeconfig),
+            trust: trusting(node, &id, path, &read.kubeconfig),
+            entry: from_kubeconfig(node, id, path, &read),
             uneditable: read.uneditable,
         },
-        Ok(None) => bare(name, kind, path, CertificateState::Missing).into(),
-        Err(reason) => bare(name, kind, path, unreadable(path, reason)).into(),
+        Ok(None) => bare(id, path, CertificateState::Missing).into(),
+        Err(reason) => bare(id, path, unreadable(path, reason)).into(),
     }
 }
 
@@ -61,7 +57,7 @@ pub(super) enum Unknown {
 /// A kubeconfig that kubeadm does not know; `promised` where a flag says that it is one.
 pub(super) fn unknown(
     node: &Node<'_>,
-    name: &str,
+    id: CertificateId,
     path: &Path,
     limit: u64,
     promised: bool,
@@ -79,11 +75,11 @@ pub(super) fn unknown(
     };
     match parse(node, &content) {
         Ok(read) => {
-            let mut entry = from_kubeconfig(node, name, EntryKind::Extra, path, &read);
+            let trust = trusting(node, &id, path, &read.kubeconfig);
+            let mut entry = from_kubeconfig(node, id, path, &read);
             entry.authority = entry
                 .present()
                 .and_then(|present| node.signing_authority(&present.leaf));
-            let trust = trusting(node, name, path, &read.kubeconfig);
             Unknown::Entry(Box::new(entry), trust.map(Box::new))
         }
         Err(NoKubeconfig::Wrong(KubeconfigError::NoCertificate(_))) => Unknown::Nothing,
@@ -145,13 +141,7 @@ fn parse(node: &Node<'_>, content: &FileContent) -> Result<Read, NoKubeconfig> {
     })
 }
 
-fn from_kubeconfig(
-    node: &Node<'_>,
-    name: &str,
-    kind: EntryKind,
-    path: &Path,
-    read: &Read,
-) -> Entry {
+fn from_kubeconfig(node: &Node<'_>, id: CertificateId, path: &Path, read: &Read) -> Entry {
     let kubeconfig = &read.kubeconfig;
     let key_path = match &kubeconfig.key {
         Credential::Embedded(_) => path.to_path_buf(),
@@ -161,8 +151,7 @@ fn from_kubeconfig(
         Credential::File(file) => {
             let certificate = beside(node, path, file);
             let mut entry = node.entry(Wanted {
-                name: name.to_owned(),
-                kind,
+                id,
                 certificate: &certificate,
                 key: Some(&key_path),
                 authority: Some(AuthorityName::Kubernetes),
@@ -210,7 +199,7 @@ fn from_kubeconfig(
             };
             Entry {
                 key_path: Some(key_path),
-                ..bare(name, kind, path, state)
+                ..bare(id, path, state)
             }
         }
     }
@@ -218,9 +207,14 @@ fn from_kubeconfig(
 
 /// Whom the user of a kubeconfig trusts, if it says so. One that trusts nothing is of no use to anybody, but its certificate
 /// can still be read and renewed.
-fn trusting(node: &Node<'_>, name: &str, path: &Path, kubeconfig: &Kubeconfig) -> Option<Trust> {
+fn trusting(
+    node: &Node<'_>,
+    id: &CertificateId,
+    path: &Path,
+    kubeconfig: &Kubeconfig,
+) -> Option<Trust> {
     let holder = |embedded| TrustHolder::Kubeconfig {
-        name: name.to_owned(),
+        id: id.clone(),
         embedded,
     };
     if let Some(pem) = &kubeconfig.certificate_authority {
@@ -264,10 +258,9 @@ fn beside(node: &Node<'_>, kubeconfig: &Path, file: &Path) -> PathBuf {
     node.root.join(node.root.node_path(directory).join(file))
 }
 
-fn bare(name: &str, kind: EntryKind, path: &Path, state: CertificateState) -> Entry {
+fn bare(id: CertificateId, path: &Path, state: CertificateState) -> Entry {
     Entry {
-        name: name.to_owned(),
-        kind,
+        id,
         path: path.to_path_buf(),
         certificate_path: path.to_path_buf(),
         key_path: Some(path.to_path_buf()),

@@ -6,14 +6,14 @@ use super::findings::Findings;
 use super::node::{Node, Wanted};
 use super::{kubeconfigs, leaves};
 use crate::node::kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG, KUBELET_OWN, KUBELET_SERVER};
-use crate::node::{CertificateState, Entry, EntryKind, Signer};
+use crate::node::{CertificateId, CertificateState, Entry, Signer};
 use crate::pki::AuthorityName;
 
 /// What there is of them, or should be where there is a kubelet.
 pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
     let mut entries = Vec::new();
     let path = node.directories.kubernetes.join(KUBELET_CONFIG);
-    let found = kubeconfigs::entry(node, KUBELET_CONFIG, EntryKind::KubeletConfig, &path);
+    let found = kubeconfigs::entry(node, CertificateId::KubeletConfig, &path);
     findings.trust(found.trust);
     let config = found.entry;
     let client = node.directories.kubelet_pki.join(KUBELET_CLIENT);
@@ -23,8 +23,7 @@ pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
     }
     if refers_to_client || is_there(node, &client) {
         entries.push(node.entry(Wanted {
-            name: KUBELET_CLIENT.to_owned(),
-            kind: EntryKind::KubeletClient,
+            id: CertificateId::KubeletClient,
             certificate: &client,
             key: Some(&client),
             authority: Some(AuthorityName::Kubernetes),
@@ -53,10 +52,9 @@ fn serving(node: &Node<'_>) -> Option<Entry> {
                 return None;
             }
         };
-    let name = certificate.file_name()?.to_string_lossy().into_owned();
+    let name = certificate.file_name()?.to_string_lossy();
     let mut entry = node.entry(Wanted {
-        name,
-        kind: EntryKind::KubeletServing,
+        id: CertificateId::KubeletServing(name.into()),
         certificate: &certificate,
         key: Some(&key),
         authority,

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::node::{Node, Wanted};
-use crate::node::{Entry, EntryKind};
-use crate::pki::{AuthorityName, Catalogued, LeafName};
+use crate::node::{CertificateId, Entry};
+use crate::pki::{AuthorityName, LeafName};
 
 /// The entry of a leaf; `None` where etcd is external and the leaf is etcd's.
 pub(super) fn entry(node: &Node<'_>, leaf: LeafName) -> Option<Entry> {
@@ -13,8 +13,7 @@ pub(super) fn entry(node: &Node<'_>, leaf: LeafName) -> Option<Entry> {
     }
     let (certificate, key) = paths(node, leaf);
     Some(node.entry(Wanted {
-        name: leaf.name().to_owned(),
-        kind: EntryKind::Catalogued(Catalogued::Leaf(leaf)),
+        id: CertificateId::leaf(leaf),
         certificate: &certificate,
         key: Some(&key),
         authority: Some(leaf.authority()),

@@ -1,7 +1,8 @@
 //! The node's name in the cluster.
 
 use crate::host::Root;
-use crate::node::{Entry, EntryKind, KubeletConfiguration, read};
+use crate::node::{CertificateId, Entry, KubeletConfiguration, read};
+use crate::pki::LeafName;
 
 /// From the kubelet's own certificate, else from etcd's, else from the kubelet's flags, else the host name.
 pub(super) fn node_name(
@@ -15,16 +16,16 @@ pub(super) fn node_name(
             .filter(|entry| wanted(entry))
             .find_map(|entry| entry.present()?.leaf.common_name.clone())
     };
-    let from_kubelet = [EntryKind::KubeletClient, EntryKind::KubeletConfig]
+    let from_kubelet = [CertificateId::KubeletClient, CertificateId::KubeletConfig]
         .into_iter()
-        .filter_map(|kind| {
-            let entry = entries.iter().find(|entry| entry.kind == kind)?;
+        .filter_map(|id| {
+            let entry = entries.iter().find(|entry| entry.id == id)?;
             let name = entry.present()?.leaf.common_name.as_deref()?;
             name.strip_prefix("system:node:").map(str::to_owned)
         })
         .next();
     from_kubelet
-        .or_else(|| common_name(|entry| entry.name == "etcd-server"))
+        .or_else(|| common_name(|entry| entry.id == CertificateId::leaf(LeafName::EtcdServer)))
         .or_else(|| kubelet.hostname_override.clone())
         .or_else(|| host_name(root))
 }

@@ -7,7 +7,7 @@ use super::pem_files::{self, CertificateFile, Unusable};
 use crate::config::Locations;
 use crate::host::Root;
 use crate::node::{
-    Authority, CertificateState, Directories, Entry, EntryKind, KeyState, KubeletConfiguration,
+    Authority, CertificateId, CertificateState, Directories, Entry, KeyState, KubeletConfiguration,
     Present, Problem, Signer, StaticPod, Trust,
 };
 use crate::pki::{AuthorityName, Certificate, SignedBy};
@@ -52,8 +52,7 @@ impl From<Entry> for Found {
 
 /// A certificate file and its key, as an entry is to be made of them.
 pub(super) struct Wanted<'a> {
-    pub(super) name: String,
-    pub(super) kind: EntryKind,
+    pub(super) id: CertificateId,
     pub(super) certificate: &'a Path,
     pub(super) key: Option<&'a Path>,
     pub(super) authority: Option<AuthorityName>,
@@ -88,8 +87,7 @@ impl Node<'_> {
             Err(problem) => CertificateState::Unreadable(problem),
         };
         Entry {
-            name: wanted.name,
-            kind: wanted.kind,
+            id: wanted.id,
             path: wanted.certificate.to_path_buf(),
             certificate_path: wanted.certificate.to_path_buf(),
             key_path: wanted.key.map(Path::to_path_buf),

@@ -5,45 +5,63 @@ use std::path::Path;
 use super::node::Node;
 use super::pem_files;
 use crate::host::FILE_LIMIT;
-use crate::node::{KUBELET_CLIENT, KUBELET_CONFIG, Problem, Trust, TrustHolder};
-use crate::pki::Certificate;
+use crate::node::{CertificateId, Problem, Trust, TrustHolder};
+use crate::pki::{Catalogued, Certificate, KubeconfigName, LeafName};
 
 /// A flag that names whom a component trusts, and the certificates that it checks so.
-type Flag = (&'static str, &'static str, &'static [&'static str]);
+type Flag = (&'static str, &'static str, &'static [CertificateId]);
 
 /// Whoever talks to the API server with a client certificate.
-const CLIENTS: &[&str] = &[
-    "admin.conf",
-    "controller-manager.conf",
-    "scheduler.conf",
-    "super-admin.conf",
-    KUBELET_CONFIG,
-    KUBELET_CLIENT,
+const CLIENTS: &[CertificateId] = &[
+    kubeconfig(KubeconfigName::Admin),
+    kubeconfig(KubeconfigName::ControllerManager),
+    kubeconfig(KubeconfigName::Scheduler),
+    kubeconfig(KubeconfigName::SuperAdmin),
+    CertificateId::KubeletConfig,
+    CertificateId::KubeletClient,
 ];
 
 /// What is wrong with a file that is not there.
 pub(super) const MISSING: &str = "does not exist";
 
 /// What a kubeconfig's bundle is for.
-pub(super) const API_SERVER: &[&str] = &["apiserver"];
+pub(super) const API_SERVER: &[CertificateId] = &[CertificateId::leaf(LeafName::Apiserver)];
 
-const FLAGS: [Flag; 6] = [
+const fn kubeconfig(name: KubeconfigName) -> CertificateId {
+    CertificateId::Catalogued(Catalogued::Kubeconfig(name))
+}
+
+/// What the kubelet checks.
+const KUBELET: &[CertificateId] = &[CertificateId::leaf(LeafName::ApiserverKubeletClient)];
+
+const FLAGS: &[Flag] = &[
     ("kube-apiserver", "client-ca-file", CLIENTS),
-    ("kube-apiserver", "etcd-cafile", &["etcd-server"]),
+    (
+        "kube-apiserver",
+        "etcd-cafile",
+        &[CertificateId::leaf(LeafName::EtcdServer)],
+    ),
     // Extension API servers get it from there.
     (
         "kube-apiserver",
         "requestheader-client-ca-file",
-        &["front-proxy-client"],
+        &[CertificateId::leaf(LeafName::FrontProxyClient)],
     ),
     // Every pod of the cluster gets it from there.
     ("kube-controller-manager", "root-ca-file", API_SERVER),
     (
         "etcd",
         "trusted-ca-file",
-        &["apiserver-etcd-client", "etcd-healthcheck-client"],
+        &[
+            CertificateId::leaf(LeafName::ApiserverEtcdClient),
+            CertificateId::leaf(LeafName::EtcdHealthcheckClient),
+        ],
     ),
-    ("etcd", "peer-trusted-ca-file", &["etcd-peer"]),
+    (
+        "etcd",
+        "peer-trusted-ca-file",
+        &[CertificateId::leaf(LeafName::EtcdPeer)],
+    ),
 ];
 
 /// What pods and the kubelet trust, by their flags and configuration.
@@ -56,14 +74,11 @@ pub(super) fn by_flags(node: &Node<'_>) -> Vec<Trust> {
         };
         Some(of_file(node, holder, checks, &path))
     });
-    let kubelet = node.kubelet.client_ca_file.as_deref().map(|path| {
-        of_file(
-            node,
-            TrustHolder::Kubelet,
-            &["apiserver-kubelet-client"],
-            path,
-        )
-    });
+    let kubelet = node
+        .kubelet
+        .client_ca_file
+        .as_deref()
+        .map(|path| of_file(node, TrustHolder::Kubelet, KUBELET, path));
     pods.chain(kubelet).collect()
 }
 
@@ -71,7 +86,7 @@ pub(super) fn by_flags(node: &Node<'_>) -> Vec<Trust> {
 pub(super) fn of_file(
     node: &Node<'_>,
     holder: TrustHolder,
-    checks: &'static [&'static str],
+    checks: &'static [CertificateId],
     path: &Path,
 ) -> Trust {
     let known = node
@@ -98,7 +113,7 @@ pub(super) fn of_file(
 /// Trust in what was found at a path.
 pub(super) fn trust(
     holder: TrustHolder,
-    checks: &'static [&'static str],
+    checks: &'static [CertificateId],
     path: &Path,
     found: Result<Option<Vec<Certificate>>, Problem>,
 ) -> Trust {

@@ -16,7 +16,7 @@ fn chosen(config: Config, no_restart: Option<&'static str>) -> (Restarts, Vec<St
         affected: vec![AffectedPod {
             component: "kube-scheduler".to_owned(),
             manifest: "/etc/kubernetes/manifests/kube-scheduler.yaml".into(),
-            certificates: vec!["scheduler.conf".to_owned()],
+            certificates: vec!["scheduler.conf".into()],
         }],
         restarts: Vec::new(),
         next_due: None,

@@ -50,7 +50,7 @@ fn the_api_server_answers_where_its_flags_say() {
     assert_eq!(
         serving_endpoints(&plain),
         [ServingEndpoint {
-            certificate_name: "apiserver",
+            leaf: LeafName::Apiserver,
             address: Address {
                 host: "10.0.0.5".into(),
                 port: 6443
@@ -99,7 +99,7 @@ fn etcd_is_asked_on_its_metrics_listener_and_serves_on_two_ports() {
         .map(|served| {
             format!(
                 "{} {} {}",
-                served.certificate_name,
+                served.leaf.name(),
                 served.address,
                 served.certificate.display()
             )

@@ -2,6 +2,7 @@
 
 use super::error::ProofError;
 use crate::net::HttpError;
+use crate::node::CertificateId;
 
 /// Why one attempt proved nothing.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ impl Doubt {
         }
     }
 
-    pub(crate) fn of(self, name: &str) -> ProofError {
+    pub(crate) fn of(self, id: &CertificateId) -> ProofError {
         let refused = matches!(self, Self::Refused(_) | Self::Wrong(_));
         let unverified = matches!(self, Self::Unverified(_));
         let (Self::Passing(reason)
@@ -38,7 +39,7 @@ impl Doubt {
         | Self::Unverified(reason)
         | Self::Wrong(reason)) = self;
         ProofError {
-            name: name.to_owned(),
+            id: id.clone(),
             reason,
             refused,
             unverified,

@@ -1,11 +1,13 @@
 //! Why a certificate was not proved to be in use.
 
+use crate::node::CertificateId;
+
 /// Why a certificate is not proved to be in use.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
-#[error("{name}: {reason}")]
+#[error("{id}: {reason}")]
 pub struct ProofError {
-    /// The certificate, by name.
-    pub name: String,
+    /// Which certificate.
+    pub id: CertificateId,
     /// What was asked and what came back.
     pub reason: String,
     /// Whether a server that was verified refused it or serves another one of its CA; otherwise it could not be asked, or

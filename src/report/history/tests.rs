@@ -27,7 +27,7 @@ fn receipt(number: i64) -> Receipt {
             _ => Outcome::Failed("x".into()),
         },
         certificates: vec![RenewedCertificate {
-            name: "apiserver".into(),
+            id: "apiserver".into(),
             path: "/etc/kubernetes/pki/apiserver.crt".into(),
             old_serial: "1".into(),
             new_serial: "2".into(),

@@ -19,7 +19,7 @@ fn at(hours: i64) -> Timestamp {
     begin + SignedDuration::from_hours(hours)
 }
 
-fn entry(name: &str, kind: Catalogued, modified: Option<Timestamp>) -> Entry {
+fn entry(kind: Catalogued, modified: Option<Timestamp>) -> Entry {
     let validity = Validity {
         not_before: at(-100),
         not_after: at(5000),
@@ -42,8 +42,7 @@ fn entry(name: &str, kind: Catalogued, modified: Option<Timestamp>) -> Entry {
     .sign(&key, &authority, validity)
     .unwrap();
     Entry {
-        name: name.to_owned(),
-        kind: EntryKind::Catalogued(kind),
+        id: CertificateId::Catalogued(kind),
         path: PathBuf::from("/x"),
         certificate_path: PathBuf::from("/x"),
         key_path: None,
@@ -60,12 +59,12 @@ fn entry(name: &str, kind: Catalogued, modified: Option<Timestamp>) -> Entry {
 
 fn scheduler(modified: Timestamp) -> Entry {
     let kind = Catalogued::Kubeconfig(KubeconfigName::Scheduler);
-    entry("scheduler.conf", kind, Some(modified))
+    entry(kind, Some(modified))
 }
 
 fn etcd_client() -> Entry {
     let kind = Catalogued::Leaf(LeafName::ApiserverEtcdClient);
-    entry("apiserver-etcd-client", kind, Some(at(10)))
+    entry(kind, Some(at(10)))
 }
 
 /// An operation that put this certificate in place within an hour from `begun`; the one before ends at `old`.
@@ -77,7 +76,7 @@ fn renewal(entry: &Entry, begun: i64, old: i64) -> Receipt {
         trigger: Trigger::Schedule,
         outcome: Outcome::Done,
         certificates: vec![RenewedCertificate {
-            name: entry.name.clone(),
+            id: entry.id.clone(),
             path: entry.path.clone(),
             old_serial: "01".to_owned(),
             new_serial: entry.present().unwrap().leaf.serial.clone(),
@@ -99,7 +98,7 @@ fn renewal(entry: &Entry, begun: i64, old: i64) -> Receipt {
 }
 
 fn proved(mut receipt: Receipt) -> Receipt {
-    let name = receipt.certificates[0].name.clone();
+    let name = receipt.certificates[0].id.clone();
     receipt.proofs = vec![format!("{name}: the API server accepts it")];
     receipt
 }
@@ -127,14 +126,14 @@ fn what_is_read_at_the_start_is_in_use_since_the_start_and_not_before() {
     let entry = scheduler(at(10));
     let later = known(&entry, &[running(11)], &[]);
     assert_eq!((later.state, later.at), (UseState::Proved, Some(at(11))));
-    assert_eq!(later.note(&entry.name), None);
+    assert_eq!(later.note(&entry.id), None);
 
     let earlier = known(&entry, &[running(9)], &[]);
     assert_eq!(
         (earlier.state, earlier.used_until),
         (UseState::NotYet, None)
     );
-    let note = earlier.note(&entry.name).unwrap();
+    let note = earlier.note(&entry.id).unwrap();
     assert!(note.contains("scheduler.conf is not in use yet"), "{note}");
     assert!(note.contains("not known when"), "{note}");
     assert!(note.contains("kubecertd restart kube-scheduler"), "{note}");
@@ -155,7 +154,7 @@ fn the_end_of_the_one_in_use_is_that_of_the_first_that_was_replaced_since() {
     let receipts = [undone, first, renewal(&entry, 29, 60)];
     let now = known(&entry, &[running(5)], &receipts);
     assert_eq!(now.used_until, Some(at(50)));
-    let note = now.note(&entry.name).unwrap();
+    let note = now.note(&entry.id).unwrap();
     assert!(note.contains("ends Jun 03, 2026 02:00 UTC"), "{note}");
     let between = known(&entry, &[running(20)], &receipts);
     assert_eq!(between.used_until, Some(at(60)));
@@ -211,7 +210,7 @@ fn what_is_read_anew_by_itself_is_proved_or_not_known() {
 #[test]
 fn a_handshake_says_more_than_any_receipt() {
     let kind = Catalogued::Leaf(LeafName::Apiserver);
-    let entry = entry("apiserver", kind, Some(at(10)));
+    let entry = entry(kind, Some(at(10)));
     let address = Address {
         host: "10.0.0.5".to_owned(),
         port: 6443,
@@ -231,7 +230,7 @@ fn a_handshake_says_more_than_any_receipt() {
         (now.state, now.used_until),
         (UseState::NotYet, Some(at(50)))
     );
-    let note = now.note("apiserver").unwrap();
+    let note = now.note(&"apiserver".into()).unwrap();
     assert!(note.contains("10.0.0.5:6443"), "{note}");
     assert!(note.contains("Jun 03, 2026 02:00 UTC"), "{note}");
 }

@@ -30,7 +30,7 @@ pub fn half_committed(node: &Node) -> (PathBuf, Vec<u8>) {
     let lock = Lock::take(&store).unwrap();
     let mut operation = Operation::begin(&store, &lock, Trigger::Schedule).unwrap();
     let replacements = [key, certificate].map(|path| Replacement {
-        name: "apiserver".to_owned(),
+        id: "apiserver".into(),
         path: node.path(path),
         contents: std::fs::read(other.path(path)).unwrap().into(),
         mode_if_new: 0o600,

@@ -128,7 +128,7 @@ impl Plain {
 
     pub fn replacement(&self, name: &str, path: &str, wording: &str, mode: u32) -> Replacement {
         Replacement {
-            name: name.to_owned(),
+            id: name.into(),
             path: self.path(path),
             contents: format!("{wording} {path}\n").into_bytes().into(),
             mode_if_new: mode,

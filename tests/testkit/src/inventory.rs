@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::host::Root;
 use kubecertd::node::{
-    Authority, AuthorityState, CertificateState, Directories, Entry, EntryKind, Inventory,
+    Authority, AuthorityState, CertificateId, CertificateState, Directories, Entry, Inventory,
     KeyState, KubeletConfiguration, Present, ServiceAccountKeys, Signer, StaticPod,
 };
 use kubecertd::pki::{
@@ -146,8 +146,7 @@ fn entry(catalogued: Catalogued, state: CertificateState) -> Entry {
         }
     };
     Entry {
-        name: catalogued.name().to_owned(),
-        kind: EntryKind::Catalogued(catalogued),
+        id: CertificateId::Catalogued(catalogued),
         path: PathBuf::from(&path),
         certificate_path: PathBuf::from(path),
         key_path: Some(PathBuf::from(key_path)),
@@ -173,7 +172,7 @@ pub fn authority_state(certificates: Vec<Certificate>, key: KeyState) -> Authori
 pub fn node_with(names: &[&str]) -> Inventory {
     let mut node = node();
     node.entries
-        .retain(|entry| names.contains(&entry.name.as_str()));
+        .retain(|entry| names.contains(&entry.id.as_str()));
     assert_eq!(node.entries.len(), names.len());
     node
 }
@@ -182,7 +181,7 @@ pub fn present_mut<'node>(node: &'node mut Inventory, name: &str) -> &'node mut 
     let entry = node
         .entries
         .iter_mut()
-        .find(|entry| entry.name == name)
+        .find(|entry| entry.id.as_str() == name)
         .unwrap();
     match &mut entry.state {
         CertificateState::Present(present) => present,
@@ -193,7 +192,7 @@ pub fn present_mut<'node>(node: &'node mut Inventory, name: &str) -> &'node mut 
 pub fn set_state(node: &mut Inventory, name: &str, state: CertificateState) {
     node.entries
         .iter_mut()
-        .find(|entry| entry.name == name)
+        .find(|entry| entry.id.as_str() == name)
         .unwrap()
         .state = state;
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use kubecertd::node::Inventory;
+use kubecertd::node::{CertificateId, Inventory};
 use kubecertd::pki::{
     CertificateAuthority, NewLeaf, SubjectAltName, Validity, certificates_to_pem,
 };
@@ -96,6 +96,13 @@ pub fn manifest_text(component: &str, command: &[String]) -> String {
 
 pub fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+pub fn ids(names: &[&str]) -> Vec<CertificateId> {
+    names
+        .iter()
+        .map(|name| CertificateId::from(*name))
+        .collect()
 }
 
 pub fn authority(common_name: &str) -> CertificateAuthority {

@@ -174,7 +174,7 @@ impl Node {
         let config = kubecertd::config::Config::default();
         let context = kubecertd::operation::Context::new(self.root.clone(), config, None);
         let inventory = context.observe();
-        let entry = inventory.entry(name).unwrap_or_else(|| panic!("no {name}"));
+        let entry = inventory.find(name).unwrap_or_else(|| panic!("no {name}"));
         entry
             .present()
             .unwrap_or_else(|| panic!("{name}: {:?}", entry.state))
