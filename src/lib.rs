@@ -9,8 +9,10 @@
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
 
+pub mod api;
 pub mod checks;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod daemon;
 pub mod files;

@@ -140,6 +140,29 @@ pub enum Cause {
         /// When this one's turn begins.
         begins: Timestamp,
     },
+    /// Another control plane acts, and has done so all the time.
+    TurnTaken {
+        /// Its name.
+        node: String,
+    },
+    /// Another control plane has failed, and an administrator has to look before the next one goes on.
+    TurnHalted {
+        /// Its name.
+        node: String,
+        /// Its operation.
+        operation: String,
+        /// What it failed for.
+        reason: String,
+        /// When this one goes on all the same.
+        alone_from: Option<Timestamp>,
+    },
+    /// This control plane cannot ask for its turn.
+    TurnUnreachable {
+        /// Why.
+        reason: String,
+        /// When it goes on all the same.
+        emergency: Option<Timestamp>,
+    },
     /// A filter of the daemon's unit denies addresses that it needs.
     AddressDenied {
         /// The unit's file.
@@ -247,7 +270,11 @@ impl Cause {
             Self::KubeletSilent { .. } => Check::Kubelet,
             Self::RuntimeSilent { .. } => Check::Runtime,
             Self::Unhealthy { .. } => Check::Health,
-            Self::ControlPlaneSilent { .. } | Self::TurnLater { .. } => Check::Peers,
+            Self::ControlPlaneSilent { .. }
+            | Self::TurnLater { .. }
+            | Self::TurnTaken { .. }
+            | Self::TurnHalted { .. }
+            | Self::TurnUnreachable { .. } => Check::Peers,
             Self::AddressDenied { .. } | Self::AddressUnknown { .. } => Check::Addresses,
             Self::ClockSetBack { .. }
             | Self::ClockFarAhead { .. }
@@ -284,6 +311,8 @@ impl Cause {
     pub fn passes(&self) -> Option<Timestamp> {
         match self {
             Self::TurnLater { begins, .. } => Some(*begins),
+            Self::TurnHalted { alone_from, .. } => *alone_from,
+            Self::TurnUnreachable { emergency, .. } => *emergency,
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::cause::Cause;
 use super::finding::{Effect, Finding};
 use super::intent::Asked;
+use crate::host::printable;
 use crate::node::listed;
 use crate::pki::date;
 
@@ -142,8 +143,29 @@ impl fmt::Display for Cause {
                 out,
                 "{control_planes} control planes: so that they are not restarted together, this one waits for its turn on {}; by \
                  hand, `kubecertd renew` does not",
-                begins.strftime("%b %d, %Y %H:%M:%S UTC")
+                moment(*begins)
             ),
+            Self::TurnTaken { node } => write!(
+                out,
+                "{} has had its turn for a quarter of an hour; see what it does with `kubecertd status` there",
+                printable(node)
+            ),
+            Self::TurnHalted { node, operation, reason, alone_from } => {
+                let (node, reason) = (printable(node), printable(reason));
+                write!(out, "halted: {node} failed in operation {} because {reason}. See to {node}, then run ", printable(operation))?;
+                write!(out, "`kubecertd turn clear`; it also goes on when {node} recovers")?;
+                match alone_from {
+                    Some(from) => write!(out, ". On {} this node acts in spite of that, before its certificates end", moment(*from)),
+                    None => Ok(()),
+                }
+            }
+            Self::TurnUnreachable { reason, emergency } => {
+                write!(out, "the turn cannot be asked for: {reason}")?;
+                match emergency {
+                    Some(from) => write!(out, ". On {} this node acts without it, before its certificates end", moment(*from)),
+                    None => Ok(()),
+                }
+            }
             Self::AddressDenied { filter, addresses } => write!(
                 out,
                 "the address filter in {} does not allow {}; run `kubecertd generate address-filter`, put what it prints in place \
@@ -232,4 +254,8 @@ fn in_units(bytes: u64) -> String {
         1_048_576..1_073_741_824 => format!("{} MiB", bytes / 1_048_576),
         _ => format!("{} GiB", bytes / 1_073_741_824),
     }
+}
+
+fn moment(at: Timestamp) -> impl fmt::Display {
+    at.strftime("%b %d, %Y %H:%M:%S UTC").to_string()
 }

@@ -5,7 +5,7 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::quantity::{show_duration, show_size};
-use super::value::{ALGORITHMS, FORMATS, MODES, OTHER_RENEWERS, WAITS, name_of};
+use super::value::{ALGORITHMS, FORMATS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, name_of};
 use super::value::{
     Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm, names,
     optional_path, path, size, socket, validity,
@@ -31,11 +31,12 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 6] = [
+pub(super) const SECTIONS: [&str; 7] = [
     "paths",
     "renewal",
     "certificate",
     "restart",
+    "turn",
     "backup",
     "log",
 ];
@@ -45,7 +46,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// All keys, in the order in which they are shown.
-pub(super) static KEYS: [Key; 22] = [
+pub(super) static KEYS: [Key; 27] = [
     Key {
         section: "paths",
         name: "kubernetes",
@@ -176,6 +177,56 @@ pub(super) static KEYS: [Key; 22] = [
                 .map(|v| config.restart.container_runtime = v)
         },
         show: |config| optional(config.restart.container_runtime.as_deref()),
+    },
+    Key {
+        section: "turn",
+        name: "mode",
+        set: |config, value| choice(value, &TURN_MODES).map(|v| config.turn.mode = v),
+        show: |config| text(name_of(&TURN_MODES, config.turn.mode)),
+    },
+    Key {
+        section: "turn",
+        name: "emergency",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 10 * MINUTE,
+                most: 365 * DAY,
+            };
+            duration(value, "24h", bounds).map(|v| config.turn.emergency = v)
+        },
+        show: |config| text(show_duration(config.turn.emergency)),
+    },
+    Key {
+        section: "turn",
+        name: "notice",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 0,
+                most: 30 * DAY,
+            };
+            duration(value, "1h", bounds).map(|v| config.turn.notice = v)
+        },
+        show: |config| text(show_duration(config.turn.notice)),
+    },
+    Key {
+        section: "turn",
+        name: "settle",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 0,
+                most: HOUR,
+            };
+            duration(value, "5s", bounds).map(|v| config.turn.settle = v)
+        },
+        show: |config| text(show_duration(config.turn.settle)),
+    },
+    Key {
+        section: "turn",
+        name: "kubeconfig",
+        set: |config, value| {
+            optional_path(value, "/etc/kubecertd/kubeconfig").map(|v| config.turn.kubeconfig = v)
+        },
+        show: |config| optional(config.turn.kubeconfig.as_deref()),
     },
     Key {
         section: "backup",

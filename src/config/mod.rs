@@ -23,5 +23,8 @@ pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};
 pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
-pub use types::{Backup, Config, Locations, Log, LogFormat, Restart, RestartMode, RestartWait};
+pub use types::{
+    Backup, Config, Locations, Log, LogFormat, Restart, RestartMode, RestartWait, Turn,
+    TurnMode,
+};
 pub(crate) use value::check_filter;

@@ -14,6 +14,8 @@ pub struct Config {
     pub renewal: Renewal,
     /// `[restart]`
     pub restart: Restart,
+    /// `[turn]`
+    pub turn: Turn,
     /// `[backup]`
     pub backup: Backup,
     /// `[log]`
@@ -103,6 +105,42 @@ pub enum RestartWait {
     Observed,
     /// kubeadm's page to the letter: a full `fileCheckFrequency` out, and one more after the return.
     Interval,
+}
+
+/// `[turn]`: how several control planes keep from acting together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// `mode`
+    pub mode: TurnMode,
+    /// `emergency`: so long before its certificates end a node acts without a turn if it cannot ask for one, 24 h.
+    pub emergency: Duration,
+    /// `notice`: how long into the emergency a node waits that another one's failure holds up, 1 h.
+    pub notice: Duration,
+    /// `settle`: how long a node keeps its turn after its proof, 5 s.
+    pub settle: Duration,
+    /// `kubeconfig`: by what the API is asked, else the node's admin.conf. The node's path, without the root.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self {
+            mode: TurnMode::Auto,
+            emergency: Duration::from_secs(86_400),
+            notice: Duration::from_secs(3600),
+            settle: Duration::from_secs(5),
+            kubeconfig: None,
+        }
+    }
+}
+
+/// `turn.mode`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TurnMode {
+    /// By a Lease, where there are several control planes.
+    Auto,
+    /// None; whoever says so sees to it.
+    Off,
 }
 
 /// `[backup]`

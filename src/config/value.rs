@@ -11,7 +11,7 @@ use toml::de::DeValue;
 
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
-use super::{KeyPolicy, LogFormat, OtherRenewer, RestartMode, RestartWait};
+use super::{KeyPolicy, LogFormat, OtherRenewer, RestartMode, RestartWait, TurnMode};
 use crate::pki::{Catalogued, KeyAlgorithm};
 
 const DAY: u64 = 86_400;
@@ -54,6 +54,10 @@ pub(super) const WAITS: [(&str, RestartWait); 2] = [
     ("observed", RestartWait::Observed),
     ("interval", RestartWait::Interval),
 ];
+
+/// `turn.mode`
+pub(super) const TURN_MODES: [(&str, TurnMode); 2] =
+    [("auto", TurnMode::Auto), ("off", TurnMode::Off)];
 
 /// `log.format`
 pub(super) const FORMATS: [(&str, LogFormat); 3] = [

@@ -1,14 +1,23 @@
 //! The clock.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use jiff::{SignedDuration, Timestamp};
+use nix::time::{ClockId, clock_gettime};
 
 /// The moment it is, by this machine's clock. One that lies beyond what a [`Timestamp`] can say, which ends with the year 9999,
 /// is the last or the first that it can.
 #[must_use]
 pub fn now() -> Timestamp {
     clamped(SystemTime::now())
+}
+
+/// Time since this machine was started, asleep or not (`CLOCK_BOOTTIME`); nobody can set it.
+#[must_use]
+pub fn uptime() -> Duration {
+    // Linux has this clock since 2.6.39, so reading it does not fail.
+    let read = clock_gettime(ClockId::CLOCK_BOOTTIME);
+    read.map_or(Duration::ZERO, Duration::from)
 }
 
 /// The moment so much later, or earlier where that is negative; the last or the first there is where it lies beyond.
@@ -31,8 +40,6 @@ fn clamped(time: SystemTime) -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) mod write;
 pub use actor::Actor;
 pub(crate) use all_cores::on_all_cores;
 pub use attributes::{Attributes, is_immutable};
-pub use clock::{now, shifted};
+pub use clock::{now, shifted, uptime};
 pub(crate) use digest::{copy_hashed, digest, hexadecimal};
 pub(crate) use directory::entries;
 pub use directory::{is_directory, make_directories, names, some_names};

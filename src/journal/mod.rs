@@ -18,5 +18,5 @@ pub use inspect::{JournalReading, read_journal};
 pub use lock::Lock;
 pub(crate) use state::{Files, OutManifest, State, Way, manifests_out, replay};
 pub(crate) use step::{Beginning, ParkedManifest, StagedFile, Step};
-pub use step::{Head, OperationKind, Outcome, Record, Trigger};
+pub use step::{Head, OperationKind, Outcome, Record, Trigger, TurnTaken};
 pub use store::Store;

@@ -290,6 +290,8 @@ impl State {
                 self.node_down = true;
                 self.to_be_proved = true;
             }
+            // For whoever reads the journal: a turn is never gone on with, but taken again.
+            Record::Turn { .. } => {}
             Record::Proved { names } => self.proved.extend(names.iter().cloned()),
         }
     }

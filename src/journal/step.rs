@@ -72,6 +72,26 @@ impl Outcome {
     }
 }
 
+/// By what right an operation disturbed the cluster.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "by")]
+pub enum TurnTaken {
+    /// The configuration wants no turns.
+    Off,
+    /// The Lease was this node's.
+    Held {
+        /// The Lease's uid.
+        lease: String,
+        /// Its `leaseTransitions`.
+        transitions: i32,
+    },
+    /// The Lease could not be asked for, and there was no time left.
+    Alone {
+        /// Why.
+        reason: String,
+    },
+}
+
 /// One step that changes no file and that a caller notes. The others belong to the module.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "step")]
@@ -92,6 +112,11 @@ pub enum Record {
     /// moving a manifest, by recovery as well.
     #[serde(rename = "stopped")]
     NodeDown,
+    /// By what right the cluster is disturbed; none is noted where no other node could be disturbed as well.
+    Turn {
+        /// Whence.
+        turn: TurnTaken,
+    },
     /// A component was restarted and is healthy.
     Restarted {
         /// Which.

@@ -7,8 +7,8 @@ use std::task::Poll;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
-use hyper::{Method, Request};
+use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
@@ -18,6 +18,8 @@ use super::tls::{Identity, STEP_BOUND, TlsError};
 use super::witness::{Anchors, Trust, refusal, tls_error};
 use crate::net::Address;
 
+/// What this program says of itself.
+const PROGRAM: &str = concat!("kubecertd/", env!("CARGO_PKG_VERSION"));
 /// Health reports and reviews are shorter; bytes.
 const ANSWER_LIMIT: usize = 64 * 1024;
 /// An object of the API: etcd takes no more than 1.5 MiB, and JSON is longer than what it keeps; bytes.
@@ -131,6 +133,19 @@ pub(crate) async fn post(server: Server<'_>, path: &str, json: &str) -> Result<A
     send(server, Method::POST, path, json, ANSWER_LIMIT).await
 }
 
+/// Any request for an object of the API, which may be long. Its host is the server's address.
+pub(crate) async fn request_object(
+    server: Server<'_>,
+    mut request: Request<Full<Bytes>>,
+) -> Result<Response<Bytes>, HttpError> {
+    let host = HeaderValue::try_from(server.address.to_string())
+        .map_err(|error| no_response(server.address, &error))?;
+    let headers = request.headers_mut();
+    headers.insert(HOST, host);
+    headers.insert(USER_AGENT, HeaderValue::from_static(PROGRAM));
+    send_request(server, request, OBJECT_LIMIT).await
+}
+
 async fn send(
     server: Server<'_>,
     method: Method,
@@ -143,11 +158,24 @@ async fn send(
         .method(method)
         .uri(path)
         .header(HOST, address.to_string())
-        .header(USER_AGENT, concat!("kubecertd/", env!("CARGO_PKG_VERSION")))
+        .header(USER_AGENT, PROGRAM)
         .header(ACCEPT, "application/json, */*;q=0.5")
         .header(CONTENT_TYPE, "application/json")
         .body(Full::new(Bytes::copy_from_slice(json.as_bytes())))
         .map_err(|error| no_response(address, &error))?;
+    let response = send_request(server, request, limit).await?;
+    Ok(Answer {
+        status: response.status().as_u16(),
+        body: String::from_utf8_lossy(response.body()).into_owned(),
+    })
+}
+
+async fn send_request(
+    server: Server<'_>,
+    request: Request<Full<Bytes>>,
+    limit: usize,
+) -> Result<Response<Bytes>, HttpError> {
+    let address = server.address;
     match server.security {
         Security::Plain => {
             exchange(address, tls::connect_tcp(address).await?, request, limit).await
@@ -177,7 +205,7 @@ async fn exchange<S>(
     stream: S,
     request: Request<Full<Bytes>>,
     limit: usize,
-) -> Result<Answer, HttpError>
+) -> Result<Response<Bytes>, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -185,9 +213,9 @@ where
         let (mut sender, mut connection) = http1::handshake(TokioIo::new(stream)).await?;
         let answer = async {
             let response = sender.send_request(request).await?;
-            let status = response.status().as_u16();
-            let body = read_body(response.into_body(), limit).await?;
-            Ok::<_, Failure>(Answer { status, body })
+            let (head, body) = response.into_parts();
+            let body = read_body(body, limit).await?;
+            Ok::<_, Failure>(Response::from_parts(head, body))
         };
         let mut answer = pin!(answer);
         let mut open = true;
@@ -227,7 +255,7 @@ where
 /// hyper's errors, and those of this module.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-async fn read_body(body: Incoming, limit: usize) -> Result<String, Failure> {
+async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, Failure> {
     let body = Limited::new(body, limit).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() {
             format!("the answer is longer than {limit} bytes").into()
@@ -235,7 +263,7 @@ async fn read_body(body: Incoming, limit: usize) -> Result<String, Failure> {
             error
         }
     })?;
-    Ok(String::from_utf8_lossy(&body.to_bytes()).into_owned())
+    Ok(body.to_bytes())
 }
 
 /// hyper's own message says little; the reason (an alert, say) is in its sources.

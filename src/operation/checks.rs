@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::error::Fault;
 use super::run::Run;
+use super::turn::{Wish, look_at_turn};
 use super::twins::conflict;
 use super::{Context, OperationError};
 use crate::checks::{
@@ -80,7 +81,9 @@ pub async fn look_ahead(
     }
     let found = outlook(inventory, &context.config.restart, &machine.kubelet, intent).await;
     // The time of the answers.
-    judge_outlook(&found, intent, asked, crate::host::now())
+    let mut findings = judge_outlook(&found, intent, asked, crate::host::now());
+    findings.extend(look_at_turn(context, inventory, Wish::of(intent, asked)).await);
+    findings
 }
 
 /// A kubeadm at work, beside which no pod is restarted. Where processes cannot be listed, none is known of.

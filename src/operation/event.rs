@@ -45,6 +45,21 @@ pub enum Event {
         /// In words.
         seen: String,
     },
+    /// This node waits for its turn.
+    TurnWaiting {
+        /// Which node has it.
+        node: String,
+    },
+    /// This node has its turn.
+    TurnTaken {
+        /// How often it went from one node to another.
+        transitions: i32,
+    },
+    /// It has given it back.
+    TurnReleased {
+        /// Whether the others have to wait for an administrator.
+        halted: bool,
+    },
     /// Keys and certificates are being made.
     Issuing {
         /// How many.

@@ -12,6 +12,7 @@ use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
+use super::turn::{release_turn, turn_record};
 use super::undo::undo;
 use crate::files::Operation;
 use crate::issuer::Replacement;
@@ -62,7 +63,10 @@ pub(super) async fn execute<'a>(
     report.operation = Some(operation.id().to_owned());
     if let Err(error) = install(run, &mut operation, &mut change) {
         let ending = not_installed(&mut operation, error);
-        return end(run, operation, ending, &report).map(|()| report);
+        let id = operation.id().to_owned();
+        let ended = end(run, operation, ending, &report);
+        release_turn(run, &id, &ended).await;
+        return ended.map(|()| report);
     }
     let names = in_place(run, &operation, &change);
     if let Err(error) = change.adopted.end(run, operation.id()) {
@@ -79,6 +83,9 @@ pub(super) async fn execute<'a>(
     let ending = match ended {
         Ok(()) => Ending::done(),
         Err(RestartError::Stopped) => return Err(OperationError::Stopped),
+        Err(error) if error.only_waits() => {
+            Ending::failed(OperationError::RestartsPending((&error).into())).retried()
+        }
         Err(error) if !can_go_back => retried(&error),
         Err(error) => {
             let reason = (&error).into();
@@ -86,7 +93,10 @@ pub(super) async fn execute<'a>(
         }
     };
     report.observations = run.observations();
-    end(run, operation, ending, &report).map(|()| report)
+    let id = operation.id().to_owned();
+    let ended = end(run, operation, ending, &report);
+    release_turn(run, &id, &ended).await;
+    ended.map(|()| report)
 }
 
 fn begin<'a>(run: &mut Run<'a>, change: &Change<'a>) -> Result<Operation<'a>, OperationError> {
@@ -110,6 +120,9 @@ fn install(
     operation: &mut Operation<'_>,
     change: &mut Change<'_>,
 ) -> Result<(), TransactionError> {
+    if let Some(turn) = turn_record(run) {
+        operation.note(turn)?;
+    }
     operation.note(Record::Changes {
         certificates: change.certificates.clone(),
     })?;

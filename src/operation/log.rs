@@ -67,6 +67,9 @@ impl EventLog {
             ),
             Event::Restart(progress) => restart(operation_id, progress, text),
             Event::Begun { .. }
+            | Event::TurnWaiting { .. }
+            | Event::TurnTaken { .. }
+            | Event::TurnReleased { .. }
             | Event::Recovered { .. }
             | Event::NodeReady { .. }
             | Event::PuttingBack { .. }

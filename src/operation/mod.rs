@@ -33,6 +33,7 @@ mod roll_back;
 mod roll_back_error;
 mod run;
 mod trusted;
+mod turn;
 mod twins;
 mod undo;
 mod unfinished;

@@ -10,8 +10,10 @@ use super::proof::{restart_and_prove, retried};
 use super::remark::Remark;
 use super::restarts::Restarts;
 use super::run::Run;
+use super::turn::{Wish, release_turn, take_turn, turn_record};
 use super::undo::undo;
 use super::{Context, Event, OperationError};
+use crate::checks::Asked;
 use crate::files::{Recovery, recover};
 use crate::journal::Lock;
 use crate::plan::RestartMethod;
@@ -80,6 +82,9 @@ async fn finish_one(
     let mut report = so_far(run, &recovery);
     let can_go_back = !recovery.node_down && old_are_valid(run, &recovery);
     let mut restarts = restarts_left(run, &recovery)?;
+    if restarts.need_a_turn() {
+        take_turn_for(run, &recovery).await?;
+    }
     report.not_restarted.clone_from(&restarts.left_out);
     let Recovery {
         id,
@@ -90,6 +95,9 @@ async fn finish_one(
         mut operation,
         ..
     } = recovery;
+    if let Some(turn) = turn_record(run) {
+        operation.note(turn)?;
+    }
     let ended = restart_and_prove(
         run,
         &mut operation,
@@ -109,7 +117,7 @@ async fn finish_one(
             };
             Ending::rolled_back(error).retried_for_restarts(&operation)
         }
-        Err(error) if error.is_the_kubelets() => {
+        Err(error) if error.is_the_kubelets() || error.only_waits() => {
             Ending::failed(OperationError::RestartsPending((&error).into())).retried()
         }
         Err(error) if certificates.is_empty() => {
@@ -121,7 +129,9 @@ async fn finish_one(
             undo(run, &mut operation, &certificates, reason, &mut report).await?
         }
     };
-    end(run, operation, ending, &report)?;
+    let ended = end(run, operation, ending, &report);
+    release_turn(run, &id, &ended).await;
+    ended?;
     Ok(RecoveryReport {
         operation: id,
         forward: rolled_forward,
@@ -170,6 +180,22 @@ fn restarts_left(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<Restarts,
         operation: recovery.id.clone(),
         findings,
     })
+}
+
+/// The turn for them. An operation that was cut off had it, so its own node goes on with it at once.
+async fn take_turn_for(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<(), OperationError> {
+    let ends = about_to_end(run, &recovery.id, crate::host::now());
+    let wish = Wish {
+        asked: Asked::BySchedule,
+        ends: ends.map(|(_, ends)| ends),
+    };
+    match take_turn(run, wish).await {
+        Err(OperationError::NotNow(findings)) => Err(OperationError::RestartsWait {
+            operation: recovery.id.clone(),
+            findings,
+        }),
+        taken => taken,
+    }
 }
 
 /// What it failed for was written down in words only.

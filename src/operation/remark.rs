@@ -107,6 +107,13 @@ pub enum Remark {
         #[serde(serialize_with = "serialize_path")]
         path: PathBuf,
     },
+    /// This node acts without its turn: it cannot ask for it, and its certificates are about to end or have ended.
+    ActsAlone,
+    /// The turn could not be given back and ends by itself.
+    TurnNotReleased {
+        /// Why.
+        reason: String,
+    },
     /// What putting earlier files back means beyond that.
     PutBack {
         /// What.

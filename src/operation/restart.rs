@@ -8,6 +8,7 @@ use super::recover::finish;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
+use super::turn::{Wish, release_turn, take_turn, turn_record};
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::config::nearest;
@@ -64,6 +65,9 @@ pub async fn restart(
     let asked = Asked::ByHand { force: false };
     let found = preflight_for(context, &node, &intent, asked, crate::host::now());
     permit(&mut run, found)?;
+    if restarts.need_a_turn() {
+        take_turn(&mut run, Wish { asked, ends: None }).await?;
+    }
     let asked = (
         OperationKind::Restart,
         Trigger::Command("restart".to_owned()),
@@ -73,6 +77,9 @@ pub async fn restart(
     run.emit(Event::Begun {
         operation: operation.id().to_owned(),
     });
+    if let Some(turn) = turn_record(&run) {
+        operation.note(turn)?;
+    }
     let mut report = RenewalReport::default();
     let ending = match restarts.run(&mut run, &mut operation).await {
         Ok(restarts) => {
@@ -82,5 +89,8 @@ pub async fn restart(
         // No file was changed, so nothing is pending: the administrator has seen that it did not work, or stopped it.
         Err(error) => Ending::failed(OperationError::Failed((&error).into())),
     };
-    end(&run, operation, ending, &report).map(|()| report.restarts)
+    let id = operation.id().to_owned();
+    let ended = end(&run, operation, ending, &report);
+    release_turn(&mut run, &id, &ended).await;
+    ended.map(|()| report.restarts)
 }

@@ -7,6 +7,7 @@ use super::context::Context;
 use super::event::Event;
 use super::remark::Remark;
 use super::run::Run;
+use super::turn::before_step;
 use crate::config::RestartMode;
 use crate::files::Operation;
 use crate::host::stopped;
@@ -28,6 +29,7 @@ pub(super) struct Restarts {
     missing: Vec<String>,
     /// Whether any component can be asked afterwards.
     pub(super) provable: bool,
+    is_way_back: bool,
 }
 
 impl Restarts {
@@ -141,6 +143,7 @@ impl Restarts {
             left_out,
             missing: Vec::new(),
             provable: false,
+            is_way_back: false,
         }
     }
 
@@ -162,6 +165,7 @@ impl Restarts {
             left_out: Vec::new(),
             missing,
             provable: !node.static_pods.is_empty(),
+            is_way_back: false,
         }
     }
 
@@ -201,6 +205,17 @@ impl Restarts {
             == RestartMethod::Containers {
                 kubelet_changed: true,
             }
+    }
+
+    /// Whether another node must not be disturbed meanwhile: always, but where expired certificates have stopped this one.
+    pub(super) fn need_a_turn(&self) -> bool {
+        !self.groups.is_empty() && self.method == RestartMethod::Manifests
+    }
+
+    /// The same on the way back, which no other node's turn holds up.
+    pub(super) fn on_the_way_back(mut self) -> Self {
+        self.is_way_back = true;
+        self
     }
 
     /// Whether no pod and no kubelet is to be restarted.
@@ -252,6 +267,10 @@ impl Restarts {
         restarter.report_silent_kubelet(&mut progress).await;
         let mut reports = Vec::new();
         for group in &self.groups {
+            if !self.is_way_back {
+                before_step(&run.turn, context).await?;
+            }
+            let mut progress = |step| run.emit(Event::Restart(step));
             let restarted = restarter
                 .restart(group, operation, stop, &mut progress)
                 .await?;

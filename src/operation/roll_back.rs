@@ -15,6 +15,7 @@ use super::report::RenewalReport;
 use super::restored::{EndsSoon, Restored, restored};
 use super::roll_back_error::RollBackError;
 use super::run::Run;
+use super::turn::{Wish, disturbs, take_turn};
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Generation, contents, generations};
@@ -217,6 +218,9 @@ pub async fn roll_back(
     let mut found = preflight_for(context, &node, &intent, asked, now);
     found.extend(look_ahead(context, &node, &intent, asked).await);
     let no_restart = no_restart(restart, permit(&mut run, found)?);
+    if no_restart.is_none() && disturbs(context, &prepared.plan) {
+        take_turn(&mut run, Wish { asked, ends: None }).await?;
+    }
     let had_expired = !prepared
         .restored
         .iter()

@@ -8,6 +8,7 @@ use super::context::Context;
 use super::error::OperationError;
 use super::event::Event;
 use super::remark::Remark;
+use super::turn::Turn;
 use crate::host;
 use crate::journal::Lock;
 use crate::node::Inventory;
@@ -22,6 +23,7 @@ pub(super) struct Run<'a> {
     events: &'a mut (dyn FnMut(Event) + Send),
     seen: Option<Arc<Inventory>>,
     observations: usize,
+    pub(super) turn: Turn,
 }
 
 impl<'a> Run<'a> {
@@ -38,6 +40,7 @@ impl<'a> Run<'a> {
             events,
             seen: None,
             observations: 0,
+            turn: Turn::default(),
         }
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn undo(
         .map(|(component, _)| component)
         .collect();
     run.forget_node();
-    let mut restarts = Restarts::of(&run.node(), &touched);
+    let mut restarts = Restarts::of(&run.node(), &touched).on_the_way_back();
     remarks.extend(restarts.without_manifest());
     for remark in &remarks {
         run.remark(remark.clone());

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::event::Event;
 use super::remark::Remark;
+use crate::host::printable;
 use crate::node::{CertificateId, listed};
 use crate::pki::date;
 use crate::restart::Progress;
@@ -40,6 +41,14 @@ impl fmt::Display for Event {
             }
             Self::Expired { names } => write!(out, "expired: {}", listed(names)),
             Self::NodeReady { seen } => out.write_str(seen),
+            Self::TurnWaiting { node } => {
+                write!(out, "waiting for the turn of {} to end", printable(node))
+            }
+            Self::TurnTaken { .. } => out.write_str("it is this node's turn"),
+            Self::TurnReleased { halted: false } => out.write_str("the turn is given back"),
+            Self::TurnReleased { halted: true } => out.write_str(
+                "the turn is given back; the other control planes wait until this node is well or an administrator has looked",
+            ),
             Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
             Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
             Self::IssuingForKubelet { certificate: true } => {
@@ -220,6 +229,13 @@ impl fmt::Display for Remark {
                 out,
                 "{}: a newer manifest was put there while it was out; that one stays, the other is in the backup",
                 path.display()
+            ),
+            Self::ActsAlone => out.write_str(
+                "the turn cannot be asked for and the certificates are about to end or have ended: going on without it",
+            ),
+            Self::TurnNotReleased { reason } => write!(
+                out,
+                "the turn could not be given back ({reason}); it ends by itself"
             ),
             Self::PutBack { said } => out.write_str(said),
         }

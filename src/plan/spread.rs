@@ -11,6 +11,8 @@ const LONGEST_WINDOW: i64 = 8 * 3600;
 const SHORTEST_WINDOW: i64 = 16;
 /// A turn is open for this part of the window: long enough for a second attempt, and over before the next one's of seven.
 const OPEN_PART: i64 = 8;
+/// Of a place that was reckoned from a name there are more than there are control planes.
+const MOST_SLOTS: u32 = 8;
 
 /// A control plane's place among several: `place` of `of`, counted from 0.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,20 @@ impl Share {
         Self {
             place: u32::try_from(hash >> 48).unwrap_or(0),
             of: 0x1_0000,
+        }
+    }
+
+    /// When its next slot begins, in seconds, at or after `now`; `now` itself in the first `open` seconds of one. Time is cut
+    /// into slots of `length` seconds, the same for all, of which each has every n-th.
+    #[must_use]
+    pub fn next_slot(self, now: i64, length: i64, open: i64) -> i64 {
+        let round = length * i64::from(self.of.min(MOST_SLOTS));
+        let place = i64::from(self.place % self.of.min(MOST_SLOTS)) * length;
+        let since = (now - place).rem_euclid(round);
+        if since < open {
+            now
+        } else {
+            now - since + round
         }
     }
 }

@@ -6,9 +6,10 @@ use serde_json::Value;
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use zeroize::Zeroizing;
 
+use crate::api::Access;
 use crate::net::{
-    Address, Anchors, Answer, HttpError, Identity, Security, Server, TlsError,
-    authorities_from_pem, http, parse_url,
+    Address, Answer, HttpError, Identity, Security, Server, TlsError, authorities_from_pem, http,
+    parse_url,
 };
 
 use crate::host::read_on_machine;
@@ -66,11 +67,11 @@ pub async fn authenticate(
     local: Option<&Address>,
 ) -> Result<Authenticated, AuthenticationError> {
     let holder = Holder::read(path)?;
-    let (address, security) = (&holder.address, holder.security());
+    let (address, security) = (&holder.access.address, holder.security());
     let question = Question {
         server: Server { address, security },
-        prefix: &holder.prefix,
-        identity: &holder.identity,
+        prefix: &holder.access.prefix,
+        identity: &holder.access.identity,
     };
     match (question.ask().await, local) {
         (Err(Attempt::Unreachable(reason)), Some(local)) if local != address => {
@@ -103,27 +104,32 @@ pub(super) async fn as_holder(
 ) -> Result<Answer, AuthenticationError> {
     let holder = Holder::read(path)?;
     let security = holder.security();
-    let request = format!("{}{request}", holder.prefix);
+    let request = format!("{}{request}", holder.access.prefix);
     let ask = async |address: &Address| {
         http::get_object(Server { address, security }, &request)
             .await
             .map_err(Attempt::from)
     };
-    match (ask(&holder.address).await, local) {
-        (Err(Attempt::Unreachable(_)), Some(local)) if *local != holder.address => {
+    match (ask(&holder.access.address).await, local) {
+        (Err(Attempt::Unreachable(_)), Some(local)) if *local != holder.access.address => {
             ask(local).await.map_err(Attempt::into_error)
         }
         (outcome, _) => outcome.map_err(Attempt::into_error),
     }
 }
 
+/// What a kubeconfig says of its server and its holder.
+///
+/// # Errors
+/// [`AuthenticationError::Kubeconfig`].
+pub fn access(path: &Path) -> Result<Access, AuthenticationError> {
+    Holder::read(path).map(|holder| holder.access)
+}
+
 /// A kubeconfig with all that its holder needs to ask its server.
 struct Holder {
     kubeconfig: Kubeconfig,
-    identity: Identity,
-    authorities: Vec<CertificateDer<'static>>,
-    address: Address,
-    prefix: String,
+    access: Access,
 }
 
 impl Holder {
@@ -142,28 +148,19 @@ impl Holder {
                 kubeconfig.server
             )));
         }
-        Ok(Self {
-            kubeconfig,
+        let access = Access {
             identity,
             authorities,
             address,
+            tls_server_name: kubeconfig.tls_server_name.clone(),
             prefix,
-        })
+        };
+        Ok(Self { kubeconfig, access })
     }
 
+    /// Whoever answers in place of the kubeconfig's server has to bear that one's name.
     fn security(&self) -> Security<'_> {
-        Security::Verified {
-            anchors: Anchors {
-                authorities: &self.authorities,
-                exactly: None,
-            },
-            server_name: self
-                .kubeconfig
-                .tls_server_name
-                .as_deref()
-                .unwrap_or(&self.address.host),
-            identity: Some(&self.identity),
-        }
+        self.access.security(&self.access.address)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Asking the running components: whether they are well, whom they let in, which certificates they use.
 
+mod api_servers;
 mod authenticate;
 mod endpoint;
 mod health;
@@ -12,7 +13,8 @@ mod prove;
 mod reachable;
 mod ready;
 
-pub use authenticate::{Authenticated, AuthenticationError, authenticate};
+pub use api_servers::api_servers;
+pub use authenticate::{access, Authenticated, AuthenticationError, authenticate};
 pub(crate) use endpoint::{
     API_SERVER, ETCD, addresses_of_flag, health_endpoint, kubelet_address, node_address, reachable,
     runs, serving_endpoints,

@@ -29,6 +29,11 @@ pub enum RestartError {
     /// A component refuses a certificate that was put in place, or serves another one.
     #[error("what was put in place is not in use: {0}")]
     NotInUse(String),
+    /// Another node may act by now. No manifest of this group was moved.
+    #[error(
+        "this node's turn has ended or could not be confirmed, so nothing more is restarted before it has it again"
+    )]
+    TurnLost,
     /// The daemon was asked to stop; every manifest is back.
     #[error("stopped before the restart was finished")]
     Stopped,
@@ -88,6 +93,12 @@ impl RestartError {
             Self::NotReturned { earlier, .. } => earlier.code(),
             own => own.into(),
         }
+    }
+
+    /// Whether the rest only has to wait for another moment.
+    #[must_use]
+    pub fn only_waits(&self) -> bool {
+        matches!(self, Self::TurnLost)
     }
 
     /// Whether it is about the kubelet alone, and so says nothing about the files that were installed.

@@ -14,11 +14,12 @@ use std::path::Path;
 use tree::Tree;
 
 /// The rooms, each of which knows only those before it: the table of `ARCHITECTURE.md`.
-const ROOMS: [&str; 18] = [
+const ROOMS: [&str; 20] = [
     "host",
     "pki",
     "config",
     "net",
+    "api",
     "node",
     "plan",
     "issuer",
@@ -27,6 +28,7 @@ const ROOMS: [&str; 18] = [
     "runtime",
     "probe",
     "restart",
+    "cluster",
     "checks",
     "report",
     "operation",

@@ -1,0 +1,133 @@
+//! Why the API did not do what it was asked for.
+
+use kube::core::Status;
+
+use super::transport::NoAnswer;
+use crate::net::{Address, printable};
+
+/// So much of what a server says is passed on, characters.
+const MOST_WORDS: usize = 200;
+
+/// Why the API did not do what it was asked for. Each is something else to whoever decides what follows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
+pub enum ApiError {
+    /// No answer that says anything: no connection, a server that cannot be verified, silence, half an answer.
+    #[error("the API server at {server} does not answer: {reason}")]
+    ApiUnreachable {
+        /// Which.
+        server: Address,
+        /// What was seen.
+        reason: String,
+    },
+    /// The credential is not accepted: it has expired, or another CA signed it.
+    #[error("the API server at {server} does not accept the credential: {reason}")]
+    ApiUnauthorized {
+        /// Which.
+        server: Address,
+        /// What it said.
+        reason: String,
+    },
+    /// The credential has no right to it.
+    #[error("the API server at {server} does not permit it: {reason}")]
+    ApiForbidden {
+        /// Which.
+        server: Address,
+        /// What it said.
+        reason: String,
+    },
+    /// There is no such object.
+    #[error("the API server at {server} has no such object: {reason}")]
+    ApiNotFound {
+        /// Which.
+        server: Address,
+        /// What it said.
+        reason: String,
+    },
+    /// Another write was before this one.
+    #[error("another write was before this one: {reason}")]
+    ApiConflict {
+        /// What the server said.
+        reason: String,
+    },
+    /// It has trouble of its own, or too much to do.
+    #[error("the API server at {server} cannot do it now: {reason}")]
+    ApiTrouble {
+        /// Which.
+        server: Address,
+        /// What it said.
+        reason: String,
+    },
+    /// It refuses what it was sent.
+    #[error("the API server at {server} refuses what it was sent: {reason}")]
+    ApiRefused {
+        /// Which.
+        server: Address,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl ApiError {
+    /// Its code, which never changes: `api-unreachable`.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
+
+    /// Whether another API server may well answer otherwise.
+    #[must_use]
+    pub fn may_differ_elsewhere(&self) -> bool {
+        matches!(
+            self,
+            Self::ApiUnreachable { .. } | Self::ApiUnauthorized { .. } | Self::ApiTrouble { .. }
+        )
+    }
+
+    pub(super) fn of(error: kube::Error, server: &Address) -> Self {
+        let server = server.clone();
+        match error {
+            kube::Error::Api(status) => Self::of_status(&status, server),
+            kube::Error::Service(error) => match error.downcast::<NoAnswer>() {
+                Ok(failed) if failed.is_refusal => Self::ApiUnauthorized {
+                    server,
+                    reason: failed.reason,
+                },
+                Ok(failed) => Self::ApiUnreachable {
+                    server,
+                    reason: failed.reason,
+                },
+                Err(error) => Self::ApiUnreachable {
+                    server,
+                    reason: short(&error.to_string()),
+                },
+            },
+            other => Self::ApiTrouble {
+                server,
+                reason: format!("its answer cannot be read: {}", short(&other.to_string())),
+            },
+        }
+    }
+
+    fn of_status(status: &Status, server: Address) -> Self {
+        let said = match status.message.as_str() {
+            "" => &status.reason,
+            message => message,
+        };
+        let reason = format!("status {}: {}", status.code, short(said));
+        match status.code {
+            401 => Self::ApiUnauthorized { server, reason },
+            403 => Self::ApiForbidden { server, reason },
+            404 => Self::ApiNotFound { server, reason },
+            409 => Self::ApiConflict { reason },
+            // Too many requests, or a version that it has forgotten: later, or elsewhere.
+            410 | 429 | 500.. => Self::ApiTrouble { server, reason },
+            _ => Self::ApiRefused { server, reason },
+        }
+    }
+}
+
+fn short(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    printable(&words.join(" ")).chars().take(MOST_WORDS).collect()
+}

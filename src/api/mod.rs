@@ -1,0 +1,11 @@
+//! The Kubernetes API: what is read and written there, by the kube crate over this program's own connections, which verify the
+//! server, bound every answer and leave nothing open.
+
+mod access;
+mod error;
+mod lease;
+mod transport;
+
+pub use access::Access;
+pub use error::ApiError;
+pub use lease::{LeaseObject, Leases};

@@ -1,0 +1,12 @@
+//! The cluster around this node: whose turn it is to be disturbed, and what is known of the other control planes.
+
+mod known;
+mod permission;
+mod turn;
+
+pub use known::Known;
+pub use permission::{Peers, Permission, permission};
+pub use turn::{
+    AsyncWell, Draft, Effect, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE, NotTaken, Record, Seat,
+    Sight, Timing, Token, Turn, Uptime, Waiting, clear, look, take,
+};
