@@ -1,5 +1,6 @@
 //! The cluster around this node: whose turn it is to be disturbed, and what is known of the other control planes.
 
+pub mod etcd;
 mod known;
 mod permission;
 mod turn;

@@ -2,6 +2,7 @@
 
 use std::future::{Future as _, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -11,10 +12,12 @@ use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 
 use super::tls;
-use super::tls::{Identity, STEP_BOUND, TlsError};
+use super::tls::{Identity, Protocol, STEP_BOUND, TlsError};
 use super::witness::{Anchors, Trust, refusal, tls_error};
 use crate::net::Address;
 
@@ -116,6 +119,31 @@ pub(crate) enum Security<'a> {
         server_name: &'a str,
         identity: Option<&'a Identity>,
     },
+}
+
+/// A connection for HTTP/2 to a server that was verified in its handshake.
+///
+/// # Errors
+/// [`TlsError`], also for a server that is not to be verified: gRPC is asked of no other.
+pub(crate) async fn connect_http2(server: Server<'_>) -> Result<TlsStream<TcpStream>, TlsError> {
+    let Security::Verified {
+        anchors,
+        server_name,
+        identity,
+    } = server.security
+    else {
+        let reason = format!("{}: is not verified", server.address);
+        return Err(TlsError::Setup(reason));
+    };
+    tls::connect_seen(
+        server.address,
+        server_name,
+        Trust::Anchors(anchors),
+        identity,
+        Protocol::Http2,
+        &Arc::default(),
+    )
+    .await
 }
 
 /// GET.

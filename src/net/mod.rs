@@ -9,8 +9,8 @@ mod words;
 
 pub use address::Address;
 pub(crate) use address::parse_url;
-pub(crate) use http::{Answer, HttpError, Security, Server, printable};
-pub(crate) use tls::authorities_from_pem;
+pub(crate) use http::{Answer, HttpError, Security, Server, connect_http2, printable};
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
+pub(crate) use tls::{STEP_BOUND, authorities_from_pem};
 pub(crate) use together::together;
 pub(crate) use witness::Anchors;

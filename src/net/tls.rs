@@ -24,7 +24,7 @@ use crate::net::Address;
 use crate::pki::{Certificate, private_key_der};
 
 /// The bound of each step towards an answer: connecting, the handshake, a response.
-pub(super) const STEP_BOUND: Duration = Duration::from_secs(3);
+pub(crate) const STEP_BOUND: Duration = Duration::from_secs(3);
 
 /// Why a TLS connection did not come about.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +185,8 @@ pub async fn handshake(
     identity: Option<&Identity>,
 ) -> Result<Served, TlsError> {
     let shown = Arc::default();
-    let outcome = connect_seen(address, server_name, Trust::KeyHolder, identity, &shown).await;
+    let (trust, protocol) = (Trust::KeyHolder, Protocol::Http1);
+    let outcome = connect_seen(address, server_name, trust, identity, protocol, &shown).await;
     let Shown { chain, has_key } =
         std::mem::take(&mut *shown.lock().unwrap_or_else(PoisonError::into_inner));
     let note = match outcome {
@@ -252,17 +253,38 @@ pub(super) async fn connect(
     trust: Trust<'_>,
     identity: Option<&Identity>,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
-    connect_seen(address, server_name, trust, identity, &Arc::default()).await
+    connect_seen(
+        address,
+        server_name,
+        trust,
+        identity,
+        Protocol::Http1,
+        &Arc::default(),
+    )
+    .await
 }
 
-async fn connect_seen(
+/// What is spoken over a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// HTTP/1.1, which need not be asked for.
+    Http1,
+    /// HTTP/2, which gRPC needs and servers speak only with those that ask for it.
+    Http2,
+}
+
+pub(super) async fn connect_seen(
     address: &Address,
     server_name: &str,
     trust: Trust<'_>,
     identity: Option<&Identity>,
+    protocol: Protocol,
     shown: &Arc<Mutex<Shown>>,
 ) -> Result<TlsStream<TcpStream>, TlsError> {
-    let config = client_config(trust, identity, shown)?;
+    let mut config = client_config(trust, identity, shown)?;
+    if protocol == Protocol::Http2 {
+        config.alpn_protocols = vec![b"h2".to_vec()];
+    }
     let name = ServerName::try_from(server_name.to_owned())
         .map_err(|error| TlsError::Setup(format!("{server_name}: no server name: {error}")))?;
     let stream = connect_tcp(address).await?;

@@ -3,6 +3,7 @@
 mod api_servers;
 mod authenticate;
 mod endpoint;
+mod etcd;
 mod health;
 mod in_use;
 mod nodes;
@@ -18,6 +19,11 @@ pub use authenticate::{access, Authenticated, AuthenticationError, authenticate}
 pub(crate) use endpoint::{
     API_SERVER, ETCD, addresses_of_flag, health_endpoint, kubelet_address, node_address, reachable,
     runs, serving_endpoints,
+};
+pub use etcd::EtcdError;
+pub(crate) use etcd::{
+    AlarmRequest, AlarmResponse, Askable, EtcdClient, Member, MoveLeaderRequest,
+    MoveLeaderResponse, StatusRequest, StatusResponse, Way, client_address,
 };
 pub(crate) use health::{healthy, kubelet_answers};
 pub use in_use::{Seen, Usage, look_at_use};

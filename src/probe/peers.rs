@@ -10,10 +10,8 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use super::authenticate::as_holder;
-use super::endpoint::{
-    API_SERVER, ETCD, ETCD_HEALTH, addresses_of_flag, api_server_address, etcd_http_address, runs,
-};
-use super::health::etcd_identity;
+use super::endpoint::{API_SERVER, ETCD, ETCD_HEALTH, addresses_of_flag, api_server_address, runs};
+use super::etcd::EtcdClient;
 use super::peer::Peer;
 use crate::net::{Address, Identity, Server, http, parse_url, printable, together};
 use crate::node::{Inventory, StaticPod};
@@ -27,7 +25,6 @@ const PEER_BOUND: Duration = Duration::from_secs(3);
 const MOST_PEERS: usize = 16;
 
 const API_SERVERS: &str = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dkubernetes";
-const MEMBER_LIST: &str = "/v3/cluster/member/list";
 
 /// The cluster's control planes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,8 +104,8 @@ async fn members(inventory: &Inventory) -> Vec<Member> {
     match pod(inventory, ETCD) {
         Some(etcd) => {
             let port = local.map_or(6443, |address| address.port);
-            match timeout(LIST_BOUND, member_list(etcd, inventory)).await {
-                Ok(Some(list)) => listed(&list, etcd, port),
+            match timeout(LIST_BOUND, listed(inventory, port)).await {
+                Ok(Some(members)) => members,
                 _ => initial(etcd, port),
             }
         }
@@ -124,54 +121,27 @@ async fn members(inventory: &Inventory) -> Vec<Member> {
 }
 
 /// etcd's own list, from the member of this node.
-async fn member_list(pod: &StaticPod, inventory: &Inventory) -> Option<String> {
-    let address = etcd_http_address(pod)?;
-    let peer = Peer::etcd(inventory, &address.host).ok()?;
-    let identity = etcd_identity(pod, inventory)?;
-    let server = Server {
-        address: &address,
-        security: peer.security(Some(&identity)),
-    };
-    let answer = http::post(server, MEMBER_LIST, "{}").await.ok()?;
-    (answer.status == 200).then_some(answer.body)
-}
-
-/// `{"members":[{"ID":"…","name":"cp1","peerURLs":["https://…"],"clientURLs":["https://…"]}]}`
-fn listed(list: &str, own: &StaticPod, port: u16) -> Vec<Member> {
-    let list: Value = serde_json::from_str(list).unwrap_or_default();
-    let urls = |member: &Value, field: &str| -> Vec<Address> {
-        member[field]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .filter_map(parse_url)
-            .map(|(_, address, _)| address)
-            .collect()
-    };
-    let own_peers = addresses_of_flag(own, "initial-advertise-peer-urls");
-    list["members"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|member| {
-            let peers = urls(member, "peerURLs");
-            let etcd = urls(member, "clientURLs").into_iter().next();
-            let host = etcd.as_ref().or(peers.first()).map(|one| one.host.clone());
-            let name = member["name"].as_str().unwrap_or_default();
-            Member {
-                is_own: (!name.is_empty() && own.flag("name") == Some(name))
-                    || peers.iter().any(|peer| own_peers.contains(peer)),
-                name: if name.is_empty() {
-                    host.clone().unwrap_or_default()
-                } else {
-                    name.to_owned()
-                },
-                api_server: host.map(|host| Address { host, port }),
-                etcd,
-            }
-        })
-        .collect()
+async fn listed(inventory: &Inventory, port: u16) -> Option<Vec<Member>> {
+    let client = EtcdClient::of(inventory)?;
+    let own = client.own().ok()?;
+    let list = client.members(&own, false).await.ok()?;
+    let members = list.into_iter().map(|member| {
+        let of_url = |url: &String| parse_url(url).map(|(_, address, _)| address);
+        let peer = member.peer_urls.first().and_then(of_url);
+        let etcd = member.client_urls.first().and_then(of_url);
+        let host = etcd.as_ref().or(peer.as_ref()).map(|one| one.host.clone());
+        Member {
+            is_own: client.is_own(&member),
+            name: if member.name.is_empty() {
+                host.clone().unwrap_or_default()
+            } else {
+                member.name
+            },
+            api_server: host.map(|host| Address { host, port }),
+            etcd,
+        }
+    });
+    Some(members.collect())
 }
 
 /// What the manifest says: `--initial-cluster=cp1=https://10.0.0.1:2380,cp2=https://10.0.0.2:2380`.
@@ -229,19 +199,16 @@ fn api_servers(list: &str, own: Option<&Address>) -> Vec<Member> {
 struct Questions<'a> {
     inventory: &'a Inventory,
     api_server: Option<&'a StaticPod>,
-    /// Whether etcd runs on the control planes.
-    has_etcd: bool,
-    etcd_identity: Option<Identity>,
+    /// `None` where etcd does not run on the control planes.
+    etcd: Option<EtcdClient<'a>>,
 }
 
 impl<'a> Questions<'a> {
     fn of(inventory: &'a Inventory) -> Self {
-        let etcd = pod(inventory, ETCD);
         Self {
             inventory,
             api_server: pod(inventory, API_SERVER),
-            has_etcd: etcd.is_some(),
-            etcd_identity: etcd.and_then(|pod| etcd_identity(pod, inventory)),
+            etcd: EtcdClient::of(inventory),
         }
     }
 
@@ -250,13 +217,14 @@ impl<'a> Questions<'a> {
         let name = printable(&member.name);
         let etcd = async {
             let Some(address) = &member.etcd else {
-                return self.has_etcd.then(|| {
+                return self.etcd.as_ref().map(|_| {
                     let seen = "it was added and has not started yet".to_owned();
                     (format!("etcd of {name}"), seen)
                 });
             };
             let peer = Peer::etcd(self.inventory, &address.host);
-            let seen = answers(address, ETCD_HEALTH, peer, self.etcd_identity.as_ref()).await;
+            let identity = self.etcd.as_ref().and_then(EtcdClient::identity);
+            let seen = answers(address, ETCD_HEALTH, peer, identity).await;
             seen.err()
                 .map(|seen| (format!("etcd of {name} ({address})"), seen))
         };

@@ -14,6 +14,7 @@ pub mod control_plane;
 pub mod cri;
 pub mod cut_off;
 pub mod daemon;
+pub mod etcd;
 pub mod files;
 pub mod injection;
 pub mod inventory;

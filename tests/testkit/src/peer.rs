@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use kubecertd::pki::{Certificate, CertificateAuthority};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -25,6 +25,29 @@ use tokio_rustls::rustls::{
 
 /// What a request is answered by: (first line of the request, the client's common name) to (status, body).
 pub type Handler = Arc<dyn Fn(&str, Option<&str>) -> (u16, String) + Send + Sync>;
+
+/// A request, as far as it came with its head.
+pub struct Asked {
+    /// Its first line.
+    pub line: String,
+    /// All of it: lines, an empty one, the body.
+    pub text: String,
+    /// The client's common name.
+    pub client: Option<String>,
+}
+
+/// What becomes of a request.
+pub enum Reply {
+    /// A status and a body.
+    Answer(u16, String),
+    /// These bytes.
+    Bytes(Vec<u8>),
+    /// Nothing, and the connection stays.
+    Silence,
+}
+
+/// Decides that.
+pub type Replier = Arc<dyn Fn(&Asked) -> Reply + Send + Sync>;
 
 pub struct Listener {
     pub port: u16,
@@ -64,17 +87,48 @@ pub async fn listen(
     tls13: bool,
     handler: Handler,
 ) -> Listener {
+    listen_as(address, pair, clients, tls13, answers(handler)).await
+}
+
+/// The same for one that need not answer.
+pub async fn listen_as(
+    address: (&str, u16),
+    pair: (PathBuf, PathBuf),
+    clients: Clients,
+    tls13: bool,
+    replier: Replier,
+) -> Listener {
     let listener = bind(address).await;
     let port = listener.local_addr().unwrap().port();
     let task = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             let config = config(&pair, &clients, if tls13 { &TLS13 } else { &TLS12 });
-            let handler = Arc::clone(&handler);
-            tokio::spawn(serve(stream, config, handler));
+            let replier = Arc::clone(&replier);
+            tokio::spawn(serve(stream, config, replier));
         }
     });
     Listener { port, task }
+}
+
+/// One without TLS.
+pub async fn listen_plainly(address: (&str, u16), replier: Replier) -> Listener {
+    let listener = bind(address).await;
+    let port = listener.local_addr().unwrap().port();
+    let task = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(converse(stream, None, Arc::clone(&replier)));
+        }
+    });
+    Listener { port, task }
+}
+
+fn answers(handler: Handler) -> Replier {
+    Arc::new(move |asked| {
+        let (status, body) = handler(&asked.line, asked.client.as_deref());
+        Reply::Answer(status, body)
+    })
 }
 
 /// A listener that was dropped gives its port back only when the runtime gets to it.
@@ -161,12 +215,13 @@ pub async fn rogue(
         .with_client_cert_verifier(Arc::new(takes_any))
         .with_cert_resolver(Arc::new(pair));
     let config = Arc::new(config);
+    let replier = answers(handler);
     let listener = bind(address).await;
     let port = listener.local_addr().unwrap().port();
     let task = tokio::spawn(async move {
         loop {
             let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(serve(stream, Arc::clone(&config), Arc::clone(&handler)));
+            tokio::spawn(serve(stream, Arc::clone(&config), Arc::clone(&replier)));
         }
     });
     Rogue {
@@ -228,29 +283,57 @@ impl ClientCertVerifier for TakesAny {
     }
 }
 
-async fn serve(stream: TcpStream, config: Arc<ServerConfig>, handler: Handler) {
-    let Ok(mut stream) = TlsAcceptor::from(config).accept(stream).await else {
+async fn serve(stream: TcpStream, config: Arc<ServerConfig>, replier: Replier) {
+    let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else {
         return;
     };
-    let name = stream
+    let client = stream
         .get_ref()
         .1
         .peer_certificates()
         .and_then(|chain| Certificate::from_der(&chain[0]).ok())
         .and_then(|certificate| certificate.common_name);
+    converse(stream, client, replier).await;
+}
+
+async fn converse(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    client: Option<String>,
+    replier: Replier,
+) {
     let mut request = Vec::new();
-    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+    loop {
         match stream.read_buf(&mut request).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
         }
+        if is_whole(&String::from_utf8_lossy(&request)) {
+            break;
+        }
     }
     let text = String::from_utf8_lossy(&request).into_owned();
-    let (status, body) = handler(text.lines().next().unwrap_or_default(), name.as_deref());
-    let response = format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-        body.len()
-    );
-    let _ = stream.write_all(response.as_bytes()).await;
+    let line = text.lines().next().unwrap_or_default().to_owned();
+    let bytes = match replier(&Asked { line, text, client }) {
+        Reply::Bytes(bytes) => bytes,
+        Reply::Silence => return std::future::pending().await,
+        Reply::Answer(status, body) => format!(
+            "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            body.len()
+        )
+        .into_bytes(),
+    };
+    let _ = stream.write_all(&bytes).await;
     let _ = stream.shutdown().await;
+}
+
+fn is_whole(request: &str) -> bool {
+    let Some((head, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = head.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse().ok())?
+    });
+    body.len() >= length.unwrap_or(0)
 }
