@@ -4,7 +4,7 @@
 //! One value goes down one line, and a module knows only those to its left:
 //!
 //! ```text
-//! host  pki  config  net  node ─► plan ─► issuer ─► journal, files ─► runtime, probe, restart ─► cluster ─► checks ─► report ─► operation ─► rehearsal, daemon, cli
+//! host  pki  config  net  api  node ─► plan ─► issuer ─► journal, files ─► runtime, probe, restart ─► cluster ─► checks ─► report ─► operation ─► rehearsal, daemon, cli
 //! ```
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.

@@ -9,7 +9,9 @@ use crate::net::{Address, printable};
 const MOST_WORDS: usize = 200;
 
 /// Why the API did not do what it was asked for. Each is something else to whoever decides what follows.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, thiserror::Error, strum::IntoStaticStr, strum::VariantNames,
+)]
 #[strum(serialize_all = "kebab-case")]
 pub enum ApiError {
     /// No answer that says anything: no connection, a server that cannot be verified, silence, half an answer.
@@ -129,5 +131,8 @@ impl ApiError {
 
 fn short(text: &str) -> String {
     let words: Vec<&str> = text.split_whitespace().collect();
-    printable(&words.join(" ")).chars().take(MOST_WORDS).collect()
+    printable(&words.join(" "))
+        .chars()
+        .take(MOST_WORDS)
+        .collect()
 }

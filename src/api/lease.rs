@@ -36,7 +36,10 @@ impl Leases {
     /// # Errors
     /// [`ApiError`].
     pub async fn get(&self, name: &str) -> Result<Option<Lease>, ApiError> {
-        self.api.get_opt(name).await.map_err(|error| self.failed(error))
+        self.api
+            .get_opt(name)
+            .await
+            .map_err(|error| self.failed(error))
     }
 
     /// Makes one.

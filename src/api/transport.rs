@@ -54,7 +54,10 @@ async fn send(
         reason,
         is_refusal: false,
     };
-    let body = body.collect().await.map_err(|error| unusable(error.to_string()))?;
+    let body = body
+        .collect()
+        .await
+        .map_err(|error| unusable(error.to_string()))?;
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     head.uri = format!("{}{path}", access.prefix)
         .parse()

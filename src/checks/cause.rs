@@ -140,8 +140,16 @@ pub enum Cause {
         /// When this one's turn begins.
         begins: Timestamp,
     },
+    /// etcd would be in danger without this node's member.
+    EtcdCannotSpare {
+        /// The code of the first objection.
+        #[serde(rename = "objection")]
+        code: &'static str,
+        /// Why not, a sentence each.
+        objections: Vec<String>,
+    },
     /// Another control plane acts, and has done so all the time.
-    TurnTaken {
+    TurnOccupied {
         /// Its name.
         node: String,
     },
@@ -272,7 +280,8 @@ impl Cause {
             Self::Unhealthy { .. } => Check::Health,
             Self::ControlPlaneSilent { .. }
             | Self::TurnLater { .. }
-            | Self::TurnTaken { .. }
+            | Self::EtcdCannotSpare { .. }
+            | Self::TurnOccupied { .. }
             | Self::TurnHalted { .. }
             | Self::TurnUnreachable { .. } => Check::Peers,
             Self::AddressDenied { .. } | Self::AddressUnknown { .. } => Check::Addresses,

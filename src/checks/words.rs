@@ -145,7 +145,12 @@ impl fmt::Display for Cause {
                  hand, `kubecertd renew` does not",
                 moment(*begins)
             ),
-            Self::TurnTaken { node } => write!(
+            Self::EtcdCannotSpare { objections, .. } => write!(
+                out,
+                "etcd cannot spare this node's member now: {}",
+                objections.join("; ")
+            ),
+            Self::TurnOccupied { node } => write!(
                 out,
                 "{} has had its turn for a quarter of an hour; see what it does with `kubecertd status` there",
                 printable(node)

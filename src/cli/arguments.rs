@@ -43,6 +43,11 @@ pub(super) enum Command {
         #[arg(required = true, value_name = "COMPONENT")]
         components: Vec<String>,
     },
+    /// Show which control plane is being restarted; let the others go on after a failure
+    Turn {
+        #[command(subcommand)]
+        action: Option<TurnAction>,
+    },
     /// Show what is renewed when and why, and which pods that restarts
     Plan {
         /// For this moment instead of now: 2027-05-20T09:00:00Z, or from now: 30d
@@ -114,6 +119,7 @@ impl Command {
     pub(super) fn changes_something(&self) -> bool {
         match self {
             Self::Run { .. } | Self::Restart { .. } | Self::Recover { .. } => true,
+            Self::Turn { action } => matches!(action, Some(TurnAction::Clear)),
             Self::Renew(options) => !options.dry_run,
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
@@ -126,6 +132,15 @@ impl Command {
             | Self::Generate { .. } => false,
         }
     }
+}
+
+/// `turn`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum TurnAction {
+    /// Show which control plane has its turn, and which has failed (the default); exits with 1 after a failure
+    Show,
+    /// Let the other control planes go on: what has failed was looked at
+    Clear,
 }
 
 /// `check-expiration`

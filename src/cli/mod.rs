@@ -20,6 +20,7 @@ mod rollback;
 mod run;
 mod runtime;
 mod status;
+mod turn;
 mod wrong_config;
 
 use std::io;
@@ -159,6 +160,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Renew(options) => renew::run(&context, &options),
         Command::Rollback(options) => rollback::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
+        Command::Turn { action } => turn::run(&context, action.as_ref()),
         Command::Plan { at, output } => plan::run(&context, at, output),
         Command::Preflight { output } => preflight::run(&context, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
@@ -220,6 +222,7 @@ fn can_do_without(command: &Command) -> bool {
         Command::Renew(options) => options.dry_run,
         Command::Run { .. }
         | Command::Restart { .. }
+        | Command::Turn { .. }
         | Command::Recover { .. }
         | Command::Config { .. } => false,
     }

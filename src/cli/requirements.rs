@@ -93,6 +93,7 @@ fn needs(command: &Command) -> Option<Needs> {
         Command::Renew(_) => needs("renew", Use::Writes, true),
         Command::Rollback(options) if options.dry_run => needs("rollback", Use::Secrets, false),
         Command::Rollback(_) => needs("rollback", Use::Writes, false),
+        Command::Turn { .. } => needs("turn", Use::Secrets, true),
         Command::Restart { .. } => needs("restart", Use::Writes, true),
         Command::Plan { .. } => needs("plan", Use::Secrets, true),
         // Whether something can be written to is a part of what it looks at.

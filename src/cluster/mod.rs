@@ -8,6 +8,6 @@ mod turn;
 pub use known::Known;
 pub use permission::{Peers, Permission, permission};
 pub use turn::{
-    AsyncWell, Draft, Effect, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE, NotTaken, Record, Seat,
-    Sight, Timing, Token, Turn, Uptime, Waiting, clear, look, take,
+    AsyncWell, Draft, Effect, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE, NotTaken,
+    Record, Seat, Sight, Timing, Token, Turn, Uptime, Waiting, clear, look, take,
 };

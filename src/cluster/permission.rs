@@ -100,7 +100,10 @@ mod tests {
         let ends = at("2026-06-01T00:00:00Z");
         for place in 0..3 {
             for now in ["2026-05-31T00:00:00Z", "2026-06-05T01:02:03Z"] {
-                assert_eq!(permission(peers(place, 0), ends, DAY, at(now)), Permission::Acts);
+                assert_eq!(
+                    permission(peers(place, 0), ends, DAY, at(now)),
+                    Permission::Acts
+                );
             }
         }
     }

@@ -24,7 +24,6 @@ pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
 pub use types::{
-    Backup, Config, Locations, Log, LogFormat, Restart, RestartMode, RestartWait, Turn,
-    TurnMode,
+    Backup, Config, Locations, Log, LogFormat, Restart, RestartMode, RestartWait, Turn, TurnMode,
 };
 pub(crate) use value::check_filter;

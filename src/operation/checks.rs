@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::error::Fault;
 use super::run::Run;
-use super::turn::{Wish, look_at_turn};
+use super::table::{Wish, look_at_turn};
 use super::twins::conflict;
 use super::{Context, OperationError};
 use crate::checks::{

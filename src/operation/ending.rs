@@ -95,7 +95,7 @@ pub(super) fn end(
     ending: Ending,
     report: &RenewalReport,
 ) -> Result<(), OperationError> {
-    let receipt = receipt(&operation, ending.outcome, ending.code, report);
+    let receipt = receipt(run, &operation, ending.outcome, ending.code, report);
     let written = keep(run, &receipt, ending.is_news);
     let waits = matches!(&written, Err(error) if error.is_no_room());
     let finished = if ending.is_retried || waits {
@@ -155,6 +155,7 @@ fn keep(run: &Run<'_>, receipt: &Receipt, is_news: bool) -> Result<(), HistoryEr
 
 /// What the history keeps of an operation.
 fn receipt(
+    run: &Run<'_>,
     operation: &Operation<'_>,
     outcome: Outcome,
     code: Option<&'static str>,
@@ -169,6 +170,7 @@ fn receipt(
         kind: Some(operation.kind()),
         by: operation.by().cloned(),
         history_before: operation.history().cloned(),
+        turn: run.turn.taken(),
         outcome,
         code: code.map(str::to_owned),
         certificates: report.renewed.clone(),

@@ -186,6 +186,14 @@ impl OperationError {
         }
     }
 
+    /// Whether no other control plane may go on before an administrator has looked.
+    #[must_use]
+    pub fn halts_others(&self) -> bool {
+        // Restarts that only wait for a better moment say nothing against the others.
+        let waits = matches!(self, Self::RestartsPending(fault) if RestartError::WAITING.contains(&fault.code));
+        self.disturbed_the_node() && !waits
+    }
+
     /// Whether the cluster was disturbed before it failed: then the next attempt waits longer.
     #[must_use]
     pub fn disturbed_the_node(&self) -> bool {

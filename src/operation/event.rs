@@ -51,7 +51,7 @@ pub enum Event {
         node: String,
     },
     /// This node has its turn.
-    TurnTaken {
+    TurnGranted {
         /// How often it went from one node to another.
         transitions: i32,
     },
@@ -59,6 +59,11 @@ pub enum Event {
     TurnReleased {
         /// Whether the others have to wait for an administrator.
         halted: bool,
+    },
+    /// This node's etcd member led, and another does now.
+    EtcdLeadershipMoved {
+        /// To which.
+        to: String,
     },
     /// Keys and certificates are being made.
     Issuing {

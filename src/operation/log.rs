@@ -68,8 +68,9 @@ impl EventLog {
             Event::Restart(progress) => restart(operation_id, progress, text),
             Event::Begun { .. }
             | Event::TurnWaiting { .. }
-            | Event::TurnTaken { .. }
+            | Event::TurnGranted { .. }
             | Event::TurnReleased { .. }
+            | Event::EtcdLeadershipMoved { .. }
             | Event::Recovered { .. }
             | Event::NodeReady { .. }
             | Event::PuttingBack { .. }

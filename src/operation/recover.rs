@@ -10,13 +10,14 @@ use super::proof::{restart_and_prove, retried};
 use super::remark::Remark;
 use super::restarts::Restarts;
 use super::run::Run;
-use super::turn::{Wish, release_turn, take_turn, turn_record};
+use super::table::Wish;
+use super::turn::{release_turn, take_turn, turn_record};
 use super::undo::undo;
 use super::{Context, Event, OperationError};
 use crate::checks::Asked;
 use crate::files::{Recovery, recover};
 use crate::journal::Lock;
-use crate::plan::RestartMethod;
+use crate::plan::{RestartGroup, RestartMethod};
 use crate::restart::RestartError;
 
 /// What became of one operation that had been cut off.
@@ -83,7 +84,7 @@ async fn finish_one(
     let can_go_back = !recovery.node_down && old_are_valid(run, &recovery);
     let mut restarts = restarts_left(run, &recovery)?;
     if restarts.need_a_turn() {
-        take_turn_for(run, &recovery).await?;
+        take_turn_for(run, &recovery, restarts.groups()).await?;
     }
     report.not_restarted.clone_from(&restarts.left_out);
     let Recovery {
@@ -183,13 +184,17 @@ fn restarts_left(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<Restarts,
 }
 
 /// The turn for them. An operation that was cut off had it, so its own node goes on with it at once.
-async fn take_turn_for(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<(), OperationError> {
+async fn take_turn_for(
+    run: &mut Run<'_>,
+    recovery: &Recovery<'_>,
+    groups: &[RestartGroup],
+) -> Result<(), OperationError> {
     let ends = about_to_end(run, &recovery.id, crate::host::now());
     let wish = Wish {
         asked: Asked::BySchedule,
         ends: ends.map(|(_, ends)| ends),
     };
-    match take_turn(run, wish).await {
+    match take_turn(run, wish, groups).await {
         Err(OperationError::NotNow(findings)) => Err(OperationError::RestartsWait {
             operation: recovery.id.clone(),
             findings,

@@ -114,6 +114,13 @@ pub enum Remark {
         /// Why.
         reason: String,
     },
+    /// What was seen of etcd's members; the code is the objection's.
+    Etcd {
+        /// Its code.
+        objection: &'static str,
+        /// What.
+        said: String,
+    },
     /// What putting earlier files back means beyond that.
     PutBack {
         /// What.
@@ -128,6 +135,7 @@ impl Remark {
         match self {
             Self::Finding(finding) => finding.cause.code(),
             Self::Note { note, .. } => note.code(),
+            Self::Etcd { objection, .. } => objection,
             other => other.into(),
         }
     }

@@ -11,7 +11,8 @@ use super::kubelet::make_for_kubelet;
 use super::remark::Remark;
 use super::report::{Options, RenewalReport};
 use super::run::Run;
-use super::turn::{Wish, disturbs, take_turn};
+use super::table::Wish;
+use super::turn::{disturbs, take_turn};
 use super::unfinished::Backlog;
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Cause, Finding, Intent, Severity};
@@ -101,7 +102,7 @@ async fn prepare(
     let may_restart = permit(run, found)?;
     if wants_restart && may_restart && disturbs(context, plan) && !options.node_down {
         let intent = Intent::of(&node, plan, &context.config.renewal, wants_restart);
-        take_turn(run, Wish::of(&intent, asked)).await?;
+        take_turn(run, Wish::of(&intent, asked), &plan.restarts).await?;
     }
     let replaceable = Replaceable::of(&context.root, &node);
     let mut made = issue_planned(run, &replaceable, plan, request, report)?;

@@ -8,7 +8,8 @@ use super::recover::finish;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
-use super::turn::{Wish, release_turn, take_turn, turn_record};
+use super::table::Wish;
+use super::turn::{release_turn, take_turn, turn_record};
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::config::nearest;
@@ -66,7 +67,8 @@ pub async fn restart(
     let found = preflight_for(context, &node, &intent, asked, crate::host::now());
     permit(&mut run, found)?;
     if restarts.need_a_turn() {
-        take_turn(&mut run, Wish { asked, ends: None }).await?;
+        let wish = Wish { asked, ends: None };
+        take_turn(&mut run, wish, restarts.groups()).await?;
     }
     let asked = (
         OperationKind::Restart,

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::context::Context;
 use super::event::Event;
+use super::gate::Gate;
 use super::remark::Remark;
+use super::right::before_step;
 use super::run::Run;
-use super::turn::before_step;
 use crate::config::RestartMode;
 use crate::files::Operation;
 use crate::host::stopped;
@@ -207,6 +208,10 @@ impl Restarts {
             }
     }
 
+    pub(super) fn groups(&self) -> &[RestartGroup] {
+        &self.groups
+    }
+
     /// Whether another node must not be disturbed meanwhile: always, but where expired certificates have stopped this one.
     pub(super) fn need_a_turn(&self) -> bool {
         !self.groups.is_empty() && self.method == RestartMethod::Manifests
@@ -267,14 +272,21 @@ impl Restarts {
         restarter.report_silent_kubelet(&mut progress).await;
         let mut reports = Vec::new();
         for group in &self.groups {
-            if !self.is_way_back {
+            let gate = if self.is_way_back {
+                None
+            } else {
                 before_step(&run.turn, context).await?;
-            }
+                let binding = run.turn.binds_to_etcd();
+                Gate::open(run, group, binding).await?
+            };
             let mut progress = |step| run.emit(Event::Restart(step));
             let restarted = restarter
                 .restart(group, operation, stop, &mut progress)
                 .await?;
             reports.extend(restarted);
+            if let Some(gate) = gate {
+                gate.close(run).await;
+            }
         }
         Ok(reports)
     }

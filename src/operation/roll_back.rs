@@ -15,7 +15,8 @@ use super::report::RenewalReport;
 use super::restored::{EndsSoon, Restored, restored};
 use super::roll_back_error::RollBackError;
 use super::run::Run;
-use super::turn::{Wish, disturbs, take_turn};
+use super::table::Wish;
+use super::turn::{disturbs, take_turn};
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Generation, contents, generations};
@@ -219,7 +220,12 @@ pub async fn roll_back(
     found.extend(look_ahead(context, &node, &intent, asked).await);
     let no_restart = no_restart(restart, permit(&mut run, found)?);
     if no_restart.is_none() && disturbs(context, &prepared.plan) {
-        take_turn(&mut run, Wish { asked, ends: None }).await?;
+        take_turn(
+            &mut run,
+            Wish { asked, ends: None },
+            &prepared.plan.restarts,
+        )
+        .await?;
     }
     let had_expired = !prepared
         .restored

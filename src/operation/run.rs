@@ -8,7 +8,7 @@ use super::context::Context;
 use super::error::OperationError;
 use super::event::Event;
 use super::remark::Remark;
-use super::turn::Turn;
+use super::right::Turn;
 use crate::host;
 use crate::journal::Lock;
 use crate::node::Inventory;

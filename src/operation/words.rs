@@ -44,11 +44,14 @@ impl fmt::Display for Event {
             Self::TurnWaiting { node } => {
                 write!(out, "waiting for the turn of {} to end", printable(node))
             }
-            Self::TurnTaken { .. } => out.write_str("it is this node's turn"),
+            Self::TurnGranted { .. } => out.write_str("it is this node's turn"),
             Self::TurnReleased { halted: false } => out.write_str("the turn is given back"),
             Self::TurnReleased { halted: true } => out.write_str(
                 "the turn is given back; the other control planes wait until this node is well or an administrator has looked",
             ),
+            Self::EtcdLeadershipMoved { to } => {
+                write!(out, "etcd: the leadership went over to {}", printable(to))
+            }
             Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
             Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
             Self::IssuingForKubelet { certificate: true } => {
@@ -237,6 +240,7 @@ impl fmt::Display for Remark {
                 out,
                 "the turn could not be given back ({reason}); it ends by itself"
             ),
+            Self::Etcd { said, .. } => write!(out, "etcd: {said}"),
             Self::PutBack { said } => out.write_str(said),
         }
     }

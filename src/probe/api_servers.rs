@@ -24,7 +24,7 @@ pub fn api_servers<'host>(
         host: host.to_owned(),
         port,
     });
-    let mut servers: Vec<Address> = own.clone().into_iter().chain(others).collect();
+    let mut servers: Vec<Address> = own.into_iter().chain(others).collect();
     if !servers.contains(&access.address) {
         servers.push(access.address.clone());
     }

@@ -15,7 +15,7 @@ mod reachable;
 mod ready;
 
 pub use api_servers::api_servers;
-pub use authenticate::{access, Authenticated, AuthenticationError, authenticate};
+pub use authenticate::{Authenticated, AuthenticationError, access, authenticate};
 pub(crate) use endpoint::{
     API_SERVER, ETCD, addresses_of_flag, health_endpoint, kubelet_address, node_address, reachable,
     runs, serving_endpoints,

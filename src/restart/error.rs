@@ -34,6 +34,9 @@ pub enum RestartError {
         "this node's turn has ended or could not be confirmed, so nothing more is restarted before it has it again"
     )]
     TurnLost,
+    /// Without this node's member etcd would be in danger. No manifest of this group was moved.
+    #[error("etcd cannot spare this node's member now: {0}")]
+    EtcdCannotSpare(String),
     /// The daemon was asked to stop; every manifest is back.
     #[error("stopped before the restart was finished")]
     Stopped,
@@ -85,6 +88,9 @@ pub enum RestartError {
 }
 
 impl RestartError {
+    /// The codes of those that only wait for another moment.
+    pub const WAITING: [&str; 2] = ["turn-lost", "etcd-cannot-spare"];
+
     /// Its code, which never changes; `docs/codes.md` lists the codes.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -98,7 +104,7 @@ impl RestartError {
     /// Whether the rest only has to wait for another moment.
     #[must_use]
     pub fn only_waits(&self) -> bool {
-        matches!(self, Self::TurnLost)
+        Self::WAITING.contains(&self.code())
     }
 
     /// Whether it is about the kubelet alone, and so says nothing about the files that were installed.

@@ -89,6 +89,7 @@ fn an_operation_that_was_killed_behind_its_receipt_gets_no_second_one() {
     let history = History::new(&Store::new(&node.root));
     history
         .append(&Receipt {
+            turn: None,
             id: id.to_owned(),
             started: jiff::Timestamp::now(),
             finished: jiff::Timestamp::now(),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kubecertd::api::ApiError;
 use kubecertd::checks::Cause;
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
 use kubecertd::issuer::IssuanceError;
@@ -13,12 +14,13 @@ use kubecertd::restart::{Progress, RestartError};
 use strum::VariantNames;
 
 /// What has the code of what is in it.
-const DELEGATING: [&str; 15] = [
+const DELEGATING: [&str; 16] = [
     // of events and remarks
     "restart",
     "remark",
     "finding",
     "note",
+    "etcd",
     // of errors
     "install",
     "transaction",
@@ -66,7 +68,11 @@ fn every_code_is_documented_and_no_other() {
         RollBackError::VARIANTS,
         HistoryError::VARIANTS,
     ];
-    let cluster = [ReadError::VARIANTS, LeadershipError::VARIANTS];
+    let cluster = [
+        ReadError::VARIANTS,
+        LeadershipError::VARIANTS,
+        ApiError::VARIANTS,
+    ];
     let all = [
         ("Findings", own(&[Cause::VARIANTS])),
         ("Obstacles", Obstacle::VARIANTS.to_vec()),

@@ -86,7 +86,9 @@ pub(super) fn written(
 
 /// The mark. One that cannot be read is one all the same: somebody wanted the others to stop.
 fn halt(annotations: Option<&BTreeMap<String, String>>) -> Option<Halt> {
-    let text = annotations?.get(HALTED).filter(|text| !text.trim().is_empty())?;
+    let text = annotations?
+        .get(HALTED)
+        .filter(|text| !text.trim().is_empty())?;
     let known = (text.len() <= LONGEST_MARK)
         .then(|| serde_json::from_str::<Halt>(text).ok())
         .flatten();
@@ -140,7 +142,12 @@ mod tests {
     fn what_is_written_is_read_back() {
         let minute = Duration::from_secs(60);
         let now = Timestamp::UNIX_EPOCH;
-        let object = stored(written(None, &draft(Some(identity()), Mark::Keep), minute, now));
+        let object = stored(written(
+            None,
+            &draft(Some(identity()), Mark::Keep),
+            minute,
+            now,
+        ));
         let read = record(&object).unwrap();
         assert_eq!(read.holder, Some(identity()));
         assert_eq!((read.transitions, read.duration), (3, minute));
@@ -157,7 +164,12 @@ mod tests {
         let failed = stored(written(Some(&object), &draft(None, mark), minute, now));
         let read = record(&failed).unwrap();
         assert_eq!((read.holder, read.halt), (None, Some(halt)));
-        let kept = stored(written(Some(&failed), &draft(None, Mark::Keep), minute, now));
+        let kept = stored(written(
+            Some(&failed),
+            &draft(None, Mark::Keep),
+            minute,
+            now,
+        ));
         assert!(record(&kept).unwrap().halt.is_some());
         let cleared = stored(written(Some(&kept), &draft(None, Mark::Clear), minute, now));
         assert_eq!(record(&cleared).unwrap().halt, None);
@@ -179,7 +191,11 @@ mod tests {
     #[test]
     fn a_mark_of_another_hand_halts_and_shows_nothing_odd() {
         let mark = |text: &str| {
-            halt(Some(&BTreeMap::from([(HALTED.to_owned(), text.to_owned())]))).unwrap()
+            halt(Some(&BTreeMap::from([(
+                HALTED.to_owned(),
+                text.to_owned(),
+            )])))
+            .unwrap()
         };
         assert_eq!(mark("maintenance by anna").reason, "maintenance by anna");
         assert_eq!(mark("x").code, "unreadable-mark");
@@ -192,7 +208,8 @@ mod tests {
 
     #[test]
     fn durations_and_counts_of_another_hand_do_no_harm() {
-        for (seconds, transitions) in [(i32::MIN, i32::MAX), (-1, -1), (0, 0), (i32::MAX, i32::MIN)] {
+        for (seconds, transitions) in [(i32::MIN, i32::MAX), (-1, -1), (0, 0), (i32::MAX, i32::MIN)]
+        {
             let mut object = stored(LeaseObject::default());
             object.spec = Some(LeaseSpec {
                 lease_duration_seconds: Some(seconds),

@@ -119,10 +119,16 @@ mod tests {
     #[test]
     fn a_holder_is_a_node_and_its_boot() {
         let identity = Identity::parse("cp1/6f1d").unwrap();
-        assert_eq!((identity.node.as_str(), identity.boot.as_str()), ("cp1", "6f1d"));
+        assert_eq!(
+            (identity.node.as_str(), identity.boot.as_str()),
+            ("cp1", "6f1d")
+        );
         assert_eq!(identity.to_string(), "cp1/6f1d");
         let by_hand = Identity::parse("an admin").unwrap();
-        assert_eq!((by_hand.node.as_str(), by_hand.boot.as_str()), ("an admin", ""));
+        assert_eq!(
+            (by_hand.node.as_str(), by_hand.boot.as_str()),
+            ("an admin", "")
+        );
         assert_eq!(by_hand.to_string(), "an admin");
         assert_eq!(Identity::parse(""), None);
     }

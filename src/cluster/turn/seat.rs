@@ -99,7 +99,8 @@ impl Desk {
             None => None,
             Some(base) => {
                 let object = self.object.as_ref();
-                let object = object.filter(|one| one.metadata.resource_version.as_ref() == Some(base));
+                let object =
+                    object.filter(|one| one.metadata.resource_version.as_ref() == Some(base));
                 // What the protocol goes by is what was read or written last.
                 Some(object.ok_or_else(|| ApiError::ApiConflict {
                     reason: format!("version {base} of the Lease is not the one that is known"),
@@ -119,7 +120,11 @@ impl Desk {
 
     fn understood(&self, object: &LeaseObject) -> Result<Record, ApiError> {
         record(object).ok_or_else(|| ApiError::ApiTrouble {
-            server: self.servers.get(self.first).cloned().unwrap_or_else(|| self.access.address.clone()),
+            server: self
+                .servers
+                .get(self.first)
+                .cloned()
+                .unwrap_or_else(|| self.access.address.clone()),
             reason: "its Lease has no uid or no version".to_owned(),
         })
     }

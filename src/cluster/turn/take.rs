@@ -213,7 +213,16 @@ struct Keeper {
 
 impl Keeper {
     fn turn(&mut self) -> &Turn {
-        let lost = || Turn::new(Identity { node: String::new(), boot: String::new() }, super::message::Timing::of(Duration::ZERO), None);
+        let lost = || {
+            Turn::new(
+                Identity {
+                    node: String::new(),
+                    boot: String::new(),
+                },
+                super::message::Timing::of(Duration::ZERO),
+                None,
+            )
+        };
         self.turn.get_or_insert_with(lost)
     }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::host::Actor;
-use crate::journal::{Head, OperationKind, Outcome, RenewedCertificate, Trigger};
+use crate::journal::{Head, OperationKind, Outcome, RenewedCertificate, Trigger, TurnTaken};
 use crate::report::Coded;
 use crate::restart::Remedy;
 
@@ -27,6 +27,9 @@ pub struct Receipt {
     /// The history as it was when the operation began; missing in receipts of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history_before: Option<Head>,
+    /// By what right it disturbed the cluster; missing where no other node could be disturbed as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<TurnTaken>,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: Outcome,

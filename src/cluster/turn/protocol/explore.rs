@@ -10,10 +10,10 @@ use super::*;
 /// Time on a clock that runs at the right rate, in which one tick passes.
 const TICK: u64 = 10;
 /// Older than this is all the same.
-const OLD: u64 = 70;
+const OLD: u64 = 40;
 /// No step of a node takes longer, by its own clock.
-const WORST: u64 = 20;
-const LEASE: u64 = 60;
+const WORST: u64 = 10;
+const LEASE: u64 = 30;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Node {
@@ -292,7 +292,10 @@ impl World {
     }
 
     fn acting(&self) -> usize {
-        self.nodes.iter().filter(|node| node.acting.is_some()).count()
+        self.nodes
+            .iter()
+            .filter(|node| node.acting.is_some())
+            .count()
     }
 }
 
@@ -305,7 +308,10 @@ impl Turn {
             *since = Uptime::ZERO;
         }
         if let Some((record, since)) = &mut self.record
-            && record.holder.as_ref().is_none_or(|holder| holder.node == self.me.node)
+            && record
+                .holder
+                .as_ref()
+                .is_none_or(|holder| holder.node == self.me.node)
         {
             *since = Uptime::ZERO;
         }
@@ -347,9 +353,13 @@ fn explore(first: World, most: usize) -> Result<usize, Box<World>> {
 fn two_nodes_never_act_together() {
     let most = std::env::var("MOST").map_or(200_000, |m| m.parse().unwrap());
     for rates in [[9, 9], [9, 11], [11, 9]] {
-        for budget in [(0,0,0),(1,0,0),(2,0,0),(1,1,0),(1,0,1)] {
+        for budget in [(0, 0, 0), (1, 0, 0), (2, 0, 0), (1, 1, 0), (1, 0, 1)] {
             let t = std::time::Instant::now();
-            let budget=Budget{faults:budget.0,deletions:budget.1,crashes:budget.2};
+            let budget = Budget {
+                faults: budget.0,
+                deletions: budget.1,
+                crashes: budget.2,
+            };
             let r = explore(World::new(&rates, budget), most);
             eprintln!("{rates:?} {budget:?}: {:?} {:?}", r, t.elapsed());
             r.unwrap();

@@ -1,0 +1,39 @@
+//! What an operation disturbs of etcd, and what speaks against it.
+
+use crate::checks::Cause;
+use crate::cluster::etcd::{Disturbed, Verdict, judge, read};
+use crate::node::Inventory;
+use crate::probe::{API_SERVER, ETCD, runs};
+
+/// What a group of pods disturbs; `None` where it is no part of the cluster's memory or its door.
+pub(super) fn disturbed(node: &Inventory, components: &[&str]) -> Option<Disturbed> {
+    let has = |program: &str| {
+        let named = |component: &&str| {
+            node.static_pod(component)
+                .is_some_and(|pod| runs(pod, program))
+        };
+        components.iter().any(named)
+    };
+    if has(ETCD) {
+        // What could be taken up without a restart is not in a group.
+        Some(Disturbed::Member { needed: true })
+    } else if has(API_SERVER) {
+        Some(Disturbed::Others)
+    } else {
+        None
+    }
+}
+
+/// What speaks against disturbing it, seen once; `None` where nothing does, or where this is the only member.
+pub(super) async fn look_at_etcd(node: &Inventory, disturbed: Disturbed) -> Option<Cause> {
+    let now = read(node, &[]).await.ok()?;
+    let verdict = judge(&now, None, disturbed);
+    objections(&verdict)
+}
+
+fn objections(verdict: &Verdict) -> Option<Cause> {
+    let said = verdict.objections.iter();
+    let objections: Vec<String> = said.map(ToString::to_string).collect();
+    let code = verdict.objections.first()?.code();
+    Some(Cause::EtcdCannotSpare { code, objections })
+}

@@ -1,0 +1,271 @@
+//! The other control planes as this one knows them, and what keeps it from its turn.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::Context;
+use super::etcd::{disturbed, look_at_etcd};
+use super::right::step_bound;
+use crate::api::ApiError;
+use crate::checks::{Asked, Cause, Finding, Intent, Severity};
+use crate::cluster::{
+    AsyncWell, Halt, Identity, Known, Peers, Permission, Seat, Sight, Timing, look, permission,
+};
+use crate::config::TurnMode;
+use crate::host::{read_at_most, shifted};
+use crate::net::Address;
+use crate::node::Inventory;
+use crate::plan::{RestartGroup, Share};
+use crate::probe::{access, api_servers, control_planes, known_members};
+
+/// A boot id is shorter.
+const BOOT_ID_LIMIT: u64 = 256;
+/// An API that does not answer at the first attempt may at the second: a look asks so often.
+const LOOKS: usize = 2;
+
+/// Why a node would take its turn, and how long it can wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    pub(super) asked: Asked,
+    /// The first end of what is renewed; `None` where nothing ends.
+    pub(super) ends: Option<Timestamp>,
+}
+
+impl Wish {
+    pub(super) fn of(intent: &Intent, asked: Asked) -> Self {
+        Self {
+            asked,
+            ends: intent.first_end.as_ref().map(|(_, ends)| *ends),
+        }
+    }
+}
+
+/// What speaks against this node's turn, seen without taking it.
+pub(super) async fn look_at_turn(
+    context: &Context,
+    inventory: &Inventory,
+    wish: Wish,
+) -> Vec<Finding> {
+    let Some(table) = Table::of(context, inventory).await else {
+        return Vec::new();
+    };
+    let seen = match &table.seat {
+        Ok(seat) => table.look(seat).await,
+        Err(error) => Err(error.clone()),
+    };
+    let finding = match seen {
+        Ok(Sight {
+            halt: Some(halt), ..
+        }) if halt.node != table.me.node => table.halted(halt, wish),
+        Ok(sight) => {
+            table.remember(sight.lease);
+            None
+        }
+        Err(error) => table.unreachable(&error, wish).await,
+    };
+    finding.into_iter().collect()
+}
+
+/// This node's seat, where there are others to take turns with.
+pub(super) struct Table<'a> {
+    context: &'a Context,
+    inventory: &'a Inventory,
+    known: Known,
+    pub(super) me: Identity,
+    pub(super) seat: Result<Seat, ApiError>,
+}
+
+impl<'a> Table<'a> {
+    /// `None` where no turn is needed: this is no running node, or the only control plane.
+    pub(super) async fn of(context: &'a Context, inventory: &'a Inventory) -> Option<Self> {
+        let machine = context.machine.as_ref()?;
+        if context.config.turn.mode == TurnMode::Off {
+            return None;
+        }
+        let kept = Known::read(&context.store());
+        let known = kept.with_others(known_members(inventory).await);
+        if known.others.is_empty() {
+            return None;
+        }
+        let boot = machine.processes.join("sys/kernel/random/boot_id");
+        let boot = read_at_most(&boot, BOOT_ID_LIMIT).unwrap_or_default();
+        let me = Identity {
+            node: inventory.node_name.clone().unwrap_or_default(),
+            boot: String::from_utf8_lossy(&boot).trim().to_owned(),
+        };
+        let seat = seat(context, inventory, &known, &me);
+        Some(Self {
+            context,
+            inventory,
+            known,
+            me,
+            seat,
+        })
+    }
+
+    pub(super) async fn look(&self, seat: &Seat) -> Result<Sight, ApiError> {
+        let mut seen = look(seat).await;
+        for _ in 1..LOOKS {
+            if seen.is_err() {
+                seen = look(seat).await;
+            }
+        }
+        seen
+    }
+
+    /// Keeps what is known of the cluster. That it cannot be kept only means that it is found out again.
+    pub(super) fn remember(&self, lease: Option<String>) {
+        let known = Known {
+            lease: lease.or_else(|| self.known.lease.clone()),
+            ..self.known.clone()
+        };
+        if let Err(error) = known.keep(&self.context.store()) {
+            tracing::debug!(%error, "what is known of the cluster is not kept");
+        }
+    }
+
+    fn emergency(&self, wish: Wish) -> Option<Timestamp> {
+        let before = SignedDuration::try_from(self.context.config.turn.emergency);
+        Some(shifted(wish.ends?, -before.unwrap_or(SignedDuration::MAX)))
+    }
+
+    /// Another node has failed: this one waits for an administrator, until its own certificates are about to end and it has
+    /// said so for long enough.
+    pub(super) fn halted(&self, halt: Halt, wish: Wish) -> Option<Finding> {
+        let notice = SignedDuration::try_from(self.context.config.turn.notice);
+        let notice = notice.unwrap_or(SignedDuration::MAX);
+        let alone_from = self.emergency(wish).map(|begins| shifted(begins, notice));
+        let is_over = alone_from.is_some_and(|from| from <= crate::host::now());
+        let severity = if is_over {
+            Severity::Warn
+        } else {
+            self.unless_forced(wish)
+        };
+        let cause = Cause::TurnHalted {
+            node: halt.node,
+            operation: halt.operation,
+            reason: halt.reason,
+            alone_from,
+        };
+        Some(Finding::new(cause, severity, wish.asked))
+    }
+
+    /// The Lease cannot be asked for: `None` where this node acts all the same.
+    pub(super) async fn unreachable(&self, error: &ApiError, wish: Wish) -> Option<Finding> {
+        let silent = |emergency, severity| {
+            let cause = Cause::TurnUnreachable {
+                reason: error.to_string(),
+                emergency,
+            };
+            Some(Finding::new(cause, severity, wish.asked))
+        };
+        // By hand it is the administrator who sees to the others.
+        let (Asked::BySchedule, Some(ends)) = (wish.asked, wish.ends) else {
+            return silent(None, Severity::Warn);
+        };
+        let planes = control_planes(self.inventory).await;
+        let others = self.known.others.len();
+        let peers = planes.map_or_else(
+            || Peers {
+                share: self.share(),
+                answering: 0,
+            },
+            |planes| Peers {
+                share: planes.share,
+                answering: others.saturating_sub(planes.silent.len()),
+            },
+        );
+        let emergency = self.context.config.turn.emergency;
+        match permission(peers, ends, emergency, crate::host::now()) {
+            Permission::Waits { emergency } => silent(Some(emergency), Severity::Wait),
+            Permission::Slot { begins } => {
+                let cause = Cause::TurnLater {
+                    control_planes: others + 1,
+                    begins,
+                };
+                Some(Finding::new(cause, Severity::Wait, wish.asked))
+            }
+            Permission::Acts => None,
+        }
+    }
+
+    /// What etcd's members say against restarting these, where that holds anything up. What has ended or is about to end does
+    /// not wait for it, nor who insists.
+    pub(super) async fn etcd(&self, wish: Wish, groups: &[RestartGroup]) -> Option<Finding> {
+        let names = groups.iter().flat_map(|group| &group.manifests);
+        let names: Vec<&str> = names.map(|(component, _)| &**component).collect();
+        let disturbed = disturbed(self.inventory, &names)?;
+        let now = crate::host::now();
+        let is_over = self.emergency(wish).is_some_and(|begins| begins <= now);
+        let severity = self.unless_forced(wish);
+        if is_over || severity == Severity::Warn {
+            return None;
+        }
+        let cause = look_at_etcd(self.inventory, disturbed).await?;
+        Some(Finding::new(cause, severity, wish.asked))
+    }
+
+    fn share(&self) -> Share {
+        let mut names: Vec<&str> = self.known.others.iter().map(|(name, _)| &**name).collect();
+        names.push(&self.me.node);
+        names.sort_unstable();
+        names.dedup();
+        let place = names.iter().position(|name| *name == self.me.node);
+        Share::ranked(place.unwrap_or_default(), names.len())
+    }
+
+    pub(super) fn unless_forced(&self, wish: Wish) -> Severity {
+        match wish.asked {
+            Asked::BySchedule => Severity::Wait,
+            Asked::ByHand { force: true } => Severity::Warn,
+            Asked::ByHand { force: false } => Severity::Refuse,
+        }
+    }
+}
+
+/// By what and where this node asks; why it cannot.
+fn seat(
+    context: &Context,
+    inventory: &Inventory,
+    known: &Known,
+    me: &Identity,
+) -> Result<Seat, ApiError> {
+    let own = context.config.turn.kubeconfig.as_ref();
+    let path = own.map_or_else(
+        || inventory.directories.kubernetes.join("admin.conf"),
+        |path| context.root.join(path),
+    );
+    let resolved = context.root.resolve(&path);
+    let access = resolved
+        .map_err(|error| format!("{}: {error}", path.display()))
+        .and_then(|path| access(&path).map_err(|error| error.to_string()))
+        .map_err(|reason| ApiError::ApiUnauthorized {
+            server: Address {
+                host: path.display().to_string(),
+                port: 0,
+            },
+            reason,
+        })?;
+    let hosts = known.others.iter().map(|(_, host)| host.as_str());
+    Ok(Seat {
+        me: me.clone(),
+        timing: Timing::of(step_bound(context)),
+        known: known.lease.clone(),
+        servers: api_servers(inventory, hosts, &access),
+        access: Arc::new(access),
+    })
+}
+
+/// Whether another control plane is seen to be well: all of them are.
+pub(super) struct Well<'a>(pub(super) &'a Inventory);
+
+impl AsyncWell for Well<'_> {
+    fn is_well<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async {
+            let planes = control_planes(self.0).await;
+            planes.is_some_and(|planes| planes.silent.is_empty())
+        })
+    }
+}
