@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, OFlags, StatVfsMountFlags, accessat, fstatvfs};
 use rustix::io::Errno;
 
-use crate::host::{Found, Place, is_immutable};
+use crate::host::{Found, Place, Root, is_immutable};
 
 /// What keeps a file or directory from being changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,24 +36,28 @@ pub struct Hindered {
 type Looked = (Vec<Hindered>, BTreeMap<PathBuf, io::Error>);
 
 /// What keeps these files from being replaced, besides their directories.
-pub(super) fn hindered_files(files: &BTreeSet<PathBuf>) -> Looked {
-    gathered(files.iter().map(|path| (path.as_path(), marked(path))))
+pub(super) fn hindered_files(root: &Root, files: &BTreeSet<PathBuf>) -> Looked {
+    gathered(
+        files
+            .iter()
+            .map(|path| (path.as_path(), marked(root, path))),
+    )
 }
 
 /// What keeps names in these directories from being changed.
-pub(super) fn hindered_directories(directories: &BTreeSet<PathBuf>) -> Looked {
+pub(super) fn hindered_directories(root: &Root, directories: &BTreeSet<PathBuf>) -> Looked {
     gathered(
         directories
             .iter()
-            .map(|path| (path.as_path(), of_directory(path))),
+            .map(|path| (path.as_path(), of_directory(root, path))),
     )
 }
 
 /// What keeps the history from being written: the first file is appended to, the second one replaced.
-pub(super) fn hindered_history(appended: &Path, replaced: &Path) -> Looked {
+pub(super) fn hindered_history(root: &Root, appended: &Path, replaced: &Path) -> Looked {
     gathered([
-        (appended, of_appended(appended)),
-        (replaced, of_replaced(replaced)),
+        (appended, of_appended(root, appended)),
+        (replaced, of_replaced(root, replaced)),
     ])
 }
 
@@ -80,8 +84,9 @@ fn gathered<'path>(
 }
 
 /// Opening changes nothing, and says what appending would: a file marked append-only is as good as any.
-fn of_appended(path: &Path) -> io::Result<Option<Hindrance>> {
-    let opened = Place::at(path)
+fn of_appended(root: &Root, path: &Path) -> io::Result<Option<Hindrance>> {
+    let opened = root
+        .place(path)
         .and_then(|place| place.open(OFlags::WRONLY | OFlags::APPEND | OFlags::NONBLOCK));
     let Err(error) = opened else {
         return Ok(None);
@@ -90,31 +95,31 @@ fn of_appended(path: &Path) -> io::Result<Option<Hindrance>> {
         io::ErrorKind::IsADirectory => Ok(Some(Hindrance::Directory)),
         io::ErrorKind::ReadOnlyFilesystem => Ok(Some(Hindrance::ReadOnly)),
         io::ErrorKind::PermissionDenied => {
-            Ok(Some(marked(path).ok().flatten().unwrap_or_else(|| {
-                Hindrance::Forbidden(error.to_string())
-            })))
+            Ok(Some(marked(root, path).ok().flatten().unwrap_or_else(
+                || Hindrance::Forbidden(error.to_string()),
+            )))
         }
         _ => Err(error),
     }
 }
 
-fn of_replaced(path: &Path) -> io::Result<Option<Hindrance>> {
-    let place = Place::at(path)?;
+fn of_replaced(root: &Root, path: &Path) -> io::Result<Option<Hindrance>> {
+    let place = root.place(path)?;
     if look(&place)?.is_directory() {
         return Ok(Some(Hindrance::Directory));
     }
     if is_read_only(&place.open(OFlags::PATH)?)? {
         return Ok(Some(Hindrance::ReadOnly));
     }
-    marked(path)
+    marked(root, path)
 }
 
-fn of_directory(path: &Path) -> io::Result<Option<Hindrance>> {
-    let directory = Place::at(path)?.open(OFlags::PATH)?;
+fn of_directory(root: &Root, path: &Path) -> io::Result<Option<Hindrance>> {
+    let directory = root.place(path)?.open(OFlags::PATH)?;
     if is_read_only(&directory)? {
         return Ok(Some(Hindrance::ReadOnly));
     }
-    if let Some(mark) = marked(path)? {
+    if let Some(mark) = marked(root, path)? {
         return Ok(Some(mark));
     }
     let wanted = Access::WRITE_OK | Access::EXEC_OK;
@@ -137,8 +142,8 @@ fn is_read_only(opened: &File) -> io::Result<bool> {
 }
 
 /// A file need not be writable to be replaced, but it must not be marked.
-fn marked(path: &Path) -> io::Result<Option<Hindrance>> {
-    let place = Place::at(path)?;
+fn marked(root: &Root, path: &Path) -> io::Result<Option<Hindrance>> {
+    let place = root.place(path)?;
     let found = look(&place)?;
     if !found.is_file() && !found.is_directory() {
         return Ok(None);

@@ -15,7 +15,7 @@ use super::places;
 use super::places::Hindered;
 use super::renewers::{Renewer, renewers};
 use super::space::{FileSystem, Written};
-use crate::host::{self, MOST_PROCESSES, Place, Root};
+use crate::host::{self, MOST_PROCESSES, Root};
 use crate::journal::Store;
 use crate::node::{Inventory, Problem};
 
@@ -164,19 +164,21 @@ fn too_many_processes() -> io::Error {
 #[must_use]
 pub fn read_places(store: &Store, intent: &Intent) -> Readings {
     let mut unread = Vec::new();
-    let changed = Changed::of(store, intent, &mut unread);
-    let (file_systems, unasked) = changed.written(store).measure();
+    let root = &store.root().holding();
+    let changed = Changed::of(store, root, intent, &mut unread);
+    let (file_systems, unasked) = changed.written(store, root).measure();
     note(&mut unread, Check::Space, unasked);
-    let (targets, unasked) = places::hindered_files(&changed.targets);
+    let (targets, unasked) = places::hindered_files(root, &changed.targets);
     note(&mut unread, Check::Writable, unasked);
-    let (mut hindered, unasked) = places::hindered_directories(&changed.directories);
+    let (mut hindered, unasked) = places::hindered_directories(root, &changed.directories);
     note(&mut unread, Check::Writable, unasked);
-    let (manifests, unasked) = places::hindered_files(&changed.manifests);
+    let (manifests, unasked) = places::hindered_files(root, &changed.manifests);
     note(&mut unread, Check::Writable, unasked);
     hindered.extend(manifests);
     let mut history = Vec::new();
     if !intent.is_empty() {
-        let (found, unasked) = places::hindered_history(&store.history(), &store.history_end());
+        let (found, unasked) =
+            places::hindered_history(root, &store.history(), &store.history_end());
         history = found;
         note(&mut unread, Check::Writable, unasked);
     }
@@ -209,8 +211,8 @@ struct Changed {
 }
 
 impl Changed {
-    fn of(store: &Store, intent: &Intent, unread: &mut Vec<Unread>) -> Self {
-        let mut follow = |path: &PathBuf| match store.resolve(path) {
+    fn of(store: &Store, root: &Root, intent: &Intent, unread: &mut Vec<Unread>) -> Self {
+        let mut follow = |path: &PathBuf| match root.resolve(path) {
             Ok(resolved) => Some(resolved),
             Err(error) => {
                 unread.push(Unread {
@@ -246,11 +248,11 @@ impl Changed {
         }
     }
 
-    fn written(&self, store: &Store) -> Written {
+    fn written(&self, store: &Store, root: &Root) -> Written {
         let mut written = Written::default();
         let own = existing(store.directory());
         for file in &self.targets {
-            let size = size(file);
+            let size = size(root, file);
             // The new one beside the old one, and a copy of the old one.
             for directory in file.parent().into_iter().chain(own.as_deref()) {
                 written.file(directory, size);
@@ -258,7 +260,7 @@ impl Changed {
         }
         for file in &self.manifests {
             if let Some(own) = &own {
-                written.file(own, size(file));
+                written.file(own, size(root, file));
             }
         }
         for directory in self
@@ -293,8 +295,8 @@ fn existing(directory: &Path) -> Option<PathBuf> {
 }
 
 /// What is missing is made anew and small.
-fn size(file: &Path) -> u64 {
-    let found = Place::at(file).and_then(|place| place.look());
+fn size(root: &Root, file: &Path) -> u64 {
+    let found = root.place(file).and_then(|place| place.look());
     found.ok().flatten().map_or(0, |found| found.size)
 }
 

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::backup_index::{BackedUpContents, BackedUpFile, INDEX, Index, next_number, read_index};
 use super::secrets;
 use crate::host::durable::{self, There};
-use crate::host::{self, Attributes, link, read_at_most, write};
+use crate::host::{self, Attributes, Root, link, read_within, write};
 use crate::journal::{Store, TransactionError};
 use crate::node::CertificateId;
 
@@ -45,9 +45,19 @@ impl Backup {
         Ok(Self { directory, index })
     }
 
-    /// Copies a file in. It must still have the digest, or still be absent. Gives the paths to be flushed.
+    /// One whose index was read already.
+    pub(super) fn of(store: &Store, index: Index) -> Self {
+        Self {
+            directory: store.backups().join(&index.id),
+            index,
+        }
+    }
+
+    /// Copies a file in. It must still have the digest, or still be absent. Gives the paths to be flushed. `root` may hold open
+    /// the directories of all that are copied in one step.
     pub(super) fn copy_in(
         &mut self,
+        root: &Root,
         from: &Path,
         node_path: &Path,
         certificate: Option<&CertificateId>,
@@ -57,8 +67,8 @@ impl Backup {
         let changed = || TransactionError::Changed {
             path: from.to_path_buf(),
         };
-        let mut written = self.make_directories(node_path)?;
-        let contents = match There::at(from).map_err(unreadable())? {
+        let mut written = self.make_directories(root, node_path)?;
+        let contents = match There::below(root, from).map_err(unreadable())? {
             There::Nothing if digest.is_none() => None,
             There::Nothing => return Err(changed()),
             There::Link(target) => {
@@ -76,10 +86,12 @@ impl Backup {
                     removed: None,
                 })
             }
-            There::File(old) => self.copy_file_in(old, from, node_path, digest, &mut written)?,
+            There::File(old) => {
+                self.copy_file_in(root, old, (from, node_path), digest, &mut written)?
+            }
         };
         let ends = match (certificate, &contents) {
-            (Some(_), Some(held)) => self.end_in(node_path, held),
+            (Some(_), Some(held)) => self.end_in(root, node_path, held),
             _ => None,
         };
         self.index.files.retain(|file| file.path != node_path);
@@ -95,9 +107,9 @@ impl Backup {
     /// A regular file; what is held already is not copied again.
     fn copy_file_in(
         &self,
+        root: &Root,
         mut old: File,
-        from: &Path,
-        node_path: &Path,
+        (from, node_path): (&Path, &Path),
         digest: Option<&str>,
         written: &mut Vec<PathBuf>,
     ) -> Result<Option<BackedUpContents>, TransactionError> {
@@ -107,7 +119,7 @@ impl Backup {
             return Ok(self.file(node_path).and_then(|held| held.contents.clone()));
         }
         let copy = self.copy_of(node_path);
-        let (sha256, size) = create_anew(&copy)
+        let (sha256, size) = create_anew(root, &copy)
             .and_then(|mut new| host::copy_hashed(&mut old, &mut new))
             .map_err(unreadable())?;
         if digest != Some(sha256.as_str()) {
@@ -186,16 +198,24 @@ impl Backup {
     /// Reads a copy; it must be what the index says. `None` for a symbolic link, and for what was removed.
     pub(super) fn read(
         &self,
+        root: &Root,
         node_path: &Path,
         held: &BackedUpContents,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, TransactionError> {
         let copy = self.copy_of(node_path);
         let unreadable = || TransactionError::file(&copy, "could not be read");
-        if held.removed.is_some() || link::target_of(&copy).map_err(unreadable())?.is_some() {
+        if held.removed.is_some() || is_link(root, &copy).map_err(unreadable())? {
             return Ok(None);
         }
-        let bytes = read_at_most(&copy, held.size).map(Zeroizing::new);
-        let bytes = bytes.map_err(unreadable())?;
+        let bytes = root
+            .open_regular(&copy, held.size)
+            .and_then(|(file, found)| {
+                // One more than its length: then reading to the end never moves a key to a second buffer.
+                let capacity = usize::try_from(found.size).unwrap_or(0).saturating_add(1);
+                read_within(file, held.size, Vec::with_capacity(capacity))
+            })
+            .map(Zeroizing::new)
+            .map_err(unreadable())?;
         if host::digest(&bytes) == held.sha256 {
             Ok(Some(bytes))
         } else {
@@ -207,11 +227,16 @@ impl Backup {
     }
 
     /// When the certificate in a copy ends. What cannot be read has no end: then only its age counts.
-    pub(super) fn end_in(&self, node_path: &Path, held: &BackedUpContents) -> Option<Timestamp> {
+    pub(super) fn end_in(
+        &self,
+        root: &Root,
+        node_path: &Path,
+        held: &BackedUpContents,
+    ) -> Option<Timestamp> {
         if held.size > EVERYDAY_SIZE {
             return None;
         }
-        let contents = self.read(node_path, held).ok()??;
+        let contents = self.read(root, node_path, held).ok()??;
         secrets::end_in(&contents)
     }
 
@@ -255,14 +280,19 @@ impl Backup {
     }
 
     /// Whether a copy may hold a private key: it is anything but certificates.
-    pub(super) fn may_be_secret(&self, node_path: &Path, held: &BackedUpContents) -> bool {
-        if link::target_of(&self.copy_of(node_path)).is_ok_and(|target| target.is_some()) {
+    pub(super) fn may_be_secret(
+        &self,
+        root: &Root,
+        node_path: &Path,
+        held: &BackedUpContents,
+    ) -> bool {
+        if is_link(root, &self.copy_of(node_path)).unwrap_or(false) {
             return false;
         }
         if held.size > EVERYDAY_SIZE {
             return true;
         }
-        match self.read(node_path, held) {
+        match self.read(root, node_path, held) {
             Ok(Some(contents)) => !secrets::are_only_certificates(&contents),
             Ok(None) | Err(_) => true,
         }
@@ -294,10 +324,14 @@ impl Backup {
     }
 
     /// Makes the directories above a file's copy, mode 0700. Gives those that have to be flushed.
-    fn make_directories(&self, node_path: &Path) -> Result<Vec<PathBuf>, TransactionError> {
+    fn make_directories(
+        &self,
+        root: &Root,
+        node_path: &Path,
+    ) -> Result<Vec<PathBuf>, TransactionError> {
         // For all files but the first they are there.
         let copy = self.copy_of(node_path);
-        let are_there = copy.parent().is_some_and(host::is_directory);
+        let are_there = root.place(&copy).is_ok();
         let make = |directory: &Path| {
             if are_there {
                 return Ok(false);
@@ -325,12 +359,20 @@ impl Backup {
     }
 }
 
+fn is_link(root: &Root, copy: &Path) -> io::Result<bool> {
+    match root.place(copy) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        place => Ok(place?.look()?.is_some_and(|found| found.is_link())),
+    }
+}
+
 /// A new file in the place of an earlier copy: a manifest may have been out before in this operation.
-fn create_anew(copy: &Path) -> io::Result<File> {
-    match durable::create_private(copy) {
+fn create_anew(root: &Root, copy: &Path) -> io::Result<File> {
+    let place = root.place(copy)?;
+    match place.create(0o600) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            durable::remove(copy)?;
-            durable::create_private(copy)
+            place.remove()?;
+            place.create(0o600)
         }
         created => created,
     }

@@ -75,7 +75,13 @@ pub(super) fn read_index(directory: &Path) -> Result<Option<Index>, TransactionE
         let Some(file) = file else {
             return Ok(None);
         };
-        let text = read_within(file, FILE_LIMIT, Vec::new())?;
+        // One more than its length, so that it is read at once.
+        let length = usize::try_from(file.metadata()?.len().min(FILE_LIMIT)).unwrap_or(0);
+        let text = read_within(
+            file,
+            FILE_LIMIT,
+            Vec::with_capacity(length.saturating_add(1)),
+        )?;
         let index: Index = serde_json::from_slice(&text)?;
         check_index(&index, directory)?;
         Ok(Some(index))

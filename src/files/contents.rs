@@ -16,13 +16,14 @@ pub type Kept = (BackedUpFile, Option<Zeroizing<Vec<u8>>>);
 /// [`TransactionError::File`] for the first copy that is missing or not what was backed up.
 pub fn contents(store: &Store, id: &str) -> Result<Vec<Kept>, TransactionError> {
     let backup = Backup::open(store, id)?;
+    let root = store.root().holding();
     generations(store)?
         .into_iter()
         .filter(|generation| generation.id == id)
         .flat_map(|generation| generation.files)
         .map(|file| {
             let bytes = match &file.contents {
-                Some(held) => backup.read(&file.path, held)?,
+                Some(held) => backup.read(&root, &file.path, held)?,
                 None => None,
             };
             Ok((file, bytes))

@@ -132,8 +132,10 @@ impl Operation<'_> {
     ) -> Result<(), TransactionError> {
         let mut written = BTreeSet::new();
         let mut backup = Backup::open(&self.store, self.id())?;
+        let root = self.store.root().holding();
         for file in files {
             written.extend(backup.copy_in(
+                &root,
                 &file.target(&self.store),
                 &file.target,
                 Some(&file.id),

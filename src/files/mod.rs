@@ -19,5 +19,5 @@ pub use backup_index::{BackedUpContents, BackedUpFile};
 pub use contents::{Kept, contents};
 pub use recover::{Recovery, recover, return_parked};
 pub use retention::{Generation, generations, remove_old_keys};
-pub use survey::{check_targets, make_directory};
+pub use survey::{Targets, make_directory};
 pub use transaction::Operation;

@@ -181,7 +181,8 @@ impl Operation<'_> {
         {
             node_path = self.store.root().node_path(&route.parked);
         }
-        let written = backup.copy_in(&source, &node_path, None, Some(&digest))?;
+        let written =
+            backup.copy_in(self.store.root(), &source, &node_path, None, Some(&digest))?;
         durable::sync_all(&written)?;
         backup.seal()?;
         Ok(digest)

@@ -49,8 +49,12 @@ pub(crate) fn is_any_put_back(
 
 /// Renames every new file over its old one.
 pub(super) fn commit(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
+    let root = store.root().holding();
     for file in files {
-        durable::rename_over(&file.staged(store), &file.target(store))?;
+        let target = file.target(store);
+        root.place(&file.staged(store))
+            .and_then(|staged| staged.rename_over(&root.place(&target)?))
+            .map_err(TransactionError::file(&target, "could not be replaced"))?;
     }
     flush_directories(store, files)
 }

@@ -1,6 +1,6 @@
 //! Which backups there are, and which are kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::backup::Backup;
 use super::backup_index::{BackedUpContents, BackedUpFile, INDEX, Index, read_index};
-use crate::host::{self, durable};
+use crate::host::{self, Root, durable};
 use crate::journal::{Lock, Store, TransactionError, is_id};
 use crate::node::CertificateId;
 
@@ -37,50 +37,98 @@ pub struct Generation {
 /// # Errors
 /// When the backups cannot be listed.
 pub fn generations(store: &Store) -> Result<Vec<Generation>, TransactionError> {
-    let mut generations = Vec::new();
-    for name in durable::names_in(&store.backups())? {
-        let directory = store.backups().join(&name);
-        match read_index(&directory) {
-            Ok(Some(index)) => generations.push(Generation {
+    indexes(store)?
+        .into_iter()
+        .map(|index| {
+            Ok(Generation {
+                size: size_of(&store.backups().join(&index.id))?,
                 id: index.id,
                 number: index.number,
                 created: index.created,
-                size: size_of(&directory)?,
                 files: index.files,
-            }),
+            })
+        })
+        .collect()
+}
+
+/// The same without their sizes, for which every file is looked at.
+fn indexes(store: &Store) -> Result<Vec<Index>, TransactionError> {
+    let mut indexes = Vec::new();
+    for name in durable::names_in(&store.backups())? {
+        match read_index(&store.backups().join(&name)) {
+            Ok(Some(index)) => indexes.push(index),
             Ok(None) => {}
             Err(error) => tracing::warn!(%error, "a backup is not listed"),
         }
     }
-    let order = |one: &Generation| (one.number, one.created, one.id.clone());
-    generations.sort_by_cached_key(order);
-    Ok(generations)
+    indexes.sort_by_cached_key(|one| (one.number, one.created, one.id.clone()));
+    Ok(indexes)
+}
+
+/// Tidies up behind an operation that has ended: first as many generations as are kept, then, where a `max_age` and the
+/// moment by which it is reckoned are given, old private keys in the others. What cannot be done is logged.
+pub(super) fn tidy(
+    store: &Store,
+    keep: usize,
+    max_bytes: u64,
+    just_ended: &str,
+    max_age: Option<(Duration, Timestamp)>,
+) {
+    let pruned =
+        remove_if_empty(store, just_ended).and_then(|()| prune(store, keep, max_bytes, just_ended));
+    let left = match pruned {
+        Ok(left) => Some(left),
+        Err(error) => {
+            tracing::warn!(%error, "old backups could not be removed");
+            None
+        }
+    };
+    let Some((max_age, now)) = max_age else {
+        return;
+    };
+    // Where the removal stopped half-way, what is there is read again.
+    let removed = left
+        .map_or_else(|| indexes(store), Ok)
+        .and_then(|left| remove_old_keys_in(store, left, max_age, now, Some(just_ended)));
+    if let Err(error) = removed {
+        tracing::warn!(%error, "old private keys could not be removed from the backups");
+    }
 }
 
 /// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
 /// that of `just_ended` nor one of an operation in flight. Those that hold manifests only, as a restart by hand makes them,
 /// are counted by themselves, so that they drive out no certificate. What an interrupted removal left goes as well; what is
-/// not named like an operation is somebody else's.
-pub(super) fn prune(
+/// not named like an operation is somebody else's. Gives the indexes of those that are left.
+fn prune(
     store: &Store,
     keep: usize,
     max_bytes: u64,
     just_ended: &str,
-) -> Result<(), TransactionError> {
+) -> Result<Vec<Index>, TransactionError> {
     let in_flight = store.in_flight()?;
-    let (with_certificates, others): (Vec<_>, Vec<_>) = generations(store)?
-        .into_iter()
+    let mut left = indexes(store)?;
+    let (with_certificates, others): (Vec<&Index>, Vec<&Index>) = left
+        .iter()
         .partition(|one| one.files.iter().any(|file| file.certificate.is_some()));
-    let is_needed = |id: &String| id == just_ended || in_flight.contains(id);
+    let is_needed = |id: &str| id == just_ended || in_flight.iter().any(|flying| flying == id);
+    let mut removed = BTreeSet::new();
     for (generations, keep) in [
         (with_certificates, keep),
         (others, keep.min(MANIFESTS_ONLY)),
     ] {
-        prune_some(store, &generations, keep, max_bytes, &is_needed)?;
+        removed.extend(prune_some(
+            store,
+            &generations,
+            keep,
+            max_bytes,
+            &is_needed,
+        )?);
     }
+    left.retain(|index| !removed.contains(&index.id));
+    let is_whole = |id: &str| left.iter().any(|index| index.id == id);
     for name in durable::names_in(&store.backups())? {
         let directory = store.backups().join(&name);
-        let Some(id) = name.to_str().filter(|name| is_id(name)) else {
+        let Some(id) = name.to_str().filter(|name| is_id(name) && !is_whole(name)) else {
             continue;
         };
         let is_remnant = matches!(durable::exists(&directory.join(INDEX)), Ok(false));
@@ -91,7 +139,7 @@ pub(super) fn prune(
             remove(store, id)?;
         }
     }
-    Ok(())
+    Ok(left)
 }
 
 /// Removes private keys, and files that may hold one, from every generation that is older than `max_age`, and those of
@@ -107,12 +155,13 @@ pub fn remove_old_keys(
     max_age: Duration,
     now: Timestamp,
 ) -> Result<Vec<String>, TransactionError> {
-    remove_old_keys_but(store, max_age, now, None)
+    remove_old_keys_in(store, indexes(store)?, max_age, now, None)
 }
 
-/// The same, sparing the generation of an operation that has just ended: it may be wanted at once.
-pub(super) fn remove_old_keys_but(
+/// The same in these generations, sparing that of an operation that has just ended: it may be wanted at once.
+fn remove_old_keys_in(
     store: &Store,
+    indexes: Vec<Index>,
     max_age: Duration,
     now: Timestamp,
     just_ended: Option<&str>,
@@ -120,16 +169,14 @@ pub(super) fn remove_old_keys_but(
     let in_flight = store.in_flight()?;
     let mut removed = Vec::new();
     let mut result = Ok(());
-    for generation in generations(store)? {
-        let id = generation.id;
+    for index in indexes {
+        let id = index.id.clone();
         if in_flight.contains(&id) || just_ended == Some(id.as_str()) {
             continue;
         }
-        let done = Backup::open(store, &id).and_then(|mut backup| {
-            let old = old_secrets(&backup, max_age, now);
-            backup.remove_copies(&old, now)
-        });
-        match done {
+        let mut backup = Backup::of(store, index);
+        let old = old_secrets(&store.root().holding(), &backup, max_age, now);
+        match backup.remove_copies(&old, now) {
             Ok(true) => {
                 tracing::info!(
                     operation_id = id.as_str(),
@@ -146,13 +193,13 @@ pub(super) fn remove_old_keys_but(
 }
 
 /// The files of a generation that hold a private key for longer than they should.
-fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBuf> {
+fn old_secrets(root: &Root, backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBuf> {
     let index = backup.index();
     let is_old = now.duration_since(index.created) >= signed(max_age);
     let ends = if is_old {
         BTreeMap::new()
     } else {
-        ends(backup, index)
+        ends(root, backup, index)
     };
     index
         .files
@@ -162,7 +209,7 @@ fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBu
             let has_ended = ends.get(id).is_some_and(|end| *end < now);
             let is_due = held.removed.is_none()
                 && (is_old || has_ended)
-                && backup.may_be_secret(&file.path, held);
+                && backup.may_be_secret(root, &file.path, held);
             is_due.then(|| file.path.clone())
         })
         .collect()
@@ -170,6 +217,7 @@ fn old_secrets(backup: &Backup, max_age: Duration, now: Timestamp) -> Vec<PathBu
 
 /// When each certificate of a generation ends, where that can be told.
 fn ends<'index>(
+    root: &Root,
     backup: &Backup,
     index: &'index Index,
 ) -> BTreeMap<&'index CertificateId, Timestamp> {
@@ -180,7 +228,7 @@ fn ends<'index>(
             .certificate
             .as_ref()
             .is_some_and(|id| ends.contains_key(id));
-        (!is_known).then(|| backup.end_in(&file.path, held))?
+        (!is_known).then(|| backup.end_in(root, &file.path, held))?
     });
     ends.extend(read);
     ends
@@ -207,16 +255,22 @@ fn signed(duration: Duration) -> jiff::SignedDuration {
     jiff::SignedDuration::try_from(duration).unwrap_or(jiff::SignedDuration::MAX)
 }
 
+/// Gives the ids of those that were removed.
 fn prune_some(
     store: &Store,
-    generations: &[Generation],
+    generations: &[&Index],
     keep: usize,
     max_bytes: u64,
-    is_needed: &dyn Fn(&String) -> bool,
-) -> Result<(), TransactionError> {
+    is_needed: &dyn Fn(&str) -> bool,
+) -> Result<Vec<String>, TransactionError> {
+    let sizes = generations
+        .iter()
+        .map(|generation| size_of(&store.backups().join(&generation.id)))
+        .collect::<Result<Vec<u64>, _>>()?;
     let mut count = generations.len();
-    let mut bytes: u64 = generations.iter().map(|generation| generation.size).sum();
-    for generation in generations {
+    let mut bytes: u64 = sizes.iter().sum();
+    let mut removed = Vec::new();
+    for (generation, size) in generations.iter().zip(sizes) {
         if count <= 1 || (count <= keep && bytes <= max_bytes) {
             break;
         }
@@ -224,10 +278,11 @@ fn prune_some(
             continue;
         }
         remove(store, &generation.id)?;
+        removed.push(generation.id.clone());
         count -= 1;
-        bytes -= generation.size;
+        bytes -= size;
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Removes a generation, its index first, so that half of one is never taken for a whole.

@@ -30,6 +30,7 @@ pub(super) fn stage(
 ) -> Result<Vec<PathBuf>, TransactionError> {
     let mut written = Vec::with_capacity(files.len());
     let mut changed = Vec::with_capacity(files.len());
+    let root = store.root().holding();
     for (file, replacement) in files.iter().zip(replacements) {
         let staged = file.staged(store);
         changed.push(staged.clone());
@@ -40,13 +41,14 @@ pub(super) fn stage(
             ))?;
             continue;
         }
-        let mut attributes = attributes_of(&file.target(store))?;
+        let mut attributes = attributes_of(&root, &file.target(store))?;
         if let Some(attributes) = &mut attributes
             && is_secret(replacement)
         {
             attributes.mode &= PRIVATE;
         }
-        durable::create_private(&staged)
+        root.place(&staged)
+            .and_then(|place| place.create(0o600))
             .and_then(|mut new| {
                 new.write_all(&replacement.contents)?;
                 match &attributes {

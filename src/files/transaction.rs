@@ -201,16 +201,7 @@ impl<'lock> Operation<'lock> {
         self.append_or_warn(Step::Finished { outcome });
         let id = self.beginning.id;
         self.journal.remove()?;
-        let pruned = retention::remove_if_empty(&self.store, &id)
-            .and_then(|()| retention::prune(&self.store, keep, max_bytes, &id));
-        if let Err(error) = pruned {
-            tracing::warn!(%error, "old backups could not be removed");
-        }
-        if let Some((max_age, now)) = self.max_age
-            && let Err(error) = retention::remove_old_keys_but(&self.store, max_age, now, Some(&id))
-        {
-            tracing::warn!(%error, "old private keys could not be removed from the backups");
-        }
+        retention::tidy(&self.store, keep, max_bytes, &id, self.max_age);
         Ok(())
     }
 

@@ -14,6 +14,8 @@ use super::error::FileError;
 use super::link;
 use super::owner::is_trusted_owner;
 use super::place::Place;
+use super::read::TO_READ;
+use super::root::Root;
 use super::straight::open_straight;
 
 /// Threads that flush: one journal commit of the file system then covers several files, and four already give most
@@ -146,11 +148,9 @@ pub(crate) fn names_in(directory: &Path) -> Result<Vec<OsString>, FileError> {
 
 /// Renames over whatever is there. Both lie in one directory; the caller flushes it.
 pub(crate) fn rename_over(from: &Path, to: &Path) -> Result<(), FileError> {
-    rename(from, to).map_err(FileError::of(to, "could not be replaced"))
-}
-
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    Place::at(from)?.rename_over(&Place::at(to)?)
+    Place::at(from)
+        .and_then(|place| place.rename_over(&Place::at(to)?))
+        .map_err(FileError::of(to, "could not be replaced"))
 }
 
 /// Renames unless something is there (`EEXIST`). The caller flushes both directories.
@@ -182,7 +182,11 @@ pub(crate) fn remove_if_there(path: &Path) -> Result<bool, FileError> {
 
 /// Opens a regular file for reading; `None` where there is none. Never waits for a fifo, never follows a link.
 pub(crate) fn open_regular(path: &Path) -> io::Result<Option<File>> {
-    let file = match open_straight(path, OFlags::RDONLY | OFlags::NONBLOCK) {
+    regular(open_straight(path, TO_READ))
+}
+
+fn regular(opened: io::Result<File>) -> io::Result<Option<File>> {
+    let file = match opened {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -221,9 +225,30 @@ impl There {
     /// # Errors
     /// As [`open_regular`], but for a link.
     pub(crate) fn at(path: &Path) -> io::Result<Self> {
-        match open_regular(path) {
+        Self::of(open_straight(path, TO_READ), || link::target_of(path))
+    }
+
+    /// The same in a directory that this root may hold open.
+    ///
+    /// # Errors
+    /// As [`There::at`].
+    pub(crate) fn below(root: &Root, path: &Path) -> io::Result<Self> {
+        match root.place(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::Nothing),
+            place => {
+                let place = place?;
+                Self::of(place.open(TO_READ), || place.link_target())
+            }
+        }
+    }
+
+    fn of(
+        opened: io::Result<File>,
+        link_target: impl FnOnce() -> io::Result<Option<PathBuf>>,
+    ) -> io::Result<Self> {
+        match regular(opened) {
             Ok(opened) => Ok(opened.map_or(Self::Nothing, Self::File)),
-            Err(error) => match link::target_of(path) {
+            Err(error) => match link_target() {
                 Ok(Some(target)) => Ok(Self::Link(target)),
                 Ok(None) | Err(_) => Err(error),
             },

@@ -6,6 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, Gid, Mode, OFlags, RenameFlags, Uid, chownat, mkdirat, openat, readlinkat, renameat,
@@ -19,7 +20,7 @@ use super::straight::{directory_handle, opened, parted, refused};
 /// A name in a directory that is held open: what is done there is done in that directory, wherever its path leads by now.
 #[derive(Debug)]
 pub struct Place {
-    directory: OwnedFd,
+    directory: Arc<OwnedFd>,
     name: OsString,
 }
 
@@ -30,21 +31,15 @@ impl Place {
     /// [`LinkOnTheWay`], else what the system says.
     pub fn at(path: &Path) -> io::Result<Self> {
         let (directory, name) = parted(path)?;
-        Ok(Self {
-            directory: directory_handle(directory)?,
-            name: name.to_owned(),
-        })
+        Ok(Self::within(Arc::new(directory_handle(directory)?), name))
     }
 
-    /// Another name in the same directory.
-    ///
-    /// # Errors
-    /// When no further handle can be had.
-    pub fn beside(&self, name: &OsStr) -> io::Result<Self> {
-        Ok(Self {
-            directory: self.directory.try_clone()?,
+    /// A name in a directory that is open already.
+    pub(super) fn within(directory: Arc<OwnedFd>, name: &OsStr) -> Self {
+        Self {
+            directory,
             name: name.to_owned(),
-        })
+        }
     }
 
     /// Opens what is there; a symbolic link is not followed.
@@ -106,15 +101,7 @@ impl Place {
     /// # Errors
     /// What the system says.
     pub fn look(&self) -> io::Result<Option<Found>> {
-        self.look_beside(&self.name)
-    }
-
-    /// The same of another name in the same directory.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub(super) fn look_beside(&self, name: &OsStr) -> io::Result<Option<Found>> {
-        match statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match statat(&self.directory, &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat.into())),
             Err(Errno::NOENT) => Ok(None),
             Err(error) => Err(error.into()),

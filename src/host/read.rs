@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use nix::libc;
 use rustix::fs::{FileType, OFlags};
 
+use super::found::Found;
 use super::straight::open_straight;
 
 /// The largest file read: more than any certificate, kubeconfig or manifest (the kubelet's own limit for a manifest is 10 MiB).
@@ -52,17 +52,23 @@ pub fn read_within(reader: impl io::Read, limit: u64, mut content: Vec<u8>) -> i
 /// # Errors
 /// As [`read_bounded`].
 pub fn open_regular(path: &Path, limit: u64) -> io::Result<(File, u64)> {
-    let file = open_straight(path, OFlags::RDONLY | OFlags::NONBLOCK).map_err(|error| {
-        match error.raw_os_error() {
-            // What opening a socket gives.
-            Some(libc::ENXIO) => io::Error::other("is a socket or device, not a file"),
-            _ => error,
-        }
+    let (file, found) = regular(open_straight(path, TO_READ), limit)?;
+    Ok((file, found.size))
+}
+
+/// What a file is opened with that may be anything: never waits for a FIFO.
+pub(super) const TO_READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
+
+/// What was opened, if it is a regular file of at most `limit` bytes.
+pub(super) fn regular(opened: io::Result<File>, limit: u64) -> io::Result<(File, Found)> {
+    let file = opened.map_err(|error| match error.raw_os_error() {
+        // What opening a socket gives.
+        Some(libc::ENXIO) => io::Error::other("is a socket or device, not a file"),
+        _ => error,
     })?;
-    let metadata = file.metadata()?;
-    let kind = FileType::from_raw_mode(metadata.mode());
-    check_regular(kind, metadata.len(), limit)?;
-    Ok((file, metadata.len()))
+    let found = Found::of(&file)?;
+    check_regular(found.kind, found.size, limit)?;
+    Ok((file, found))
 }
 
 /// Whether it is a regular file of at most `limit` bytes.

@@ -7,28 +7,42 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
-use super::directory::is_directory;
 use super::found::Found;
 use super::place::Place;
-use super::read::read_bounded;
-use super::straight::leads_straight;
+use super::places::Places;
+use super::read::{TO_READ, read_bounded, regular};
+use super::straight::{leads_straight, open_straight};
 use super::way::{Step, Way};
 
 /// Symbolic links followed before a path is taken for a loop, as in the Linux kernel (path_resolution(7)).
 const LINK_LIMIT: usize = 40;
 
 /// The directory under which a node's file system lies; `/` for the node itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Root(PathBuf);
+#[derive(Debug, Clone)]
+pub struct Root {
+    directory: PathBuf,
+    /// Directories that are held open while one step goes over many files.
+    places: Option<Arc<Places>>,
+}
 
 impl Default for Root {
     fn default() -> Self {
-        Self(PathBuf::from("/"))
+        Self::at(PathBuf::from("/"))
     }
 }
+
+impl PartialEq for Root {
+    fn eq(&self, other: &Self) -> bool {
+        self.directory == other.directory
+    }
+}
+
+impl Eq for Root {}
 
 impl Root {
     /// The root at `directory`: absolute, so that later changes of the working directory do not matter, and without this
@@ -38,28 +52,69 @@ impl Root {
     /// When the working directory cannot be read.
     pub fn new(directory: &Path) -> io::Result<Self> {
         match std::fs::canonicalize(directory) {
-            Ok(real) => Ok(Self(real)),
+            Ok(real) => Ok(Self::at(real)),
             // Not there (yet): whoever opens something below it finds out.
-            Err(_) => std::path::absolute(directory).map(Self),
+            Err(_) => std::path::absolute(directory).map(Self::at),
         }
+    }
+
+    fn at(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            places: None,
+        }
+    }
+
+    /// The same root for one step that goes over many files: each directory is opened once and held until this value is
+    /// dropped, so what the step sees and does is in the directories that it met first, wherever their paths lead by then.
+    /// Not to be kept: the next step makes its own, and finds out anew where the paths lead.
+    #[must_use]
+    pub fn holding(&self) -> Self {
+        Self {
+            directory: self.directory.clone(),
+            places: Some(Arc::default()),
+        }
+    }
+
+    /// As [`Place::at`], in a directory that is held open where this root holds them.
+    ///
+    /// # Errors
+    /// As [`Place::at`].
+    pub fn place(&self, real: &Path) -> io::Result<Place> {
+        match &self.places {
+            Some(places) => places.at(real),
+            None => Place::at(real),
+        }
+    }
+
+    /// Opens a regular file of at most `limit` bytes to be read, at a path without links, and says what it is.
+    ///
+    /// # Errors
+    /// As [`crate::host::read_bounded`].
+    pub fn open_regular(&self, real: &Path, limit: u64) -> io::Result<(File, Found)> {
+        let opened = match &self.places {
+            Some(places) => places.at(real).and_then(|place| place.open(TO_READ)),
+            None => open_straight(real, TO_READ),
+        };
+        regular(opened, limit)
     }
 
     /// Whether this is the machine's own root.
     #[must_use]
     pub fn is_system(&self) -> bool {
-        self.0 == Path::new("/")
+        self.directory == Path::new("/")
     }
 
     /// The directory itself.
     #[must_use]
     pub fn directory(&self) -> &Path {
-        &self.0
+        &self.directory
     }
 
     /// Where the node's path lies on this machine. `..` cannot leave the root.
     #[must_use]
     pub fn join(&self, node_path: impl AsRef<Path>) -> PathBuf {
-        let mut joined = self.0.clone();
+        let mut joined = self.directory.clone();
         let mut depth = 0usize;
         for component in node_path.as_ref().components() {
             match component {
@@ -83,7 +138,7 @@ impl Root {
     /// The node's own name for a real path: the reverse of [`Root::join`].
     #[must_use]
     pub fn node_path(&self, real: &Path) -> PathBuf {
-        match real.strip_prefix(&self.0) {
+        match real.strip_prefix(&self.directory) {
             Ok(rest) => Path::new("/").join(rest),
             Err(_) => real.to_path_buf(),
         }
@@ -95,21 +150,40 @@ impl Root {
     /// # Errors
     /// `ELOOP` (as [`io::ErrorKind::FilesystemLoop`] or its raw error) for a loop, and whatever reading a link gives.
     pub fn resolve(&self, real: &Path) -> io::Result<PathBuf> {
-        match self.straight(real) {
-            Some(straight) => Ok(straight),
+        let known = self
+            .straight(real)
+            .or_else(|| self.in_followed_directory(real));
+        match known {
+            Some(known) => Ok(known),
             None => self.follow(real, &mut |_, _| Ok(())),
         }
     }
 
+    /// Where a name leads that is no link itself, in a directory whose links were followed by this step already.
+    fn in_followed_directory(&self, real: &Path) -> Option<PathBuf> {
+        let places = self.places.as_ref().filter(|_| self.is_plain(real))?;
+        let (directory, name) = (real.parent()?, real.file_name()?);
+        let follow = || self.follow(directory, &mut |_, _| Ok(()));
+        let followed = places.followed(directory, follow).ok()?;
+        self.straight(&followed.join(name))
+    }
+
     /// The path itself, where it is below the root and no link leads to it: nearly always.
     fn straight(&self, real: &Path) -> Option<PathBuf> {
-        (self.is_plain(real) && leads_straight(real)).then(|| real.to_path_buf())
+        let leads_straight = || match &self.places {
+            Some(places) => places
+                .at(real)
+                .and_then(|place| place.look())
+                .is_ok_and(|found| !found.is_some_and(|found| found.is_link())),
+            None => leads_straight(real),
+        };
+        (self.is_plain(real) && leads_straight()).then(|| real.to_path_buf())
     }
 
     /// Whether a path is below the root, without a step back.
     pub(crate) fn is_plain(&self, real: &Path) -> bool {
         let is_name = |component| matches!(component, Component::Normal(_));
-        real.strip_prefix(&self.0)
+        real.strip_prefix(&self.directory)
             .is_ok_and(|below| below.components().all(is_name))
     }
 
@@ -124,8 +198,8 @@ impl Root {
     /// Whether a directory is there, following links as the node would.
     #[must_use]
     pub fn is_directory(&self, real: &Path) -> bool {
-        self.resolve(real)
-            .is_ok_and(|resolved| is_directory(&resolved))
+        self.end(real)
+            .is_ok_and(|(_, found)| found.is_some_and(|found| found.is_directory()))
     }
 
     /// What is there, without following the last name if that is a link; `None` for nothing.
@@ -134,15 +208,15 @@ impl Root {
     /// As [`Root::resolve`] for its directory, and what the system says.
     pub fn look(&self, real: &Path) -> io::Result<Option<Found>> {
         let (Some(directory), Some(name)) = (real.parent(), real.file_name()) else {
-            return Place::at(real)?.look();
+            return self.place(real)?.look();
         };
         // Nearly always no link is on the way, which going it finds out as well.
         if self.is_plain(real)
-            && let Ok(place) = Place::at(real)
+            && let Ok(place) = self.place(real)
         {
             return place.look();
         }
-        match Place::at(&self.resolve(directory)?.join(name)) {
+        match self.place(&self.resolve(directory)?.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             place => place?.look(),
         }
@@ -154,7 +228,7 @@ impl Root {
     /// As [`Root::resolve`] and [`Root::look`].
     pub fn end(&self, real: &Path) -> io::Result<(PathBuf, Option<Found>)> {
         if self.is_plain(real)
-            && let Ok(place) = Place::at(real)
+            && let Ok(place) = self.place(real)
             && let Ok(found) = place.look()
             && !found.is_some_and(|found| found.is_link())
         {
@@ -202,7 +276,7 @@ impl Root {
         real: &Path,
         visit: &mut dyn FnMut(&Path, Followed) -> io::Result<()>,
     ) -> io::Result<PathBuf> {
-        let relative = real.strip_prefix(&self.0).unwrap_or(real);
+        let relative = real.strip_prefix(&self.directory).unwrap_or(real);
         let mut waiting: Vec<OsString> = components_reversed(relative);
         let mut resolved = PathBuf::from("/");
         let mut links = 0;

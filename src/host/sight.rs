@@ -8,12 +8,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::found::Found;
-use super::place::Place;
 use super::root::Root;
 use super::way::Way;
-
-/// So many directories are held open; more than that are opened for each look. A process may have a thousand files open.
-const MOST_HELD: usize = 64;
 
 /// What a path leads to.
 #[derive(Debug, Clone)]
@@ -26,21 +22,19 @@ pub struct Seen {
 
 /// What was seen below a root so far.
 #[derive(Debug)]
-pub struct Sight<'root> {
-    root: &'root Root,
-    /// At most [`MOST_HELD`]; `None` for one that cannot be opened without following a link.
-    directories: RefCell<HashMap<PathBuf, Option<Rc<Place>>>>,
+pub struct Sight {
+    /// Holds the directories.
+    root: Root,
     /// `None` for what cannot be reached.
     seen: RefCell<HashMap<PathBuf, Option<Rc<Seen>>>>,
 }
 
-impl<'root> Sight<'root> {
+impl Sight {
     /// Nothing was seen yet.
     #[must_use]
-    pub fn new(root: &'root Root) -> Self {
+    pub fn new(root: &Root) -> Self {
         Self {
-            root,
-            directories: RefCell::default(),
+            root: root.holding(),
             seen: RefCell::default(),
         }
     }
@@ -77,26 +71,13 @@ impl<'root> Sight<'root> {
 
     /// What is at a path, if no link is on the way to it nor at its end.
     fn look_straight(&self, path: &Path) -> Option<Option<Found>> {
-        let (directory, name) = (path.parent()?, path.file_name()?);
-        if !self.root.is_plain(path) {
+        if path.file_name().is_none() || !self.root.is_plain(path) {
             return None;
         }
-        match self.directory_of(path, directory)?.look_beside(name) {
+        match self.root.place(path).and_then(|place| place.look()) {
             Ok(found) if !found.is_some_and(|found| found.is_link()) => Some(found),
             Ok(_) | Err(_) => None,
         }
-    }
-
-    fn directory_of(&self, path: &Path, directory: &Path) -> Option<Rc<Place>> {
-        let mut held = self.directories.borrow_mut();
-        if let Some(opened) = held.get(directory) {
-            return opened.clone();
-        }
-        let opened = Place::at(path).ok().map(Rc::new);
-        if held.len() < MOST_HELD {
-            held.insert(directory.to_path_buf(), opened.clone());
-        }
-        opened
     }
 }
 
@@ -141,19 +122,5 @@ mod tests {
                 assert_eq!(seen, alone, "{}", path.display());
             }
         }
-    }
-
-    #[test]
-    fn few_directories_are_held_open_however_many_there_are() {
-        let directory = tempfile::tempdir().unwrap();
-        let root = Root::new(directory.path()).unwrap();
-        let sight = Sight::new(&root);
-        for number in 0..MOST_HELD + 10 {
-            let below = root.join(format!("/{number}"));
-            std::fs::create_dir(&below).unwrap();
-            std::fs::write(below.join("x"), "x").unwrap();
-            assert!(sight.of(&below.join("x")).unwrap().found.is_some());
-        }
-        assert_eq!(sight.directories.borrow().len(), MOST_HELD);
     }
 }

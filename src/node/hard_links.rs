@@ -57,6 +57,7 @@ pub fn hard_links(
     inventory: &Inventory,
     certificates: &[&CertificateId],
 ) -> Vec<HardLinks> {
+    let root = &root.holding();
     let files: BTreeSet<&Path> = certificates
         .iter()
         .filter_map(|id| inventory.entry(id))

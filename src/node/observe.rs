@@ -41,6 +41,7 @@ pub fn observe_to_report(root: &Root, locations: &Locations) -> Inventory {
 }
 
 fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory {
+    let root = &root.holding();
     let mut findings = Findings::default();
     let kubelet = KubeletConfiguration::read(root, &locations.kubelet_configuration);
     for problem in &kubelet.problems {
@@ -122,7 +123,7 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
 
 /// Where the files of these really lie, as far as that is elsewhere than their paths say.
 fn links<'path>(
-    sight: &Sight<'_>,
+    sight: &Sight,
     known: impl Iterator<Item = &'path Path>,
     static_pods: &[StaticPod],
 ) -> BTreeMap<PathBuf, PathBuf> {

@@ -37,7 +37,7 @@ pub(super) fn find(root: &Root, path: &Path) -> Found {
 pub(super) fn find_at_most(root: &Root, path: &Path, limit: u64) -> Found {
     // Nearly always no link is on the way, which opening finds out as well.
     if root.is_plain(path)
-        && let Ok(content) = content(path, limit)
+        && let Ok(content) = content(root, path, limit)
     {
         return Found::Content(content);
     }
@@ -45,7 +45,7 @@ pub(super) fn find_at_most(root: &Root, path: &Path, limit: u64) -> Found {
         Ok(resolved) => resolved,
         Err(error) => return Found::Unreadable(reason(&error)),
     };
-    match content(&resolved, limit) {
+    match content(root, &resolved, limit) {
         Ok(content) => Found::Content(content),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             dangling(root, path, &resolved).map_or(Found::Missing, Found::Unreadable)
@@ -54,16 +54,17 @@ pub(super) fn find_at_most(root: &Root, path: &Path, limit: u64) -> Found {
     }
 }
 
-fn content(path: &Path, limit: u64) -> io::Result<FileContent> {
-    let (file, length) = host::open_regular(path, limit)?;
-    let modified = file.metadata()?.modified().ok();
+fn content(root: &Root, path: &Path, limit: u64) -> io::Result<FileContent> {
+    let (file, found) = root.open_regular(path, limit)?;
     // One more than its length: then reading to the end never moves a key to a second buffer.
-    let capacity = usize::try_from(length).unwrap_or(0).saturating_add(1);
+    let capacity = usize::try_from(found.size).unwrap_or(0).saturating_add(1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(capacity));
-    file.take(length).read_to_end(&mut bytes)?;
+    file.take(found.size).read_to_end(&mut bytes)?;
+    let (seconds, nanoseconds) = found.modified;
+    let nanoseconds = i32::try_from(nanoseconds).unwrap_or(0);
     Ok(FileContent {
         bytes,
-        modified: modified.and_then(|time| Timestamp::try_from(time).ok()),
+        modified: Timestamp::new(seconds, nanoseconds).ok(),
     })
 }
 

@@ -67,7 +67,7 @@ impl Replaceable {
     }
 
     /// The same with what was seen already.
-    pub(super) fn seen(sight: &Sight<'_>, inventory: &Inventory) -> Self {
+    pub(super) fn seen(sight: &Sight, inventory: &Inventory) -> Self {
         let places = &inventory.directories;
         let mut directories = vec![
             places.certificates.clone(),
@@ -184,7 +184,7 @@ impl Replaceable {
 }
 
 impl<W> Owned<W> {
-    fn new(sight: &Sight<'_>, file: &Path, whose: W) -> Option<Self> {
+    fn new(sight: &Sight, file: &Path, whose: W) -> Option<Self> {
         let seen = sight.of(file)?;
         Some(Self {
             real: seen.way.real.clone(),
@@ -227,7 +227,7 @@ pub fn trusted(way: &Way) -> Result<(), Reason> {
 
 /// Finds the certificates whose files must not be replaced, and says so in the state of their keys. Of a file that is
 /// behind a link, or another's by another name, a key that is of no use is no reason to write there: it may be another's.
-pub(super) fn mark(sight: &Sight<'_>, inventory: &mut Inventory) {
+pub(super) fn mark(sight: &Sight, inventory: &mut Inventory) {
     let replaceable = Replaceable::seen(sight, inventory);
     for entry in &mut inventory.entries {
         if !entry.is_renewed_here() {
@@ -244,7 +244,7 @@ pub(super) fn mark(sight: &Sight<'_>, inventory: &mut Inventory) {
 
 /// What speaks against replacing one of its files.
 fn problem(
-    sight: &Sight<'_>,
+    sight: &Sight,
     replaceable: &Replaceable,
     entry: &Entry,
     file: &Path,
@@ -291,7 +291,7 @@ fn is_kept(way: &Way, kept: &Path, what: &str) -> Reason {
     )
 }
 
-fn kept(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned<String>> {
+fn kept(sight: &Sight, inventory: &Inventory) -> Vec<Owned<String>> {
     let mut kept = Vec::new();
     let mut keep =
         |file: &Path, whose: &str| kept.extend(Owned::new(sight, file, whose.to_owned()));
@@ -355,7 +355,7 @@ fn named_leaves(inventory: &Inventory) -> impl Iterator<Item = PathBuf> {
         .flat_map(|pod| LEAF_FLAGS.iter().filter_map(|flag| pod.file_flag(flag)))
 }
 
-fn certificates(sight: &Sight<'_>, inventory: &Inventory) -> Vec<Owned<CertificateId>> {
+fn certificates(sight: &Sight, inventory: &Inventory) -> Vec<Owned<CertificateId>> {
     inventory
         .entries
         .iter()

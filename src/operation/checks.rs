@@ -12,7 +12,7 @@ use crate::checks::{
     read_places, running_kubeadm,
 };
 use crate::config::{OtherRenewer, RestartMode};
-use crate::files::{check_targets, make_directory};
+use crate::files::{Targets, make_directory};
 use crate::issuer::{Issued, Replacement};
 use crate::journal::{Lock, TransactionError};
 use crate::node::{Inventory, Replaceable};
@@ -154,11 +154,11 @@ pub(super) fn no_restart(restart: bool, may_restart: bool) -> Option<&'static st
 
 /// Passes on what can be put in place. The rest fails here and alone: in the installation it would hold up all the others.
 pub(super) fn may_be_replaced(
-    context: &Context,
-    (node, replaceable): (&Inventory, &Replaceable),
+    node: &Inventory,
+    targets: &mut Targets<'_>,
     (issued, files): (Issued, Vec<Replacement>),
 ) -> Result<(Issued, Vec<Replacement>), Fault> {
-    check_targets(&context.store(), &files, replaceable)?;
+    targets.check(&files)?;
     match conflict(node, &issued.id, &files) {
         Some(text) => Err(Fault {
             code: "conflict",
@@ -180,7 +180,7 @@ pub(super) fn may_be_put_there(
     if files.iter().any(|file| file.path.starts_with(directory)) {
         make_directory(&store, directory)?;
     }
-    Ok(check_targets(&store, files, replaceable)?)
+    Ok(Targets::new(&store, replaceable).check(files)?)
 }
 
 /// The lock; where it cannot be had because of the state directory, what is wrong with that.

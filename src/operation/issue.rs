@@ -10,6 +10,7 @@ use super::report::RenewalReport;
 use super::run::Run;
 use super::trusted::keep_trusted;
 use super::twins::{twins, without_twins};
+use crate::files::Targets;
 use crate::issuer::{Issued, Replacement, Wanted, issue_with_keys, replacements};
 use crate::node::{CertificateId, Inventory, Replaceable};
 use crate::plan::{Action, Plan, Request};
@@ -58,11 +59,12 @@ pub(super) fn issue_planned(
     let (results, read) = issue_with_keys(&node, &context.config.renewal, &wanted, plan.at);
     known_keys::keep(context, &read);
     let mut ready = Vec::new();
+    let mut targets = Targets::new(&context.store(), replaceable);
     for (want, result) in wanted.iter().zip(results) {
         let made = result
             .and_then(|one| replacements(&node, &one).map(|files| (one, files)))
             .map_err(Fault::from)
-            .and_then(|made| may_be_replaced(context, (&node, replaceable), made));
+            .and_then(|made| may_be_replaced(&node, &mut targets, made));
         match made {
             Ok(one) => ready.push(one),
             Err(fault) => not_renewed(run, report, &want.id, fault),

@@ -29,7 +29,7 @@ use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use crate::config::{Config, Locations};
-use crate::files::check_targets;
+use crate::files::Targets;
 use crate::host::Root;
 use crate::issuer::Replacement;
 use crate::journal::Trigger;
@@ -219,6 +219,7 @@ fn refused(
     trusting: &BTreeSet<&CertificateId>,
 ) -> Vec<NotRenewed> {
     let replaceable = Replaceable::of(&context.root, inventory);
+    let mut targets = Targets::new(&context.store(), &replaceable);
     let renewed = |id: &CertificateId| renewal.renewed.iter().any(|one| one.id == *id);
     let entries = inventory.entries.iter();
     entries
@@ -234,7 +235,8 @@ fn refused(
                     mode_if_new: 0o600,
                 })
                 .collect();
-            let reason = check_targets(&context.store(), &files, &replaceable)
+            let reason = targets
+                .check(&files)
                 .map_err(|error| error.to_string())
                 .and_then(|()| edited(context, inventory, entry, trusting.contains(&entry.id)))
                 .err()?;

@@ -17,6 +17,7 @@ use scan::Scan;
 /// Every renewer below the root; places that could not be read come second.
 #[must_use]
 pub fn renewers(root: &Root) -> (Vec<Renewer>, Vec<(PathBuf, io::Error)>) {
+    let root = &root.holding();
     let mut scan = Scan::new(root);
     let mut found = systemd::renewers(&mut scan);
     found.extend(cron::renewers(&mut scan));
