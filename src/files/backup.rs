@@ -120,7 +120,11 @@ impl Backup {
         }
         let copy = self.copy_of(node_path);
         let (sha256, size) = create_anew(root, &copy)
-            .and_then(|mut new| host::copy_hashed(&mut old, &mut new))
+            .and_then(|mut new| {
+                let copied = host::copy_hashed(&mut old, &mut new)?;
+                durable::begin_flush(&new);
+                Ok(copied)
+            })
             .map_err(unreadable())?;
         if digest != Some(sha256.as_str()) {
             return Err(TransactionError::Changed {

@@ -51,6 +51,7 @@ pub(super) fn stage(
             .and_then(|place| place.create(0o600))
             .and_then(|mut new| {
                 new.write_all(&replacement.contents)?;
+                durable::begin_flush(&new);
                 match &attributes {
                     Some(attributes) => attributes.give_to(&new),
                     None => new

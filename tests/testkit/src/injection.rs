@@ -40,7 +40,9 @@ const CHANGING: [&str; 21] = [
 
 /// Calls on files and descriptors that change none. A call that is in neither list fails the test: somebody has to say
 /// what it is.
-const HARMLESS: [&str; 29] = [
+const HARMLESS: [&str; 30] = [
+    // Only has written out earlier what is flushed later.
+    "fadvise64",
     "access",
     "faccessat",
     "close",
