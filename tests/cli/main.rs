@@ -9,6 +9,7 @@ mod hostile_links;
 mod hostile_marks;
 mod hostile_root;
 mod hostile_state;
+mod opens;
 mod receipts;
 mod recover_expired;
 mod rehearse;
