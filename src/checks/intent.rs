@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::config::Renewal;
 use crate::host::shifted;
 use crate::node::{CertificateId, Entry, Inventory};
-use crate::plan::{Action, Plan, Reason, due_at};
+use crate::plan::{Action, Plan, Reason, RestartGroup, due_at};
 
 /// Doubts have no force any more when a certificate ends within this time, however short its life is.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -78,8 +78,8 @@ impl Intent {
             .restarts
             .iter()
             .filter(|_| restart)
-            .flat_map(|group| &group.manifests)
-            .map(|(_, manifest)| manifest.clone());
+            .flat_map(RestartGroup::pods)
+            .map(|pod| pod.manifest.clone());
         Self {
             targets: entries
                 .iter()

@@ -12,7 +12,7 @@ use crate::journal::{
     Journal, Lock, OutManifest, Reading, RenewedCertificate, State, Step, Store, TransactionError,
     Way, file as journal, manifests_out, replay,
 };
-use crate::node::CertificateId;
+use crate::node::{CertificateId, PodRef};
 
 /// Where manifests are looked for without a journal: kubeadm has no other place.
 const MANIFESTS: &str = "/etc/kubernetes/manifests";
@@ -30,8 +30,8 @@ pub struct Recovery<'lock> {
     pub changes: Vec<RenewedCertificate>,
     /// Certificates it concerned.
     pub certificates: Vec<CertificateId>,
-    /// Components whose restart was planned and not done: the caller restarts them.
-    pub restarts_left: Vec<(String, PathBuf)>,
+    /// Pods whose restart was planned and not done: the caller restarts them.
+    pub restarts_left: Vec<PodRef>,
     /// Of the certificates, those that are still to be proved in use: the caller does that afterwards.
     pub proofs_left: Vec<CertificateId>,
     /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.

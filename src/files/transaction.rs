@@ -12,6 +12,7 @@ use crate::journal::{
     Beginning, Files, Head, Journal, Lock, OperationKind, Outcome, Record, State, Step, Store,
     TransactionError, Trigger,
 };
+use crate::node::PodRef;
 
 /// An operation in flight. Dropping it without [`Operation::finish`] leaves the journal as it is, for recovery.
 #[derive(Debug)]
@@ -161,12 +162,12 @@ impl<'lock> Operation<'lock> {
     pub fn note(&mut self, record: Record) -> Result<(), TransactionError> {
         let root = self.store.root();
         let record = match record {
-            Record::RestartsPlanned { components } => Record::RestartsPlanned {
-                components: components
-                    .into_iter()
-                    .map(|(component, manifest)| (component, root.node_path(&manifest)))
-                    .collect(),
-            },
+            Record::RestartsPlanned { mut pods } => {
+                for pod in &mut pods {
+                    pod.manifest = root.node_path(&pod.manifest);
+                }
+                Record::RestartsPlanned { pods }
+            }
             other => other,
         };
         self.append(Step::Noted(record))
@@ -214,17 +215,14 @@ impl<'lock> Operation<'lock> {
         self.journal.remove()
     }
 
-    /// Components whose restart was planned and not done, with their manifests. After a rollback, those whose pods may
-    /// use the files that are gone.
+    /// Pods whose restart was planned and not done. After a rollback, those that may use the files that are gone.
     #[must_use]
-    pub fn restarts_left(&self) -> Vec<(String, PathBuf)> {
+    pub fn restarts_left(&self) -> Vec<PodRef> {
         self.state
             .restarts_left()
-            .map(|restart| {
-                (
-                    restart.component.clone(),
-                    self.store.root().join(&restart.manifest),
-                )
+            .map(|restart| PodRef {
+                component: restart.pod.component.clone(),
+                manifest: self.store.root().join(&restart.pod.manifest),
             })
             .collect()
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::RenewedCertificate;
 use super::step::{Beginning, Outcome, ParkedManifest, Record, StagedFile, Step};
-use crate::node::CertificateId;
+use crate::node::{CertificateId, PodRef};
 
 /// Where an operation stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,12 +61,11 @@ pub(crate) struct OutManifest {
     pub(super) rewritten: bool,
 }
 
-/// A component that is to be restarted.
+/// A pod that is to be restarted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PlannedRestart {
-    pub(crate) component: String,
-    pub(crate) manifest: PathBuf,
-    /// Its pod may run with the new files.
+    pub(crate) pod: PodRef,
+    /// It may run with the new files.
     touched: bool,
     done: bool,
 }
@@ -208,7 +207,7 @@ impl State {
         match step {
             Step::Parking(manifest) => {
                 for restart in &mut self.restarts {
-                    restart.touched |= restart.manifest == manifest.manifest;
+                    restart.touched |= restart.pod.manifest == manifest.manifest;
                 }
                 self.ever_out
                     .retain(|earlier| earlier.manifest != manifest.manifest);
@@ -276,11 +275,11 @@ impl State {
 
     fn note(&mut self, record: &Record) {
         match record {
-            Record::RestartsPlanned { components } => self.plan(components),
+            Record::RestartsPlanned { pods } => self.plan(pods),
             Record::Changes { certificates } => self.changes.clone_from(certificates),
             Record::Restarted { component } => {
                 for restart in &mut self.restarts {
-                    if restart.component == *component {
+                    if restart.pod.component == *component {
                         restart.touched = true;
                         restart.done = true;
                     }
@@ -297,19 +296,18 @@ impl State {
     }
 
     /// Replaces the earlier plan, but what was touched under that one is remembered for a rollback.
-    fn plan(&mut self, components: &[(String, PathBuf)]) {
+    fn plan(&mut self, pods: &[PodRef]) {
         self.to_be_proved = true;
         let earlier: Vec<PlannedRestart> = std::mem::take(&mut self.restarts)
             .into_iter()
             .filter(|restart| restart.touched)
             .collect();
-        let was_touched = |manifest: &Path| earlier.iter().any(|one| one.manifest == *manifest);
-        self.restarts = components
+        let was_touched = |manifest: &Path| earlier.iter().any(|one| one.pod.manifest == *manifest);
+        self.restarts = pods
             .iter()
-            .map(|(component, manifest)| PlannedRestart {
-                component: component.clone(),
-                manifest: manifest.clone(),
-                touched: self.out(manifest).is_some() || was_touched(manifest),
+            .map(|pod| PlannedRestart {
+                pod: pod.clone(),
+                touched: self.out(&pod.manifest).is_some() || was_touched(&pod.manifest),
                 done: false,
             })
             .collect();
@@ -317,7 +315,7 @@ impl State {
             if !self
                 .restarts
                 .iter()
-                .any(|one| one.manifest == restart.manifest)
+                .any(|one| one.pod.manifest == restart.pod.manifest)
             {
                 self.restarts.push(PlannedRestart {
                     done: true,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::change::RenewedCertificate;
 use crate::host::Actor;
-use crate::node::CertificateId;
+use crate::node::{CertificateId, PodRef};
 
 /// What set an operation off.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -105,8 +105,9 @@ pub enum Record {
     /// so that a crash right after it leaves no pod with old files. Replaces an earlier plan; then the certificates are
     /// to be proved in use.
     RestartsPlanned {
-        /// By component, with the manifest of each.
-        components: Vec<(String, PathBuf)>,
+        /// Which pods.
+        #[serde(rename = "components")]
+        pods: Vec<PodRef>,
     },
     /// Expired certificates have stopped this node: the kubelet may have to be restarted, and pods are restarted without
     /// moving a manifest, by recovery as well.
@@ -291,7 +292,7 @@ mod tests {
                 outcome: Outcome::Done,
             },
             Step::Noted(Record::RestartsPlanned {
-                components: vec![("etcd".into(), manifest)],
+                pods: vec![("etcd".to_owned(), manifest).into()],
             }),
             Step::Noted(Record::Restarted {
                 component: "etcd".into(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{CertificateId, KubeletConfiguration, Problem, StaticPod, Trust};
+use super::{CertificateId, KubeletConfiguration, PodRef, Problem, StaticPod, Trust};
 use crate::pki::{AuthorityName, Certificate, KeyAlgorithm, SignedBy};
 
 /// Everything found on the node. Paths are real: the root is already in them.
@@ -298,6 +298,17 @@ impl Inventory {
     #[must_use]
     pub fn static_pod(&self, name: &str) -> Option<&StaticPod> {
         StaticPod::of_name(&self.static_pods, name)
+    }
+}
+
+impl Inventory {
+    /// The static pod that is meant: the one of that manifest, or of that name where the manifest has another path by now.
+    #[must_use]
+    pub fn pod(&self, pod: &PodRef) -> Option<&StaticPod> {
+        let pods = &self.static_pods;
+        pods.iter()
+            .find(|one| one.path == pod.manifest)
+            .or_else(|| self.static_pod(&pod.component))
     }
 }
 

@@ -14,6 +14,7 @@ mod kubelet_files;
 mod manifest;
 mod name_servers;
 mod observe;
+mod pod_ref;
 mod problem;
 mod read;
 mod replaceable;
@@ -36,6 +37,7 @@ pub use manifest::{
 };
 pub use name_servers::name_servers;
 pub use observe::{observe, observe_to_report};
+pub use pod_ref::{PodRef, components};
 pub use problem::Problem;
 pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};

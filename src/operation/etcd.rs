@@ -2,18 +2,17 @@
 
 use crate::checks::Cause;
 use crate::cluster::etcd::{Disturbed, Verdict, judge, read};
-use crate::node::Inventory;
+use crate::node::{Inventory, PodRef, StaticPod};
 use crate::probe::{API_SERVER, ETCD, runs};
 
 /// What a group of pods disturbs; `None` where it is no part of the cluster's memory or its door.
-pub(super) fn disturbed(node: &Inventory, components: &[&str]) -> Option<Disturbed> {
-    let has = |program: &str| {
-        let named = |component: &&str| {
-            node.static_pod(component)
-                .is_some_and(|pod| runs(pod, program))
-        };
-        components.iter().any(named)
-    };
+pub(super) fn disturbed<'a>(
+    node: &Inventory,
+    pods: impl IntoIterator<Item = &'a PodRef>,
+) -> Option<Disturbed> {
+    let pods = pods.into_iter().filter_map(|pod| node.pod(pod));
+    let pods: Vec<&StaticPod> = pods.collect();
+    let has = |program: &str| pods.iter().any(|pod| runs(pod, program));
     if has(ETCD) {
         // What could be taken up without a restart is not in a group.
         Some(Disturbed::Member { needed: true })

@@ -17,7 +17,7 @@ use super::undo::undo;
 use crate::files::Operation;
 use crate::issuer::Replacement;
 use crate::journal::{OperationKind, Record, TransactionError, Trigger};
-use crate::node::{CertificateId, Replaceable};
+use crate::node::{CertificateId, Replaceable, components};
 use crate::plan::Plan;
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
@@ -77,7 +77,7 @@ pub(super) async fn execute<'a>(
     report.renewed = change.certificates;
     run.forget_node();
     let mut restarts = Restarts::choose(run, &plan, no_restart).await;
-    report.not_restarted.clone_from(&restarts.left_out);
+    report.not_restarted = components(&restarts.left_out);
     let ended = restart_and_prove(run, &mut operation, &mut restarts, &names, &mut report).await;
     report.duration = begun.elapsed();
     let ending = match ended {

@@ -33,8 +33,7 @@ impl Gate {
         binding: bool,
     ) -> Result<Option<Self>, RestartError> {
         let node = run.node();
-        let names = group.manifests.iter().map(|(component, _)| &**component);
-        let Some(disturbed) = disturbed(&node, &names.collect::<Vec<_>>()) else {
+        let Some(disturbed) = disturbed(&node, group.pods()) else {
             return Ok(None);
         };
         let begun = Instant::now();

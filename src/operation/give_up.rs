@@ -10,7 +10,7 @@ use super::run::Run;
 use super::{Context, Event, OperationError};
 use crate::files::{Recovery, recover};
 use crate::journal::{Lock, Outcome};
-use crate::node::CertificateId;
+use crate::node::{CertificateId, components};
 
 /// What is not done any more of one operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +47,10 @@ pub fn give_up(
 
 fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, OperationError> {
     let so_far = so_far(run, &recovery);
-    let components = recovery.restarts_left.into_iter().map(|(name, _)| name);
     let given_up = GivenUp {
         operation: recovery.id,
         forward: recovery.rolled_forward,
-        not_restarted: components.collect(),
+        not_restarted: components(&recovery.restarts_left),
         not_proved: recovery.proofs_left,
     };
     let report = RenewalReport {

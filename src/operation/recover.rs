@@ -17,6 +17,7 @@ use super::{Context, Event, OperationError};
 use crate::checks::Asked;
 use crate::files::{Recovery, recover};
 use crate::journal::Lock;
+use crate::node::components;
 use crate::plan::{RestartGroup, RestartMethod};
 use crate::restart::RestartError;
 
@@ -86,7 +87,7 @@ async fn finish_one(
     if restarts.need_a_turn() {
         take_turn_for(run, &recovery, restarts.groups()).await?;
     }
-    report.not_restarted.clone_from(&restarts.left_out);
+    report.not_restarted = components(&restarts.left_out);
     let Recovery {
         id,
         rolled_forward,
@@ -148,18 +149,13 @@ async fn finish_one(
 /// The restarts that it left, if this is a moment for them.
 fn restarts_left(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<Restarts, OperationError> {
     let node = run.node();
-    let components: Vec<String> = recovery
-        .restarts_left
-        .iter()
-        .map(|(component, _)| component.clone())
-        .collect();
     // Old files are put back on a node that runs, or not at all.
     let method = if recovery.rolled_forward {
         method(recovery)
     } else {
         RestartMethod::Manifests
     };
-    let restarts = Restarts::left(run.context, &node, &components, method);
+    let restarts = Restarts::left(run.context, &node, &recovery.restarts_left, method);
     if restarts.are_none() {
         return Ok(restarts);
     }

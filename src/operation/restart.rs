@@ -15,7 +15,7 @@ use crate::checks::{Asked, Intent};
 use crate::config::nearest;
 use crate::files::Operation;
 use crate::journal::{OperationKind, Trigger};
-use crate::node::Inventory;
+use crate::node::{Inventory, PodRef};
 use crate::restart::RestartReport;
 
 /// Says that no static pod has that component name, and which one is meant.
@@ -58,7 +58,11 @@ pub async fn restart(
     let mut run = Run::new(context, &lock, stop, events);
     finish(&mut run).await?;
     let node = run.node();
-    let mut restarts = Restarts::of(&node, components);
+    let pods: Vec<PodRef> = components
+        .iter()
+        .filter_map(|name| node.static_pod(name).map(PodRef::from))
+        .collect();
+    let mut restarts = Restarts::of(&node, &pods);
     let intent = Intent {
         manifests: restarts.manifests(),
         ..Intent::default()

@@ -13,7 +13,7 @@ use crate::config::RestartMode;
 use crate::files::Operation;
 use crate::host::stopped;
 use crate::journal::{Record, TransactionError};
-use crate::node::Inventory;
+use crate::node::{Inventory, PodRef, components};
 use crate::plan::{Plan, RestartGroup, RestartMethod, restart_groups};
 use crate::probe::picked_up;
 use crate::restart::{RestartError, RestartReport, Restarter};
@@ -24,10 +24,10 @@ use crate::runtime::KubeletService;
 pub(super) struct Restarts {
     groups: Vec<RestartGroup>,
     pub(super) method: RestartMethod,
-    /// Components that use a new file and are not restarted by kubecertd.
-    pub(super) left_out: Vec<String>,
-    /// Components to be restarted that have no manifest any more.
-    missing: Vec<String>,
+    /// Pods that use a new file and are not restarted by kubecertd.
+    pub(super) left_out: Vec<PodRef>,
+    /// Pods to be restarted that have no manifest any more.
+    missing: Vec<PodRef>,
     /// Whether any component can be asked afterwards.
     pub(super) provable: bool,
     is_way_back: bool,
@@ -58,7 +58,7 @@ impl Restarts {
         no_restart: Option<&'static str>,
     ) -> Self {
         let context = run.context;
-        let affected = plan.components();
+        let affected = plan.pods();
         if plan.method != RestartMethod::Manifests {
             return Self::of_down(context, &run.node(), plan, &affected);
         }
@@ -74,7 +74,7 @@ impl Restarts {
         if let Some(reason) = reason {
             if !affected.is_empty() {
                 run.emit(Event::NotRestarted {
-                    components: affected.clone(),
+                    components: components(&affected),
                     reason: reason.to_owned(),
                 });
             }
@@ -88,8 +88,8 @@ impl Restarts {
         Self::planned(&node, plan.restarts.clone(), &affected)
     }
 
-    /// The components that did not take up their new certificates by themselves.
-    async fn needed(run: &mut Run<'_>, plan: &Plan) -> Vec<String> {
+    /// The pods that did not take up their new certificates by themselves.
+    async fn needed(run: &mut Run<'_>, plan: &Plan) -> Vec<PodRef> {
         let (context, node, stop) = (run.context, run.node(), run.stop);
         let mut needed = Vec::new();
         for pod in &plan.affected {
@@ -101,10 +101,10 @@ impl Restarts {
             };
             if picked_up {
                 run.emit(Event::PickedUp {
-                    component: pod.component.clone(),
+                    component: pod.pod.component.clone(),
                 });
             } else {
-                needed.push(pod.component.clone());
+                needed.push(pod.pod.clone());
             }
         }
         needed
@@ -112,32 +112,32 @@ impl Restarts {
 
     /// The pods that should be restarted, and of which no manifest can be read any more.
     pub(super) fn without_manifest(&self) -> Vec<Remark> {
-        let missing = self.missing.iter().cloned();
-        missing
+        components(&self.missing)
+            .into_iter()
             .map(|component| Remark::ManifestGone { component })
             .collect()
     }
 
-    /// Those that an operation left which was cut off: these components, and proofs. None where the configuration has
+    /// Those that an operation left which was cut off: these pods, and proofs. None where the configuration has
     /// restarts left to others by now, or where the pods are not this machine's.
     pub(super) fn left(
         context: &Context,
         node: &Inventory,
-        components: &[String],
+        pods: &[PodRef],
         method: RestartMethod,
     ) -> Self {
         if method != RestartMethod::Manifests {
-            let groups = restart_groups(node, components);
-            Self::with_containers(context, node, groups, components, method)
+            let groups = restart_groups(node, pods);
+            Self::with_containers(context, node, groups, pods, method)
         } else if may_restart(context) {
-            Self::of(node, components)
+            Self::of(node, pods)
         } else {
-            Self::none(components.to_vec())
+            Self::none(pods.to_vec())
         }
     }
 
     /// No pod is restarted and no component asked.
-    fn none(left_out: Vec<String>) -> Self {
+    fn none(left_out: Vec<PodRef>) -> Self {
         Self {
             groups: Vec::new(),
             method: RestartMethod::Manifests,
@@ -148,17 +148,17 @@ impl Restarts {
         }
     }
 
-    /// Of these components.
-    pub(super) fn of(node: &Inventory, components: &[String]) -> Self {
-        Self::planned(node, restart_groups(node, components), components)
+    /// Of these pods.
+    pub(super) fn of(node: &Inventory, pods: &[PodRef]) -> Self {
+        Self::planned(node, restart_groups(node, pods), pods)
     }
 
     /// As planned, but for pods whose manifests are not there any more.
-    fn planned(node: &Inventory, mut groups: Vec<RestartGroup>, components: &[String]) -> Self {
-        let is_missing = |component: &&String| node.static_pod(component).is_none();
-        let missing: Vec<String> = components.iter().filter(is_missing).cloned().collect();
+    fn planned(node: &Inventory, mut groups: Vec<RestartGroup>, pods: &[PodRef]) -> Self {
+        let is_missing = |pod: &&PodRef| node.pod(pod).is_none();
+        let missing: Vec<PodRef> = pods.iter().filter(is_missing).cloned().collect();
         if !missing.is_empty() {
-            groups = restart_groups(node, components);
+            groups = restart_groups(node, pods);
         }
         Self {
             groups,
@@ -171,7 +171,7 @@ impl Restarts {
     }
 
     /// On a node that expired certificates have stopped: no component is asked whether it needs a restart.
-    fn of_down(context: &Context, node: &Inventory, plan: &Plan, affected: &[String]) -> Self {
+    fn of_down(context: &Context, node: &Inventory, plan: &Plan, affected: &[PodRef]) -> Self {
         let groups = plan.restarts.clone();
         Self::with_containers(context, node, groups, affected, plan.method)
     }
@@ -180,13 +180,13 @@ impl Restarts {
         context: &Context,
         node: &Inventory,
         groups: Vec<RestartGroup>,
-        components: &[String],
+        pods: &[PodRef],
         method: RestartMethod,
     ) -> Self {
         let (restarted, left_out, groups) = if may_restart(context) {
-            (components, &[][..], groups)
+            (pods, &[][..], groups)
         } else {
-            (&[][..], components, Vec::new())
+            (&[][..], pods, Vec::new())
         };
         Self {
             left_out: left_out.to_vec(),
@@ -232,8 +232,8 @@ impl Restarts {
     pub(super) fn manifests(&self) -> BTreeSet<PathBuf> {
         self.groups
             .iter()
-            .flat_map(|group| &group.manifests)
-            .map(|(_, manifest)| manifest.clone())
+            .flat_map(RestartGroup::pods)
+            .map(|pod| pod.manifest.clone())
             .collect()
     }
 
@@ -299,9 +299,10 @@ fn may_restart(context: &Context) -> bool {
 
 fn planned(groups: &[RestartGroup]) -> Record {
     Record::RestartsPlanned {
-        components: groups
+        pods: groups
             .iter()
-            .flat_map(|group| group.manifests.clone())
+            .flat_map(RestartGroup::pods)
+            .cloned()
             .collect(),
     }
 }

@@ -21,7 +21,7 @@ use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Generation, contents, generations};
 use crate::journal::{OperationKind, Trigger};
-use crate::node::{CertificateId, Inventory, Replaceable, listed};
+use crate::node::{CertificateId, Inventory, PodRef, Replaceable, components, listed};
 use crate::plan::{Plan, RestartGroup, RestartMethod, affected_pods, restart_groups};
 use crate::report::RenewedCertificate;
 
@@ -131,11 +131,7 @@ impl RollBack {
             was: past.what_was(&generation.id),
             id: generation.id,
             certificates: changed.iter().filter_map(Restored::line).collect(),
-            components: plan
-                .affected
-                .iter()
-                .map(|pod| pod.component.clone())
-                .collect(),
+            components: components(&plan.pods()),
             obstacles,
             warnings,
             restored: changed,
@@ -167,8 +163,8 @@ impl RollBack {
         Intent {
             targets: files.map(|file| file.path.clone()).collect(),
             manifests: groups
-                .flat_map(|group| &group.manifests)
-                .map(|(_, manifest)| manifest.clone())
+                .flat_map(RestartGroup::pods)
+                .map(|pod| pod.manifest.clone())
                 .collect(),
             deadline: None,
             first_end: None,
@@ -294,8 +290,8 @@ fn newest(
 fn restarts(inventory: &Inventory, changed: &[Restored], now: Timestamp) -> Plan {
     let names: Vec<&CertificateId> = changed.iter().map(|one| &one.id).collect();
     let affected = affected_pods(inventory, &names);
-    let components: Vec<String> = affected.iter().map(|pod| pod.component.clone()).collect();
-    let restarts: Vec<RestartGroup> = restart_groups(inventory, &components);
+    let pods: Vec<PodRef> = affected.iter().map(|one| one.pod.clone()).collect();
+    let restarts = restart_groups(inventory, &pods);
     Plan {
         at: now,
         items: Vec::new(),

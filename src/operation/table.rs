@@ -194,9 +194,8 @@ impl<'a> Table<'a> {
     /// What etcd's members say against restarting these, where that holds anything up. What has ended or is about to end does
     /// not wait for it, nor who insists.
     pub(super) async fn etcd(&self, wish: Wish, groups: &[RestartGroup]) -> Option<Finding> {
-        let names = groups.iter().flat_map(|group| &group.manifests);
-        let names: Vec<&str> = names.map(|(component, _)| &**component).collect();
-        let disturbed = disturbed(self.inventory, &names)?;
+        let pods = groups.iter().flat_map(RestartGroup::pods);
+        let disturbed = disturbed(self.inventory, pods)?;
         let now = crate::host::now();
         let is_over = self.emergency(wish).is_some_and(|begins| begins <= now);
         let severity = self.unless_forced(wish);

@@ -43,11 +43,7 @@ pub(super) async fn undo(
             return Ok(Ending::failed(error).retried());
         }
     };
-    let touched: Vec<String> = operation
-        .restarts_left()
-        .into_iter()
-        .map(|(component, _)| component)
-        .collect();
+    let touched = operation.restarts_left();
     run.forget_node();
     let mut restarts = Restarts::of(&run.node(), &touched).on_the_way_back();
     remarks.extend(restarts.without_manifest());

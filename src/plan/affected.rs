@@ -44,8 +44,7 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&CertificateId]) -> Vec<A
                 .map(|entry| entry.id.clone())
                 .collect();
             (!certificates.is_empty()).then(|| AffectedPod {
-                component: pod.component().to_owned(),
-                manifest: pod.path.clone(),
+                pod: pod.into(),
                 certificates,
             })
         })

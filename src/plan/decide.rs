@@ -11,7 +11,7 @@ use super::{
     restart_groups,
 };
 use crate::config::{Config, Renewal, RestartMode, nearest};
-use crate::node::{CertificateId, Entry, Inventory};
+use crate::node::{CertificateId, Entry, Inventory, PodRef};
 
 /// Decides, for the moment `now`, what happens to each entry.
 ///
@@ -63,9 +63,8 @@ fn decide(
     let restarts = match config.restart.mode {
         RestartMode::None => Vec::new(),
         RestartMode::Affected | RestartMode::WhenNeeded => {
-            let components: Vec<String> =
-                affected.iter().map(|pod| pod.component.clone()).collect();
-            restart_groups(inventory, &components)
+            let pods: Vec<PodRef> = affected.iter().map(|one| one.pod.clone()).collect();
+            restart_groups(inventory, &pods)
         }
     };
     let next_due = next_due(inventory, &config.renewal, &renewed, now)

@@ -5,21 +5,27 @@
 //! controller-manager and scheduler lose their lease, exit and fall into CrashLoopBackOff, which sticks to them; so they
 //! are out as long as the API is away and return when it answers.
 
-use std::path::{Path, PathBuf};
+use std::collections::HashSet;
+use std::path::Path;
 
-use crate::node::{Inventory, StaticPod};
+use crate::node::{Inventory, PodRef, StaticPod};
 
 /// Pods that are restarted together. Groups follow one another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RestartGroup {
-    /// Components to take out, wave after wave; a wave must be gone before the next goes.
-    pub out: Vec<Vec<String>>,
-    /// The same components to bring back, wave after wave; a wave must be healthy before the next comes.
-    pub back: Vec<Vec<String>>,
+    /// Pods to take out, wave after wave; a wave must be gone before the next goes.
+    pub out: Vec<Vec<PodRef>>,
+    /// The same pods to bring back, wave after wave; a wave must be healthy before the next comes.
+    pub back: Vec<Vec<PodRef>>,
     /// Of those, the ones that use no renewed file and are only out because the API or etcd is away.
-    pub out_meanwhile: Vec<String>,
-    /// The manifest of each component.
-    pub manifests: Vec<(String, PathBuf)>,
+    pub out_meanwhile: Vec<PodRef>,
+}
+
+impl RestartGroup {
+    /// All of its pods, in the order in which they go out.
+    pub fn pods(&self) -> impl Iterator<Item = &PodRef> {
+        self.out.iter().flatten()
+    }
 }
 
 /// How pods are made to use other files.
@@ -59,69 +65,50 @@ const ETCD: &str = "etcd";
 /// The components that lose their lease when the API is away.
 const LEASE_HOLDERS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 
-/// Groups and waves for the components to be restarted. The API server and etcd with what depends on them come first, in one
-/// group; every other pod is a group of its own after it. A component without a manifest on this node is left out.
+/// Groups and waves for the pods to be restarted. The API server and etcd with what depends on them come first, in one group;
+/// every other pod is a group of its own after it. A pod without a manifest on this node is left out.
 #[must_use]
-pub fn restart_groups(inventory: &Inventory, components: &[String]) -> Vec<RestartGroup> {
-    let wanted = |pod: &StaticPod| {
-        components
-            .iter()
-            .any(|name| name == pod.component() || Some(name.as_str()) == pod.role())
-    };
-    let is_wanted = |role: &str| inventory.static_pod(role).is_some_and(&wanted);
+pub fn restart_groups(inventory: &Inventory, pods: &[PodRef]) -> Vec<RestartGroup> {
+    let found: Vec<&StaticPod> = pods.iter().filter_map(|pod| inventory.pod(pod)).collect();
+    let paths: HashSet<&Path> = found.iter().map(|pod| pod.path.as_path()).collect();
+    let wanted = |pod: &StaticPod| paths.contains(pod.path.as_path());
+    let of_role = |role: &str| inventory.static_pod(role);
+    let is_wanted = |role: &str| of_role(role).is_some_and(wanted);
     let mut groups = Vec::new();
     if is_wanted(API_SERVER) || is_wanted(ETCD) {
         let mut out = vec![LEASE_HOLDERS.to_vec(), vec![API_SERVER]];
         if is_wanted(ETCD) {
             out.push(vec![ETCD]);
         }
-        groups.extend(group(inventory, out, &wanted));
+        let waves = out
+            .iter()
+            .map(|wave| wave.iter().copied().filter_map(of_role));
+        groups.extend(group(waves.map(Iterator::collect), wanted));
     } else {
-        let leases = LEASE_HOLDERS
-            .into_iter()
-            .filter(|role| is_wanted(role))
-            .collect();
-        groups.extend(group(inventory, vec![leases], &wanted));
+        let leases = LEASE_HOLDERS.into_iter().filter(|role| is_wanted(role));
+        groups.extend(group([leases.filter_map(of_role).collect()], wanted));
     }
-    let mut done: Vec<&Path> = Vec::new();
-    for component in components {
-        let Some(pod) = inventory.static_pod(component) else {
-            continue;
-        };
-        if pod.role().is_none() && !done.contains(&pod.path.as_path()) {
-            done.push(&pod.path);
-            groups.extend(group(inventory, vec![vec![component]], &wanted));
+    let mut done: HashSet<&Path> = HashSet::new();
+    for pod in found {
+        if pod.role().is_none() && done.insert(&pod.path) {
+            groups.extend(group([vec![pod]], wanted));
         }
     }
     groups
 }
 
-/// A group of those that are on this node, or none.
-fn group(
-    inventory: &Inventory,
-    out: Vec<Vec<&str>>,
-    wanted: &dyn Fn(&StaticPod) -> bool,
+/// A group of these waves, or none.
+fn group<'node>(
+    waves: impl IntoIterator<Item = Vec<&'node StaticPod>>,
+    wanted: impl Fn(&StaticPod) -> bool,
 ) -> Option<RestartGroup> {
     let mut group = RestartGroup::default();
-    for wave in out {
-        let pods: Vec<_> = wave
-            .into_iter()
-            .filter_map(|name| inventory.static_pod(name))
-            .collect();
-        let names: Vec<String> = pods.iter().map(|pod| pod.component().to_owned()).collect();
-        let out_meanwhile = pods.iter().filter(|pod| !wanted(pod));
+    for wave in waves.into_iter().filter(|wave| !wave.is_empty()) {
+        let out_meanwhile = wave.iter().filter(|pod| !wanted(pod));
         group
             .out_meanwhile
-            .extend(out_meanwhile.map(|pod| pod.component().to_owned()));
-        group.manifests.extend(
-            names
-                .iter()
-                .cloned()
-                .zip(pods.iter().map(|pod| pod.path.clone())),
-        );
-        if !names.is_empty() {
-            group.out.push(names);
-        }
+            .extend(out_meanwhile.map(|pod| PodRef::from(*pod)));
+        group.out.push(wave.into_iter().map(PodRef::from).collect());
     }
     group.back = group.out.iter().rev().cloned().collect();
     (!group.out.is_empty()).then_some(group)

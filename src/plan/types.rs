@@ -1,14 +1,12 @@
 //! The value that planning yields.
 
-use std::path::PathBuf;
-
 use jiff::Timestamp;
 
 use super::note::Note;
 use super::obstacle::Obstacle;
 use super::order::{RestartGroup, RestartMethod};
 use super::reason::Reason;
-use crate::node::{CertificateId, Problem};
+use crate::node::{CertificateId, PodRef, Problem};
 use crate::pki::AuthorityName;
 
 /// What somebody wants.
@@ -114,10 +112,8 @@ pub enum Action {
 /// A static pod that uses renewed files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AffectedPod {
-    /// Its component.
-    pub component: String,
-    /// Its manifest.
-    pub manifest: PathBuf,
+    /// Which.
+    pub pod: PodRef,
     /// The certificates on whose account.
     pub certificates: Vec<CertificateId>,
 }

@@ -1,19 +1,17 @@
 //! What earlier operations left to be done, as an input of planning: an operation that begins adopts it, like any due certificate.
 
-use std::path::PathBuf;
-
 use super::order::{RestartMethod, restart_groups};
 use super::types::{Action, AffectedPod, Plan};
 use crate::config::{Restart, RestartMode};
-use crate::node::{CertificateId, Inventory};
+use crate::node::{CertificateId, Inventory, PodRef};
 
 /// What one operation that was cut off, or failed, left to be done. Its files and manifests are where they belong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfinished {
     /// Its id.
     pub operation: String,
-    /// Pods that are still to be restarted: component and manifest.
-    pub restarts: Vec<(String, PathBuf)>,
+    /// Pods that are still to be restarted.
+    pub restarts: Vec<PodRef>,
     /// Certificates that are still to be proved in use.
     pub proofs: Vec<CertificateId>,
     /// Certificates of which it put new ones in place; empty where it was rolled back, or put earlier ones back.
@@ -54,29 +52,26 @@ impl Plan {
                     self.adopted_proofs.push(id.clone());
                 }
             }
-            for (component, manifest) in &one.restarts {
-                if !self.affected.iter().any(|pod| pod.component == *component) {
+            for pod in &one.restarts {
+                let is_it = |known: &AffectedPod| known.pod.component == pod.component;
+                if !self.affected.iter().any(is_it) {
                     self.affected.push(AffectedPod {
-                        component: component.clone(),
-                        manifest: manifest.clone(),
+                        pod: pod.clone(),
                         certificates: Vec::new(),
                     });
                 }
             }
         }
         if settings.mode != RestartMode::None {
-            self.restarts = restart_groups(inventory, &self.components());
+            self.restarts = restart_groups(inventory, &self.pods());
         }
         self
     }
 
-    /// The components of the pods that it concerns.
+    /// The pods that it concerns.
     #[must_use]
-    pub fn components(&self) -> Vec<String> {
-        self.affected
-            .iter()
-            .map(|pod| pod.component.clone())
-            .collect()
+    pub fn pods(&self) -> Vec<PodRef> {
+        self.affected.iter().map(|one| one.pod.clone()).collect()
     }
 }
 

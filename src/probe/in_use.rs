@@ -170,11 +170,7 @@ async fn running(inventory: &Inventory, settings: &Restart) -> Vec<Usage> {
     };
     let mut seen = Vec::new();
     for affected in pods {
-        let pod = inventory
-            .static_pods
-            .iter()
-            .find(|pod| pod.path == affected.manifest);
-        let since = match pod {
+        let since = match inventory.pod(&affected.pod) {
             Some(pod) => started(&runtime, inventory, pod).await,
             None => None,
         };
@@ -184,7 +180,7 @@ async fn running(inventory: &Inventory, settings: &Restart) -> Vec<Usage> {
         seen.extend(affected.certificates.into_iter().map(|certificate| Usage {
             certificate,
             seen: Seen::Running {
-                component: affected.component.clone(),
+                component: affected.pod.component.clone(),
                 since,
             },
         }));

@@ -14,11 +14,7 @@ const USED_BY_NO_POD: CertificateId = CertificateId::leaf(LeafName::EtcdHealthch
 /// Whether handshakes show, within `restart.reload-timeout`, that the pod serves every renewed certificate it uses. What
 /// no handshake can show (client certificates, kubeconfigs) makes this false at once, and then the pod is to be restarted.
 pub async fn picked_up(inventory: &Inventory, settings: &Restart, pod: &AffectedPod) -> bool {
-    let Some(static_pod) = inventory
-        .static_pods
-        .iter()
-        .find(|candidate| candidate.path == pod.manifest)
-    else {
+    let Some(static_pod) = inventory.pod(&pod.pod) else {
         return false;
     };
     let served = serving_endpoints(static_pod);
@@ -48,7 +44,7 @@ pub async fn picked_up(inventory: &Inventory, settings: &Restart, pod: &Affected
                 break;
             }
         }
-        let component = pod.component.as_str();
+        let component = pod.pod.component.as_str();
         match missing {
             // The caller says so, as an event of the operation.
             None => return true,

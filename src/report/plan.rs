@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::coded::{Coded, fields};
 use super::columns::columns;
 use crate::host::printable;
-use crate::node::HardLinks;
+use crate::node::{HardLinks, components};
 use crate::pki::{date, serde_end};
 use crate::plan::{Action, AffectedPod, Plan, PlanItem, RestartGroup};
 
@@ -138,8 +138,8 @@ impl From<&PlanItem> for CertificateView {
 impl From<&AffectedPod> for PodView {
     fn from(pod: &AffectedPod) -> Self {
         Self {
-            component: pod.component.clone(),
-            manifest: pod.manifest.display().to_string(),
+            component: pod.pod.component.clone(),
+            manifest: pod.pod.manifest.display().to_string(),
             certificates: pod.certificates.iter().map(ToString::to_string).collect(),
         }
     }
@@ -148,9 +148,9 @@ impl From<&AffectedPod> for PodView {
 impl From<&RestartGroup> for GroupView {
     fn from(group: &RestartGroup) -> Self {
         Self {
-            out: group.out.clone(),
-            back: group.back.clone(),
-            out_meanwhile: group.out_meanwhile.clone(),
+            out: group.out.iter().map(components).collect(),
+            back: group.back.iter().map(components).collect(),
+            out_meanwhile: components(&group.out_meanwhile),
         }
     }
 }

@@ -167,7 +167,7 @@ async fn end(member: &mut Member<'_>, grace: Duration, progress: OnProgress<'_>)
     let Some(watch) = &member.watch else {
         return;
     };
-    let component = member.component.clone();
+    let component = member.which.component.clone();
     let seen = watch.returned(out_at.elapsed()).await;
     let done = match seen.presence {
         Presence::Old => {
@@ -185,7 +185,7 @@ async fn end(member: &mut Member<'_>, grace: Duration, progress: OnProgress<'_>)
         }
         Presence::Absent | Presence::New | Presence::Unknown => Ok(()),
     };
-    let component = member.component.clone();
+    let component = member.which.component.clone();
     match done {
         Ok(()) => {
             let after = out_at.elapsed();

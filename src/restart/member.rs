@@ -1,6 +1,5 @@
 //! One pod of a group on its way out and back.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,7 +8,7 @@ use super::progress::{OnProgress, Progress, RestartReport, report_waiting};
 use super::remedy::{Presence, Remedy};
 use super::watch::{Look, PodWatch, Sighting};
 use crate::host::Wait;
-use crate::node::StaticPod;
+use crate::node::{PodRef, StaticPod};
 use crate::probe::Readiness;
 
 /// How long a pod that cannot be asked has to run to count as healthy.
@@ -18,8 +17,7 @@ const STEADY: Duration = Duration::from_secs(5);
 /// One pod of the group.
 #[derive(Debug)]
 pub(super) struct Member<'a> {
-    pub(crate) component: String,
-    pub(crate) manifest: PathBuf,
+    pub(super) which: PodRef,
     pub(super) out_meanwhile: bool,
     pub(super) pod: &'a StaticPod,
     pub(super) readiness: Readiness<'a>,
@@ -73,7 +71,7 @@ impl Member<'_> {
         };
         if let Err(reason) = watch.remove_dead().await {
             tracing::debug!(
-                component = self.component.as_str(),
+                component = self.which.component.as_str(),
                 "what is left of its containers stays: {reason}"
             );
         }
@@ -111,7 +109,7 @@ impl Member<'_> {
             returning.told_running = true;
             let after = self.out_for();
             progress(Progress::ContainerRunning {
-                component: self.component.clone(),
+                component: self.which.component.clone(),
                 after,
             });
         }
@@ -125,12 +123,12 @@ impl Member<'_> {
     }
 
     pub(super) fn report_waiting(&self, wait: &mut Wait, what: &str, progress: OnProgress<'_>) {
-        report_waiting(wait, &self.component, what, progress);
+        report_waiting(wait, &self.which.component, what, progress);
     }
 
     pub(super) fn report(&self) -> Option<RestartReport> {
         Some(RestartReport {
-            component: self.component.clone(),
+            component: self.which.component.clone(),
             gone_seconds: self.gone_after?.as_secs_f64(),
             healthy_seconds: self.healthy_after?.as_secs_f64(),
             out_meanwhile: self.out_meanwhile,
@@ -146,9 +144,9 @@ impl Member<'_> {
 
 pub(super) fn of_wave<'m, 'a>(
     members: &'m mut [Member<'a>],
-    wave: &'m [String],
+    wave: &'m [PodRef],
 ) -> impl Iterator<Item = &'m mut Member<'a>> {
     members
         .iter_mut()
-        .filter(|member| wave.contains(&member.component))
+        .filter(|member| wave.contains(&member.which))
 }

@@ -14,6 +14,7 @@ use super::watch::Look;
 use crate::config::RestartWait;
 use crate::host::{Pace, Wait};
 use crate::journal::Record;
+use crate::node::PodRef;
 use crate::probe::kubelet_answers;
 
 /// A kubelet that starts on a busy node answers after some seconds.
@@ -23,7 +24,7 @@ impl<'node> Restarter<'node> {
     pub(super) async fn wait_until_healthy(
         &self,
         members: &mut [Member<'node>],
-        wave: &[String],
+        wave: &[PodRef],
         way: Way,
         parked: &mut ParkedManifests<'_, '_>,
         progress: OnProgress<'_>,
@@ -55,10 +56,10 @@ impl<'node> Restarter<'node> {
                         let after = member.out_for();
                         member.healthy_after = Some(after);
                         parked.note(Record::Restarted {
-                            component: member.component.clone(),
+                            component: member.which.component.clone(),
                         })?;
                         progress(Progress::Healthy {
-                            component: member.component.clone(),
+                            component: member.which.component.clone(),
                             after,
                         });
                     }
@@ -92,7 +93,7 @@ impl<'node> Restarter<'node> {
     fn note_kubelet_restart(
         &self,
         members: &mut [Member<'node>],
-        wave: &[String],
+        wave: &[PodRef],
         returns: &mut [Return],
     ) {
         for (member, returning) in of_wave(members, wave).zip(returns) {
@@ -150,13 +151,13 @@ impl<'node> Restarter<'node> {
     ) {
         member.remedies.push(remedy);
         progress(Progress::RemedyTried {
-            component: member.component.clone(),
+            component: member.which.component.clone(),
             remedy,
             after: member.out_for(),
         });
         let done = match (remedy, &member.watch) {
             (Remedy::Annotation, _) => {
-                parked.annotate(&member.manifest, &crate::host::now().to_string())
+                parked.annotate(&member.which.manifest, &crate::host::now().to_string())
             }
             (Remedy::Containers, Some(watch)) => watch.remove(grace(member)).await,
             (Remedy::Kubelet, _) => self
@@ -167,7 +168,7 @@ impl<'node> Restarter<'node> {
         };
         if let Err(reason) = done {
             progress(Progress::RemedyFailed {
-                component: member.component.clone(),
+                component: member.which.component.clone(),
                 remedy,
                 reason,
             });
@@ -226,7 +227,7 @@ impl<'node> Restarter<'node> {
             }
         };
         Err(RestartError::TimedOut {
-            component: member.component.clone(),
+            component: member.which.component.clone(),
             what: what.to_owned(),
             bound: wait.bound,
             seen: format!(

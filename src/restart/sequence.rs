@@ -1,6 +1,5 @@
 //! One group of restarts: out, gone, back, running, healthy, serving.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,7 +13,7 @@ use super::watch::{Look, PodWatch};
 use crate::config::RestartWait;
 use crate::files::Operation;
 use crate::host::{Pace, Wait, stopped};
-use crate::node::StaticPod;
+use crate::node::{PodRef, StaticPod};
 use crate::plan::RestartGroup;
 use crate::probe::{Readiness, kubelet_answers};
 use crate::runtime::ContainerRuntime;
@@ -40,7 +39,15 @@ impl<'node> Restarter<'node> {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<Vec<RestartReport>, RestartError> {
         let mut members = self.members(group)?;
-        let mut parked = ParkedManifests::new(operation, return_order(group, &members));
+        let mut parked = ParkedManifests::new(
+            operation,
+            group
+                .back
+                .iter()
+                .flatten()
+                .map(|pod| pod.manifest.clone())
+                .collect(),
+        );
         let outcome = tokio::select! {
             biased;
             () = stopped(stop) => Err(RestartError::Stopped),
@@ -61,20 +68,16 @@ impl<'node> Restarter<'node> {
 
     pub(super) fn members(&self, group: &RestartGroup) -> Result<Vec<Member<'node>>, RestartError> {
         let mut members: Vec<Member<'node>> = Vec::new();
-        for component in group.out.iter().flatten() {
-            let listed = group.manifests.iter().find(|(name, _)| name == component);
-            let inventory = self.inventory;
-            let pods = &inventory.static_pods;
-            let pod = listed
-                .and_then(|(_, path)| pods.iter().find(|pod| pod.path == *path))
-                .or_else(|| inventory.static_pod(component))
+        let inventory = self.inventory;
+        for which in group.pods() {
+            let pod = inventory
+                .pod(which)
                 .ok_or_else(|| RestartError::NoSuchPod {
-                    component: component.clone(),
+                    component: which.component.clone(),
                 })?;
             members.push(Member {
-                component: component.clone(),
-                manifest: listed.map_or_else(|| pod.path.clone(), |(_, path)| path.clone()),
-                out_meanwhile: group.out_meanwhile.contains(component),
+                which: which.clone(),
+                out_meanwhile: group.out_meanwhile.contains(which),
                 pod,
                 readiness: Readiness::of(pod, inventory),
                 watch: None,
@@ -107,10 +110,10 @@ impl<'node> Restarter<'node> {
                     Some(PodWatch::begin(member.pod, self.inventory, runtime.clone()).await);
             }
             for member in of_wave(members, wave) {
-                parked.park(&member.manifest)?;
+                parked.park(&member.which.manifest)?;
                 member.out_at = Some(Instant::now());
                 progress(Progress::ManifestOut {
-                    component: member.component.clone(),
+                    component: member.which.component.clone(),
                 });
             }
             if !self.wait_until_gone(members, wave, progress).await? {
@@ -176,7 +179,7 @@ impl<'node> Restarter<'node> {
     async fn wait_until_gone(
         &self,
         members: &mut [Member<'node>],
-        wave: &[String],
+        wave: &[PodRef],
         progress: OnProgress<'_>,
     ) -> Result<bool, RestartError> {
         let what = "the end of its containers";
@@ -208,13 +211,13 @@ impl<'node> Restarter<'node> {
                     Look::Done => {
                         member.gone_after = Some(after);
                         progress(Progress::ContainersGone {
-                            component: member.component.clone(),
+                            component: member.which.component.clone(),
                             after,
                         });
                     }
                     Look::NotYet(_) if has_runtime && after >= longest_end(member.pod) => {
                         progress(Progress::NotEnding {
-                            component: member.component.clone(),
+                            component: member.which.component.clone(),
                             after,
                         });
                         return Ok(false);
@@ -236,7 +239,7 @@ impl<'node> Restarter<'node> {
     async fn wait_out_interval(
         &self,
         members: &mut [Member<'node>],
-        wave: &[String],
+        wave: &[PodRef],
         progress: OnProgress<'_>,
     ) {
         if self.settings.wait != RestartWait::Interval {
@@ -262,17 +265,17 @@ impl<'node> Restarter<'node> {
         if member.out_at.is_none() {
             return Ok(());
         }
-        if !parked.return_manifest(&member.manifest)? {
+        if !parked.return_manifest(&member.which.manifest)? {
             tracing::warn!(
-                component = member.component.as_str(),
-                path = %member.manifest.display(),
+                component = member.which.component.as_str(),
+                path = %member.which.manifest.display(),
                 "{}: another process put a newer manifest in its place; that one stays, the old one is in the backup",
-                member.component
+                member.which.component
             );
         }
         let after = member.out_for();
         progress(Progress::ManifestBack {
-            component: member.component.clone(),
+            component: member.which.component.clone(),
             after,
         });
         Ok(())
@@ -289,25 +292,10 @@ fn longest_end(pod: &StaticPod) -> Duration {
     Duration::from_secs(pod.termination_grace_seconds) + BEYOND_GRACE
 }
 
-/// The manifests in the order in which they come back.
-fn return_order(group: &RestartGroup, members: &[Member<'_>]) -> Vec<PathBuf> {
-    let manifest_of = |component: &String| -> Option<&Path> {
-        members
-            .iter()
-            .find(|member| member.component == *component)
-            .map(|member| member.manifest.as_path())
-    };
-    group
-        .back
-        .iter()
-        .flatten()
-        .filter_map(manifest_of)
-        .map(Path::to_path_buf)
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::host::Root;
 

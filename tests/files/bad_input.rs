@@ -81,10 +81,8 @@ fn a_clock_set_in_mid_operation_changes_nothing_about_its_end() {
             let lock = node.lock();
             let mut operation = node.begin(&lock);
             let id = operation.id().to_owned();
-            let components = vec![("etcd".to_owned(), node.path(MANIFESTS[0]))];
-            operation
-                .note(Record::RestartsPlanned { components })
-                .unwrap();
+            let pods = vec![("etcd".to_owned(), node.path(MANIFESTS[0])).into()];
+            operation.note(Record::RestartsPlanned { pods }).unwrap();
             operation.install(node.replacements("new")).unwrap();
             operation.park(&node.path(MANIFESTS[0])).unwrap();
             drop(operation);

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use kubecertd::files::{Operation, generations, recover, return_parked};
 use kubecertd::host::Root;
 use kubecertd::journal::{Outcome, Record, Store, TransactionError};
+use kubecertd::node::PodRef;
 use testkit::files::{MANIFESTS, Plain, SMALL};
 
 pub(crate) const DIRECTORY: &str = "/etc/kubernetes/manifests";
@@ -194,16 +195,14 @@ fn recovery_returns_manifests_and_remembers_the_restarts() {
     let node = Plain::new();
     let before = node.cluster();
     let manifests = MANIFESTS.map(|manifest| node.path(manifest));
-    let components = vec![
-        ("etcd".to_owned(), manifests[0].clone()),
-        ("kube-apiserver".to_owned(), manifests[1].clone()),
+    let pods: Vec<PodRef> = vec![
+        ("etcd".to_owned(), manifests[0].clone()).into(),
+        ("kube-apiserver".to_owned(), manifests[1].clone()).into(),
     ];
     let lock = node.lock();
     let mut operation = node.begin(&lock);
     operation
-        .note(Record::RestartsPlanned {
-            components: components.clone(),
-        })
+        .note(Record::RestartsPlanned { pods: pods.clone() })
         .unwrap();
     operation.park(&manifests[0]).unwrap();
     drop(operation);
@@ -211,7 +210,7 @@ fn recovery_returns_manifests_and_remembers_the_restarts() {
     let mut recovered = recover(&node.store, &lock).unwrap();
     let mut recovery = recovered.remove(0);
     assert_eq!(recovery.returned, [manifests[0].clone()]);
-    assert_eq!(recovery.restarts_left, components);
+    assert_eq!(recovery.restarts_left, pods);
     assert_eq!(node.cluster(), before);
     recovery
         .operation
@@ -225,7 +224,7 @@ fn recovery_returns_manifests_and_remembers_the_restarts() {
     let mut recovered = recover(&node.store, &lock).unwrap();
     let recovery = recovered.remove(0);
     assert!(recovery.returned.is_empty());
-    assert_eq!(recovery.restarts_left, components[1..]);
+    assert_eq!(recovery.restarts_left, pods[1..]);
     recovery
         .operation
         .finish(Outcome::Done, 3, u64::MAX)

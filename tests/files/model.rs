@@ -225,10 +225,10 @@ impl<'lock> Run<'lock> {
         };
         let named = components.iter().map(|index| {
             let manifest: PathBuf = self.node.path(MANIFESTS[*index]);
-            (name(*index), manifest)
+            (name(*index), manifest).into()
         });
         let record = Record::RestartsPlanned {
-            components: named.collect(),
+            pods: named.collect(),
         };
         operation.note(record).unwrap();
         let in_flight = self.model.in_flight.as_mut().unwrap();
@@ -337,7 +337,7 @@ impl<'lock> Run<'lock> {
         let left: BTreeSet<String> = recovery
             .restarts_left
             .into_iter()
-            .map(|(name, _)| name)
+            .map(|pod| pod.component)
             .collect();
         assert_eq!(left, in_flight.owed().into_iter().map(name).collect());
         self.operation = Some(recovery.operation);

@@ -4,13 +4,20 @@
 use jiff::Timestamp;
 use kubecertd::config::{Config, RestartMode};
 use kubecertd::host::Root;
-use kubecertd::node::{CertificateState, Inventory, Problem, Signer, StaticPod};
+use kubecertd::node::{
+    CertificateState, Inventory, PodRef, Problem, Signer, StaticPod, components,
+};
 use kubecertd::plan::{Plan, Request, plan};
 use kubecertd::report::PlanView;
 use testkit::inventory::*;
 use testkit::loopback::ids;
 
 const APISERVER: &str = "apiserver";
+
+/// The waves by what people call the pods.
+fn named(waves: &[Vec<PodRef>]) -> Vec<Vec<String>> {
+    waves.iter().map(components).collect()
+}
 
 fn due(node: &Inventory, now: Timestamp) -> Plan {
     plan(node, &Config::default(), &Request::Due, now).unwrap()
@@ -53,7 +60,7 @@ fn pods_are_affected_by_the_files_they_use() {
         restarts(&node, &[name])
             .affected
             .into_iter()
-            .map(|pod| pod.component)
+            .map(|one| one.pod.component)
             .collect()
     };
     assert_eq!(affected("etcd-server"), ["etcd", "exporter"]);
@@ -94,7 +101,10 @@ fn whoever_uses_the_other_name_of_a_renewed_file_is_affected() {
         }
     }
     let affected = restarts(&node, &["scheduler.conf"]).affected;
-    let components: Vec<&str> = affected.iter().map(|pod| pod.component.as_str()).collect();
+    let components: Vec<&str> = affected
+        .iter()
+        .map(|one| one.pod.component.as_str())
+        .collect();
     assert_eq!(components, ["kube-controller-manager", "kube-scheduler"]);
 }
 
@@ -106,13 +116,13 @@ fn only_kubeconfigs_restart_only_their_holders_together() {
     assert_eq!(plan.restarts.len(), 1);
     let group = &plan.restarts[0];
     assert_eq!(
-        group.out,
+        named(&group.out),
         waves(&[&["kube-controller-manager", "kube-scheduler"]])
     );
     assert_eq!(group.back, group.out);
     assert!(group.out_meanwhile.is_empty());
     assert_eq!(
-        restarts(&node, &["scheduler.conf"]).restarts[0].out,
+        named(&restarts(&node, &["scheduler.conf"]).restarts[0].out),
         waves(&[&["kube-scheduler"]])
     );
 }
@@ -131,35 +141,38 @@ fn the_api_server_takes_its_clients_with_it_and_etcd_the_api_server() {
     let api = &restarts(&node, &[APISERVER, "scheduler.conf", "admin.conf"]).restarts;
     assert_eq!(api.len(), 2);
     assert_eq!(
-        api[0].out,
+        named(&api[0].out),
         waves(&[
             &["kube-controller-manager", "kube-scheduler"],
             &["kube-apiserver"]
         ])
     );
     assert_eq!(
-        api[0].back,
+        named(&api[0].back),
         waves(&[
             &["kube-apiserver"],
             &["kube-controller-manager", "kube-scheduler"]
         ])
     );
-    assert_eq!(api[0].out_meanwhile, ["kube-controller-manager"]);
-    assert_eq!(api[1].out, waves(&[&["kube-vip"]]));
+    assert_eq!(
+        components(&api[0].out_meanwhile),
+        ["kube-controller-manager"]
+    );
+    assert_eq!(named(&api[1].out), waves(&[&["kube-vip"]]));
 
     let etcd = &restarts(&node, &["etcd-peer"]).restarts;
     assert_eq!(etcd.len(), 1);
     assert_eq!(
-        etcd[0].out,
+        named(&etcd[0].out),
         waves(&[
             &["kube-controller-manager", "kube-scheduler"],
             &["kube-apiserver"],
             &["etcd"]
         ])
     );
-    assert_eq!(etcd[0].back.first(), Some(&vec!["etcd".to_owned()]));
+    assert_eq!(components(&etcd[0].back[0]), ["etcd"]);
     assert_eq!(
-        etcd[0].out_meanwhile,
+        components(&etcd[0].out_meanwhile),
         [
             "kube-controller-manager",
             "kube-scheduler",
@@ -167,14 +180,14 @@ fn the_api_server_takes_its_clients_with_it_and_etcd_the_api_server() {
         ]
     );
     assert_eq!(
-        etcd[0].manifests[3].1.to_str(),
+        etcd[0].back[0][0].manifest.to_str(),
         Some("/etc/kubernetes/manifests/etcd.yaml")
     );
 
     // A node with nothing but etcd.
     node.static_pods.retain(|pod| pod.component() == "etcd");
     assert_eq!(
-        restarts(&node, &["etcd-peer"]).restarts[0].out,
+        named(&restarts(&node, &["etcd-peer"]).restarts[0].out),
         waves(&[&["etcd"]])
     );
     assert!(restarts(&node, &["admin.conf"]).restarts.is_empty());
@@ -197,19 +210,19 @@ fn an_api_server_without_a_label_is_restarted_in_its_place() {
     let affected: Vec<&str> = plan
         .affected
         .iter()
-        .map(|pod| pod.component.as_str())
+        .map(|one| one.pod.component.as_str())
         .collect();
     assert_eq!(affected, ["etcd", "kube-apiserver"]);
     assert_eq!(plan.restarts.len(), 1);
     assert_eq!(
-        plan.restarts[0].out,
+        named(&plan.restarts[0].out),
         waves(&[
             &["kube-controller-manager", "kube-scheduler"],
             &["kube-apiserver"],
             &["etcd"]
         ])
     );
-    assert_eq!(plan.restarts[0].manifests[2].1, path);
+    assert_eq!(plan.restarts[0].back[1][0].manifest, path);
 }
 
 /// Its name is the administrator's, its place is its program's.
@@ -225,7 +238,7 @@ fn an_api_server_with_another_label_is_restarted_in_its_place() {
     }
     let plan = restarts(&node, &["etcd-server"]);
     assert_eq!(
-        plan.restarts[0].out,
+        named(&plan.restarts[0].out),
         waves(&[
             &["kube-controller-manager", "kube-scheduler"],
             &["api"],
@@ -233,7 +246,7 @@ fn an_api_server_with_another_label_is_restarted_in_its_place() {
         ])
     );
     assert_eq!(
-        plan.restarts[0].out_meanwhile,
+        components(&plan.restarts[0].out_meanwhile),
         ["kube-controller-manager", "kube-scheduler", "api"]
     );
 }

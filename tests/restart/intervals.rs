@@ -17,7 +17,7 @@ use kubecertd::restart::{Progress, RestartError};
 use testkit::Node;
 use testkit::kubelet::{self, Pods};
 use testkit::live::never;
-use testkit::loopback::{manifest_text, words};
+use testkit::loopback::{manifest_text, pods, words};
 
 use crate::sequence::{ControlPlane, restart, told};
 
@@ -27,7 +27,7 @@ async fn the_pages_own_interval_is_kept_both_ways() {
     plane.settings.wait = RestartWait::Interval;
     let mut inventory = plane.tree.observe_without_kubelet();
     inventory.kubelet.file_check_frequency = Duration::from_secs(2);
-    let groups = restart_groups(&inventory, &words(&["kube-scheduler"]));
+    let groups = restart_groups(&inventory, &pods(&inventory, &["kube-scheduler"]));
     let back = Arc::new(Mutex::new(Duration::ZERO));
     let mut progress = {
         let back = Arc::clone(&back);
@@ -123,7 +123,7 @@ async fn an_interval_longer_than_the_timeout_is_waited_for() {
         timeout: Duration::from_secs(1),
         ..Restart::default()
     };
-    let groups = restart_groups(&inventory, &words(&["unseen"]));
+    let groups = restart_groups(&inventory, &pods(&inventory, &["unseen"]));
     let lines = Arc::default();
     // It does not run for long enough to be healthy before the time is over, but it is seen to run.
     restart(
@@ -160,7 +160,7 @@ async fn without_a_runtime_processes_and_the_interval_count() {
         container_runtime: Some(tree.path("/absent.sock")),
         ..Restart::default()
     };
-    let groups = restart_groups(&inventory, &words(&["sleeper"]));
+    let groups = restart_groups(&inventory, &pods(&inventory, &["sleeper"]));
     let lines = Arc::default();
     let reports = restart(
         &tree,

@@ -15,6 +15,7 @@ use std::time::Duration;
 use kubecertd::config::Restart;
 use kubecertd::files::Operation;
 use kubecertd::journal::{Lock, Store, Trigger};
+use kubecertd::node::PodRef;
 use kubecertd::plan::RestartGroup;
 use kubecertd::restart::{Progress, Remedy, RestartError, RestartReport, Restarter};
 use kubecertd::runtime::KubeletService;
@@ -162,21 +163,15 @@ impl Stuck {
     }
 
     fn group(&self, waves: &[&str]) -> RestartGroup {
-        let waves: Vec<Vec<String>> = waves.iter().map(|pod| words(&[pod])).collect();
+        let wave = |pod: &&str| {
+            let path = format!("/etc/kubernetes/manifests/{pod}.yaml");
+            vec![PodRef::from(((*pod).to_owned(), self.tree.path(&path)))]
+        };
+        let waves: Vec<Vec<PodRef>> = waves.iter().map(wave).collect();
         RestartGroup {
             out: waves.iter().rev().cloned().collect(),
-            back: waves.clone(),
+            back: waves,
             out_meanwhile: Vec::new(),
-            manifests: waves
-                .iter()
-                .flatten()
-                .map(|pod| {
-                    let path = self
-                        .tree
-                        .path(&format!("/etc/kubernetes/manifests/{pod}.yaml"));
-                    (pod.clone(), path)
-                })
-                .collect(),
         }
     }
 

@@ -337,8 +337,7 @@ async fn only_served_certificates_count_as_picked_up() {
     let asked = |component: &str, names: &[&str]| {
         let inventory = plane.tree.observe_without_kubelet();
         let pod = AffectedPod {
-            component: component.to_owned(),
-            manifest: inventory.static_pod(component).unwrap().path.clone(),
+            pod: inventory.static_pod(component).unwrap().into(),
             certificates: ids(names),
         };
         let settings = settings.clone();
@@ -366,8 +365,7 @@ async fn what_was_picked_up_is_not_logged_beside_its_event() {
     let plane = ControlPlane::start().await;
     let inventory = plane.tree.observe_without_kubelet();
     let pod = AffectedPod {
-        component: "etcd".to_owned(),
-        manifest: inventory.static_pod("etcd").unwrap().path.clone(),
+        pod: inventory.static_pod("etcd").unwrap().into(),
         certificates: ids(&["etcd-server"]),
     };
     let log = Log::default();

@@ -20,7 +20,7 @@ use kubecertd::runtime::KubeletService;
 use testkit::cri::{self, Runtime, Shared};
 use testkit::kubelet::{self, Containers, Kubelet};
 use testkit::live::never;
-use testkit::loopback::words;
+use testkit::loopback::{pods, words};
 use testkit::peer::{Clients, Handler, Listener, listen};
 use testkit::{Node, PKI};
 use tokio::sync::watch;
@@ -148,12 +148,15 @@ impl ControlPlane {
     pub(crate) fn group(&self, inventory: &Inventory) -> RestartGroup {
         let groups = restart_groups(
             inventory,
-            &words(&[
-                "etcd",
-                "kube-apiserver",
-                "kube-controller-manager",
-                "kube-scheduler",
-            ]),
+            &pods(
+                inventory,
+                &[
+                    "etcd",
+                    "kube-apiserver",
+                    "kube-controller-manager",
+                    "kube-scheduler",
+                ],
+            ),
         );
         assert_eq!(groups.len(), 1);
         groups.into_iter().next().unwrap()

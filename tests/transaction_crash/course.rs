@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use kubecertd::files::{Operation, recover, return_parked};
 use kubecertd::journal::{Lock, Outcome, Record, Trigger};
+use kubecertd::node::PodRef;
 use kubecertd::report::{History, Receipt};
 use testkit::files::{Layout, Plain};
 
@@ -144,8 +145,8 @@ fn renew(
     course: Course,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let components = || Record::RestartsPlanned {
-        components: (0..4)
-            .map(|index| (component(index), manifest(node, index)))
+        pods: (0..4)
+            .map(|index| (component(index), manifest(node, index)).into())
             .collect(),
     };
     operation.note(components())?;
@@ -204,7 +205,11 @@ fn give_up(node: &Plain) -> Result<(), Box<dyn std::error::Error>> {
 fn recover_and_finish(node: &Plain) -> Result<(), Box<dyn std::error::Error>> {
     let lock = Lock::take(&node.store)?;
     for mut recovery in recover(&node.store, &lock)? {
-        for (component, manifest) in recovery.restarts_left {
+        for PodRef {
+            component,
+            manifest,
+        } in recovery.restarts_left
+        {
             recovery.operation.park(&manifest)?;
             recovery.operation.return_manifest(&manifest)?;
             recovery.operation.note(Record::Restarted { component })?;
@@ -220,6 +225,7 @@ fn end(
     outcome: Outcome,
 ) -> Result<(), Box<dyn std::error::Error>> {
     History::new(&node.store).append(&Receipt {
+        turn: None,
         id: operation.id().to_owned(),
         started: operation.started(),
         finished: Timestamp::now(),

@@ -28,10 +28,8 @@ fn course_of_the_child() {
     let mut operation = node.begin(&lock);
     operation.install(node.replacements("new")).unwrap();
     let manifest = node.path(MANIFESTS[0]);
-    let components = vec![("etcd".to_owned(), manifest.clone())];
-    operation
-        .note(Record::RestartsPlanned { components })
-        .unwrap();
+    let pods = vec![("etcd".to_owned(), manifest.clone()).into()];
+    operation.note(Record::RestartsPlanned { pods }).unwrap();
     operation.park(&manifest).unwrap();
     operation.return_manifest(&manifest).unwrap();
     operation.roll_back("test").unwrap();

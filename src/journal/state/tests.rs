@@ -52,9 +52,9 @@ fn staging() -> Step {
 
 fn planned(components: &[&str]) -> Step {
     Step::Noted(Record::RestartsPlanned {
-        components: components
+        pods: components
             .iter()
-            .map(|component| ((*component).to_owned(), manifest(component)))
+            .map(|component| ((*component).to_owned(), manifest(component)).into())
             .collect(),
     })
 }
@@ -79,7 +79,7 @@ fn left(steps: &[Step]) -> Vec<String> {
     let state = replay(steps).unwrap();
     state
         .restarts_left()
-        .map(|restart| restart.component.clone())
+        .map(|restart| restart.pod.component.clone())
         .collect()
 }
 

@@ -14,8 +14,10 @@ fn chosen(config: Config, no_restart: Option<&'static str>) -> (Restarts, Vec<St
         at: Timestamp::UNIX_EPOCH,
         items: Vec::new(),
         affected: vec![AffectedPod {
-            component: "kube-scheduler".to_owned(),
-            manifest: "/etc/kubernetes/manifests/kube-scheduler.yaml".into(),
+            pod: PodRef {
+                component: "kube-scheduler".to_owned(),
+                manifest: "/etc/kubernetes/manifests/kube-scheduler.yaml".into(),
+            },
             certificates: vec!["scheduler.conf".into()],
         }],
         restarts: Vec::new(),
@@ -47,7 +49,7 @@ fn on_the_node_itself_no_restart_leaves_every_pod_and_asks_nobody() {
     ] {
         let (restarts, told) = chosen(config, no_restart);
         assert!(restarts.groups.is_empty() && !restarts.provable);
-        assert_eq!(restarts.left_out, ["kube-scheduler"]);
+        assert_eq!(components(&restarts.left_out), ["kube-scheduler"]);
         assert_eq!(told, [format!("not restarted: kube-scheduler ({reason})")]);
     }
 }

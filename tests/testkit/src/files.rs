@@ -182,7 +182,7 @@ impl Plain {
                     .finish(Outcome::Done, 5, u64::MAX)
                     .unwrap();
                 let left = recovery.restarts_left.into_iter();
-                let components = left.map(|(component, _)| component).collect();
+                let components = left.map(|pod| pod.component).collect();
                 (recovery.rolled_forward, components)
             })
             .collect()

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use jiff::{SignedDuration, Timestamp};
-use kubecertd::node::{CertificateId, Inventory};
+use kubecertd::node::{CertificateId, Inventory, PodRef};
 use kubecertd::pki::{
     CertificateAuthority, NewLeaf, SubjectAltName, Validity, certificates_to_pem,
 };
@@ -103,6 +103,11 @@ pub fn ids(names: &[&str]) -> Vec<CertificateId> {
         .iter()
         .map(|name| CertificateId::from(*name))
         .collect()
+}
+
+pub fn pods(inventory: &Inventory, names: &[&str]) -> Vec<PodRef> {
+    let pod = |name: &&str| PodRef::from(inventory.static_pod(name).unwrap());
+    names.iter().map(pod).collect()
 }
 
 pub fn authority(common_name: &str) -> CertificateAuthority {
