@@ -353,7 +353,6 @@ async fn real_members_are_read_as_they_are() {
         let (_, now) = verdict(&node).await;
         let found = codes(&now);
         if said.contains("OK") {
-            assert!(!found.contains(&"etcd-alarm"), "{said}");
             almost_full |= found.contains(&"etcd-database");
             continue;
         }
