@@ -1,10 +1,13 @@
-//! The cluster around this node: whose turn it is to be disturbed, and what is known of the other control planes.
+//! The cluster around this node: whose turn it is to be disturbed, and what is known of the other control planes, and a
+//! lock that reboots share.
 
 pub mod etcd;
+mod fleet_lock;
 mod known;
 mod permission;
 mod turn;
 
+pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::Known;
 pub use permission::{Peers, Permission, permission};
 pub use turn::{

@@ -4,6 +4,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::Config;
+use super::address::{fleet_lock_group, optional_url};
 use super::quantity::{show_duration, show_size};
 use super::value::{ALGORITHMS, FORMATS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, name_of};
 use super::value::{
@@ -46,7 +47,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// All keys, in the order in which they are shown.
-pub(super) static KEYS: [Key; 27] = [
+pub(super) static KEYS: [Key; 30] = [
     Key {
         section: "paths",
         name: "kubernetes",
@@ -227,6 +228,30 @@ pub(super) static KEYS: [Key; 27] = [
             optional_path(value, "/etc/kubecertd/kubeconfig").map(|v| config.turn.kubeconfig = v)
         },
         show: |config| optional(config.turn.kubeconfig.as_deref()),
+    },
+    Key {
+        section: "turn",
+        name: "fleet-lock-url",
+        set: |config, value| {
+            optional_url(value, "https://fleet-lock.example:8443")
+                .map(|v| config.turn.fleet_lock_url = v)
+        },
+        show: |config| text(config.turn.fleet_lock_url.as_deref().unwrap_or_default()),
+    },
+    Key {
+        section: "turn",
+        name: "fleet-lock-group",
+        set: |config, value| fleet_lock_group(value).map(|v| config.turn.fleet_lock_group = v),
+        show: |config| text(&config.turn.fleet_lock_group),
+    },
+    Key {
+        section: "turn",
+        name: "fleet-lock-ca",
+        set: |config, value| {
+            optional_path(value, "/etc/kubecertd/fleet-lock-ca.crt")
+                .map(|v| config.turn.fleet_lock_ca = v)
+        },
+        show: |config| optional(config.turn.fleet_lock_ca.as_deref()),
     },
     Key {
         section: "backup",

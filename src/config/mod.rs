@@ -1,6 +1,7 @@
 //! kubecertd's own configuration, in three steps: what a file says (all optional), what all files say
 //! together (drop-ins merged), and what it means ([`Config`], checked, with defaults).
 
+mod address;
 mod error;
 mod fragment;
 mod keys;

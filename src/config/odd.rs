@@ -18,6 +18,10 @@ pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<Str
             let path = config.restart.container_runtime.as_deref()?;
             absent(root?, key, path, Expected::Anything)
         }
+        "turn.fleet-lock-ca" => {
+            let path = config.turn.fleet_lock_ca.as_deref()?;
+            absent(root?, key, path, Expected::File)
+        }
         _ if key.starts_with("certificate.") => own_before_too_long(config, key),
         _ => {
             let (path, expected) = place(&config.locations, key)?;

@@ -120,6 +120,13 @@ pub struct Turn {
     pub settle: Duration,
     /// `kubeconfig`: by what the API is asked, else the node's admin.conf. The node's path, without the root.
     pub kubeconfig: Option<PathBuf>,
+    /// `fleet-lock-url`: the FleetLock server whose slot is taken before anything is disturbed; `http` or `https`, no path's slash at
+    /// the end.
+    pub fleet_lock_url: Option<String>,
+    /// `fleet-lock-group`: in which group of its, `default` as Zincati's.
+    pub fleet_lock_group: String,
+    /// `fleet-lock-ca`: the CA certificates that its own is verified by, else the system's.
+    pub fleet_lock_ca: Option<PathBuf>,
 }
 
 impl Default for Turn {
@@ -130,6 +137,9 @@ impl Default for Turn {
             notice: Duration::from_secs(3600),
             settle: Duration::from_secs(5),
             kubeconfig: None,
+            fleet_lock_url: None,
+            fleet_lock_group: "default".to_owned(),
+            fleet_lock_ca: None,
         }
     }
 }

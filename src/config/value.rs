@@ -19,7 +19,7 @@ const DAY: u64 = 86_400;
 /// No path is longer.
 const LONGEST_NAME: usize = 4096;
 
-type Written<'text> = Spanned<DeValue<'text>>;
+pub(super) type Written<'text> = Spanned<DeValue<'text>>;
 
 /// What is wrong with a value, and where in the text.
 #[derive(Debug, PartialEq, Eq)]
@@ -364,7 +364,7 @@ fn absolute(written: &Written<'_>, text: &str, example: &str) -> Result<PathBuf,
     Ok(PathBuf::from(text))
 }
 
-fn string<'value>(
+pub(super) fn string<'value>(
     written: &'value Written<'_>,
     what: impl fmt::Display,
 ) -> Result<&'value str, Vec<Wrong>> {
@@ -374,14 +374,14 @@ fn string<'value>(
         .ok_or_else(|| expects(written, what))
 }
 
-fn expects(written: &Written<'_>, what: impl fmt::Display) -> Vec<Wrong> {
+pub(super) fn expects(written: &Written<'_>, what: impl fmt::Display) -> Vec<Wrong> {
     vec![Wrong {
         span: written.span(),
         message: format!(" expects {what}, found {}", describe(written.get_ref())),
     }]
 }
 
-fn refuse(written: &Written<'_>, reason: impl fmt::Display) -> Vec<Wrong> {
+pub(super) fn refuse(written: &Written<'_>, reason: impl fmt::Display) -> Vec<Wrong> {
     let value = written.get_ref().as_str().unwrap_or_default();
     vec![Wrong {
         span: written.span(),

@@ -4,6 +4,7 @@ use std::future::{Future as _, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -148,17 +149,75 @@ pub(crate) async fn connect_http2(server: Server<'_>) -> Result<TlsStream<TcpStr
 
 /// GET.
 pub(crate) async fn get(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
-    send(server, Method::GET, path, "", ANSWER_LIMIT).await
+    send(server, Method::GET, &Question::of(path, "")).await
 }
 
 /// GET of an object of the API, which may be long.
 pub(crate) async fn get_object(server: Server<'_>, path: &str) -> Result<Answer, HttpError> {
-    send(server, Method::GET, path, "", OBJECT_LIMIT).await
+    let question = Question {
+        bounds: Bounds::of(OBJECT_LIMIT),
+        ..Question::of(path, "")
+    };
+    send(server, Method::GET, &question).await
 }
 
 /// POST with a JSON body.
 pub(crate) async fn post(server: Server<'_>, path: &str, json: &str) -> Result<Answer, HttpError> {
-    send(server, Method::POST, path, json, ANSWER_LIMIT).await
+    send(server, Method::POST, &Question::of(path, json)).await
+}
+
+/// The same with one header more, and another bound for the answer.
+pub(crate) async fn post_with(
+    server: Server<'_>,
+    path: &str,
+    json: &str,
+    header: (&'static str, &'static str),
+    bound: Duration,
+) -> Result<Answer, HttpError> {
+    let question = Question {
+        header: Some(header),
+        bounds: Bounds {
+            limit: ANSWER_LIMIT,
+            time: bound,
+        },
+        ..Question::of(path, json)
+    };
+    send(server, Method::POST, &question).await
+}
+
+/// What is asked.
+struct Question<'a> {
+    path: &'a str,
+    json: &'a str,
+    header: Option<(&'static str, &'static str)>,
+    bounds: Bounds,
+}
+
+/// What an answer may take.
+#[derive(Debug, Clone, Copy)]
+struct Bounds {
+    /// Bytes.
+    limit: usize,
+    /// From the request to the end of the answer.
+    time: Duration,
+}
+
+impl Bounds {
+    fn of(limit: usize) -> Self {
+        let time = STEP_BOUND;
+        Self { limit, time }
+    }
+}
+
+impl<'a> Question<'a> {
+    fn of(path: &'a str, json: &'a str) -> Self {
+        Self {
+            path,
+            json,
+            header: None,
+            bounds: Bounds::of(ANSWER_LIMIT),
+        }
+    }
 }
 
 /// Any request for an object of the API, which may be long. Its host is the server's address.
@@ -171,27 +230,29 @@ pub(crate) async fn request_object(
     let headers = request.headers_mut();
     headers.insert(HOST, host);
     headers.insert(USER_AGENT, HeaderValue::from_static(PROGRAM));
-    send_request(server, request, OBJECT_LIMIT).await
+    send_request(server, request, Bounds::of(OBJECT_LIMIT)).await
 }
 
 async fn send(
     server: Server<'_>,
     method: Method,
-    path: &str,
-    json: &str,
-    limit: usize,
+    question: &Question<'_>,
 ) -> Result<Answer, HttpError> {
     let address = server.address;
-    let request = Request::builder()
+    let mut request = Request::builder()
         .method(method)
-        .uri(path)
+        .uri(question.path)
         .header(HOST, address.to_string())
         .header(USER_AGENT, PROGRAM)
         .header(ACCEPT, "application/json, */*;q=0.5")
-        .header(CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::copy_from_slice(json.as_bytes())))
+        .header(CONTENT_TYPE, "application/json");
+    if let Some((name, value)) = question.header {
+        request = request.header(name, value);
+    }
+    let request = request
+        .body(Full::new(Bytes::copy_from_slice(question.json.as_bytes())))
         .map_err(|error| no_response(address, &error))?;
-    let response = send_request(server, request, limit).await?;
+    let response = send_request(server, request, question.bounds).await?;
     Ok(Answer {
         status: response.status().as_u16(),
         body: String::from_utf8_lossy(response.body()).into_owned(),
@@ -201,16 +262,16 @@ async fn send(
 async fn send_request(
     server: Server<'_>,
     request: Request<Full<Bytes>>,
-    limit: usize,
+    bounds: Bounds,
 ) -> Result<Response<Bytes>, HttpError> {
     let address = server.address;
     match server.security {
         Security::Plain => {
-            exchange(address, tls::connect_tcp(address).await?, request, limit).await
+            exchange(address, tls::connect_tcp(address).await?, request, bounds).await
         }
         Security::Unverified => {
             let stream = tls::connect(address, &address.host, Trust::KeyHolder, None).await?;
-            exchange(address, stream, request, limit).await
+            exchange(address, stream, request, bounds).await
         }
         Security::Verified {
             anchors,
@@ -219,20 +280,20 @@ async fn send_request(
         } => {
             let trust = Trust::Anchors(anchors);
             let stream = tls::connect(address, server_name, trust, identity).await?;
-            exchange(address, stream, request, limit)
+            exchange(address, stream, request, bounds)
                 .await
                 .map_err(|error| error.of_verified(identity.is_some()))
         }
     }
 }
 
-/// Sends and receives while driving the connection, in one task, so that nothing outlives the call. An answer that is longer than
-/// `limit` bytes, or not as long as it says, is none.
+/// Sends and receives while driving the connection, in one task, so that nothing outlives the call. An answer that is longer than it
+/// may be, or not as long as it says, is none.
 async fn exchange<S>(
     address: &Address,
     stream: S,
     request: Request<Full<Bytes>>,
-    limit: usize,
+    bounds: Bounds,
 ) -> Result<Response<Bytes>, HttpError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -242,7 +303,7 @@ where
         let answer = async {
             let response = sender.send_request(request).await?;
             let (head, body) = response.into_parts();
-            let body = read_body(body, limit).await?;
+            let body = read_body(body, bounds.limit).await?;
             Ok::<_, Failure>(Response::from_parts(head, body))
         };
         let mut answer = pin!(answer);
@@ -269,12 +330,12 @@ where
         }
         Ok::<_, Failure>(answer)
     };
-    timeout(STEP_BOUND, conversation)
+    timeout(bounds.time, conversation)
         .await
         .map_err(|_| {
             HttpError::Tls(TlsError::Silent {
                 address: address.clone(),
-                bound: STEP_BOUND,
+                bound: bounds.time,
             })
         })?
         .map_err(|error| no_response(address, error.as_ref()))

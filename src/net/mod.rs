@@ -2,6 +2,7 @@
 
 mod address;
 pub(crate) mod http;
+mod system_authorities;
 mod tls;
 mod together;
 mod witness;
@@ -10,6 +11,7 @@ mod words;
 pub use address::Address;
 pub(crate) use address::parse_url;
 pub(crate) use http::{Answer, HttpError, Security, Server, connect_http2, printable};
+pub(crate) use system_authorities::{authorities_in, system_authorities};
 pub use tls::{Identity, IdentityError, Served, TlsError, handshake};
 pub(crate) use tls::{STEP_BOUND, authorities_from_pem};
 pub(crate) use together::together;

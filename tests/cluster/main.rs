@@ -1,4 +1,4 @@
-//! The other nodes, as far as they bear on what is done here: etcd's members.
+//! The other nodes, as far as they bear on what is done here: etcd's members, and the lock that reboots share.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -7,4 +7,5 @@
 )]
 
 mod etcd_gate;
+mod fleet_lock;
 mod real_etcd;

@@ -132,7 +132,7 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[cluster]\nlease = \"x\"\n",
             "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], \
-             [restart], [backup], [log]",
+             [restart], [turn], [backup], [log]",
         ),
         (
             "[[renewal]]\nbefore = \"30d\"\n",
@@ -232,6 +232,26 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[paths]\nkubernetes = \"etc/kubernetes\"\n",
             "k.toml:2:14: paths.kubernetes = \"etc/kubernetes\": not an absolute path; write it from the root, as in \"/etc/kubernetes\"",
+        ),
+        (
+            "[turn]\nfleet-lock-url = \"fleet.example\"\n",
+            "k.toml:2:18: turn.fleet-lock-url = \"fleet.example\": not an http or https URL; write the scheme in front, as in \
+             \"https://fleet-lock.example:8443\"",
+        ),
+        (
+            "[turn]\nfleet-lock-url = \"https://me:secret@fleet.example\"\n",
+            "k.toml:2:18: turn.fleet-lock-url = \"https://me:secret@fleet.example\": credentials in a URL are not sent; write \
+             host and port only, as in \"https://fleet-lock.example:8443\"",
+        ),
+        (
+            "[turn]\nfleet-lock-url = \"https://fleet.example/#x\"\n",
+            "k.toml:2:18: turn.fleet-lock-url = \"https://fleet.example/#x\": nothing may follow the path, as in \
+             \"https://fleet-lock.example:8443\"",
+        ),
+        (
+            "[turn]\nfleet-lock-group = \"a b\"\n",
+            "k.toml:2:20: turn.fleet-lock-group expects a group of letters, digits, dots and hyphens, such as \"default\", found \
+             string \"a b\"",
         ),
         (
             "[backup]\nkeep = 0\n",

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use kubecertd::api::ApiError;
 use kubecertd::checks::Cause;
+use kubecertd::cluster::FleetLockError;
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
 use kubecertd::issuer::IssuanceError;
 use kubecertd::journal::{Outcome, TransactionError};
@@ -72,6 +73,7 @@ fn every_code_is_documented_and_no_other() {
         ReadError::VARIANTS,
         LeadershipError::VARIANTS,
         ApiError::VARIANTS,
+        FleetLockError::VARIANTS,
     ];
     let all = [
         ("Findings", own(&[Cause::VARIANTS])),

@@ -14,6 +14,7 @@ fn history() -> (tempfile::TempDir, History) {
 
 fn receipt(number: i64) -> Receipt {
     Receipt {
+        turn: None,
         id: format!("operation-{number}"),
         started: Timestamp::from_second(number).unwrap(),
         finished: Timestamp::from_second(number + 1).unwrap(),

@@ -70,6 +70,7 @@ fn etcd_client() -> Entry {
 /// An operation that put this certificate in place within an hour from `begun`; the one before ends at `old`.
 fn renewal(entry: &Entry, begun: i64, old: i64) -> Receipt {
     Receipt {
+        turn: None,
         id: "x".to_owned(),
         started: at(begun),
         finished: at(begun + 1),
