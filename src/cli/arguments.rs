@@ -193,6 +193,9 @@ pub(super) struct Rollback {
     /// Only say what would be put back
     #[arg(long)]
     pub(super) dry_run: bool,
+    /// Output format of --dry-run
+    #[arg(short, long, value_enum, default_value_t, requires = "dry_run")]
+    pub(super) output: Format,
     /// Also past later operations, and what is not valid now, ends within a day or lacks something that the present
     /// certificate has
     #[arg(long)]

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::arguments::Rollback;
+use super::arguments::{Format, Rollback};
 use super::output::{Narrator, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime::runtime;
@@ -13,14 +13,20 @@ use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, RollBack, log_summary, roll_back};
 use crate::pki::civil;
 use crate::plan::Request;
-use crate::report::columns;
+use crate::report::{Coded, RenewedCertificate, columns};
 
 pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitCode> {
     if options.dry_run {
         let inventory = context.observe();
         let now = crate::host::now();
         let prepared = RollBack::prepare(context, &inventory, &options.id, options.force, now)?;
-        print(&preview(&prepared))?;
+        print(&match options.output {
+            Format::Text => preview(&prepared),
+            Format::Json => format!(
+                "{}\n",
+                serde_json::to_string_pretty(&View::from(&prepared))?
+            ),
+        })?;
         return Ok(exit_code(prepared.obstacles.is_empty()));
     }
     let mut narrator = Narrator::new();
@@ -38,6 +44,36 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
         None => {
             print("Everything is in place already; nothing was changed.\n")?;
             Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What `kubecertd rollback ID --dry-run -o json` prints. Fields are added to it, never renamed or removed.
+#[derive(Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct View<'a> {
+    api_version: &'static str,
+    kind: &'static str,
+    operation: &'a str,
+    certificates: &'a [RenewedCertificate],
+    restarts: &'a [String],
+    notes: Vec<Coded>,
+    /// What it would be refused for.
+    obstacles: Vec<Coded>,
+}
+
+impl<'a> From<&'a RollBack> for View<'a> {
+    fn from(prepared: &'a RollBack) -> Self {
+        let notes = prepared.notes.iter();
+        let obstacles = prepared.obstacles.iter();
+        Self {
+            api_version: "kubecertd/v1alpha1",
+            kind: "RollBack",
+            operation: &prepared.id,
+            certificates: &prepared.certificates,
+            restarts: &prepared.components,
+            notes: notes.map(|note| Coded::of(note.code(), note)).collect(),
+            obstacles: obstacles.map(|one| Coded::of(one.code(), one)).collect(),
         }
     }
 }
@@ -61,8 +97,8 @@ fn preview(prepared: &RollBack) -> String {
             prepared.components.join(", ")
         )));
     }
-    for warning in &prepared.warnings {
-        text.push_str(&line(format_args!("Note: {warning}")));
+    for note in &prepared.notes {
+        text.push_str(&line(format_args!("Note: {note}")));
     }
     for obstacle in &prepared.obstacles {
         text.push_str(&line(format_args!("It would be refused: {obstacle}")));

@@ -1,10 +1,11 @@
 //! What operations did before, for one that goes back.
 
 use super::Context;
+use super::put_back::Crossed;
 use super::restored::Restored;
 use crate::files::Generation;
 use crate::journal::{Outcome, Trigger};
-use crate::node::{CertificateId, listed};
+use crate::node::CertificateId;
 use crate::pki::date;
 use crate::report::{History, HistoryError, Receipt};
 
@@ -47,8 +48,8 @@ impl Past {
     }
 
     /// What going back to before a generation would undo besides: later operations that put other files in place of those
-    /// which that operation put there. One sentence each.
-    pub(super) fn crossed(&self, generation: &Generation, changed: &[Restored]) -> Vec<String> {
+    /// which that operation put there.
+    pub(super) fn crossed(&self, generation: &Generation, changed: &[Restored]) -> Vec<Crossed> {
         let names: Vec<&CertificateId> = changed
             .iter()
             .filter(|one| !self.is_still_there(&generation.id, one))
@@ -59,26 +60,28 @@ impl Past {
         }
         let mut said = Vec::new();
         if let Err(error) = &self.receipts {
-            said.push(format!(
-                "what was done since can only be told from the backups, because of the history: {error}"
-            ));
+            said.push(Crossed::HistoryUnreadable {
+                reason: error.to_string(),
+            });
         }
         let mut explained: Vec<&CertificateId> = Vec::new();
-        let mut later = |id: &str, its: &mut dyn Iterator<Item = &CertificateId>, what: String| {
-            let its: Vec<&CertificateId> = its.collect();
-            let again: Vec<&CertificateId> = names
-                .iter()
-                .copied()
-                .filter(|name| its.contains(name))
-                .collect();
-            if !again.is_empty() {
-                said.push(format!(
-                    "operation {id} changed it since: {}{what}",
-                    listed(again.iter().copied())
-                ));
-                explained.extend(again);
-            }
-        };
+        let mut later =
+            |id: &str, its: &mut dyn Iterator<Item = &CertificateId>, was: Option<String>| {
+                let its: Vec<&CertificateId> = its.collect();
+                let again: Vec<&CertificateId> = names
+                    .iter()
+                    .copied()
+                    .filter(|name| its.contains(name))
+                    .collect();
+                if !again.is_empty() {
+                    said.push(Crossed::ChangedAgain {
+                        operation: id.to_owned(),
+                        was,
+                        certificates: again.iter().map(|id| (*id).clone()).collect(),
+                    });
+                    explained.extend(again);
+                }
+            };
         let known = self.receipts().iter().any(|one| one.id == generation.id);
         if known {
             let since = self
@@ -88,14 +91,14 @@ impl Past {
                 .filter(|receipt| receipt.id != generation.id)
                 .filter(|receipt| !matches!(receipt.outcome, Outcome::RolledBack(_)));
             for receipt in since {
-                let what = format!(" ({})", self.what_was(&receipt.id));
+                let was = Some(self.what_was(&receipt.id));
                 let mut its = receipt.certificates.iter().map(|one| &one.id);
-                later(&receipt.id, &mut its, what);
+                later(&receipt.id, &mut its, was);
             }
         } else {
             for (number, id, its) in &self.generations {
                 if *number > generation.number {
-                    later(id, &mut its.iter(), String::new());
+                    later(id, &mut its.iter(), None);
                 }
             }
         }
@@ -105,10 +108,9 @@ impl Past {
             .filter(|name| !explained.contains(name))
             .collect();
         if known && !unexplained.is_empty() {
-            said.push(format!(
-                "{}: what is there now was put there by another program since",
-                listed(unexplained)
-            ));
+            said.push(Crossed::ChangedByAnother {
+                certificates: unexplained.into_iter().cloned().collect(),
+            });
         }
         said
     }

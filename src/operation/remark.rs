@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::put_back::RollBackNote;
 use crate::checks::Finding;
 use crate::host::serialize_path;
 use crate::node::{CertificateId, HardLinks};
@@ -121,11 +122,8 @@ pub enum Remark {
         /// What.
         said: String,
     },
-    /// What putting earlier files back means beyond that.
-    PutBack {
-        /// What.
-        said: String,
-    },
+    /// What putting earlier files back means beyond that; the code is the note's.
+    PutBack(Box<RollBackNote>),
 }
 
 impl Remark {
@@ -136,6 +134,7 @@ impl Remark {
             Self::Finding(finding) => finding.cause.code(),
             Self::Note { note, .. } => note.code(),
             Self::Etcd { objection, .. } => objection,
+            Self::PutBack(note) => note.code(),
             other => other.into(),
         }
     }
@@ -161,6 +160,7 @@ impl Remark {
                 message: self.to_string(),
                 ..Coded::of(self.code(), note.as_ref())
             },
+            Self::PutBack(note) => Coded::of(note.code(), note.as_ref()),
             other => Coded::of(self.code(), other),
         }
     }

@@ -6,26 +6,17 @@ use std::path::Path;
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
+use super::put_back::{EndsSoon, RollBackNote, Unfitness};
 use crate::config::Renewal;
 use crate::files::Kept;
 use crate::host::{Root, digest, read_bounded};
 use crate::issuer::Replacement;
 use crate::node::{CertificateId, Credential, Entry, Inventory, Kubeconfig, Present, Signer};
-use crate::pki::{
-    Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in, date,
-};
-use crate::report::{Described, RenewedCertificate, in_words};
+use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
+use crate::report::{Described, RenewedCertificate};
 
 /// How long the daemon leaves alone what was rolled back, and how near its end it does not.
 const ROLLED_BACK_FOR: SignedDuration = SignedDuration::from_hours(24);
-
-/// How near its end a certificate of a backup is, in words.
-pub(super) enum EndsSoon {
-    /// So near that the daemon renews it at once.
-    AtOnce(String),
-    /// Its time for renewal has come.
-    Due(String),
-}
 
 /// One certificate with its files.
 pub(super) struct Restored {
@@ -50,20 +41,17 @@ impl std::fmt::Debug for Restored {
     }
 }
 
-/// The certificates of a generation, and a sentence for each file that cannot be put back.
+/// The certificates of a generation, and which of its files are not put back.
 pub(super) fn restored(
     root: &Root,
     inventory: &Inventory,
     kept: Vec<Kept>,
-) -> (Vec<Restored>, Vec<String>) {
+) -> (Vec<Restored>, Vec<RollBackNote>) {
     let mut all: Vec<Restored> = Vec::new();
-    let mut warnings = Vec::new();
+    let mut notes = Vec::new();
     let foreign = not_kubeadms(inventory, &kept);
-    warnings.extend(
-        foreign
-            .iter()
-            .map(|name| format!("{name}: is the kubelet's own, which rotates it; it stays")),
-    );
+    let kubelets_own = |certificate| RollBackNote::KubeletsOwn { certificate };
+    notes.extend(foreign.iter().cloned().map(kubelets_own));
     for (file, contents) in kept {
         // A manifest, which only went out and back.
         let Some(id) = file.certificate.filter(|id| !foreign.contains(id)) else {
@@ -81,10 +69,7 @@ pub(super) fn restored(
             continue;
         }
         let (Some(contents), Some(held)) = (contents, file.contents) else {
-            warnings.push(format!(
-                "{}: was not there before that operation; it stays",
-                path.display()
-            ));
+            notes.push(RollBackNote::NotThereBefore { path });
             continue;
         };
         let index = index_of(&mut all, &id, inventory);
@@ -102,7 +87,7 @@ pub(super) fn restored(
     for one in &mut all {
         one.complete_from_node(inventory);
     }
-    (all, warnings)
+    (all, notes)
 }
 
 /// Where a certificate is in the list, at its end if it was not there yet.
@@ -171,18 +156,20 @@ impl Restored {
         inventory: &Inventory,
         force: bool,
         now: Timestamp,
-    ) -> Option<String> {
-        if let Some(moment) = self.key_removed {
-            return Some(format!(
-                "its keys were removed from the backup on {} by backup.max-age",
-                date(moment)
-            ));
+    ) -> Option<Unfitness> {
+        self.unfitness(inventory, now)
+            .filter(|why| !(force && why.is_lifted_by_force()))
+    }
+
+    fn unfitness(&self, inventory: &Inventory, now: Timestamp) -> Option<Unfitness> {
+        if let Some(removed) = self.key_removed {
+            return Some(Unfitness::KeysRemoved { removed });
         }
         let Some(certificate) = &self.certificate else {
-            return Some("the backup holds no certificate of it".to_owned());
+            return Some(Unfitness::NoCertificate);
         };
         let Some(key) = &self.key else {
-            return Some("neither backup nor node holds its key".to_owned());
+            return Some(Unfitness::NoKey);
         };
         let trusted = inventory
             .entry(&self.id)
@@ -190,46 +177,35 @@ impl Restored {
             .and_then(|authority| inventory.authority(authority))
             .and_then(|authority| authority.certificates());
         let Some(trusted) = trusted else {
-            return Some("its authority on this node cannot be read".to_owned());
+            return Some(Unfitness::AuthorityUnreadable);
         };
         let stands_for = self
             .present
             .as_ref()
             .map_or(certificate, |present| &present.leaf);
-        let checked = check_stand_in(stands_for, certificate, key, trusted, now);
-        let lifted_by_force = matches!(
-            checked,
-            Err(SuccessorError::NotValidNow(_) | SuccessorError::Lacks(_))
-        );
-        if (checked.is_ok() || lifted_by_force)
-            && let Some(issuer) = self.foreign_issuer()
-        {
-            return Some(format!(
-                "the certificate that is there now was issued by {issuer}, and not by the CA that is on this node; it is \
-                 left alone"
-            ));
-        }
-        match checked {
+        let why = match check_stand_in(stands_for, certificate, key, trusted, now) {
             Ok(()) => None,
-            Err(_) if lifted_by_force && force => None,
-            Err(SuccessorError::NotValidNow(_)) if now < certificate.not_before => Some(format!(
-                "the certificate of the backup is not valid before {}; --force puts it back nevertheless",
-                date(certificate.not_before)
-            )),
-            Err(SuccessorError::NotValidNow(_)) => Some(format!(
-                "the certificate of the backup ended on {}; --force puts it back nevertheless",
-                date(certificate.not_after)
-            )),
-            Err(SuccessorError::Lacks(what)) => Some(format!(
-                "the certificate of the backup lacks {what}, which the present one has; --force puts it back nevertheless"
-            )),
-            Err(SuccessorError::Untrusted { issuer }) => Some(format!(
-                "the certificate of the backup was issued by {issuer}, and not by the CA that is on this node now"
-            )),
-            Err(SuccessorError::KeyMismatch) => {
-                Some("certificate and key of the backup do not belong together".to_owned())
+            Err(SuccessorError::NotValidNow(_)) if now < certificate.not_before => {
+                Some(Unfitness::NotYetValid {
+                    begins: certificate.not_before,
+                })
             }
-            Err(error) => Some(error.to_string()),
+            Err(SuccessorError::NotValidNow(_)) => Some(Unfitness::Expired {
+                ended: certificate.not_after,
+            }),
+            Err(SuccessorError::Lacks(what)) => Some(Unfitness::Lacks { what }),
+            Err(SuccessorError::Untrusted { issuer }) => Some(Unfitness::ForeignIssuer { issuer }),
+            Err(SuccessorError::KeyMismatch) => Some(Unfitness::KeyMismatch),
+            Err(error) => Some(Unfitness::NotAccepted {
+                reason: error.to_string(),
+            }),
+        };
+        let is_choice = why.as_ref().is_none_or(Unfitness::is_lifted_by_force);
+        match self.foreign_issuer().filter(|_| is_choice) {
+            Some(issuer) => Some(Unfitness::ForeignPresent {
+                issuer: issuer.to_owned(),
+            }),
+            None => why,
         }
     }
 
@@ -239,13 +215,9 @@ impl Restored {
         Some(&present.leaf.serial)
     }
 
-    /// Its name, and whether the certificate of the backup is valid but near its end, by what `renewal` says of it;
+    /// Whether the certificate of the backup is valid but near its end, by what `renewal` says of it;
     /// `None` where it is not, or where what is there now ends no later.
-    pub(super) fn ends_soon(
-        &self,
-        renewal: &Renewal,
-        now: Timestamp,
-    ) -> Option<(&CertificateId, EndsSoon)> {
+    pub(super) fn ends_soon(&self, renewal: &Renewal, now: Timestamp) -> Option<EndsSoon> {
         let certificate = self.certificate.as_ref()?;
         let end = certificate.not_after;
         let is_no_worse = self
@@ -262,15 +234,12 @@ impl Restored {
         if left > before.min(lifetime / 3) {
             return None;
         }
-        let when = format!("ends on {}, {}", date(end), in_words(left));
-        let soon = if left <= ROLLED_BACK_FOR {
-            EndsSoon::AtOnce(format!("{when}, so that it would be renewed again at once"))
-        } else {
-            EndsSoon::Due(format!(
-                "{when}; the daemon leaves it alone for a day and then renews it"
-            ))
-        };
-        Some((&self.id, soon))
+        Some(EndsSoon {
+            certificate: self.id.clone(),
+            ends: end,
+            at: now,
+            at_once: left <= ROLLED_BACK_FOR,
+        })
     }
 
     /// Who issued the present certificate, if that was not the local CA: then nothing is put over it.

@@ -9,10 +9,11 @@ use super::adopted::Adopted;
 use super::checks::{look_ahead, no_restart, permit, preflight_for, take_lock};
 use super::execute::{Change, execute};
 use super::past::Past;
+use super::put_back::{RollBackNote, RollBackObstacle, Unfit};
 use super::recover::finish;
 use super::remark::Remark;
 use super::report::RenewalReport;
-use super::restored::{EndsSoon, Restored, restored};
+use super::restored::{Restored, restored};
 use super::roll_back_error::RollBackError;
 use super::run::Run;
 use super::table::Wish;
@@ -21,7 +22,7 @@ use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Generation, contents, generations};
 use crate::journal::{OperationKind, Trigger};
-use crate::node::{CertificateId, Inventory, PodRef, Replaceable, components, listed};
+use crate::node::{CertificateId, Inventory, PodRef, Replaceable, components};
 use crate::plan::{Plan, RestartGroup, RestartMethod, affected_pods, restart_groups};
 use crate::report::RenewedCertificate;
 
@@ -39,10 +40,10 @@ pub struct RollBack {
     pub certificates: Vec<RenewedCertificate>,
     /// The pods that are restarted, by component.
     pub components: Vec<String>,
-    /// What stands against it, one sentence each; with any of them nothing is put back.
-    pub obstacles: Vec<String>,
+    /// What stands against it; with any of them nothing is put back.
+    pub obstacles: Vec<RollBackObstacle>,
     /// What is to be known besides.
-    pub warnings: Vec<String>,
+    pub notes: Vec<RollBackNote>,
     restored: Vec<Restored>,
     plan: Plan,
 }
@@ -69,63 +70,49 @@ impl RollBack {
             find(all, id)?
         };
         let kept = contents(&context.store(), &generation.id)?;
-        let (all, mut warnings) = restored(&context.root, inventory, kept);
-        if all.is_empty() && warnings.is_empty() {
+        let (all, mut notes) = restored(&context.root, inventory, kept);
+        if all.is_empty() && notes.is_empty() {
             return Err(RollBackError::NothingInIt(generation.id).into());
         }
         let (unchanged, mut changed): (Vec<Restored>, Vec<Restored>) =
             all.into_iter().partition(Restored::is_in_place);
-        warnings.extend(
-            unchanged
-                .iter()
-                .map(|one| format!("{} is as it was before that operation", one.id)),
-        );
+        notes.extend(unchanged.into_iter().map(|one| RollBackNote::AsBefore {
+            certificate: one.id,
+        }));
+        let unfit = |all: &[Restored]| {
+            Unfit::grouped(all.iter().filter_map(|one| {
+                let why = one.obstacle(inventory, force, now)?;
+                Some((one.id.clone(), why))
+            }))
+        };
         if force && changed.iter().any(|one| one.key_removed().is_none()) {
-            let (lost, left) = changed
+            let (lost, left): (Vec<Restored>, Vec<Restored>) = changed
                 .into_iter()
                 .partition(|one| one.key_removed().is_some());
             changed = left;
-            let lost: Vec<Restored> = lost;
-            let said = lost.iter().filter_map(|one| {
-                let reason = one.obstacle(inventory, force, now)?;
-                Some((one.id.clone(), format!("{reason}; it stays as it is")))
-            });
-            warnings.extend(by_reason(said));
+            notes.extend(unfit(&lost).into_iter().map(RollBackNote::Stays));
         }
-        let mut obstacles = by_reason(changed.iter().filter_map(|one| {
-            let reason = one.obstacle(inventory, force, now)?;
-            Some((one.id.clone(), reason))
-        }));
-        let crossed = past.crossed(&generation, &changed);
+        let unfit = unfit(&changed).into_iter();
+        let mut obstacles: Vec<RollBackObstacle> = unfit.map(RollBackObstacle::Unfit).collect();
+        let crossed = past.crossed(&generation, &changed).into_iter();
         if force {
-            warnings.extend(crossed);
+            notes.extend(crossed.map(RollBackNote::Crossed));
         } else {
-            let anyway = |said| format!("{said}; --force goes back past that");
-            obstacles.extend(crossed.into_iter().map(anyway));
+            obstacles.extend(crossed.map(RollBackObstacle::Crossed));
         }
         let renewal = &context.config.renewal;
         let ends_soon = changed.iter().filter_map(|one| one.ends_soon(renewal, now));
-        for (name, soon) in ends_soon {
-            match soon {
-                EndsSoon::AtOnce(said) if !force => {
-                    obstacles.push(format!("{name}: {said}; --force puts it back nevertheless"));
-                }
-                EndsSoon::AtOnce(said) | EndsSoon::Due(said) => {
-                    warnings.push(format!("{name}: {said}"));
-                }
+        for ends in ends_soon {
+            if ends.at_once && !force {
+                obstacles.push(RollBackObstacle::EndsSoon(ends));
+            } else {
+                notes.push(RollBackNote::EndsSoon(ends));
             }
         }
-        warnings.extend(
-            changed
-                .iter()
-                .flat_map(Restored::changed_otherwise)
-                .map(|path| {
-                    format!(
-                        "{}: was changed in other ways since then, and that goes as well; the backup of this operation keeps it",
-                        path.display()
-                    )
-                }),
-        );
+        let otherwise = changed.iter().flat_map(Restored::changed_otherwise);
+        notes.extend(otherwise.map(|path| RollBackNote::ChangedOtherwise {
+            path: path.to_path_buf(),
+        }));
         let plan = restarts(inventory, &changed, now);
         Ok(Self {
             was: past.what_was(&generation.id),
@@ -133,26 +120,11 @@ impl RollBack {
             certificates: changed.iter().filter_map(Restored::line).collect(),
             components: components(&plan.pods()),
             obstacles,
-            warnings,
+            notes,
             restored: changed,
             plan,
         })
     }
-}
-
-/// `a, b: reason` for all that share a reason, in the order in which they come.
-fn by_reason(all: impl Iterator<Item = (CertificateId, String)>) -> Vec<String> {
-    let mut groups: Vec<(Vec<CertificateId>, String)> = Vec::new();
-    for (name, reason) in all {
-        match groups.iter_mut().find(|(_, known)| *known == reason) {
-            Some((names, _)) => names.push(name),
-            None => groups.push((vec![name], reason)),
-        }
-    }
-    groups
-        .into_iter()
-        .map(|(names, reason)| format!("{}: {reason}", listed(&names)))
-        .collect()
 }
 
 impl RollBack {
@@ -202,10 +174,8 @@ pub async fn roll_back(
         operation: prepared.id.clone(),
         was: prepared.was.clone(),
     });
-    for warning in &prepared.warnings {
-        run.remark(Remark::PutBack {
-            said: warning.clone(),
-        });
+    for note in &prepared.notes {
+        run.remark(Remark::PutBack(Box::new(note.clone())));
     }
     if prepared.restored.is_empty() {
         return Ok(None);

@@ -1,5 +1,7 @@
 //! Why no earlier files were put back.
 
+use super::put_back::RollBackObstacle;
+
 /// Why nothing was put back.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]
@@ -32,8 +34,8 @@ pub enum RollBackError {
     )]
     NoLast,
     /// Something stands against it.
-    #[error("{}; nothing was changed", .0.join("; "))]
-    Refused(Vec<String>),
+    #[error("{}; nothing was changed", sentences(.0))]
+    Refused(Vec<RollBackObstacle>),
 }
 
 impl RollBackError {
@@ -42,6 +44,11 @@ impl RollBackError {
     pub fn code(&self) -> &'static str {
         self.into()
     }
+}
+
+fn sentences(obstacles: &[RollBackObstacle]) -> String {
+    let sentences: Vec<String> = obstacles.iter().map(ToString::to_string).collect();
+    sentences.join("; ")
 }
 
 fn alternatives(ids: &[String]) -> String {

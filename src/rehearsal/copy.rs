@@ -22,10 +22,12 @@ use crate::pki::{
 };
 
 /// Why there is no copy.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum CopyError {
     /// A file could not be written.
     #[error("{}: could not be made for the rehearsal: {source}", path.display())]
+    #[strum(serialize = "copy-not-written")]
     File {
         /// Which.
         path: PathBuf,
@@ -34,7 +36,16 @@ pub enum CopyError {
     },
     /// A throw-away key or certificate could not be made.
     #[error("the copy has no certificates: {0}")]
+    #[strum(serialize = "copy-not-signed")]
     Double(#[from] IssueError),
+}
+
+impl CopyError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 /// Makes the copy of the node below `to`, private to the owner. Returns the authorities whose keys cannot sign.

@@ -58,13 +58,15 @@ pub struct Rehearsal {
 }
 
 /// Why there was no rehearsal.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum RehearsalError {
     /// The private directory, or the copy.
     #[error(transparent)]
     Copy(#[from] CopyError),
     /// The renewal on the copy failed: why, with the node's paths.
     #[error("the renewal on the copy failed: {0}")]
+    #[strum(serialize = "rehearsal-failed")]
     Renewal(String),
     /// The node has nothing to rehearse with.
     #[error(
@@ -72,6 +74,17 @@ pub enum RehearsalError {
         .0.display()
     )]
     NoNode(PathBuf),
+}
+
+impl RehearsalError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Copy(error) => error.code(),
+            own => own.into(),
+        }
+    }
 }
 
 /// What is renewed on the copy: as much as possible.

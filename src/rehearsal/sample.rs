@@ -50,10 +50,12 @@ impl Default for Sample {
 }
 
 /// Why a sample could not be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum SampleError {
     /// A file.
     #[error("{}: {source}", path.display())]
+    #[strum(serialize = "sample-not-written")]
     File {
         /// Which.
         path: PathBuf,
@@ -62,7 +64,16 @@ pub enum SampleError {
     },
     /// A key or certificate.
     #[error(transparent)]
+    #[strum(serialize = "sample-not-signed")]
     Issue(#[from] IssueError),
+}
+
+impl SampleError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 impl Sample {

@@ -204,19 +204,30 @@ pub fn write_status(root: &Root, status: &Status) -> Result<(), FileError> {
 }
 
 /// Why there is no status to show.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
+#[strum(serialize_all = "kebab-case")]
 pub enum StatusError {
     /// The daemon has not written one since the machine started.
     #[error("kubecertd is not running on this node; see `systemctl status kubecertd`")]
+    #[strum(serialize = "status-never-written")]
     NeverWritten,
     /// The file is there but cannot be read.
     #[error("{}: {reason}", path.display())]
+    #[strum(serialize = "status-unreadable")]
     Unreadable {
         /// Which file.
         path: PathBuf,
         /// Why.
         reason: String,
     },
+}
+
+impl StatusError {
+    /// Its code, which never changes; `docs/codes.md` lists the codes.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.into()
+    }
 }
 
 /// Reads the status file.

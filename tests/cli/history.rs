@@ -157,6 +157,12 @@ fn a_rollback_past_later_operations_needs_force_and_says_which_they_are() {
     let since = format!("operation {} changed it since: apiserver", ids[1]);
     let now = contents(&node.path("/etc"));
 
+    let json = ["rollback", &ids[0], "--dry-run", "-o", "json"];
+    let json: serde_json::Value = serde_json::from_slice(&node.run(&json).stdout).unwrap();
+    let obstacle = &json["obstacles"][0];
+    assert_eq!(obstacle["code"], "changed-again", "{json:#}");
+    assert_eq!(obstacle["fields"]["operation"], *ids[1], "{json:#}");
+    assert!(obstacle["message"].as_str().unwrap().contains("--force"));
     let output = node.run(&["rollback", &ids[0], "--dry-run"]);
     assert_eq!(output.status.code(), Some(1));
     let preview = text(&output.stdout);
