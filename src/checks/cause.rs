@@ -242,6 +242,22 @@ pub enum Cause {
         /// What stops it.
         take_over: String,
     },
+    /// No maintenance window is open, or not for long enough.
+    OutsideWindow {
+        /// The one that opens next.
+        window: String,
+        /// When.
+        opens: Timestamp,
+    },
+    /// An administrator holds the daemon back.
+    OnHold {
+        /// Why.
+        reason: String,
+        /// Since when.
+        since: Timestamp,
+        /// Until when, if that was said.
+        until: Option<Timestamp>,
+    },
     /// Something could not be looked at.
     NotLookedAt {
         /// For which check.
@@ -293,6 +309,8 @@ impl Cause {
             | Self::ClockAlone => Check::Clock,
             Self::KubeadmRunning { .. } | Self::KubeadmScratch { .. } => Check::Kubeadm,
             Self::OtherRenewer { .. } => Check::OtherRenewer,
+            Self::OutsideWindow { .. } => Check::Windows,
+            Self::OnHold { .. } => Check::Hold,
             Self::NotLookedAt { check, .. } => *check,
         }
     }
@@ -322,6 +340,8 @@ impl Cause {
             Self::TurnLater { begins, .. } => Some(*begins),
             Self::TurnHalted { alone_from, .. } => *alone_from,
             Self::TurnUnreachable { emergency, .. } => *emergency,
+            Self::OutsideWindow { opens, .. } => Some(*opens),
+            Self::OnHold { until, .. } => *until,
             _ => None,
         }
     }

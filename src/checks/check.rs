@@ -30,11 +30,15 @@ pub enum Check {
     Kubeadm,
     /// Somebody else who renews here regularly.
     OtherRenewer,
+    /// Whether a maintenance window is open.
+    Windows,
+    /// Whether an administrator holds the daemon back.
+    Hold,
 }
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Space,
         Self::Writable,
         Self::Authorities,
@@ -48,6 +52,8 @@ impl Check {
         Self::Clock,
         Self::Kubeadm,
         Self::OtherRenewer,
+        Self::Windows,
+        Self::Hold,
     ];
 
     /// Its name in a table.
@@ -67,6 +73,8 @@ impl Check {
             Self::Clock => "clock",
             Self::Kubeadm => "kubeadm",
             Self::OtherRenewer => "other-renewer",
+            Self::Windows => "windows",
+            Self::Hold => "hold",
         }
     }
 
@@ -95,6 +103,8 @@ impl Check {
             Self::Addresses => "no address filter keeps the daemon from what it needs",
             Self::Clock => "synchronised, or in keeping with everything on the node",
             Self::Kubeadm => "no kubeadm is at work",
+            Self::Windows => "no maintenance window has to be waited for",
+            Self::Hold => "no administrator holds the daemon back",
             Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",
         }
     }

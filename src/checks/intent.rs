@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::Renewal;
+use crate::config::{Config, Renewal};
 use crate::host::shifted;
 use crate::node::{CertificateId, Entry, Inventory};
-use crate::plan::{Action, Plan, Reason, RestartGroup, due_at};
+use crate::plan::{Action, Plan, Reason, RestartGroup, due_at, longest};
 
 /// Doubts have no force any more when a certificate ends within this time, however short its life is.
 const LAST_DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -39,6 +39,10 @@ pub struct Intent {
     pub first_end: Option<(CertificateId, Timestamp)>,
     /// When the first that is renewed in its time became due, and when it ends; `None` where one is renewed for another reason.
     pub due: Option<(Timestamp, Timestamp)>,
+    /// The certificate for whose sake windows and holds lose their force first, its end, and when they do.
+    pub overridden: Option<Overridden>,
+    /// How long the operation may take at most, as far as that is known.
+    pub longest: Duration,
     /// Whether one of them is of no use to anybody now: what uses it need not be well.
     pub broken: bool,
     /// Whether a certificate with a file that cannot be replaced is left out, and the others are not.
@@ -56,6 +60,18 @@ pub struct Deadline {
     pub patience_ends: Timestamp,
 }
 
+/// When windows and holds no longer hold a renewal back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overridden {
+    /// The certificate that ends too soon.
+    pub certificate: CertificateId,
+    /// When it ends, or its authority.
+    pub ends: Timestamp,
+    /// From when on: `renewal.window-override` before the end, or in the second half of the time in which it is due, where that
+    /// is later.
+    pub from: Timestamp,
+}
+
 impl Deadline {
     /// Whether doubts have lost their force.
     #[must_use]
@@ -67,7 +83,8 @@ impl Deadline {
 impl Intent {
     /// What a plan changes. `restart`: whether pods are restarted at all.
     #[must_use]
-    pub fn of(inventory: &Inventory, plan: &Plan, renewal: &Renewal, restart: bool) -> Self {
+    pub fn of(inventory: &Inventory, plan: &Plan, config: &Config, restart: bool) -> Self {
+        let renewal = &config.renewal;
         let entries: Vec<&Entry> = plan
             .items
             .iter()
@@ -99,6 +116,11 @@ impl Intent {
                 .filter_map(|entry| Some((entry.id.clone(), ends(inventory, entry)?)))
                 .min_by_key(|(_, ends)| *ends),
             due: first_due(inventory, plan),
+            overridden: entries
+                .iter()
+                .filter_map(|entry| overridden(inventory, entry, renewal))
+                .min_by_key(|one| one.from),
+            longest: longest(if restart { &plan.restarts } else { &[] }, &config.restart),
             broken: plan.items.iter().any(|item| {
                 matches!(
                     item.action,
@@ -161,5 +183,18 @@ fn deadline(inventory: &Inventory, entry: &Entry, before: Duration) -> Option<De
         certificate: entry.id.clone(),
         ends,
         patience_ends: shifted(ends, -(margin / 3)),
+    })
+}
+
+fn overridden(inventory: &Inventory, entry: &Entry, renewal: &Renewal) -> Option<Overridden> {
+    let ends = ends(inventory, entry)?;
+    let before = renewal.of(entry.id.as_str()).before;
+    let margin = ends.duration_since(due_at(entry.present()?, ends, before));
+    let overridden = SignedDuration::try_from(renewal.window_override);
+    let overridden = overridden.unwrap_or(SignedDuration::MAX);
+    Some(Overridden {
+        certificate: entry.id.clone(),
+        ends,
+        from: shifted(ends, -overridden.min(margin / 2)),
     })
 }

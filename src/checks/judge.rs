@@ -75,6 +75,8 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
     findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
+    findings.extend(case.window(readings));
+    findings.extend(case.hold(readings));
     findings.extend(readings.unread.iter().map(|one| case.unread(one)));
     findings.sort_by_key(Finding::check);
     findings
@@ -271,7 +273,7 @@ impl Case<'_> {
     }
 
     /// The daemon can come back later; whoever asks by hand is told.
-    fn wait_or_warn(&self) -> Severity {
+    pub(super) fn wait_or_warn(&self) -> Severity {
         match self.asked {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { .. } => Severity::Warn,

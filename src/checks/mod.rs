@@ -22,6 +22,7 @@ mod places;
 mod readings;
 mod renewers;
 mod space;
+mod when;
 mod words;
 
 pub use addresses::{AddressFilter, Addresses, Purpose, judge_addresses, plain};
@@ -31,7 +32,7 @@ pub use check::Check;
 pub use clock::{Clock, Lives, Mark, clock};
 pub use finding::{Effect, Finding, Severity, blocking};
 pub use images::ImageDisk;
-pub use intent::{Asked, Deadline, Intent};
+pub use intent::{Asked, Deadline, Intent, Overridden};
 pub use judge::judge;
 pub use kubeadm::{Kubeadm, KubeadmProcesses, running_kubeadm, scratch_changed};
 pub use needed_addresses::{

@@ -15,8 +15,9 @@ use super::places;
 use super::places::Hindered;
 use super::renewers::{Renewer, renewers};
 use super::space::{FileSystem, Written};
+use crate::config::Window;
 use crate::host::{self, MOST_PROCESSES, Root};
-use crate::journal::Store;
+use crate::journal::{OnHold, Store};
 use crate::node::{Inventory, Problem};
 
 /// Journal, history and status of one operation, generously.
@@ -54,6 +55,10 @@ pub struct Readings {
     pub scratch_changed: Option<Timestamp>,
     /// Others that renew here.
     pub renewers: Vec<Renewer>,
+    /// The maintenance windows that are configured.
+    pub windows: BTreeMap<String, Window>,
+    /// An administrator's hold that is in force.
+    pub on_hold: Option<OnHold>,
     /// What could not be found out.
     pub unread: Vec<Unread>,
 }

@@ -233,6 +233,22 @@ impl fmt::Display for Cause {
                 "{who} calls kubeadm certs renew: while it does, the daemon renews only what is near its end; take over: \
                  {take_over}, or set renewal.other-renewer = \"ignore\""
             ),
+            Self::OutsideWindow { window, opens } => write!(
+                out,
+                "outside the maintenance windows: the next, {window:?}, opens on {}; by hand, `kubecertd renew` does not wait",
+                date(*opens)
+            ),
+            Self::OnHold {
+                reason,
+                since,
+                until,
+            } => {
+                write!(out, "on hold since {}", date(*since))?;
+                if let Some(until) = until {
+                    write!(out, " until {}", date(*until))?;
+                }
+                write!(out, ": {reason}; `kubecertd unhold` ends that")
+            }
             Self::NotRenewable {
                 certificates,
                 obstacle,

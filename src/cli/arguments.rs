@@ -85,6 +85,17 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: ConfigAction,
     },
+    /// Let the daemon begin nothing by itself for a while; commands go on, and so does what a certificate that ends soon needs
+    Hold {
+        /// Why, for whoever looks at the status
+        #[arg(value_name = "REASON", value_parser = reason)]
+        reason: String,
+        /// When it ends by itself: 2027-05-20T09:00:00Z, or from now: 3d
+        #[arg(long, value_name = "TIME", value_parser = moment)]
+        until: Option<Timestamp>,
+    },
+    /// End what `hold` began
+    Unhold,
     /// Try the whole renewal on a private copy of the node's files; nothing outside it is changed
     Rehearse {
         /// Use a made-up node, for a machine that is no Kubernetes node
@@ -118,7 +129,11 @@ impl Command {
     /// Whether it does something to the node, so that the journal has to have it.
     pub(super) fn changes_something(&self) -> bool {
         match self {
-            Self::Run { .. } | Self::Restart { .. } | Self::Recover { .. } => true,
+            Self::Run { .. }
+            | Self::Restart { .. }
+            | Self::Recover { .. }
+            | Self::Hold { .. }
+            | Self::Unhold => true,
             Self::Turn { action } => matches!(action, Some(TurnAction::Clear)),
             Self::Renew(options) => !options.dry_run,
             Self::Rollback(options) => !options.dry_run,
@@ -281,6 +296,19 @@ fn duration(text: &str) -> Result<std::time::Duration, String> {
         .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
         .map_err(|_| format!("{text:?} has years or months, which differ in length; write days"))?;
     std::time::Duration::try_from(duration).map_err(|_| format!("{text:?} lies in the past"))
+}
+
+/// A sentence on one line.
+fn reason(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() {
+        Err("say why, for whoever looks at the status".to_owned())
+    } else if text.chars().count() > 500 {
+        Err("longer than 500 letters; say it in a sentence".to_owned())
+    } else if text.chars().any(char::is_control) {
+        Err("has control characters or line breaks in it".to_owned())
+    } else {
+        Ok(text.trim().to_owned())
+    }
 }
 
 /// A moment, or a duration from now.

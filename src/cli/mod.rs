@@ -8,6 +8,7 @@ mod exit_codes;
 mod generate;
 mod hints;
 mod history;
+mod hold;
 mod output;
 mod plan;
 mod preflight;
@@ -161,6 +162,8 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rollback(options) => rollback::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
         Command::Turn { action } => turn::run(&context, action.as_ref()),
+        Command::Hold { reason, until } => hold::hold(&context, reason, until),
+        Command::Unhold => hold::unhold(&context),
         Command::Plan { at, output } => plan::run(&context, at, output),
         Command::Preflight { output } => preflight::run(&context, output),
         Command::Rehearse { sample } => rehearse::run(&context, sample),
@@ -218,6 +221,8 @@ fn can_do_without(command: &Command) -> bool {
         | Command::Rollback(_)
         | Command::Generate { .. }
         | Command::Status { .. }
+        | Command::Hold { .. }
+        | Command::Unhold
         | Command::History { .. } => true,
         Command::Renew(options) => options.dry_run,
         Command::Run { .. }

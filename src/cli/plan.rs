@@ -8,7 +8,7 @@ use super::arguments::Format;
 use super::output::{error, print};
 use super::renew::exit_code;
 use crate::node::{CertificateId, hard_links};
-use crate::operation::Context;
+use crate::operation::{Context, schedule};
 use crate::plan::{Action, Request};
 use crate::report::PlanView;
 
@@ -30,7 +30,10 @@ pub(super) fn run(
         .map(|item| &item.id)
         .collect();
     let notes = hard_links(&context.root, &inventory, &renewed);
-    let view = PlanView::from(&plan).with_notes(&notes);
+    let schedule = schedule(context, &inventory, &plan);
+    let view = PlanView::from(&plan)
+        .with_notes(&notes)
+        .with_window(schedule.opening, schedule.notes);
     print(&match output {
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),

@@ -18,7 +18,7 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
     let plan = context.plan(&inventory, &Request::All { force: false }, now)?;
     let asked = Asked::BySchedule;
     let mut findings = preflight(context, &inventory, &plan, true, asked);
-    let intent = Intent::of(&inventory, &plan, &context.config.renewal, true);
+    let intent = Intent::of(&inventory, &plan, &context.config, true);
     findings.extend(runtime()?.block_on(async {
         let mut found = look_ahead(context, &inventory, &intent, asked).await;
         found.extend(look_at_addresses(context, &inventory).await);

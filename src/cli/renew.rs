@@ -29,7 +29,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             force: options.force,
         };
         let mut findings = preflight(context, &inventory, &plan, restart, asked);
-        let intent = Intent::of(&inventory, &plan, &context.config.renewal, restart);
+        let intent = Intent::of(&inventory, &plan, &context.config, restart);
         findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
         for finding in &findings {
             let said = line(format_args!(

@@ -95,6 +95,8 @@ fn needs(command: &Command) -> Option<Needs> {
         Command::Rollback(_) => needs("rollback", Use::Writes, false),
         Command::Turn { .. } => needs("turn", Use::Secrets, true),
         Command::Restart { .. } => needs("restart", Use::Writes, true),
+        Command::Hold { .. } => needs("hold", Use::Writes, false),
+        Command::Unhold => needs("unhold", Use::Writes, false),
         Command::Plan { .. } => needs("plan", Use::Secrets, true),
         // Whether something can be written to is a part of what it looks at.
         Command::Preflight { .. } => needs("preflight", Use::Writes, true),

@@ -32,10 +32,11 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 7] = [
+pub(super) const SECTIONS: [&str; 8] = [
     "paths",
     "renewal",
     "certificate",
+    "window",
     "restart",
     "turn",
     "backup",
@@ -47,7 +48,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// All keys, in the order in which they are shown.
-pub(super) static KEYS: [Key; 30] = [
+pub(super) static KEYS: [Key; 31] = [
     Key {
         section: "paths",
         name: "kubernetes",
@@ -133,6 +134,18 @@ pub(super) static KEYS: [Key; 30] = [
             choice(value, &OTHER_RENEWERS).map(|v| config.renewal.other_renewer = v)
         },
         show: |config| text(name_of(&OTHER_RENEWERS, config.renewal.other_renewer)),
+    },
+    Key {
+        section: "renewal",
+        name: "window-override",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: HOUR,
+                most: 365 * DAY,
+            };
+            duration(value, "7d", bounds).map(|v| config.renewal.window_override = v)
+        },
+        show: |config| text(show_duration(config.renewal.window_override)),
     },
     Key {
         section: "restart",

@@ -58,6 +58,7 @@ pub(super) fn merge<'text>(
     }
     // Among other mistakes nothing is said about what does not fit together, as they may be the cause.
     if errors.is_empty() {
+        errors.extend(lacking(fragments, &last));
         errors.extend(too_long(&config, &last));
     }
     if errors.is_empty() {
@@ -81,6 +82,31 @@ pub(super) fn merge<'text>(
     } else {
         Err(errors)
     }
+}
+
+/// Every table without a key that it has to have, at the last place that names it.
+fn lacking(fragments: &[Fragment<'_>], last: &Last<'_, '_>) -> Vec<ConfigError> {
+    let mut places = BTreeMap::new();
+    for fragment in fragments {
+        for table in &fragment.tables {
+            let name = table.section.full_name(&table.name);
+            for key in table.section.required {
+                places.insert(format!("{name}.{key}"), (fragment, table, *key));
+            }
+        }
+    }
+    places
+        .into_iter()
+        .filter(|(name, _)| !last.contains_key(name))
+        .map(|(_, (fragment, table, key))| {
+            let name = table.section.full_name(&table.name);
+            let message = format!(
+                "[{name}] has no {key}; a {} needs one",
+                table.section.section
+            );
+            fragment.wrong(table.span.clone(), message)
+        })
+        .collect()
 }
 
 /// Every `before` that is not shorter than the validity it goes with. One that no file says cannot be too long: the last

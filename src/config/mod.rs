@@ -17,6 +17,7 @@ mod tables;
 mod types;
 mod unknown;
 mod value;
+mod window;
 mod written_name;
 
 pub use error::{ConfigError, ConfigWarning};
@@ -28,3 +29,4 @@ pub use types::{
     Backup, Config, Locations, Log, LogFormat, Restart, RestartMode, RestartWait, Turn, TurnMode,
 };
 pub(crate) use value::check_filter;
+pub use window::Window;

@@ -23,6 +23,8 @@ pub struct Renewal {
     pub other_renewer: OtherRenewer,
     /// `enabled`: false makes the daemon watch and report only.
     pub enabled: bool,
+    /// `window-override`: from so long before the end of a certificate on, windows and holds hold nothing back, 7 d.
+    pub window_override: Duration,
     /// `[certificate.NAME]`, by name.
     pub certificates: BTreeMap<String, OwnRenewal>,
 }
@@ -37,6 +39,7 @@ impl Default for Renewal {
             skip: BTreeSet::new(),
             other_renewer: OtherRenewer::Wait,
             enabled: true,
+            window_override: Duration::from_secs(7 * 86_400),
             certificates: BTreeMap::new(),
         }
     }

@@ -5,8 +5,10 @@ use toml::de::DeValue;
 
 use super::quantity::show_duration;
 use super::value::{
-    ALGORITHMS, Wrong, before, boolean, check_certificate_name, key_algorithm, name_of, validity,
+    ALGORITHMS, Bounds, Wrong, before, boolean, check_certificate_name, check_table_name, days,
+    duration, key_algorithm, name_of, time_of_day, time_zone, validity,
 };
+use super::window::{DAYS, Window};
 use super::written_name::written_name;
 use super::{Config, OwnRenewal};
 
@@ -18,6 +20,8 @@ pub(super) struct TableSection {
     pub(super) example: &'static str,
     /// Whether a table may be called so; if not, why.
     pub(super) check_name: fn(&str) -> Result<(), String>,
+    /// Keys that every such table has to have.
+    pub(super) required: &'static [&'static str],
     /// Makes the table known, whether it has keys or not.
     pub(super) declare: fn(&mut Config, &str),
     /// The tables that the configuration has.
@@ -52,9 +56,12 @@ pub(super) fn table_section(section: &str) -> Option<&'static TableSection> {
 }
 
 /// All of them.
-pub(super) static TABLES: [TableSection; 1] = [TableSection {
+pub(super) static TABLES: [TableSection; 2] = [CERTIFICATE, WINDOW];
+
+const CERTIFICATE: TableSection = TableSection {
     section: "certificate",
     example: "[certificate.\"admin.conf\"]",
+    required: &[],
     check_name: check_certificate_name,
     declare: |config, name| {
         own(config, name);
@@ -102,7 +109,63 @@ pub(super) static TABLES: [TableSection; 1] = [TableSection {
             show: |config, name| shown(config, name)?.skip.map(toml::Value::Boolean),
         },
     ],
-}];
+};
+
+const WINDOW: TableSection = TableSection {
+    section: "window",
+    example: "[window.night]",
+    required: &["start", "length"],
+    check_name: check_table_name,
+    declare: |config, name| {
+        window(config, name);
+    },
+    names: |config| config.windows.keys().map(String::as_str).collect(),
+    keys: &[
+        TableKey {
+            name: "days",
+            set: |config, name, value| days(value).map(|v| window(config, name).days = v),
+            show: |config, name| {
+                let days = config.windows.get(name)?.days.iter();
+                let words = days.map(|day| text(name_of(&DAYS, *day))).collect();
+                Some(toml::Value::Array(words))
+            },
+        },
+        TableKey {
+            name: "start",
+            set: |config, name, value| time_of_day(value).map(|v| window(config, name).start = v),
+            show: |config, name| {
+                let start = config.windows.get(name)?.start;
+                Some(text(&start.strftime("%H:%M").to_string()))
+            },
+        },
+        TableKey {
+            name: "length",
+            set: |config, name, value| {
+                let bounds = Bounds {
+                    least: 60,
+                    most: 7 * 86_400,
+                };
+                duration(value, "3h", bounds).map(|v| window(config, name).length = v)
+            },
+            show: |config, name| {
+                let length = config.windows.get(name)?.length;
+                Some(text(&show_duration(length)))
+            },
+        },
+        TableKey {
+            name: "time-zone",
+            set: |config, name, value| time_zone(value).map(|v| window(config, name).time_zone = v),
+            show: |config, name| {
+                let zone = &config.windows.get(name)?.time_zone;
+                Some(text(zone.iana_name().unwrap_or("UTC")))
+            },
+        },
+    ],
+};
+
+fn window<'config>(config: &'config mut Config, name: &str) -> &'config mut Window {
+    config.windows.entry(name.to_owned()).or_default()
+}
 
 fn own<'config>(config: &'config mut Config, name: &str) -> &'config mut OwnRenewal {
     let certificates = &mut config.renewal.certificates;

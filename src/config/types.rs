@@ -1,8 +1,10 @@
 //! What the configuration means.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Window;
 use super::renewal::{CertificateRenewal, Renewal};
 
 /// The whole configuration, checked.
@@ -12,6 +14,8 @@ pub struct Config {
     pub locations: Locations,
     /// `[renewal]`, and what `[certificate.NAME]` says of single ones
     pub renewal: Renewal,
+    /// `[window.NAME]`, by name; without any the daemon may act at any time
+    pub windows: BTreeMap<String, Window>,
     /// `[restart]`
     pub restart: Restart,
     /// `[turn]`

@@ -6,11 +6,14 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::civil::{Time, Weekday};
+use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::DeValue;
 
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
+use super::window::DAYS;
 use super::{KeyPolicy, LogFormat, OtherRenewer, RestartMode, RestartWait, TurnMode};
 use crate::pki::{Catalogued, KeyAlgorithm};
 
@@ -243,6 +246,82 @@ pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong
     } else {
         Err(wrong)
     }
+}
+
+/// Days of the week, in their order; at least one.
+pub(super) fn days(written: &Written<'_>) -> Result<Vec<Weekday>, Vec<Wrong>> {
+    let what = "a list of days such as [\"mon\", \"thu\"]";
+    let Some(array) = written.get_ref().as_array() else {
+        return Err(expects(written, what));
+    };
+    let mut named = Vec::new();
+    let mut wrong = Vec::new();
+    for element in array.iter() {
+        match choice(element, &DAYS) {
+            Ok(day) => named.push(day),
+            Err(mistakes) => wrong.extend(mistakes),
+        }
+    }
+    if !wrong.is_empty() {
+        return Err(wrong);
+    }
+    if named.is_empty() {
+        return Err(vec![Wrong {
+            span: written.span(),
+            message:
+                " = []: such a window never opens; name a day, or leave the key out for every day"
+                    .to_owned(),
+        }]);
+    }
+    let all = DAYS.iter().map(|(_, day)| *day);
+    Ok(all.filter(|day| named.contains(day)).collect())
+}
+
+/// A time of day: `02:00`.
+pub(super) fn time_of_day(written: &Written<'_>) -> Result<Time, Vec<Wrong>> {
+    let text = string(written, "a time of day such as \"02:00\"")?;
+    let parts = text.split_once(':').filter(|(hour, minute)| {
+        [hour, minute]
+            .iter()
+            .all(|part| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit()))
+    });
+    parts
+        .and_then(|(hour, minute)| Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok())
+        .ok_or_else(|| {
+            refuse(
+                written,
+                "not a time of day; write hours and minutes from \"00:00\" to \"23:59\"",
+            )
+        })
+}
+
+/// A time zone by its IANA name, as this machine knows it.
+pub(super) fn time_zone(written: &Written<'_>) -> Result<TimeZone, Vec<Wrong>> {
+    let text = string(written, "a time zone such as \"Europe/Berlin\"")?;
+    // Known without any database.
+    if text == "UTC" {
+        return Ok(TimeZone::UTC);
+    }
+    if let Ok(zone) = TimeZone::get(text)
+        && zone.iana_name().is_some()
+    {
+        return Ok(zone);
+    }
+    let known: Vec<String> = jiff::tz::db()
+        .available()
+        .map(|name| name.as_str().to_owned())
+        .collect();
+    Err(refuse(
+        written,
+        match nearest(text, known.iter().map(String::as_str)) {
+            Some(near) => format!("this machine knows no such time zone; did you mean {near:?}?"),
+            None if known.len() < 2 => {
+                "this machine knows no time zones; install tzdata, or write \"UTC\"".to_owned()
+            }
+            None => "this machine knows no such time zone; `timedatectl list-timezones` shows them"
+                .to_owned(),
+        },
+    ))
 }
 
 /// Whether a certificate may be called so: any name may be a file's that kubeadm does not know, but a bare word that is

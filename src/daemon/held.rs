@@ -39,6 +39,11 @@ pub(super) fn known_end(held: &[&Finding]) -> Option<Timestamp> {
     ends?.into_iter().max()
 }
 
+/// Whether one of them is of that check.
+pub(super) fn is_of(held: &[&Finding], check: Check) -> bool {
+    held.iter().any(|finding| finding.check() == check)
+}
+
 /// Whether somebody has to put something right.
 pub(super) fn is_refused(held: &[&Finding]) -> bool {
     held.iter()

@@ -58,8 +58,8 @@ pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
     if pass.due() == 0 || pass.node_down || !pass.unfinished.is_empty() {
         return pass;
     }
-    let renewal = &context.config.renewal;
-    let intent = Intent::of(&pass.inventory, &pass.plan, renewal, context.is_live());
+    let config = &context.config;
+    let intent = Intent::of(&pass.inventory, &pass.plan, config, context.is_live());
     let asked = Asked::BySchedule;
     let found = look_ahead(context, &pass.inventory, &intent, asked).await;
     pass.findings.extend(found);

@@ -12,6 +12,7 @@ use super::held;
 use super::pass::Pass;
 use super::retry::Retry;
 use super::signal::{Look, Moment, Signal};
+use crate::checks::Check;
 use crate::host::shifted;
 use crate::operation::Fault;
 use crate::report::{self, in_words};
@@ -51,6 +52,10 @@ pub(super) enum About {
     },
     /// Until this moment it is another node's turn.
     Waiting { until: Timestamp },
+    /// No maintenance window is open until this moment.
+    WaitingForWindow { until: Timestamp },
+    /// An administrator holds the daemon back.
+    OnHold,
     /// Manifests that another process left out cannot be brought back.
     Stranded,
     /// Operations that were cut off have to be finished.
@@ -92,6 +97,8 @@ impl State {
             | About::Unfinished
             | About::Due
             | About::Acted => report::State::Waiting,
+            About::WaitingForWindow { .. } => report::State::WaitingForWindow,
+            About::OnHold => report::State::OnHold,
             About::Acting { .. } => report::State::Renewing,
             About::Stopping => report::State::Stopped,
         }
@@ -114,8 +121,14 @@ impl State {
             About::Failed
         } else if pass.others.problem.is_some() {
             About::Stranded
+        } else if held::is_of(&held, Check::Hold) {
+            About::OnHold
         } else if let Some(until) = held::known_end(&held) {
-            About::Waiting { until }
+            if held::is_of(&held, Check::Windows) {
+                About::WaitingForWindow { until }
+            } else {
+                About::Waiting { until }
+            }
         } else if !held.is_empty() {
             About::Blocked { refused: false }
         } else if !pass.unfinished.is_empty() {
@@ -210,6 +223,8 @@ pub(super) fn next(state: State, pass: &Pass, signal: Signal, now: Moment) -> (S
         | About::Idle
         | About::Blocked { .. }
         | About::Waiting { .. }
+        | About::WaitingForWindow { .. }
+        | About::OnHold
         | About::Stranded
         | About::Unfinished
         | About::Due

@@ -31,7 +31,7 @@ pub fn preflight(
     preflight_for(
         context,
         inventory,
-        &Intent::of(inventory, plan, &context.config.renewal, restart),
+        &Intent::of(inventory, plan, &context.config, restart),
         asked,
         plan.at,
     )
@@ -62,6 +62,15 @@ pub fn preflight_for(
     readings.unread.extend(unread);
     if context.config.renewal.other_renewer == OtherRenewer::Ignore {
         readings.renewers.clear();
+    }
+    readings.windows = context.config.windows.clone();
+    match context.store().on_hold(now) {
+        Ok(hold) => readings.on_hold = hold,
+        Err(error) => readings.unread.push(Unread {
+            check: Check::Hold,
+            path: context.store().hold_file(),
+            reason: error.to_string(),
+        }),
     }
     judge(&readings, intent, asked, now)
 }

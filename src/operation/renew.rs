@@ -93,15 +93,14 @@ async fn prepare(
     let asked = asked(request, options);
     let mut found = preflight(context, &node, plan, wants_restart, asked);
     if wants_restart && !options.node_down {
-        let renewal = &context.config.renewal;
-        let mut intent = Intent::of(&node, plan, renewal, wants_restart);
+        let mut intent = Intent::of(&node, plan, &context.config, wants_restart);
         // What an earlier operation left undone may be what they lack.
         intent.broken |= !backlog.unfinished.is_empty();
         found.extend(look_ahead(context, &node, &intent, asked).await);
     }
     let may_restart = permit(run, found)?;
     if wants_restart && may_restart && disturbs(context, plan) && !options.node_down {
-        let intent = Intent::of(&node, plan, &context.config.renewal, wants_restart);
+        let intent = Intent::of(&node, plan, &context.config, wants_restart);
         take_turn(run, Wish::of(&intent, asked), &plan.restarts).await?;
     }
     let replaceable = Replaceable::of(&context.root, &node);

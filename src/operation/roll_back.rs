@@ -1,5 +1,7 @@
 //! Putting the files of an earlier operation back, by hand: an operation like any other, with its own backup.
 
+use std::time::Duration;
+
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -141,6 +143,8 @@ impl RollBack {
             deadline: None,
             first_end: None,
             due: None,
+            overridden: None,
+            longest: Duration::ZERO,
             // What it puts back may be what mends them.
             broken: true,
             separable: false,

@@ -8,7 +8,7 @@ use super::columns::columns;
 use crate::host::printable;
 use crate::node::{HardLinks, components};
 use crate::pki::{date, serde_end};
-use crate::plan::{Action, AffectedPod, Plan, PlanItem, RestartGroup};
+use crate::plan::{Action, AffectedPod, Opening, Plan, PlanItem, RestartGroup};
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -24,6 +24,17 @@ pub struct PlanView {
     unread_manifests: Vec<UnreadView>,
     /// What else is to be known, one sentence each.
     notes: Vec<String>,
+    /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    window: Option<WindowView>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WindowView {
+    name: String,
+    opens: Timestamp,
+    closes: Timestamp,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -104,6 +115,7 @@ impl From<&Plan> for PlanView {
                 })
                 .collect(),
             notes: Vec::new(),
+            window: None,
         }
     }
 }
@@ -160,6 +172,18 @@ impl PlanView {
     #[must_use]
     pub fn with_notes(mut self, notes: &[HardLinks]) -> Self {
         self.notes = notes.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// The same with the window in which the daemon acts, and what speaks against acting at its time.
+    #[must_use]
+    pub fn with_window(mut self, opening: Option<Opening>, notes: Vec<String>) -> Self {
+        self.window = opening.map(|opening| WindowView {
+            name: opening.window,
+            opens: opening.opens,
+            closes: opening.closes,
+        });
+        self.notes.extend(notes);
         self
     }
 
@@ -251,10 +275,19 @@ impl PlanView {
     }
 
     fn next_in_words(&self) -> String {
-        match &self.next_due {
+        let mut text = match &self.next_due {
             Some(next) => format!("\nNext: {}, {}\n", date(next.at), printable(&next.name)),
             None => String::new(),
+        };
+        if let Some(window) = &self.window {
+            text.push_str(&format!(
+                "\nWindow: {}, from {} to {}\n",
+                printable(&window.name),
+                date(window.opens),
+                date(window.closes)
+            ));
         }
+        text
     }
 }
 

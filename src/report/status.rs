@@ -50,6 +50,10 @@ pub struct Status {
 pub enum State {
     /// Nothing is due.
     Waiting,
+    /// Something is due, and no maintenance window is open.
+    WaitingForWindow,
+    /// Something is due, and an administrator holds the daemon back.
+    OnHold,
     /// An operation is running.
     Renewing,
     /// The last attempt failed; it is tried again.

@@ -359,11 +359,13 @@ fn tables_are_merged_key_by_key_and_shown_with_who_said_so() {
     let node = Tree::new();
     let main = node.write(
         MAIN,
-        "[certificate.\"admin.conf\"]\nbefore = \"7d\"\nvalidity = \"30d\"\n[certificate.apiserver]\n",
+        "[certificate.\"admin.conf\"]\nbefore = \"7d\"\nvalidity = \"30d\"\n[certificate.apiserver]\n\
+         [window.night]\nstart = \"02:00\"\nlength = \"2h\"\ndays = [\"fri\", \"mon\", \"fri\"]\n",
     );
     let drop_in = node.write(
         "/etc/kubecertd/kubecertd.d/10-a.toml",
-        "certificate.\"admin.conf\".before = \"5d\"\ncertificate.etcd-peer.skip = true\n",
+        "certificate.\"admin.conf\".before = \"5d\"\ncertificate.etcd-peer.skip = true\n\
+         window.night.time-zone = \"Europe/Berlin\"\nwindow.night.length = \"3h\"\n",
     );
     let loaded = read(&node).unwrap();
     let tables: Vec<_> = loaded
@@ -392,6 +394,12 @@ fn tables_are_merged_key_by_key_and_shown_with_who_said_so() {
         ]
     );
     let shown = loaded.to_toml();
+    let window = "\n[window.night]\ndays = [\"mon\", \"fri\"] # ";
+    assert!(shown.contains(window), "{shown}");
+    assert!(
+        shown.contains("\ntime-zone = \"Europe/Berlin\" # "),
+        "{shown}"
+    );
     let expected = format!(
         "\n[certificate.\"admin.conf\"]\nbefore = \"5d\" # {}\nvalidity = \"30d\" # {}\n\n[certificate.etcd-peer]\n",
         drop_in.display(),
@@ -399,6 +407,9 @@ fn tables_are_merged_key_by_key_and_shown_with_who_said_so() {
     );
     assert!(shown.contains(&expected), "{shown}");
     let read_back = parse(Path::new("shown.toml"), &shown).unwrap();
+    assert_eq!(read_back.windows, loaded.config.windows);
+    let night = &read_back.windows["night"];
+    assert_eq!((night.days.len(), night.length.as_secs()), (2, 3 * 3600));
     for name in ["admin.conf", "etcd-peer", "apiserver"] {
         assert_eq!(read_back.renewal_of(name), loaded.config.renewal_of(name));
     }

@@ -132,7 +132,7 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[cluster]\nlease = \"x\"\n",
             "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], \
-             [restart], [turn], [backup], [log]",
+             [window.NAME], [restart], [turn], [backup], [log]",
         ),
         (
             "[[renewal]]\nbefore = \"30d\"\n",
@@ -220,6 +220,44 @@ fn each_mistake_names_place_key_and_remedy() {
             "[renewal]\nbefore = \"20d\"\n[certificate.apiserver]\nvalidity = \"20d\"\n",
             "k.toml:2:10: renewal.before = \"20d\" is not shorter than certificate.apiserver.validity = \"20d\": a new \
              certificate would be due at once; write at most a third of the validity, \"6d16h\"",
+        ),
+        (
+            "[window.night]\nlength = \"3h\"\n",
+            "k.toml:1:9: [window.night] has no start; a window needs one",
+        ),
+        (
+            "[window.night]\nstart = \"02:00\"\n",
+            "k.toml:1:9: [window.night] has no length; a window needs one",
+        ),
+        (
+            "[window.night]\nstart = \"02:00\"\nlength = \"0s\"\n",
+            "k.toml:3:10: window.night.length = \"0s\": too short; at least \"60s\"",
+        ),
+        (
+            "[window.night]\nstart = \"24:00\"\nlength = \"3h\"\n",
+            "k.toml:2:9: window.night.start = \"24:00\": not a time of day; write hours and minutes from \"00:00\" to \
+             \"23:59\"",
+        ),
+        (
+            "[window.night]\nstart = 02:00:00\nlength = \"3h\"\n",
+            "k.toml:2:9: window.night.start expects a time of day such as \"02:00\", found date-time 02:00:00",
+        ),
+        (
+            "[window.night]\nstart = \"02:00\"\nlength = \"3h\"\ndays = []\n",
+            "k.toml:4:8: window.night.days = []: such a window never opens; name a day, or leave the key out for every day",
+        ),
+        (
+            "[window.night]\nstart = \"02:00\"\nlength = \"3h\"\ndays = [\"tuesday\"]\n",
+            "k.toml:4:9: window.night.days = \"tuesday\"; not one of mon, tue, wed, thu, fri, sat, sun",
+        ),
+        (
+            "[window.night]\nstart = \"02:00\"\nlength = \"3h\"\ntime-zone = \"Europe/Berlni\"\n",
+            "k.toml:4:13: window.night.time-zone = \"Europe/Berlni\": this machine knows no such time zone; did you mean \
+             \"Europe/Berlin\"?",
+        ),
+        (
+            "[window.night]\nstart = \"02:00\"\nlength = \"3h\"\ntimezone = \"UTC\"\n",
+            "k.toml:4:1: unknown key window.night.timezone; did you mean \"time-zone\"?",
         ),
         (
             "[renewal]\nskip = \"apiserver\"\n",

@@ -3,5 +3,6 @@
 mod config_files;
 mod config_messages;
 mod configuration;
+mod held_back;
 mod run;
 mod watchdog;

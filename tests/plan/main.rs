@@ -6,3 +6,4 @@ mod expired;
 mod holds;
 mod properties;
 mod restarts;
+mod windows;

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use jiff::SignedDuration;
 
 use super::*;
-use crate::checks::{Check, Kubeadm, Mark, clock::Lives, intent::Deadline};
+use crate::checks::{Check, Kubeadm, Mark, Overridden, clock::Lives, intent::Deadline};
+use crate::config::Window;
+use crate::journal::OnHold;
 
 pub(crate) fn now() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().unwrap()
@@ -23,6 +25,8 @@ pub(crate) fn ending_in(left: SignedDuration) -> Intent {
         manifests: [PathBuf::from("/m/etcd.yaml")].into(),
         separable: true,
         due: None,
+        overridden: None,
+        longest: std::time::Duration::ZERO,
         broken: false,
         first_end: Some(("apiserver".into(), now() + left)),
         deadline: Some(Deadline {
@@ -79,6 +83,98 @@ fn a_restart_without_new_certificates_is_not_judged_by_the_clock() {
         ..ending_in(days(20))
     };
     assert_eq!(judge(&wrong, &restart, by_hand, now()), []);
+}
+
+/// Open at two in the night of Wednesdays; it is Monday.
+fn in_two_days() -> Readings {
+    let window = Window {
+        days: vec![jiff::civil::Weekday::Wednesday],
+        start: jiff::civil::time(2, 0, 0, 0),
+        length: std::time::Duration::from_secs(3 * 3600),
+        ..Window::default()
+    };
+    Readings {
+        clock: right(),
+        windows: [("night".to_owned(), window)].into(),
+        ..Readings::default()
+    }
+}
+
+/// Of which windows and holds lose their force so long from now.
+fn overridden_in(left: SignedDuration) -> Intent {
+    Intent {
+        overridden: Some(Overridden {
+            certificate: "apiserver".into(),
+            ends: now() + left + days(7),
+            from: now() + left,
+        }),
+        ..ending_in(left + days(7))
+    }
+}
+
+#[test]
+fn the_daemon_waits_for_a_window_and_a_command_does_not() {
+    let readings = in_two_days();
+    let waiting = one(&readings, &overridden_in(days(1)), Asked::BySchedule);
+    assert_eq!(waiting.severity, Severity::Wait);
+    let opens: Timestamp = "2026-06-03T02:00:00Z".parse().unwrap();
+    assert_eq!(waiting.cause.passes(), Some(opens));
+    assert_eq!(
+        waiting.to_string(),
+        "outside the maintenance windows: the next, \"night\", opens on Jun 03, 2026 02:00 UTC; by hand, `kubecertd renew` \
+         does not wait"
+    );
+    let by_hand = Asked::ByHand { force: false };
+    let said = one(&readings, &overridden_in(days(1)), by_hand);
+    assert_eq!(said.severity, Severity::Warn);
+    // Near the end nothing waits.
+    let near = one(&readings, &overridden_in(days(0)), Asked::BySchedule);
+    assert_eq!(near.severity, Severity::Warn);
+    assert!(matches!(near.effect, Effect::GoingOn { .. }), "{near:?}");
+    // What is of no use to anybody does not, and nothing to do does not.
+    let broken = Intent {
+        broken: true,
+        ..overridden_in(days(1))
+    };
+    for intent in [broken, Intent::default()] {
+        assert_eq!(judge(&readings, &intent, Asked::BySchedule, now()), []);
+    }
+    let open = judge(&readings, &overridden_in(days(9)), Asked::BySchedule, opens);
+    assert_eq!(open, []);
+}
+
+#[test]
+fn a_hold_keeps_the_daemon_back_until_it_ends_or_a_certificate_nearly_does() {
+    let until = now() + days(3);
+    let held = |until| Readings {
+        clock: right(),
+        on_hold: Some(OnHold {
+            reason: "moving house".to_owned(),
+            since: now() - days(1),
+            until,
+        }),
+        ..Readings::default()
+    };
+    let far = overridden_in(days(1));
+    let waiting = one(&held(Some(until)), &far, Asked::BySchedule);
+    assert_eq!(waiting.severity, Severity::Wait);
+    assert_eq!(waiting.cause.passes(), Some(until));
+    assert_eq!(
+        waiting.to_string(),
+        "on hold since May 31, 2026 00:00 UTC until Jun 04, 2026 00:00 UTC: moving house; `kubecertd unhold` ends that"
+    );
+    let open = one(&held(None), &far, Asked::BySchedule);
+    assert_eq!((open.severity, open.cause.passes()), (Severity::Wait, None));
+    let near = one(&held(None), &overridden_in(days(0)), Asked::BySchedule);
+    assert_eq!(near.severity, Severity::Warn);
+    assert!(
+        near.to_string()
+            .contains("going on nevertheless, because apiserver ends")
+    );
+    let by_hand = Asked::ByHand { force: false };
+    assert_eq!(one(&held(None), &far, by_hand).severity, Severity::Warn);
+    // It is not forgotten while nothing is due.
+    assert!(one(&held(None), &Intent::default(), Asked::BySchedule).blocks());
 }
 
 #[test]

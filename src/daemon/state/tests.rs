@@ -58,6 +58,13 @@ fn held(severity: Severity, passes: Option<Timestamp>) -> Pass {
     }
 }
 
+fn held_by(cause: Cause) -> Pass {
+    Pass {
+        findings: vec![Finding::new(cause, Severity::Wait, Asked::BySchedule)],
+        ..due()
+    }
+}
+
 fn unfinished() -> Pass {
     Pass {
         unfinished: vec!["20260101T000000Z".to_owned()],
@@ -130,6 +137,23 @@ fn passes() -> Vec<(Pass, About, About)> {
             About::Waiting { until },
             About::Failed,
         ),
+        (
+            held_by(Cause::OutsideWindow {
+                window: "night".to_owned(),
+                opens: until,
+            }),
+            About::WaitingForWindow { until },
+            About::Failed,
+        ),
+        (
+            held_by(Cause::OnHold {
+                reason: "moving house".to_owned(),
+                since: until,
+                until: None,
+            }),
+            About::OnHold,
+            About::Failed,
+        ),
         (held(Severity::Warn, None), About::Due, About::Failed),
         (unfinished(), About::Unfinished, About::Failed),
         (stopped(), About::Due, About::Failed),
@@ -149,7 +173,7 @@ fn passes() -> Vec<(Pass, About, About)> {
     ]
 }
 
-const ABOUT: [About; 13] = [
+const ABOUT: [About; 15] = [
     About::Starting,
     About::Idle,
     About::Blocked { refused: false },
@@ -157,6 +181,10 @@ const ABOUT: [About; 13] = [
     About::Waiting {
         until: Timestamp::UNIX_EPOCH,
     },
+    About::WaitingForWindow {
+        until: Timestamp::UNIX_EPOCH,
+    },
+    About::OnHold,
     About::Stranded,
     About::Unfinished,
     About::Due,
@@ -177,11 +205,24 @@ fn what_was_seen_decides_what_the_daemon_is_about() {
 
 #[test]
 fn the_word_of_the_status_follows_from_what_the_daemon_is_about() {
-    use report::State::{Failing, Renewing, Stopped, Waiting};
+    use report::State::{Failing, OnHold, Renewing, Stopped, Waiting, WaitingForWindow};
     let words = ABOUT.map(|about| State::about(about).word());
     let expected = [
-        Waiting, Waiting, Waiting, Failing, Waiting, Failing, Waiting, Waiting, Failing, Renewing,
-        Renewing, Waiting, Stopped,
+        Waiting,
+        Waiting,
+        Waiting,
+        Failing,
+        Waiting,
+        WaitingForWindow,
+        OnHold,
+        Failing,
+        Waiting,
+        Waiting,
+        Failing,
+        Renewing,
+        Renewing,
+        Waiting,
+        Stopped,
     ];
     assert_eq!(words, expected);
 }
