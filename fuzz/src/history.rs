@@ -115,6 +115,7 @@ fn receipt(text: &str) -> Receipt {
         id: format!("operation-{}", text.len()),
         started: moment,
         finished: moment,
+        turn: None,
         trigger: Trigger::Command(text.to_owned()),
         by: None,
         kind: None,

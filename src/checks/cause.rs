@@ -140,6 +140,13 @@ pub enum Cause {
         /// When this one's turn begins.
         begins: Timestamp,
     },
+    /// The FleetLock server gives no slot.
+    NoSlot {
+        /// The error's code.
+        cause: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// etcd would be in danger without this node's member.
     EtcdCannotSpare {
         /// The code of the first objection.
@@ -297,6 +304,7 @@ impl Cause {
             Self::ControlPlaneSilent { .. }
             | Self::TurnLater { .. }
             | Self::EtcdCannotSpare { .. }
+            | Self::NoSlot { .. }
             | Self::TurnOccupied { .. }
             | Self::TurnHalted { .. }
             | Self::TurnUnreachable { .. } => Check::Peers,

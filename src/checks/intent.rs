@@ -37,8 +37,6 @@ pub struct Intent {
     pub deadline: Option<Deadline>,
     /// The certificate that ends first, and when; `None` when nothing ends.
     pub first_end: Option<(CertificateId, Timestamp)>,
-    /// When the first that is renewed in its time became due, and when it ends; `None` where one is renewed for another reason.
-    pub due: Option<(Timestamp, Timestamp)>,
     /// The certificate for whose sake windows and holds lose their force first, its end, and when they do.
     pub overridden: Option<Overridden>,
     /// How long the operation may take at most, as far as that is known.
@@ -115,7 +113,6 @@ impl Intent {
                 .iter()
                 .filter_map(|entry| Some((entry.id.clone(), ends(inventory, entry)?)))
                 .min_by_key(|(_, ends)| *ends),
-            due: first_due(inventory, plan),
             overridden: entries
                 .iter()
                 .filter_map(|entry| overridden(inventory, entry, renewal))
@@ -151,17 +148,6 @@ impl Intent {
     pub fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.manifests.is_empty()
     }
-}
-
-fn first_due(inventory: &Inventory, plan: &Plan) -> Option<(Timestamp, Timestamp)> {
-    plan.items
-        .iter()
-        .filter(|item| item.action == Action::Renew(Reason::Due))
-        .filter_map(|item| {
-            let ends = ends(inventory, inventory.entry(&item.id)?)?;
-            Some((item.due_at?, ends))
-        })
-        .min()
 }
 
 /// When it ends, or its authority.

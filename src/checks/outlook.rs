@@ -8,7 +8,6 @@ use super::check::Check;
 use super::finding::{Finding, Severity};
 use super::intent::{Asked, Intent};
 use super::judge::Case;
-use crate::plan::next_turn;
 use crate::probe::ControlPlanes;
 
 /// What came back. Empty where all is well.
@@ -52,7 +51,6 @@ pub fn judge_outlook(
                 control_planes: control_planes.count,
             })
         }));
-        findings.extend(case.turn(control_planes));
     }
     findings
 }
@@ -78,20 +76,6 @@ impl Case<'_> {
             .filter(|deadline| deadline.patience_ends <= self.now)
             .map(|deadline| (&deadline.certificate, deadline.ends));
         self.unless(over, cause, self.unless_forced())
-    }
-
-    /// Only the daemon waits for its turn.
-    fn turn(&self, control_planes: &ControlPlanes) -> Option<Finding> {
-        if self.asked != Asked::BySchedule {
-            return None;
-        }
-        let (due, ends) = self.intent.due?;
-        let begins = next_turn(control_planes.share, due, ends, self.now)?;
-        let cause = Cause::TurnLater {
-            control_planes: control_planes.count,
-            begins,
-        };
-        Some(self.finding(cause, Severity::Wait))
     }
 }
 
@@ -152,36 +136,5 @@ mod tests {
                 (Check::Health, Severity::Warn)
             ]
         );
-    }
-
-    #[test]
-    fn of_several_control_planes_each_waits_for_its_turn() {
-        let intent = Intent {
-            due: Some((now() - days(10), now() + days(20))),
-            ..ending_in(days(20))
-        };
-        let outlook = |place| Outlook {
-            control_planes: Some(ControlPlanes {
-                count: 3,
-                share: Share::ranked(place, 3),
-                silent: Vec::new(),
-            }),
-            ..Outlook::default()
-        };
-        let waiting: Vec<Finding> = (0..3)
-            .flat_map(|place| judge_outlook(&outlook(place), &intent, Asked::BySchedule, now()))
-            .collect();
-        assert_eq!(waiting.len(), 2, "{waiting:?}");
-        for finding in &waiting {
-            assert_eq!(finding.severity, Severity::Wait);
-            let until = finding.cause.passes().unwrap();
-            let then = judge_outlook(&outlook(1), &intent, Asked::BySchedule, until);
-            let others = judge_outlook(&outlook(2), &intent, Asked::BySchedule, until);
-            assert_eq!(then.len() + others.len(), 1, "{until}");
-        }
-        for place in 0..3 {
-            let by_hand = Asked::ByHand { force: false };
-            assert_eq!(judge_outlook(&outlook(place), &intent, by_hand, now()), []);
-        }
     }
 }

@@ -145,6 +145,7 @@ impl fmt::Display for Cause {
                  hand, `kubecertd renew` does not",
                 moment(*begins)
             ),
+            Self::NoSlot { reason, .. } => out.write_str(reason),
             Self::EtcdCannotSpare { objections, .. } => write!(
                 out,
                 "etcd cannot spare this node's member now: {}",

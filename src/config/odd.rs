@@ -109,12 +109,13 @@ fn absent(root: &Root, key: &str, path: &Path, expected: Expected) -> Option<Str
 const MODULES: &str = include_str!("../lib.rs");
 
 /// The libraries of this program that log.
-const LIBRARIES: [&str; 13] = [
+const LIBRARIES: [&str; 15] = [
     "h2",
     "hyper",
     "hyper_util",
     "jiff",
     "jiff_core",
+    "kube_client",
     "mio",
     "notify",
     "rtime_core",
@@ -122,6 +123,7 @@ const LIBRARIES: [&str; 13] = [
     "tokio",
     "tonic",
     "tower",
+    "tower_http",
     "tracing",
 ];
 

@@ -9,6 +9,9 @@ use std::thread;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 
+/// An operation's future is large where nothing is optimised; what is not used of it costs no memory.
+const STACK: usize = 8 << 20;
+
 /// What gives the result of work that is being done.
 pub(super) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -25,7 +28,7 @@ where
     T: Send + 'static,
     Doing: Future<Output = T> + Send + 'static,
 {
-    aside_on(thread::Builder::new(), name, work)
+    aside_on(thread::Builder::new().stack_size(STACK), name, work)
 }
 
 fn aside_on<T, Work, Doing>(thread: thread::Builder, name: &'static str, work: Work) -> Pending<T>

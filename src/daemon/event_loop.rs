@@ -1,5 +1,6 @@
 //! The event loop: waits for what may happen, asks [`next`] what follows from it, and does that. It decides nothing itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{self, SignalKind};
@@ -21,7 +22,7 @@ use super::state::{State, next};
 use super::stop::listen;
 use super::uses::Uses;
 use super::watch::{Hints, Watches, directories};
-use crate::operation::{Context, Event, EventLog, log_summary};
+use crate::operation::{Context, Event, EventLog, give_back_old_slot, log_summary};
 use crate::report::status_file;
 
 /// After a hint, changes are given this long to settle: programs write files in several steps.
@@ -73,6 +74,12 @@ impl EventLoop {
             Uses::default(),
         );
         let (pass, watches) = looking.await;
+        if pass.unfinished.is_empty() {
+            // Before an operation could take it again.
+            let (context, node) = (daemon.context.clone(), Arc::clone(&pass.inventory));
+            let work = move || async move { give_back_old_slot(&context, &node).await };
+            aside("fleet lock", work).await;
+        }
         Ok(Self {
             daemon,
             state: State::default(),

@@ -1,5 +1,6 @@
 //! The CA certificates that this machine trusts for servers of others.
 
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use tokio_rustls::rustls::pki_types::CertificateDer;
@@ -23,11 +24,13 @@ const BUNDLES: [&str; 5] = [
 pub(crate) fn system_authorities() -> Result<Vec<CertificateDer<'static>>, String> {
     let mut reason = None;
     for bundle in BUNDLES.map(Path::new) {
-        match authorities_in(bundle) {
-            Ok(authorities) => return Ok(authorities),
-            // What is there and cannot be used says more than what is not there.
-            Err(why) if bundle.exists() => reason = reason.or(Some(why)),
-            Err(_) => {}
+        match read_on_machine(bundle) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            read => match understood(bundle, read) {
+                Ok(authorities) => return Ok(authorities),
+                // What is there and cannot be used says more than what is not there.
+                Err(why) => reason = reason.or(Some(why)),
+            },
         }
     }
     Err(reason.unwrap_or_else(|| {
@@ -41,8 +44,14 @@ pub(crate) fn system_authorities() -> Result<Vec<CertificateDer<'static>>, Strin
 /// # Errors
 /// In words, with the file.
 pub(crate) fn authorities_in(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    read_on_machine(path)
-        .map_err(|error| error.to_string())
+    understood(path, read_on_machine(path))
+}
+
+fn understood(
+    path: &Path,
+    read: io::Result<Vec<u8>>,
+) -> Result<Vec<CertificateDer<'static>>, String> {
+    read.map_err(|error| error.to_string())
         .and_then(|pem| authorities_from_pem(&pem))
         .map_err(|reason| format!("{}: {reason}", path.display()))
 }

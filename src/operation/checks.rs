@@ -8,8 +8,8 @@ use super::table::{Wish, look_at_turn};
 use super::twins::conflict;
 use super::{Context, OperationError};
 use crate::checks::{
-    Asked, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook, outlook, read,
-    read_places, running_kubeadm,
+    Asked, Cause, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook,
+    outlook, read, read_places, running_kubeadm,
 };
 use crate::config::{OtherRenewer, RestartMode};
 use crate::files::{Targets, make_directory};
@@ -91,7 +91,12 @@ pub async fn look_ahead(
     let found = outlook(inventory, &context.config.restart, &machine.kubelet, intent).await;
     // The time of the answers.
     let mut findings = judge_outlook(&found, intent, asked, crate::host::now());
-    findings.extend(look_at_turn(context, inventory, Wish::of(intent, asked)).await);
+    let turn = look_at_turn(context, inventory, Wish { intent, asked }).await;
+    if turn.is_occupied {
+        // Whoever is being restarted need not answer: this node waits in line, and asks again when its turn has come.
+        findings.retain(|finding| !matches!(finding.cause, Cause::ControlPlaneSilent { .. }));
+    }
+    findings.extend(turn.findings);
     findings
 }
 

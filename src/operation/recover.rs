@@ -14,7 +14,7 @@ use super::table::Wish;
 use super::turn::{release_turn, take_turn, turn_record};
 use super::undo::undo;
 use super::{Context, Event, OperationError};
-use crate::checks::Asked;
+use crate::checks::{Asked, Intent};
 use crate::files::{Recovery, recover};
 use crate::journal::Lock;
 use crate::node::components;
@@ -66,7 +66,7 @@ pub(super) async fn finish_all(
     let mut first = None;
     for recovery in recoveries {
         let id = recovery.id.clone();
-        match finish_one(run, recovery).await {
+        match Box::pin(finish_one(run, recovery)).await {
             Ok(report) => reports.push(report),
             Err(OperationError::Stopped) => return Err(OperationError::Stopped),
             Err(error) if first.is_none() => first = Some(error),
@@ -85,7 +85,7 @@ async fn finish_one(
     let can_go_back = !recovery.node_down && old_are_valid(run, &recovery);
     let mut restarts = restarts_left(run, &recovery)?;
     if restarts.need_a_turn() {
-        take_turn_for(run, &recovery, restarts.groups()).await?;
+        Box::pin(take_turn_for(run, &recovery, restarts.groups())).await?;
     }
     report.not_restarted = components(&restarts.left_out);
     let Recovery {
@@ -185,10 +185,13 @@ async fn take_turn_for(
     recovery: &Recovery<'_>,
     groups: &[RestartGroup],
 ) -> Result<(), OperationError> {
-    let ends = about_to_end(run, &recovery.id, crate::host::now());
+    let intent = Intent {
+        first_end: about_to_end(run, &recovery.id, crate::host::now()),
+        ..Intent::default()
+    };
     let wish = Wish {
+        intent: &intent,
         asked: Asked::BySchedule,
-        ends: ends.map(|(_, ends)| ends),
     };
     match take_turn(run, wish, groups).await {
         Err(OperationError::NotNow(findings)) => Err(OperationError::RestartsWait {

@@ -115,6 +115,11 @@ pub enum Remark {
         /// Why.
         reason: String,
     },
+    /// The slot at the FleetLock server could not be given back; it is at the daemon's next start.
+    SlotKept {
+        /// Why.
+        reason: String,
+    },
     /// What was seen of etcd's members; the code is the objection's.
     Etcd {
         /// Its code.

@@ -12,7 +12,7 @@ use super::remark::Remark;
 use super::report::{Options, RenewalReport};
 use super::run::Run;
 use super::table::Wish;
-use super::turn::{disturbs, take_turn};
+use super::turn::{disturbs, give_back_unused, take_turn};
 use super::unfinished::Backlog;
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Cause, Finding, Intent, Severity};
@@ -35,7 +35,10 @@ pub async fn renew(
     let lock = take_lock(context)?;
     let mut run = Run::new(context, &lock, stop, events);
     let recoveries = recover(&context.store(), &lock)?;
-    renew_after(&mut run, recoveries, request, options).await
+    // Boxed here and below: together these futures are too large for a thread's stack.
+    let ended = Box::pin(renew_after(&mut run, recoveries, request, options)).await;
+    give_back_unused(&mut run, &ended).await;
+    ended
 }
 
 /// The same after recovery has put files and manifests where they belong.
@@ -48,7 +51,7 @@ pub(super) async fn renew_after<'a>(
     request: &Request,
     options: &Options,
 ) -> Result<RenewalReport, OperationError> {
-    let backlog = Backlog::settle(run, recoveries, request, options.node_down).await?;
+    let backlog = Box::pin(Backlog::settle(run, recoveries, request, options.node_down)).await?;
     let begun = Instant::now();
     let node = run.node();
     let plan = run
@@ -59,7 +62,8 @@ pub(super) async fn renew_after<'a>(
         unread: node.problems.clone(),
         ..RenewalReport::default()
     };
-    let prepared = prepare(run, &plan, request, options, &backlog, &mut report).await;
+    let preparing = prepare(run, &plan, request, options, &backlog, &mut report);
+    let prepared = Box::pin(preparing).await;
     report.observations = run.observations();
     let prepared = match prepared {
         Ok(Some(prepared)) => prepared,
@@ -67,7 +71,7 @@ pub(super) async fn renew_after<'a>(
         Err(error) => return backlog.without_successor(run, Err(error)).await,
     };
     let change = prepared.change(run, plan, options, backlog, begun);
-    execute(run, change, report).await
+    Box::pin(execute(run, change, report)).await
 }
 
 /// What was made for an operation that may begin.
@@ -96,12 +100,16 @@ async fn prepare(
         let mut intent = Intent::of(&node, plan, &context.config, wants_restart);
         // What an earlier operation left undone may be what they lack.
         intent.broken |= !backlog.unfinished.is_empty();
-        found.extend(look_ahead(context, &node, &intent, asked).await);
+        found.extend(Box::pin(look_ahead(context, &node, &intent, asked)).await);
     }
     let may_restart = permit(run, found)?;
     if wants_restart && may_restart && disturbs(context, plan) && !options.node_down {
         let intent = Intent::of(&node, plan, &context.config, wants_restart);
-        take_turn(run, Wish::of(&intent, asked), &plan.restarts).await?;
+        let wish = Wish {
+            intent: &intent,
+            asked,
+        };
+        Box::pin(take_turn(run, wish, &plan.restarts)).await?;
     }
     let replaceable = Replaceable::of(&context.root, &node);
     let mut made = issue_planned(run, &replaceable, plan, request, report)?;

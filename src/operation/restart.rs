@@ -9,7 +9,7 @@ use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
 use super::table::Wish;
-use super::turn::{release_turn, take_turn, turn_record};
+use super::turn::{give_back_unused, release_turn, take_turn, turn_record};
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::config::nearest;
@@ -56,7 +56,17 @@ pub async fn restart(
 ) -> Result<Vec<RestartReport>, OperationError> {
     let lock = take_lock(context)?;
     let mut run = Run::new(context, &lock, stop, events);
-    finish(&mut run).await?;
+    let ended = Box::pin(restart_in(&mut run, components)).await;
+    give_back_unused(&mut run, &ended).await;
+    ended
+}
+
+async fn restart_in(
+    run: &mut Run<'_>,
+    components: &[String],
+) -> Result<Vec<RestartReport>, OperationError> {
+    let context = run.context;
+    finish(run).await?;
     let node = run.node();
     let pods: Vec<PodRef> = components
         .iter()
@@ -69,25 +79,28 @@ pub async fn restart(
     };
     let asked = Asked::ByHand { force: false };
     let found = preflight_for(context, &node, &intent, asked, crate::host::now());
-    permit(&mut run, found)?;
+    permit(run, found)?;
     if restarts.need_a_turn() {
-        let wish = Wish { asked, ends: None };
-        take_turn(&mut run, wish, restarts.groups()).await?;
+        let wish = Wish {
+            intent: &intent,
+            asked,
+        };
+        Box::pin(take_turn(run, wish, restarts.groups())).await?;
     }
     let asked = (
         OperationKind::Restart,
         Trigger::Command("restart".to_owned()),
     );
     let head = context.history_head();
-    let mut operation = Operation::begin_after(&context.store(), &lock, asked, &[], head)?;
+    let mut operation = Operation::begin_after(&context.store(), run.lock, asked, &[], head)?;
     run.emit(Event::Begun {
         operation: operation.id().to_owned(),
     });
-    if let Some(turn) = turn_record(&run) {
+    if let Some(turn) = turn_record(run) {
         operation.note(turn)?;
     }
     let mut report = RenewalReport::default();
-    let ending = match restarts.run(&mut run, &mut operation).await {
+    let ending = match restarts.run(run, &mut operation).await {
         Ok(restarts) => {
             report.restarts = restarts;
             Ending::done()
@@ -96,7 +109,7 @@ pub async fn restart(
         Err(error) => Ending::failed(OperationError::Failed((&error).into())),
     };
     let id = operation.id().to_owned();
-    let ended = end(&run, operation, ending, &report);
-    release_turn(&mut run, &id, &ended).await;
+    let ended = end(run, operation, ending, &report);
+    release_turn(run, &id, &ended).await;
     ended.map(|()| report.restarts)
 }

@@ -7,7 +7,7 @@ use super::context::Context;
 use super::event::Event;
 use super::gate::Gate;
 use super::remark::Remark;
-use super::right::before_step;
+use super::right::{Turn, before_step};
 use super::run::Run;
 use crate::config::RestartMode;
 use crate::files::Operation;
@@ -272,12 +272,13 @@ impl Restarts {
         restarter.report_silent_kubelet(&mut progress).await;
         let mut reports = Vec::new();
         for group in &self.groups {
-            let gate = if self.is_way_back {
+            // Where no turn is needed there is no other member either.
+            let gate = if self.is_way_back || matches!(run.turn, Turn::NotNeeded) {
                 None
             } else {
                 before_step(&run.turn, context).await?;
                 let binding = run.turn.binds_to_etcd();
-                Gate::open(run, group, binding).await?
+                Box::pin(Gate::open(run, group, binding)).await?
             };
             let mut progress = |step| run.emit(Event::Restart(step));
             let restarted = restarter
@@ -285,7 +286,7 @@ impl Restarts {
                 .await?;
             reports.extend(restarted);
             if let Some(gate) = gate {
-                gate.close(run).await;
+                Box::pin(gate.close(run)).await;
             }
         }
         Ok(reports)

@@ -19,7 +19,7 @@ use super::restored::{Restored, restored};
 use super::roll_back_error::RollBackError;
 use super::run::Run;
 use super::table::Wish;
-use super::turn::{disturbs, take_turn};
+use super::turn::{disturbs, give_back_unused, take_turn};
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Generation, contents, generations};
@@ -142,7 +142,6 @@ impl RollBack {
                 .collect(),
             deadline: None,
             first_end: None,
-            due: None,
             overridden: None,
             longest: Duration::ZERO,
             // What it puts back may be what mends them.
@@ -167,7 +166,19 @@ pub async fn roll_back(
 ) -> Result<Option<RenewalReport>, OperationError> {
     let lock = take_lock(context)?;
     let mut run = Run::new(context, &lock, stop, events);
-    finish(&mut run).await?;
+    let ended = Box::pin(roll_back_in(&mut run, id, force, restart)).await;
+    give_back_unused(&mut run, &ended).await;
+    ended
+}
+
+async fn roll_back_in(
+    run: &mut Run<'_>,
+    id: &str,
+    force: bool,
+    restart: bool,
+) -> Result<Option<RenewalReport>, OperationError> {
+    let context = run.context;
+    finish(run).await?;
     let now = crate::host::now();
     let node = run.node();
     let prepared = RollBack::prepare(context, &node, id, force, now)?;
@@ -188,14 +199,13 @@ pub async fn roll_back(
     let asked = Asked::ByHand { force };
     let mut found = preflight_for(context, &node, &intent, asked, now);
     found.extend(look_ahead(context, &node, &intent, asked).await);
-    let no_restart = no_restart(restart, permit(&mut run, found)?);
+    let no_restart = no_restart(restart, permit(run, found)?);
     if no_restart.is_none() && disturbs(context, &prepared.plan) {
-        take_turn(
-            &mut run,
-            Wish { asked, ends: None },
-            &prepared.plan.restarts,
-        )
-        .await?;
+        let wish = Wish {
+            intent: &intent,
+            asked,
+        };
+        Box::pin(take_turn(run, wish, &prepared.plan.restarts)).await?;
     }
     let had_expired = !prepared
         .restored
@@ -217,7 +227,7 @@ pub async fn roll_back(
         adopted: Adopted::default(),
         begun: Instant::now(),
     };
-    execute(&mut run, change, RenewalReport::default())
+    execute(run, change, RenewalReport::default())
         .await
         .map(Some)
 }

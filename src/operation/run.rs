@@ -9,6 +9,7 @@ use super::error::OperationError;
 use super::event::Event;
 use super::remark::Remark;
 use super::right::Turn;
+use crate::cluster::FleetLock;
 use crate::host;
 use crate::journal::Lock;
 use crate::node::Inventory;
@@ -24,6 +25,8 @@ pub(super) struct Run<'a> {
     seen: Option<Arc<Inventory>>,
     observations: usize,
     pub(super) turn: Turn,
+    /// The slot at a FleetLock server.
+    pub(super) slot: Option<FleetLock>,
 }
 
 impl<'a> Run<'a> {
@@ -41,6 +44,7 @@ impl<'a> Run<'a> {
             seen: None,
             observations: 0,
             turn: Turn::default(),
+            slot: None,
         }
     }
 

@@ -9,7 +9,7 @@ use super::Context;
 use super::etcd::{disturbed, look_at_etcd};
 use super::right::step_bound;
 use crate::api::ApiError;
-use crate::checks::{Asked, Cause, Finding, Intent, Severity};
+use crate::checks::{Asked, Cause, Finding, Intent, Outlook, Severity, blocking, judge_outlook};
 use crate::cluster::{
     AsyncWell, Halt, Identity, Known, Peers, Permission, Seat, Sight, Timing, look, permission,
 };
@@ -27,30 +27,37 @@ const LOOKS: usize = 2;
 
 /// Why a node would take its turn, and how long it can wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Wish {
+pub(super) struct Wish<'a> {
+    pub(super) intent: &'a Intent,
     pub(super) asked: Asked,
-    /// The first end of what is renewed; `None` where nothing ends.
-    pub(super) ends: Option<Timestamp>,
 }
 
-impl Wish {
-    pub(super) fn of(intent: &Intent, asked: Asked) -> Self {
-        Self {
-            asked,
-            ends: intent.first_end.as_ref().map(|(_, ends)| *ends),
-        }
+impl Wish<'_> {
+    /// The first end of what is renewed; `None` where nothing ends.
+    fn ends(&self) -> Option<Timestamp> {
+        self.intent.first_end.as_ref().map(|(_, ends)| *ends)
     }
 }
 
-/// What speaks against this node's turn, seen without taking it.
+/// What is seen of the turn without taking it.
+#[derive(Debug, Default)]
+pub(super) struct TurnSeen {
+    /// What speaks against this node's turn.
+    pub(super) findings: Vec<Finding>,
+    /// Whether another node has it, for which this one would wait in line.
+    pub(super) is_occupied: bool,
+}
+
+/// Looks at the turn without taking it.
 pub(super) async fn look_at_turn(
     context: &Context,
     inventory: &Inventory,
-    wish: Wish,
-) -> Vec<Finding> {
+    wish: Wish<'_>,
+) -> TurnSeen {
     let Some(table) = Table::of(context, inventory).await else {
-        return Vec::new();
+        return TurnSeen::default();
     };
+    let mut is_occupied = false;
     let seen = match &table.seat {
         Ok(seat) => table.look(seat).await,
         Err(error) => Err(error.clone()),
@@ -60,12 +67,17 @@ pub(super) async fn look_at_turn(
             halt: Some(halt), ..
         }) if halt.node != table.me.node => table.halted(halt, wish),
         Ok(sight) => {
+            let holder = sight.holder.as_ref();
+            is_occupied = holder.is_some_and(|holder| holder.node != table.me.node);
             table.remember(sight.lease);
             None
         }
         Err(error) => table.unreachable(&error, wish).await,
     };
-    finding.into_iter().collect()
+    TurnSeen {
+        findings: finding.into_iter().collect(),
+        is_occupied,
+    }
 }
 
 /// This node's seat, where there are others to take turns with.
@@ -126,14 +138,17 @@ impl<'a> Table<'a> {
         }
     }
 
-    fn emergency(&self, wish: Wish) -> Option<Timestamp> {
+    fn emergency(&self, wish: Wish<'_>) -> Option<Timestamp> {
         let before = SignedDuration::try_from(self.context.config.turn.emergency);
-        Some(shifted(wish.ends?, -before.unwrap_or(SignedDuration::MAX)))
+        Some(shifted(
+            wish.ends()?,
+            -before.unwrap_or(SignedDuration::MAX),
+        ))
     }
 
     /// Another node has failed: this one waits for an administrator, until its own certificates are about to end and it has
     /// said so for long enough.
-    pub(super) fn halted(&self, halt: Halt, wish: Wish) -> Option<Finding> {
+    pub(super) fn halted(&self, halt: Halt, wish: Wish<'_>) -> Option<Finding> {
         let notice = SignedDuration::try_from(self.context.config.turn.notice);
         let notice = notice.unwrap_or(SignedDuration::MAX);
         let alone_from = self.emergency(wish).map(|begins| shifted(begins, notice));
@@ -153,7 +168,7 @@ impl<'a> Table<'a> {
     }
 
     /// The Lease cannot be asked for: `None` where this node acts all the same.
-    pub(super) async fn unreachable(&self, error: &ApiError, wish: Wish) -> Option<Finding> {
+    pub(super) async fn unreachable(&self, error: &ApiError, wish: Wish<'_>) -> Option<Finding> {
         let silent = |emergency, severity| {
             let cause = Cause::TurnUnreachable {
                 reason: error.to_string(),
@@ -162,7 +177,7 @@ impl<'a> Table<'a> {
             Some(Finding::new(cause, severity, wish.asked))
         };
         // By hand it is the administrator who sees to the others.
-        let (Asked::BySchedule, Some(ends)) = (wish.asked, wish.ends) else {
+        let (Asked::BySchedule, Some(ends)) = (wish.asked, wish.ends()) else {
             return silent(None, Severity::Warn);
         };
         let planes = control_planes(self.inventory).await;
@@ -193,7 +208,7 @@ impl<'a> Table<'a> {
 
     /// What etcd's members say against restarting these, where that holds anything up. What has ended or is about to end does
     /// not wait for it, nor who insists.
-    pub(super) async fn etcd(&self, wish: Wish, groups: &[RestartGroup]) -> Option<Finding> {
+    pub(super) async fn etcd(&self, wish: Wish<'_>, groups: &[RestartGroup]) -> Option<Finding> {
         let pods = groups.iter().flat_map(RestartGroup::pods);
         let disturbed = disturbed(self.inventory, pods)?;
         let now = crate::host::now();
@@ -206,6 +221,17 @@ impl<'a> Table<'a> {
         Some(Finding::new(cause, severity, wish.asked))
     }
 
+    /// Which of the others do not answer, where that holds anything up.
+    pub(super) async fn silent(&self, wish: Wish<'_>) -> Vec<Finding> {
+        let seen = Outlook {
+            control_planes: control_planes(self.inventory).await,
+            ..Outlook::default()
+        };
+        let now = crate::host::now();
+        let findings = judge_outlook(&seen, wish.intent, wish.asked, now);
+        blocking(&findings)
+    }
+
     fn share(&self) -> Share {
         let mut names: Vec<&str> = self.known.others.iter().map(|(name, _)| &**name).collect();
         names.push(&self.me.node);
@@ -215,7 +241,7 @@ impl<'a> Table<'a> {
         Share::ranked(place.unwrap_or_default(), names.len())
     }
 
-    pub(super) fn unless_forced(&self, wish: Wish) -> Severity {
+    pub(super) fn unless_forced(&self, wish: Wish<'_>) -> Severity {
         match wish.asked {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { force: true } => Severity::Warn,

@@ -1,8 +1,13 @@
 //! The operation's turn: asked for before the node is disturbed, confirmed before each step, given back at the end.
 
+use std::time::{Duration, Instant};
+
+use tokio::time::sleep;
+
 use super::Context;
 use super::error::OperationError;
 use super::event::Event;
+use super::fleet::{give_slot_back, take_slot};
 use super::remark::Remark;
 use super::right::Turn;
 use super::run::Run;
@@ -13,13 +18,44 @@ use crate::config::{RestartMode, TurnMode};
 use crate::journal::Record;
 use crate::plan::{Plan, RestartGroup};
 
-/// Takes the turn for the operation that `run` is about to begin.
+/// How long the one that had the turn before may take to be well again.
+const COMES_BACK: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Takes the turn for the operation that `run` is about to begin, and the slot at a FleetLock server where there is one.
 ///
 /// # Errors
 /// [`OperationError::NotNow`], [`OperationError::Stopped`].
 pub(super) async fn take_turn(
     run: &mut Run<'_>,
-    wish: Wish,
+    wish: Wish<'_>,
+    groups: &[RestartGroup],
+) -> Result<(), OperationError> {
+    take_lease(run, wish, groups).await?;
+    match take_slot(run, wish.intent, wish.asked).await {
+        Some(finding) if finding.blocks() => {
+            run.slot = None;
+            if let Turn::Held(held) = std::mem::take(&mut run.turn) {
+                // Nothing was begun; where it cannot be given back it ends by itself.
+                drop(held.release(Mark::Keep).await);
+            }
+            Err(OperationError::NotNow(vec![finding]))
+        }
+        Some(finding) => {
+            run.remark(finding);
+            Ok(())
+        }
+        None => Ok(()),
+    }
+}
+
+/// Takes the turn for the operation that `run` is about to begin.
+///
+/// # Errors
+/// [`OperationError::NotNow`], [`OperationError::Stopped`].
+async fn take_lease(
+    run: &mut Run<'_>,
+    wish: Wish<'_>,
     groups: &[RestartGroup],
 ) -> Result<(), OperationError> {
     let (context, node) = (run.context, run.node());
@@ -48,10 +84,11 @@ pub(super) async fn take_turn(
     };
     let finding = match taken {
         Ok(held) => {
-            if let Some(finding) = table.etcd(wish, groups).await {
-                // Nothing was begun, so there is nothing that could not be given back.
+            let findings = against(&table, wish, groups).await;
+            if !findings.is_empty() {
+                // Nothing was begun, so there is nothing that could not be given back; else it ends by itself.
                 drop(held.release(Mark::Keep).await);
-                return Err(OperationError::NotNow(vec![finding]));
+                return Err(OperationError::NotNow(findings));
             }
             table.remember(Some(held.token().lease.clone()));
             run.emit(Event::TurnGranted {
@@ -89,6 +126,20 @@ pub(super) fn disturbs(context: &Context, plan: &Plan) -> bool {
     !plan.affected.is_empty() && context.config.restart.mode != RestartMode::None
 }
 
+/// What speaks against disturbing anything although it is this node's turn: another control plane that does not answer, or etcd.
+/// Whoever had the turn before may just be coming back.
+async fn against(table: &Table<'_>, wish: Wish<'_>, groups: &[RestartGroup]) -> Vec<Finding> {
+    let begun = Instant::now();
+    loop {
+        let mut findings = table.silent(wish).await;
+        findings.extend(table.etcd(wish, groups).await);
+        if findings.is_empty() || begun.elapsed() > COMES_BACK {
+            return findings;
+        }
+        sleep(PAUSE).await;
+    }
+}
+
 /// Gives the turn back when an operation has ended. One that failed after the node was disturbed keeps the others from going on.
 pub(super) async fn release_turn<T>(
     run: &mut Run<'_>,
@@ -100,6 +151,7 @@ pub(super) async fn release_turn<T>(
         // The same node goes on with it, which needs no other's leave.
         return;
     }
+    give_slot_back(run).await;
     let Turn::Held(held) = std::mem::take(&mut run.turn) else {
         return;
     };
@@ -128,6 +180,22 @@ pub(super) async fn release_turn<T>(
         Err(error) => run.remark(Remark::TurnNotReleased {
             reason: error.to_string(),
         }),
+    }
+}
+
+/// Gives back what was taken for an operation that did not begin after all. One that was stopped in the middle keeps its turn: the
+/// same node goes on with it.
+pub(super) async fn give_back_unused<T>(run: &mut Run<'_>, ended: &Result<T, OperationError>) {
+    if matches!(ended, Err(OperationError::Stopped)) {
+        return;
+    }
+    give_slot_back(run).await;
+    if let Turn::Held(held) = std::mem::take(&mut run.turn)
+        && let Err(error) = held.release(Mark::Keep).await
+    {
+        run.remark(Remark::TurnNotReleased {
+            reason: error.to_string(),
+        });
     }
 }
 

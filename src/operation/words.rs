@@ -242,6 +242,10 @@ impl fmt::Display for Remark {
                 out,
                 "the turn could not be given back ({reason}); it ends by itself"
             ),
+            Self::SlotKept { reason } => write!(
+                out,
+                "the slot at the FleetLock server was not given back: {reason}"
+            ),
             Self::Etcd { said, .. } => write!(out, "etcd: {said}"),
             Self::PutBack(note) => note.fmt(out),
         }

@@ -32,7 +32,7 @@ pub use obstacle::{AuthorityFault, FileFault, KubeletFault, Obstacle, Unsupporte
 pub use order::{RestartGroup, RestartMethod, restart_groups};
 pub use reason::Reason;
 pub use schedule::{due_at, lifetime};
-pub use spread::{Share, next_turn};
+pub use spread::Share;
 pub use trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, is_trusted};
 pub use types::{Action, AffectedPod, Plan, PlanItem, Request, UnknownName};
 pub use unfinished::Unfinished;

@@ -9,3 +9,4 @@
 mod etcd_gate;
 mod fleet_lock;
 mod real_etcd;
+mod turn;

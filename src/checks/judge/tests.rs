@@ -24,7 +24,6 @@ pub(crate) fn ending_in(left: SignedDuration) -> Intent {
         targets: [PathBuf::from("/p/apiserver.crt")].into(),
         manifests: [PathBuf::from("/m/etcd.yaml")].into(),
         separable: true,
-        due: None,
         overridden: None,
         longest: std::time::Duration::ZERO,
         broken: false,

@@ -1,0 +1,339 @@
+//! Taking the turn by a Lease of a real API's shape, over TLS.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use kubecertd::cluster::{
+    AsyncWell, Halt, Identity, Mark, NotTaken, Seat, Timing, Waiting, clear, look, take,
+};
+use kubecertd::net::Address;
+use kubecertd::probe::access;
+use serde_json::{Value, json};
+use testkit::Node;
+use testkit::live::never;
+use testkit::peer::{Asked, Clients, Listener, Replier, Reply, listen_as};
+
+const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
+
+/// What the API server keeps.
+#[derive(Default)]
+struct Stored {
+    lease: Option<Value>,
+    version: u64,
+    uids: u64,
+    /// Answers instead of everything else, that many times.
+    instead: Option<(u32, u16, String)>,
+    asked: Vec<String>,
+}
+
+impl Stored {
+    fn reply(&mut self, asked: &Asked) -> Reply {
+        self.asked.push(asked.line.clone());
+        if let Some((times, status, body)) = &mut self.instead
+            && *times > 0
+        {
+            *times -= 1;
+            return Reply::Answer(*status, body.clone());
+        }
+        let mut words = asked.line.split(' ');
+        let (method, path) = (words.next().unwrap(), words.next().unwrap());
+        let path = path.trim_end_matches('?');
+        let body = asked
+            .text
+            .split_once("\r\n\r\n")
+            .map_or("", |(_, body)| body);
+        match (method, path.strip_prefix(LEASES)) {
+            ("GET", Some("/kubecertd")) => match &self.lease {
+                Some(lease) => Reply::Answer(200, lease.to_string()),
+                None => status(404, "NotFound"),
+            },
+            ("POST", Some("")) if self.lease.is_some() => status(409, "AlreadyExists"),
+            ("POST", Some("")) => {
+                self.uids += 1;
+                self.store(body, self.uids)
+            }
+            ("PUT", Some("/kubecertd")) => {
+                let new: Value = serde_json::from_str(body).unwrap();
+                let Some(old) = &self.lease else {
+                    return status(404, "NotFound");
+                };
+                if new["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"] {
+                    return status(409, "Conflict");
+                }
+                self.store(body, self.uids)
+            }
+            _ => status(404, "NotFound"),
+        }
+    }
+
+    fn store(&mut self, body: &str, uid: u64) -> Reply {
+        let mut lease: Value = serde_json::from_str(body).unwrap();
+        self.version += 1;
+        lease["metadata"]["uid"] = json!(format!("uid-{uid}"));
+        lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.lease = Some(lease.clone());
+        Reply::Answer(200, lease.to_string())
+    }
+}
+
+fn status(code: u16, reason: &str) -> Reply {
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": format!("{reason} \u{1b}[31m"), "reason": reason, "code": code,
+    });
+    Reply::Answer(code, body.to_string())
+}
+
+struct Api {
+    node: Node,
+    stored: Arc<Mutex<Stored>>,
+    listener: Listener,
+}
+
+impl Api {
+    async fn start() -> Self {
+        let node = Node::with_authorities();
+        node.leaf("apiserver", &node.ca, "kube-apiserver");
+        node.leaf("admin", &node.ca, "kubernetes-admin");
+        let stored: Arc<Mutex<Stored>> = Arc::default();
+        let kept = Arc::clone(&stored);
+        let replier: Replier = Arc::new(move |asked| kept.lock().unwrap().reply(asked));
+        let pair = node.pair("apiserver");
+        let clients = Clients::may(&node.ca);
+        let listener = listen_as(("127.0.0.1", 0), pair, clients, true, replier).await;
+        Self {
+            node,
+            stored,
+            listener,
+        }
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        let data = |path: PathBuf| STANDARD.encode(std::fs::read(path).unwrap());
+        let (certificate, key) = self.node.pair("admin");
+        let ca = self.node.pair("ca").0;
+        let path = self.node.path("/etc/kubernetes/admin.conf");
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
+             clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority-data: {}}}}}]\n\
+             users: [{{name: u, user: {{client-certificate-data: {}, client-key-data: {}}}}}]\n\
+             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n",
+            self.listener.port,
+            data(ca),
+            data(certificate),
+            data(key),
+        );
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    fn seat(&self, node: &str) -> Seat {
+        let access = access(&self.kubeconfig()).unwrap();
+        Seat {
+            me: Identity {
+                node: node.into(),
+                boot: "boot".into(),
+            },
+            timing: Timing::of(Duration::from_secs(20)),
+            known: None,
+            access: Arc::new(access),
+            servers: vec![Address {
+                host: "127.0.0.1".into(),
+                port: self.listener.port,
+            }],
+        }
+    }
+
+    fn lease(&self) -> Value {
+        self.stored.lock().unwrap().lease.clone().unwrap()
+    }
+
+    fn instead(&self, times: u32, code: u16, body: impl Into<String>) {
+        self.stored.lock().unwrap().instead = Some((times, code, body.into()));
+    }
+}
+
+/// Nobody is seen to be well.
+struct Unseen;
+
+impl AsyncWell for Unseen {
+    fn is_well<'a>(&'a self, _: &'a str) -> Pin<Box<dyn Future<Output = bool> + Send + 'a>> {
+        Box::pin(async { false })
+    }
+}
+
+async fn taken(seat: &Seat) -> Result<kubecertd::cluster::Held, NotTaken> {
+    take(seat, &Unseen, &never(), &mut |_| ()).await
+}
+
+fn halt(node: &str) -> Halt {
+    Halt {
+        node: node.into(),
+        operation: "20261126T192628Z-65d6".into(),
+        code: "not-in-use".into(),
+        reason: "the API server refuses it".into(),
+        since: jiff::Timestamp::UNIX_EPOCH,
+    }
+}
+
+#[tokio::test]
+async fn one_has_it_and_the_other_waits_in_line() {
+    let api = Api::start().await;
+    let (one, other) = (api.seat("cp1"), api.seat("cp2"));
+    let held = taken(&one).await.unwrap();
+    assert_eq!(api.lease()["spec"]["holderIdentity"], "cp1/boot");
+    held.confirm(Duration::from_secs(40)).await.unwrap();
+    let mut told = Vec::new();
+    let never = never();
+    let mut tell = |waiting: &Waiting| told.push(waiting.clone());
+    let waits = take(&other, &Unseen, &never, &mut tell);
+    let releases = async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        held.release(Mark::Clear).await.unwrap();
+        Instant::now()
+    };
+    let (taken, released) = tokio::join!(waits, releases);
+    let held = taken.unwrap();
+    assert!(released.elapsed() < Duration::from_secs(5));
+    assert!(
+        matches!(&told[..], [Waiting::Held { by, .. }] if by.node == "cp1"),
+        "{told:?}"
+    );
+    assert_eq!(held.token().transitions, 1);
+    assert_eq!(api.lease()["spec"]["holderIdentity"], "cp2/boot");
+}
+
+#[tokio::test]
+async fn a_failure_stops_the_others_until_it_is_cleared() {
+    let api = Api::start().await;
+    let (one, other) = (api.seat("cp1"), api.seat("cp2"));
+    let held = taken(&one).await.unwrap();
+    held.release(Mark::Set(halt("cp1"))).await.unwrap();
+    assert_eq!(
+        taken(&other).await.unwrap_err(),
+        NotTaken::Halted(halt("cp1"))
+    );
+    assert_eq!(look(&other).await.unwrap().halt, Some(halt("cp1")));
+    // It may go on itself; that alone clears nothing.
+    let held = taken(&one).await.unwrap();
+    held.release(Mark::Keep).await.unwrap();
+    assert!(taken(&other).await.is_err());
+    assert_eq!(clear(&other).await.unwrap(), Some(halt("cp1")));
+    assert_eq!(clear(&other).await.unwrap(), None);
+    drop(taken(&other).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_lease_that_is_deleted_or_taken_by_a_hand_ends_the_turn() {
+    for by_hand in [false, true] {
+        let api = Api::start().await;
+        let held = taken(&api.seat("cp1")).await.unwrap();
+        {
+            let mut stored = api.stored.lock().unwrap();
+            if by_hand {
+                stored.version += 1;
+                let version = stored.version.to_string();
+                let lease = stored.lease.as_mut().unwrap();
+                lease["spec"]["holderIdentity"] = json!("an admin");
+                lease["metadata"]["resourceVersion"] = json!(version);
+            } else {
+                stored.lease = None;
+            }
+        }
+        held.confirm(Duration::ZERO).await.unwrap_err();
+        held.release(Mark::Clear).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_api_answers_is_told_apart_and_never_the_turn() {
+    let api = Api::start().await;
+    let seat = api.seat("cp1");
+    let failure = |code: u16| {
+        let Reply::Answer(_, body) = status(code, "Why") else {
+            unreachable!()
+        };
+        body
+    };
+    for (code, body, expected) in [
+        (401, failure(401), "api-unauthorized"),
+        (403, failure(403), "api-forbidden"),
+        (410, failure(410), "api-trouble"),
+        (429, failure(429), "api-trouble"),
+        (500, failure(500), "api-trouble"),
+        (503, "not json".to_owned(), "api-trouble"),
+        (422, failure(422), "api-refused"),
+        (200, "{".to_owned(), "api-trouble"),
+        (200, "[]".to_owned(), "api-trouble"),
+        (
+            200,
+            json!({"metadata": {"name": "kubecertd"}}).to_string(),
+            "api-trouble",
+        ),
+        (200, "x".repeat(5 << 20), "api-unreachable"),
+    ] {
+        api.instead(9, code, body.clone());
+        let error = look(&seat).await.unwrap_err();
+        let start: String = body.chars().take(60).collect();
+        assert_eq!(error.code(), expected, "{code} {start}: {error}");
+        let told = error.to_string();
+        assert!(!told.contains('\u{1b}') && told.len() < 500, "{told}");
+    }
+    api.instead(9, 403, failure(403));
+    let error = taken(&seat).await.unwrap_err();
+    assert!(
+        matches!(&error, NotTaken::Unreachable(why) if why.code() == "api-forbidden"),
+        "{error:?}"
+    );
+    // What passes is tried again.
+    api.instead(2, 500, failure(500));
+    drop(taken(&seat).await.unwrap());
+}
+
+#[tokio::test]
+async fn another_api_server_is_asked_where_the_first_does_not_answer() {
+    let api = Api::start().await;
+    let mut seat = api.seat("cp1");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = nobody.local_addr().unwrap().port();
+    drop(nobody);
+    seat.servers.insert(
+        0,
+        Address {
+            host: "127.0.0.1".into(),
+            port,
+        },
+    );
+    drop(taken(&seat).await.unwrap());
+    seat.servers.pop();
+    assert_eq!(look(&seat).await.unwrap_err().code(), "api-unreachable");
+}
+
+#[tokio::test]
+async fn an_api_server_that_another_ca_signed_is_shown_nothing() {
+    let api = Api::start().await;
+    let seat = api.seat("cp1");
+    let foreign = Node::with_authorities();
+    foreign.leaf("apiserver", &foreign.ca, "kube-apiserver");
+    let heard: Arc<Mutex<usize>> = Arc::default();
+    let count = Arc::clone(&heard);
+    let replier: Replier = Arc::new(move |_| {
+        *count.lock().unwrap() += 1;
+        Reply::Answer(200, "{}".to_owned())
+    });
+    let pair = foreign.pair("apiserver");
+    let rogue = listen_as(("127.0.0.1", 0), pair, Clients::Anybody, true, replier).await;
+    let seat = Seat {
+        servers: vec![Address {
+            host: "127.0.0.1".into(),
+            port: rogue.port,
+        }],
+        ..seat
+    };
+    assert_eq!(look(&seat).await.unwrap_err().code(), "api-unreachable");
+    assert_eq!(*heard.lock().unwrap(), 0);
+}
