@@ -155,10 +155,12 @@ pub enum Cause {
         /// Why not, a sentence each.
         objections: Vec<String>,
     },
-    /// Another control plane acts, and has done so all the time.
+    /// The turn could not be had for long: another control plane has it, or others write the Lease all the time.
     TurnOccupied {
-        /// Its name.
-        node: String,
+        /// Its name, where there is one.
+        node: Option<String>,
+        /// When this one goes on all the same.
+        emergency: Option<Timestamp>,
     },
     /// Another control plane has failed, and an administrator has to look before the next one goes on.
     TurnHalted {
@@ -347,7 +349,9 @@ impl Cause {
         match self {
             Self::TurnLater { begins, .. } => Some(*begins),
             Self::TurnHalted { alone_from, .. } => *alone_from,
-            Self::TurnUnreachable { emergency, .. } => *emergency,
+            Self::TurnUnreachable { emergency, .. } | Self::TurnOccupied { emergency, .. } => {
+                *emergency
+            }
             Self::OutsideWindow { opens, .. } => Some(*opens),
             Self::OnHold { until, .. } => *until,
             _ => None,

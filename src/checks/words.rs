@@ -151,11 +151,21 @@ impl fmt::Display for Cause {
                 "etcd cannot spare this node's member now: {}",
                 objections.join("; ")
             ),
-            Self::TurnOccupied { node } => write!(
-                out,
-                "{} has had its turn for a quarter of an hour; see what it does with `kubecertd status` there",
-                printable(node)
-            ),
+            Self::TurnOccupied { node, emergency } => {
+                match node {
+                    Some(node) => write!(
+                        out,
+                        "{} has had its turn for a quarter of an hour; see what it does with `kubecertd status` there",
+                        printable(node)
+                    ),
+                    None => write!(
+                        out,
+                        "the Lease kube-system/kubecertd was made anew, or others write it all the time; see who does with \
+                         `kubectl -n kube-system get lease kubecertd -o yaml --show-managed-fields`"
+                    ),
+                }?;
+                acts_from(out, *emergency)
+            }
             Self::TurnHalted { node, operation, reason, alone_from } => {
                 let (node, reason) = (printable(node), printable(reason));
                 write!(out, "halted: {node} failed in operation {} because {reason}. See to {node}, then run ", printable(operation))?;
@@ -167,10 +177,7 @@ impl fmt::Display for Cause {
             }
             Self::TurnUnreachable { reason, emergency } => {
                 write!(out, "the turn cannot be asked for: {reason}")?;
-                match emergency {
-                    Some(from) => write!(out, ". On {} this node acts without it, before its certificates end", moment(*from)),
-                    None => Ok(()),
-                }
+                acts_from(out, *emergency)
             }
             Self::AddressDenied { filter, addresses } => write!(
                 out,
@@ -280,4 +287,16 @@ fn in_units(bytes: u64) -> String {
 
 fn moment(at: Timestamp) -> impl fmt::Display {
     at.strftime("%b %d, %Y %H:%M:%S UTC").to_string()
+}
+
+/// When a node acts that cannot have its turn.
+fn acts_from(out: &mut fmt::Formatter<'_>, emergency: Option<Timestamp>) -> fmt::Result {
+    match emergency {
+        Some(from) => write!(
+            out,
+            ". On {} this node acts without its turn, before its certificates end",
+            moment(from)
+        ),
+        None => Ok(()),
+    }
 }

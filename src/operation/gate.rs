@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The door to one step: opened by the state of etcd, closed by the member's return.
 pub(super) struct Gate {
-    before: Option<Readings>,
+    before: Readings,
     disturbed: Disturbed,
 }
 
@@ -84,23 +84,20 @@ impl Gate {
                 }),
             }
         }
-        Ok(Some(Self {
-            before: Some(before),
-            disturbed,
-        }))
+        Ok(Some(Self { before, disturbed }))
     }
 
     /// Waits until the member is back and has caught up. That it is not is said, and keeps the others waiting by itself.
     pub(super) async fn close(self, run: &mut Run<'_>) {
-        let (Some(before), Disturbed::Member { .. }) = (self.before, self.disturbed) else {
+        if !matches!(self.disturbed, Disturbed::Member { .. }) {
             return;
-        };
+        }
         let node = run.node();
         let begun = Instant::now();
         loop {
             let missing = match read(&node, &[]).await {
                 Ok(after) => {
-                    let missing = caught_up(&before, &after);
+                    let missing = caught_up(&self.before, &after);
                     if missing.is_empty() {
                         return;
                     }

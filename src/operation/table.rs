@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,6 +21,8 @@ use crate::node::Inventory;
 use crate::plan::{RestartGroup, Share};
 use crate::probe::{access, api_servers, control_planes, known_members};
 
+/// How long a node stands in line before it looks at everything again.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// A boot id is shorter.
 const BOOT_ID_LIMIT: u64 = 256;
 /// An API that does not answer at the first attempt may at the second: a look asks so often.
@@ -169,16 +172,35 @@ impl<'a> Table<'a> {
 
     /// The Lease cannot be asked for: `None` where this node acts all the same.
     pub(super) async fn unreachable(&self, error: &ApiError, wish: Wish<'_>) -> Option<Finding> {
-        let silent = |emergency, severity| {
-            let cause = Cause::TurnUnreachable {
-                reason: error.to_string(),
-                emergency,
-            };
-            Some(Finding::new(cause, severity, wish.asked))
+        let cause = |emergency| Cause::TurnUnreachable {
+            reason: error.to_string(),
+            emergency,
         };
         // By hand it is the administrator who sees to the others.
+        self.without_turn(wish, Severity::Warn, cause).await
+    }
+
+    /// The turn could not be had for long: `None` where this node acts all the same. Whoever may write the Lease must not keep it
+    /// from that past the end of its certificates.
+    pub(super) async fn occupied(&self, by: Option<Identity>, wish: Wish<'_>) -> Option<Finding> {
+        let cause = |emergency| Cause::TurnOccupied {
+            node: by.as_ref().map(|by| by.node.clone()),
+            emergency,
+        };
+        let severity = self.unless_forced(wish);
+        self.without_turn(wish, severity, cause).await
+    }
+
+    /// What a node does without its turn. `otherwise`: what follows where nothing ends, or an administrator asks.
+    async fn without_turn(
+        &self,
+        wish: Wish<'_>,
+        otherwise: Severity,
+        cause: impl Fn(Option<Timestamp>) -> Cause,
+    ) -> Option<Finding> {
+        let finding = |cause, severity| Some(Finding::new(cause, severity, wish.asked));
         let (Asked::BySchedule, Some(ends)) = (wish.asked, wish.ends()) else {
-            return silent(None, Severity::Warn);
+            return finding(cause(None), otherwise);
         };
         let planes = control_planes(self.inventory).await;
         let others = self.known.others.len();
@@ -194,13 +216,14 @@ impl<'a> Table<'a> {
         );
         let emergency = self.context.config.turn.emergency;
         match permission(peers, ends, emergency, crate::host::now()) {
-            Permission::Waits { emergency } => silent(Some(emergency), Severity::Wait),
+            Permission::Waits { emergency } => finding(cause(Some(emergency)), Severity::Wait),
             Permission::Slot { begins } => {
+                let control_planes = others + 1;
                 let cause = Cause::TurnLater {
-                    control_planes: others + 1,
+                    control_planes,
                     begins,
                 };
-                Some(Finding::new(cause, Severity::Wait, wish.asked))
+                finding(cause, Severity::Wait)
             }
             Permission::Acts => None,
         }
@@ -241,7 +264,7 @@ impl<'a> Table<'a> {
         Share::ranked(place.unwrap_or_default(), names.len())
     }
 
-    pub(super) fn unless_forced(&self, wish: Wish<'_>) -> Severity {
+    fn unless_forced(&self, wish: Wish<'_>) -> Severity {
         match wish.asked {
             Asked::BySchedule => Severity::Wait,
             Asked::ByHand { force: true } => Severity::Warn,
@@ -278,6 +301,7 @@ fn seat(
         me: me.clone(),
         timing: Timing::of(step_bound(context)),
         known: known.lease.clone(),
+        patience: PATIENCE,
         servers: api_servers(inventory, hosts, &access),
         access: Arc::new(access),
     })

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Context;
@@ -12,9 +13,10 @@ use super::remark::Remark;
 use super::right::Turn;
 use super::run::Run;
 use super::table::{Table, Well, Wish};
-use crate::checks::{Cause, Finding};
+use crate::checks::Finding;
 use crate::cluster::{Halt, Mark, NotTaken, Waiting, take};
 use crate::config::{RestartMode, TurnMode};
+use crate::host::stopped;
 use crate::journal::Record;
 use crate::plan::{Plan, RestartGroup};
 
@@ -72,8 +74,13 @@ async fn take_lease(
             let well = Well(&node);
             let stop = run.stop;
             let events = run.events();
+            let mut before = None;
+            // Its turn is renewed every few seconds, which changes nothing that a person wants to know.
             let mut told = |waiting: &Waiting| {
-                if let Waiting::Held { by, .. } = waiting {
+                if let Waiting::Held { by, .. } = waiting
+                    && before.as_ref() != Some(&by.node)
+                {
+                    before = Some(by.node.clone());
                     events(Event::TurnWaiting {
                         node: by.node.clone(),
                     });
@@ -84,7 +91,7 @@ async fn take_lease(
     };
     let finding = match taken {
         Ok(held) => {
-            let findings = against(&table, wish, groups).await;
+            let findings = against(&table, wish, groups, run.stop).await;
             if !findings.is_empty() {
                 // Nothing was begun, so there is nothing that could not be given back; else it ends by itself.
                 drop(held.release(Mark::Keep).await);
@@ -99,11 +106,7 @@ async fn take_lease(
         }
         Err(NotTaken::Stopped) => return Err(OperationError::Stopped),
         Err(NotTaken::Halted(halt)) => table.halted(halt, wish),
-        Err(NotTaken::InLine { by }) => Some(Finding::new(
-            Cause::TurnOccupied { node: by.node },
-            table.unless_forced(wish),
-            wish.asked,
-        )),
+        Err(NotTaken::InLine { by }) => table.occupied(by, wish).await,
         Err(NotTaken::Unreachable(error)) => table.unreachable(&error, wish).await,
     };
     match finding {
@@ -128,7 +131,12 @@ pub(super) fn disturbs(context: &Context, plan: &Plan) -> bool {
 
 /// What speaks against disturbing anything although it is this node's turn: another control plane that does not answer, or etcd.
 /// Whoever had the turn before may just be coming back.
-async fn against(table: &Table<'_>, wish: Wish<'_>, groups: &[RestartGroup]) -> Vec<Finding> {
+async fn against(
+    table: &Table<'_>,
+    wish: Wish<'_>,
+    groups: &[RestartGroup],
+    stop: &watch::Receiver<bool>,
+) -> Vec<Finding> {
     let begun = Instant::now();
     loop {
         let mut findings = table.silent(wish).await;
@@ -136,7 +144,11 @@ async fn against(table: &Table<'_>, wish: Wish<'_>, groups: &[RestartGroup]) -> 
         if findings.is_empty() || begun.elapsed() > COMES_BACK {
             return findings;
         }
-        sleep(PAUSE).await;
+        tokio::select! {
+            biased;
+            () = stopped(stop) => return findings,
+            () = sleep(PAUSE) => {}
+        }
     }
 }
 
@@ -161,7 +173,7 @@ pub(super) async fn release_turn<T>(
             // What was restarted may need a moment before the next node goes.
             let settle = run.context.config.turn.settle;
             tokio::select! {
-                () = crate::host::stopped(run.stop) => {}
+                () = stopped(run.stop) => {}
                 () = tokio::time::sleep(settle) => {}
             }
             Mark::Clear

@@ -28,6 +28,8 @@ struct Stored {
     /// Answers instead of everything else, that many times.
     instead: Option<(u32, u16, String)>,
     asked: Vec<String>,
+    /// The answer to every write.
+    no_write: Option<(u16, String)>,
 }
 
 impl Stored {
@@ -38,6 +40,11 @@ impl Stored {
         {
             *times -= 1;
             return Reply::Answer(*status, body.clone());
+        }
+        if let Some((code, body)) = &self.no_write
+            && !asked.line.starts_with("GET")
+        {
+            return Reply::Answer(*code, body.clone());
         }
         let mut words = asked.line.split(' ');
         let (method, path) = (words.next().unwrap(), words.next().unwrap());
@@ -140,6 +147,7 @@ impl Api {
             },
             timing: Timing::of(Duration::from_secs(20)),
             known: None,
+            patience: Duration::from_secs(900),
             access: Arc::new(access),
             servers: vec![Address {
                 host: "127.0.0.1".into(),
@@ -246,6 +254,58 @@ async fn a_lease_that_is_deleted_or_taken_by_a_hand_ends_the_turn() {
         }
         held.confirm(Duration::ZERO).await.unwrap_err();
         held.release(Mark::Clear).await.unwrap_err();
+    }
+}
+
+#[tokio::test]
+async fn a_mark_that_was_not_left_is_said() {
+    let api = Api::start().await;
+    let held = taken(&api.seat("cp1")).await.unwrap();
+    api.stored.lock().unwrap().lease = None;
+    let released = held.release(Mark::Set(halt("cp1"))).await;
+    assert_eq!(released.unwrap_err().code(), "api-conflict");
+}
+
+#[tokio::test]
+async fn who_writes_the_lease_all_the_time_holds_nobody_up_for_ever() {
+    for renewing in [true, false] {
+        let api = Api::start().await;
+        drop(taken(&api.seat("cp1")).await.unwrap());
+        if !renewing {
+            let Reply::Answer(code, body) = status(409, "Conflict") else {
+                unreachable!()
+            };
+            let mut stored = api.stored.lock().unwrap();
+            stored.lease.as_mut().unwrap()["spec"]["holderIdentity"] = json!("");
+            stored.no_write = Some((code, body));
+        }
+        let stored = Arc::clone(&api.stored);
+        let writes = tokio::spawn(async move {
+            for round in 0_u32.. {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                let mut stored = stored.lock().unwrap();
+                stored.version += 1;
+                let version = stored.version.to_string();
+                let lease = stored.lease.as_mut().unwrap();
+                lease["metadata"]["resourceVersion"] = json!(version);
+                let second = round % 60;
+                lease["spec"]["renewTime"] = json!(format!("2026-11-26T00:00:{second:02}.000000Z"));
+            }
+        });
+        let seat = Seat {
+            patience: Duration::from_secs(3),
+            ..api.seat("cp2")
+        };
+        let begun = Instant::now();
+        let error = taken(&seat).await.unwrap_err();
+        writes.abort();
+        let NotTaken::InLine { by } = error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(by.is_some(), renewing, "{by:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10));
+        let asked = api.stored.lock().unwrap().asked.len();
+        assert!(asked < 60, "{asked} questions");
     }
 }
 

@@ -279,7 +279,7 @@ async fn a_filter_is_held_against_the_control_planes_that_etcd_knows_now() {
 
 #[tokio::test]
 async fn of_two_control_planes_one_that_cannot_ask_for_its_turn_waits_until_its_end_is_near() {
-    let node = due().await;
+    let mut node = due().await;
     let tree = Arc::clone(&node.tree);
     tree.leaf("other", &tree.ca, "kube-apiserver");
     tree.leaf("other-etcd", &tree.etcd_ca, "etcd");
@@ -304,6 +304,18 @@ async fn of_two_control_planes_one_that_cannot_ask_for_its_turn_waits_until_its_
     let left = findings[0].cause.passes().unwrap() - Timestamp::now();
     let hours = left.total(jiff::Unit::Hour).unwrap();
     assert!((670.0..=676.0).contains(&hours), "{hours}");
+    // Near its end it has a slot of its own, the other one being there.
+    node.context.config.turn.emergency = Duration::from_secs(365 * 86_400);
+    match ask(&node, Trigger::Schedule, false).await {
+        Ok(renewed) => assert_eq!(renewed, 1),
+        Err(OperationError::NotNow(findings)) => {
+            assert_eq!(findings[0].cause.code(), "turn-later", "{findings:?}");
+            let begins = findings[0].cause.passes().unwrap();
+            let wait = begins.duration_since(Timestamp::now());
+            assert!(wait <= SignedDuration::from_mins(10), "{wait}");
+        }
+        Err(other) => panic!("{other}"),
+    }
     // By hand it is the administrator who sees to the others.
     assert_eq!(ask(&node, by_hand(), false).await.unwrap(), 1);
 }

@@ -150,6 +150,12 @@ impl Turn {
         matches!(self.phase, Phase::Idle | Phase::Lost)
     }
 
+    /// Whether the turn went to another, or its Lease away, before this node gave it back.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.phase == Phase::Lost
+    }
+
     /// The uid of the Lease that this node goes by.
     #[must_use]
     pub fn known(&self) -> Option<&str> {
@@ -235,10 +241,7 @@ impl Turn {
                 if mine {
                     return self.write_own();
                 }
-                self.phase = match self.phase {
-                    Phase::Releasing { .. } => Phase::Idle,
-                    _ => Phase::Lost,
-                };
+                self.phase = Phase::Lost;
                 None
             }
         }

@@ -22,6 +22,9 @@ pub struct Seat {
     pub timing: Timing,
     /// The uid of the Lease that it went by before.
     pub known: Option<String>,
+    /// How long it stands in line, whatever it is that holds it up, before it looks at everything again: whoever may write the
+    /// Lease could hold it up for ever.
+    pub patience: Duration,
     /// By what the API is asked.
     pub access: Arc<Access>,
     /// Where, in the order in which they are tried: this node's own API server, then the others', then the kubeconfig's.

@@ -19,8 +19,8 @@ const LOOK: Duration = Duration::from_secs(2);
 const BEAT: Duration = Duration::from_secs(1);
 /// An API that does not answer for so long is not waited for.
 const SILENCE: Duration = Duration::from_secs(20);
-/// How long a node stands in line before it looks at everything again.
-const IN_LINE: Duration = Duration::from_secs(15 * 60);
+/// So many questions follow one another at once: a Lease that others write all the time is looked at again later.
+const MOST_AT_ONCE: usize = 8;
 /// How long giving the turn back is tried: after that it expires.
 const RELEASE: Duration = Duration::from_secs(60);
 /// A kubelet renews its node's Lease every ten seconds, and counts as gone after 40 or 50.
@@ -33,10 +33,10 @@ pub enum NotTaken {
     Halted(Halt),
     /// The API does not answer, or not to this node.
     Unreachable(ApiError),
-    /// Another node has it, and has had it all the time.
+    /// It could not be had as long as was waited for it.
     InLine {
-        /// Which.
-        by: Identity,
+        /// Who has it; `None` where the Lease is another than before, or was written by others all the time.
+        by: Option<Identity>,
     },
     /// The daemon is to stop.
     Stopped,
@@ -100,7 +100,7 @@ pub async fn look(seat: &Seat) -> Result<Sight, ApiError> {
 /// [`ApiError`].
 pub async fn clear(seat: &Seat) -> Result<Option<Halt>, ApiError> {
     let mut desk = Desk::of(seat);
-    loop {
+    for _ in 0..MOST_AT_ONCE {
         let record = match desk.carry_out(Effect::Read).await {
             Input::Read(Some(record)) => record,
             Input::Read(None) => return Ok(None),
@@ -121,6 +121,9 @@ pub async fn clear(seat: &Seat) -> Result<Option<Halt>, ApiError> {
             _ => return Err(desk.failure.unwrap_or_else(lost)),
         }
     }
+    Err(ApiError::ApiConflict {
+        reason: format!("others write the Lease {LEASE} all the time"),
+    })
 }
 
 /// Takes the turn, waiting in line where another node has it. `is_well`: whether a node whose turn has expired is seen to be
@@ -135,17 +138,17 @@ pub async fn take(
     told: &mut (dyn FnMut(&Waiting) + Send),
 ) -> Result<Held, NotTaken> {
     let mut keeper = Keeper {
-        turn: Some(Turn::new(seat.me.clone(), seat.timing, seat.known.clone())),
+        turn: Turn::new(seat.me.clone(), seat.timing, seat.known.clone()),
         desk: Desk::of(seat),
         sign: None,
     };
-    let taking = keeper.take(is_well, told);
+    let taking = keeper.take(seat.patience, is_well, told);
     tokio::select! {
         biased;
         () = stopped(stop) => return Err(NotTaken::Stopped),
         taken = taking => taken?,
     }
-    let Some(token) = keeper.turn().token().cloned() else {
+    let Some(token) = keeper.turn.token().cloned() else {
         return Err(NotTaken::Unreachable(lost()));
     };
     let (commands, received) = mpsc::channel(1);
@@ -204,43 +207,36 @@ fn lost() -> ApiError {
 
 /// One node's part, played.
 struct Keeper {
-    /// Only ever empty while it is being replaced.
-    turn: Option<Turn>,
+    turn: Turn,
     desk: Desk,
     /// The last sign of life of the holder's kubelet, and since when it is that one.
     sign: Option<(Identity, Option<String>, Uptime)>,
 }
 
 impl Keeper {
-    fn turn(&mut self) -> &Turn {
-        let lost = || {
-            Turn::new(
-                Identity {
-                    node: String::new(),
-                    boot: String::new(),
-                },
-                super::message::Timing::of(Duration::ZERO),
-                None,
-            )
-        };
-        self.turn.get_or_insert_with(lost)
+    /// Feeds one input, and what follows from it.
+    async fn feed(&mut self, mut input: Input) {
+        for _ in 0..MOST_AT_ONCE {
+            let Some(effect) = self.step(input) else {
+                return;
+            };
+            input = self.desk.carry_out(effect).await;
+        }
+        // The last answer counts, and what it would have had asked is asked at the next tick.
+        if self.step(input).is_some() {
+            self.step(Input::Failed);
+        }
     }
 
-    /// Feeds one input, and what follows from it.
-    async fn feed(&mut self, input: Input) {
-        let mut next = Some(input);
-        while let Some(input) = next.take() {
-            let Some(turn) = self.turn.take() else { return };
-            let (turn, effect) = turn.step(input, uptime());
-            self.turn = Some(turn);
-            if let Some(effect) = effect {
-                next = Some(self.desk.carry_out(effect).await);
-            }
-        }
+    fn step(&mut self, input: Input) -> Option<Effect> {
+        let (turn, effect) = self.turn.clone().step(input, uptime());
+        self.turn = turn;
+        effect
     }
 
     async fn take(
         &mut self,
+        patience: Duration,
         is_well: &(dyn AsyncWell + Sync),
         told: &mut (dyn FnMut(&Waiting) + Send),
     ) -> Result<(), NotTaken> {
@@ -249,7 +245,7 @@ impl Keeper {
         let mut before = None;
         self.feed(Input::Want).await;
         loop {
-            if self.turn().token().is_some() {
+            if self.turn.token().is_some() {
                 return Ok(());
             }
             match &self.desk.failure {
@@ -259,13 +255,14 @@ impl Keeper {
                 }
                 Some(_) => {}
             }
-            let waiting = self.turn().waiting(uptime());
-            match &waiting {
-                Waiting::Halted(halt) => return Err(NotTaken::Halted(halt.clone())),
-                Waiting::Held { by, .. } if begun.elapsed() > IN_LINE => {
-                    return Err(NotTaken::InLine { by: by.clone() });
-                }
-                _ => {}
+            let waiting = self.turn.waiting(uptime());
+            if let Waiting::Halted(halt) = waiting {
+                return Err(NotTaken::Halted(halt));
+            }
+            if begun.elapsed() > patience {
+                return Err(NotTaken::InLine {
+                    by: self.turn.holder().cloned(),
+                });
             }
             if before.as_ref() != Some(&waiting) {
                 told(&waiting);
@@ -280,7 +277,7 @@ impl Keeper {
     /// Whether the holder of an expired turn is known to be gone, or to be well and so done.
     async fn holder_is_out(&mut self, is_well: &(dyn AsyncWell + Sync)) -> bool {
         let now = uptime();
-        let Some(holder) = self.turn().holder().cloned() else {
+        let Some(holder) = self.turn.holder().cloned() else {
             return true;
         };
         // Looked at from the beginning: how long it is silent is only known from when it was seen first.
@@ -292,7 +289,7 @@ impl Keeper {
             _ => now,
         };
         self.sign = Some((holder.clone(), sign, since));
-        if self.turn().expired_holder(now).is_none() {
+        if self.turn.expired_holder(now).is_none() {
             return false;
         }
         now.saturating_sub(since) >= GONE_AFTER || is_well.is_well(&holder.node).await
@@ -310,7 +307,7 @@ impl Keeper {
                 }
                 Ok(Some(Command::Confirm(answer))) => {
                     self.feed(Input::Confirm).await;
-                    let left = self.turn().left(uptime());
+                    let left = self.turn.left(uptime());
                     // Nobody may be left to hear it.
                     let _ = answer.send(left);
                 }
@@ -325,17 +322,18 @@ impl Keeper {
 
     async fn release(&mut self, mark: Mark) -> Result<(), ApiError> {
         let begun = Instant::now();
-        let had = self.turn().token().is_some();
+        let had = self.turn.token().is_some();
         self.feed(Input::Release(mark)).await;
-        while !self.turn().is_over() && begun.elapsed() < RELEASE {
+        while !self.turn.is_over() && begun.elapsed() < RELEASE {
             sleep(LOOK).await;
             self.feed(Input::Tick {
                 holder_is_out: false,
             })
             .await;
         }
-        match (self.turn().is_over(), &self.desk.failure) {
-            (true, _) if had => Ok(()),
+        match (self.turn.is_over(), &self.desk.failure) {
+            // Whoever took it away took the mark with it that this node would have left.
+            (true, _) if had && !self.turn.is_lost() => Ok(()),
             (_, Some(error)) => Err(error.clone()),
             _ => Err(lost()),
         }
