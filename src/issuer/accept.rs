@@ -58,7 +58,7 @@ mod tests {
     use crate::issuer::order::KeySource;
     use crate::node::{CertificateId, CertificateState, Entry, KeyState, Present, Signer};
     use crate::pki::{
-        AuthorityName, CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority, NewLeaf,
+        AuthorityId, CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority, NewLeaf,
         SuccessorError, Validity,
     };
 
@@ -120,7 +120,7 @@ mod tests {
             path: PathBuf::from("/x"),
             certificate_path: PathBuf::from("/x"),
             key_path: None,
-            authority: Some(AuthorityName::Kubernetes),
+            authority: Some(AuthorityId::Kubernetes),
             state: CertificateState::Missing,
         };
         let present = Present {
@@ -135,7 +135,7 @@ mod tests {
             let order = Order {
                 entry: &entry,
                 present: &present,
-                authority: AuthorityName::Kubernetes,
+                authority: AuthorityId::Kubernetes,
                 key: KeySource::New(KeyAlgorithm::EcdsaP256),
                 validity: Duration::from_secs(86_400),
                 may_end_sooner,

@@ -11,7 +11,7 @@ use super::{IssuanceError, Wanted};
 use crate::host::read_bounded;
 use crate::node::{Authority, Inventory, KeyFile};
 use crate::pki::{
-    AuthorityName, Certificate, CertificateAuthority, IssueError, PrivateKey, certificates_from_pem,
+    AuthorityId, Certificate, CertificateAuthority, IssueError, PrivateKey, certificates_from_pem,
 };
 
 /// An authority that is ready to sign.
@@ -24,7 +24,7 @@ pub(super) struct LoadedAuthority {
 
 /// Every authority needed, or what is wrong with its file.
 pub(super) struct Authorities {
-    loaded: BTreeMap<AuthorityName, Result<LoadedAuthority, Unusable>>,
+    loaded: BTreeMap<AuthorityId, Result<LoadedAuthority, Unusable>>,
     /// The keys that were read for that.
     pub(super) keys: Vec<ReadKey>,
 }
@@ -67,7 +67,7 @@ impl Authorities {
     }
 
     /// The authority of that name.
-    pub(super) fn loaded(&self, name: AuthorityName) -> Result<&LoadedAuthority, IssuanceError> {
+    pub(super) fn loaded(&self, name: AuthorityId) -> Result<&LoadedAuthority, IssuanceError> {
         match self.loaded.get(&name) {
             Some(Ok(authority)) => Ok(authority),
             Some(Err(unusable)) => Err(IssuanceError::Authority {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::error::IssuanceError;
 use crate::config::Renewal;
 use crate::node::{CertificateId, Entry, Inventory, Present, Signer};
-use crate::pki::{AuthorityName, Certificate, KeyAlgorithm, PrivateKey, Validity};
+use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, PrivateKey, Validity};
 
 /// How far back a new certificate's validity begins, so that a slightly slow clock elsewhere does no harm; as kubeadm.
 const BACKDATING: Duration = Duration::from_secs(5 * 60);
@@ -29,7 +29,7 @@ pub(super) struct Order<'node> {
     /// What it follows, and is like.
     pub(super) present: &'node Present,
     /// Who is to sign it.
-    pub(super) authority: AuthorityName,
+    pub(super) authority: AuthorityId,
     pub(super) key: KeySource<'node>,
     pub(super) validity: Duration,
     /// Whether it may end no later than the old one.

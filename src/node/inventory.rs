@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{CertificateId, KubeletConfiguration, PodRef, Problem, StaticPod, Trust};
-use crate::pki::{AuthorityName, Certificate, KeyAlgorithm, SignedBy};
+use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, SignedBy};
 
 /// Everything found on the node. Paths are real: the root is already in them.
 #[derive(Debug, Clone)]
@@ -62,7 +62,7 @@ pub struct Directories {
 #[derive(Debug, Clone)]
 pub struct Authority {
     /// Which.
-    pub name: AuthorityName,
+    pub name: AuthorityId,
     /// Its `.crt`.
     pub certificate_path: PathBuf,
     /// Its `.key`.
@@ -189,7 +189,7 @@ pub struct Entry {
     /// where no key was found beside an unknown certificate.
     pub key_path: Option<PathBuf>,
     /// The authority that is to sign it, where known.
-    pub authority: Option<AuthorityName>,
+    pub authority: Option<AuthorityId>,
     /// What was found.
     pub state: CertificateState,
 }
@@ -209,7 +209,7 @@ pub enum CertificateState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Custody {
     /// This program, with that authority.
-    Issuer(AuthorityName),
+    Issuer(AuthorityId),
     /// The kubelet.
     Kubelet,
     /// Somebody else, by whatever means: it is only watched.
@@ -282,7 +282,7 @@ impl Inventory {
 
     /// The authority of that name; absent where etcd is external.
     #[must_use]
-    pub fn authority(&self, name: AuthorityName) -> Option<&Authority> {
+    pub fn authority(&self, name: AuthorityId) -> Option<&Authority> {
         self.authorities
             .iter()
             .find(|authority| authority.name == name)

@@ -7,7 +7,7 @@ use std::fmt;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
-pub enum AuthorityName {
+pub enum AuthorityId {
     /// Signs the API server's certificate and every Kubernetes client's.
     #[serde(rename = "ca")]
     Kubernetes,
@@ -19,7 +19,7 @@ pub enum AuthorityName {
     FrontProxy,
 }
 
-impl AuthorityName {
+impl AuthorityId {
     /// All of them, in the order of kubeadm's second table.
     pub const ALL: [Self; 3] = [Self::Kubernetes, Self::Etcd, Self::FrontProxy];
 
@@ -44,7 +44,7 @@ impl AuthorityName {
     }
 }
 
-impl fmt::Display for AuthorityName {
+impl fmt::Display for AuthorityId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
     }
@@ -108,14 +108,14 @@ impl LeafName {
 
     /// The authority that signs it.
     #[must_use]
-    pub fn authority(self) -> AuthorityName {
+    pub fn authority(self) -> AuthorityId {
         match self {
-            Self::Apiserver | Self::ApiserverKubeletClient => AuthorityName::Kubernetes,
-            Self::FrontProxyClient => AuthorityName::FrontProxy,
+            Self::Apiserver | Self::ApiserverKubeletClient => AuthorityId::Kubernetes,
+            Self::FrontProxyClient => AuthorityId::FrontProxy,
             Self::ApiserverEtcdClient
             | Self::EtcdHealthcheckClient
             | Self::EtcdPeer
-            | Self::EtcdServer => AuthorityName::Etcd,
+            | Self::EtcdServer => AuthorityId::Etcd,
         }
     }
 
@@ -230,10 +230,10 @@ impl Catalogued {
 
     /// The authority that signs it.
     #[must_use]
-    pub fn authority(self) -> AuthorityName {
+    pub fn authority(self) -> AuthorityId {
         match self {
             Self::Leaf(leaf) => leaf.authority(),
-            Self::Kubeconfig(_) => AuthorityName::Kubernetes,
+            Self::Kubeconfig(_) => AuthorityId::Kubernetes,
         }
     }
 }

@@ -27,7 +27,7 @@ mod validity;
 mod verify;
 
 pub use authority::{CertificateAuthority, NewAuthority};
-pub use catalogue::{AuthorityName, Catalogued, KubeconfigName, LeafName};
+pub use catalogue::{AuthorityId, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{Certificate, CertificateError, certificates_from_pem, certificates_to_pem};
 pub use double::double;
 pub use extension::SubjectAltName;

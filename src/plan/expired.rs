@@ -9,7 +9,7 @@ use super::obstacle::{KubeletFault, Obstacle};
 use super::schedule::begins_later;
 use super::signing::{Signing, signing};
 use crate::node::{CertificateId, CertificateState, Entry, Inventory, KeyState, Signer};
-use crate::pki::{AuthorityName, Certificate, LeafName, date};
+use crate::pki::{AuthorityId, Certificate, LeafName, date};
 
 /// Without one of these the control plane does not work.
 const CONTROL_PLANE: [CertificateId; 4] = [
@@ -172,7 +172,7 @@ fn is_a_nodes(leaf: &Certificate) -> bool {
 
 /// Why this node's CA cannot sign at `now`.
 fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
-    let authority = inventory.authority(AuthorityName::Kubernetes)?;
+    let authority = inventory.authority(AuthorityId::Kubernetes)?;
     let Signing {
         certificates,
         signing,

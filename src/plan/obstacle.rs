@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::trust::Refusal;
 use crate::host::serialize_path;
 use crate::node::Problem;
-use crate::pki::AuthorityName;
+use crate::pki::AuthorityId;
 
 /// Why a certificate is not renewed. [`std::fmt::Display`] says it with what to do about it; `docs/codes.md` lists the codes.
 #[derive(
@@ -30,7 +30,7 @@ pub enum Obstacle {
     /// The authority's key is not on this node.
     ExternalAuthority {
         /// Which.
-        authority: AuthorityName,
+        authority: AuthorityId,
     },
     /// Its kubeconfig is written so that nothing can be put into it in place: construct and line.
     NotEditable(FileFault),
@@ -112,7 +112,7 @@ pub enum AuthorityFault {
     /// The node has no such authority.
     NotHere {
         /// Which.
-        authority: AuthorityName,
+        authority: AuthorityId,
     },
     /// Its certificate is missing.
     Missing {
@@ -166,7 +166,7 @@ pub enum UnsupportedKey {
     /// An authority's, by its certificate.
     Authority {
         /// Whose.
-        authority: AuthorityName,
+        authority: AuthorityId,
         /// Its kind.
         kind: String,
     },

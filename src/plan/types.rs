@@ -7,7 +7,7 @@ use super::obstacle::Obstacle;
 use super::order::{RestartGroup, RestartMethod};
 use super::reason::Reason;
 use crate::node::{CertificateId, PodRef, Problem};
-use crate::pki::AuthorityName;
+use crate::pki::AuthorityId;
 
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +84,7 @@ pub struct PlanItem {
     /// Which.
     pub id: CertificateId,
     /// Its authority.
-    pub authority: Option<AuthorityName>,
+    pub authority: Option<AuthorityId>,
     /// When it ends, if it could be read.
     pub not_after: Option<Timestamp>,
     /// When its renewal is due; `None` where nobody here renews it.

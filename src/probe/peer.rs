@@ -8,7 +8,7 @@ use super::endpoint::{API_SERVER, ETCD, runs};
 use crate::host::read_on_machine;
 use crate::net::{Anchors, Identity, Security};
 use crate::node::{CertificateId, Entry, Inventory, StaticPod};
-use crate::pki::{AuthorityName, Certificate, LeafName, SubjectAltName, certificates_from_pem};
+use crate::pki::{AuthorityId, Certificate, LeafName, SubjectAltName, certificates_from_pem};
 
 /// Names that kubeadm gives every API server's certificate and no other.
 const API_SERVER_NAMES: [&str; 3] = ["kubernetes.default.svc", "kubernetes.default", "kubernetes"];
@@ -38,7 +38,7 @@ impl Peer {
             .file_flag("tls-cert-file")
             .or_else(|| path_of(inventory, LeafName::Apiserver));
         Self::of(
-            fresh_authorities(inventory, AuthorityName::Kubernetes),
+            fresh_authorities(inventory, AuthorityId::Kubernetes),
             file,
             &API_SERVER_NAMES,
             host,
@@ -56,8 +56,7 @@ impl Peer {
             .and_then(|pod| pod.file_flag("etcd-cafile"))
             .map(|path| certificates_in(&path))
             .filter(|authorities| !authorities.is_empty());
-        let authorities =
-            named.unwrap_or_else(|| fresh_authorities(inventory, AuthorityName::Etcd));
+        let authorities = named.unwrap_or_else(|| fresh_authorities(inventory, AuthorityId::Etcd));
         let file = pod(ETCD)
             .and_then(|pod| pod.file_flag("cert-file"))
             .or_else(|| path_of(inventory, LeafName::EtcdServer));
@@ -216,7 +215,7 @@ fn path_of(inventory: &Inventory, name: LeafName) -> Option<PathBuf> {
 }
 
 /// Read now, else as the inventory has them.
-fn fresh_authorities(inventory: &Inventory, name: AuthorityName) -> Vec<CertificateDer<'static>> {
+fn fresh_authorities(inventory: &Inventory, name: AuthorityId) -> Vec<CertificateDer<'static>> {
     let Some(authority) = inventory.authority(name) else {
         return Vec::new();
     };

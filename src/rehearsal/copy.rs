@@ -18,7 +18,7 @@ use crate::node::{
 };
 use crate::operation::Context;
 use crate::pki::{
-    AuthorityName, Certificate, IssueError, KeyAlgorithm, PrivateKey, certificates_to_pem,
+    AuthorityId, Certificate, IssueError, KeyAlgorithm, PrivateKey, certificates_to_pem,
 };
 
 /// Why there is no copy.
@@ -81,7 +81,7 @@ pub(super) fn copy_node(
 }
 
 /// Authorities whose keys cannot sign, and why: what stands for such a key would be told of in other words.
-pub(super) type Broken = Vec<(AuthorityName, String)>;
+pub(super) type Broken = Vec<(AuthorityId, String)>;
 
 /// What stands in the place of a key that is none.
 const DAMAGED: &str = "damaged as the original\n";

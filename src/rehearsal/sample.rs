@@ -14,7 +14,7 @@ use super::sample_manifests::{KUBELET_CONFIGURATION, manifests};
 use crate::host::{Root, shifted};
 use crate::node::KUBELET_CLIENT;
 use crate::pki::{
-    AuthorityName, Certificate, CertificateAuthority, IssueError, KeyAlgorithm, KubeconfigName,
+    AuthorityId, Certificate, CertificateAuthority, IssueError, KeyAlgorithm, KubeconfigName,
     LeafName, NewAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_to_pem,
 };
 
@@ -83,14 +83,14 @@ impl Sample {
     /// [`SampleError`].
     pub fn write(&self, root: &Root) -> Result<(), SampleError> {
         let pki = root.join("/etc/kubernetes/pki");
-        let kubernetes = self.authority(&pki, AuthorityName::Kubernetes, "kubernetes")?;
-        let etcd = self.authority(&pki, AuthorityName::Etcd, "etcd-ca")?;
-        let front_proxy = self.authority(&pki, AuthorityName::FrontProxy, "front-proxy-ca")?;
+        let kubernetes = self.authority(&pki, AuthorityId::Kubernetes, "kubernetes")?;
+        let etcd = self.authority(&pki, AuthorityId::Etcd, "etcd-ca")?;
+        let front_proxy = self.authority(&pki, AuthorityId::FrontProxy, "front-proxy-ca")?;
         for leaf in LeafName::ALL {
             let authority = match leaf.authority() {
-                AuthorityName::Kubernetes => &kubernetes,
-                AuthorityName::Etcd => &etcd,
-                AuthorityName::FrontProxy => &front_proxy,
+                AuthorityId::Kubernetes => &kubernetes,
+                AuthorityId::Etcd => &etcd,
+                AuthorityId::FrontProxy => &front_proxy,
             };
             let (certificate, key) = self.sign(&new_leaf(leaf), authority)?;
             write_pair(&pki.join(leaf.base()), &certificate, &key)?;
@@ -114,7 +114,7 @@ impl Sample {
     fn authority(
         &self,
         pki: &Path,
-        name: AuthorityName,
+        name: AuthorityId,
         common_name: &str,
     ) -> Result<CertificateAuthority, SampleError> {
         let authority = CertificateAuthority::generate(&NewAuthority {

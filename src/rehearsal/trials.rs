@@ -11,7 +11,7 @@ use super::kubeconfig::{beside, is_kubeconfig};
 use crate::host::Root;
 use crate::node::{CertificateId, Entry, Inventory, Kubeconfig, Present};
 use crate::pki::{
-    AuthorityName, Catalogued, Certificate, KubeconfigName, LeafName, SubjectAltName,
+    AuthorityId, Catalogued, Certificate, KubeconfigName, LeafName, SubjectAltName,
     certificates_from_pem,
 };
 
@@ -101,12 +101,11 @@ impl<'node> Node<'_, 'node> {
         match leaf {
             LeafName::Apiserver => {
                 let pods = self.flag("kube-controller-manager", "root-ca-file");
-                of.under_each_name(&self.or_authority(pods, AuthorityName::Kubernetes))
+                of.under_each_name(&self.or_authority(pods, AuthorityId::Kubernetes))
             }
             LeafName::EtcdServer => {
                 let clients = self.flag("kube-apiserver", "etcd-cafile");
-                let mut trials =
-                    of.under_each_name(&self.or_authority(clients, AuthorityName::Etcd));
+                let mut trials = of.under_each_name(&self.or_authority(clients, AuthorityId::Etcd));
                 // etcd's gateway shows the server's certificate to the server itself.
                 let trusts = self.etcd_clients();
                 trials.extend(self.client(of, LeafName::EtcdServer, self.etcd_clients(), trusts));
@@ -114,33 +113,32 @@ impl<'node> Node<'_, 'node> {
             }
             LeafName::EtcdPeer => {
                 let peers = || self.flag("etcd", "peer-trusted-ca-file");
-                let mut trials =
-                    of.under_each_name(&self.or_authority(peers(), AuthorityName::Etcd));
-                let trust = || self.or_authority(peers(), AuthorityName::Etcd);
+                let mut trials = of.under_each_name(&self.or_authority(peers(), AuthorityId::Etcd));
+                let trust = || self.or_authority(peers(), AuthorityId::Etcd);
                 trials.extend(self.client(of, LeafName::EtcdPeer, trust(), trust()));
                 trials
             }
             LeafName::ApiserverEtcdClient => {
                 let own = self.flag("kube-apiserver", "etcd-cafile");
-                let trusts = self.or_authority(own, AuthorityName::Etcd);
+                let trusts = self.or_authority(own, AuthorityId::Etcd);
                 self.client(of, LeafName::EtcdServer, self.etcd_clients(), trusts)
             }
             LeafName::EtcdHealthcheckClient => {
-                let trusts = self.or_authority(None, AuthorityName::Etcd);
+                let trusts = self.or_authority(None, AuthorityId::Etcd);
                 self.client(of, LeafName::EtcdServer, self.etcd_clients(), trusts)
             }
             LeafName::ApiserverKubeletClient => {
                 let accepts = self.inventory.kubelet.client_ca_file.clone();
                 vec![of.shown_to(
                     "as client of the kubelet",
-                    self.or_authority(accepts, AuthorityName::Kubernetes),
+                    self.or_authority(accepts, AuthorityId::Kubernetes),
                 )]
             }
             LeafName::FrontProxyClient => {
                 let accepts = self.flag("kube-apiserver", "requestheader-client-ca-file");
                 vec![of.shown_to(
                     "as client of extension API servers",
-                    self.or_authority(accepts, AuthorityName::FrontProxy),
+                    self.or_authority(accepts, AuthorityId::FrontProxy),
                 )]
             }
         }
@@ -150,7 +148,7 @@ impl<'node> Node<'_, 'node> {
     fn kubeconfig(&self, entry: &'node Entry, present: &'node Present) -> Vec<Trial<'node>> {
         let of = Shown { entry, present };
         let clients = self.flag("kube-apiserver", "client-ca-file");
-        let accepts = self.or_authority(clients, AuthorityName::Kubernetes);
+        let accepts = self.or_authority(clients, AuthorityId::Kubernetes);
         let Some(server) = self.server(LeafName::Apiserver) else {
             return vec![of.shown_to(
                 "as client of apiserver, whose certificate is not here",
@@ -255,7 +253,7 @@ impl<'node> Node<'_, 'node> {
 
     /// Whose clients etcd accepts.
     fn etcd_clients(&self) -> Bundle {
-        self.or_authority(self.flag("etcd", "trusted-ca-file"), AuthorityName::Etcd)
+        self.or_authority(self.flag("etcd", "trusted-ca-file"), AuthorityId::Etcd)
     }
 
     fn flag(&self, component: &str, flag: &str) -> Option<PathBuf> {
@@ -263,7 +261,7 @@ impl<'node> Node<'_, 'node> {
     }
 
     /// The certificates in a file, kubeadm's where none is named.
-    fn or_authority(&self, file: Option<PathBuf>, authority: AuthorityName) -> Bundle {
+    fn or_authority(&self, file: Option<PathBuf>, authority: AuthorityId) -> Bundle {
         let file = match file {
             Some(file) => file,
             None => self

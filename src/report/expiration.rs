@@ -16,7 +16,7 @@ use crate::node::{
     Authority, AuthorityState, CertificateId, CertificateState, Entry, Inventory, KeyState,
     Present, Problem, Signer, StaticPod,
 };
-use crate::pki::{AuthorityName, Certificate};
+use crate::pki::{AuthorityId, Certificate};
 pub use rows::{CertificateRow, ExpirationInfo, Found};
 
 /// The answer to `--within`.
@@ -269,8 +269,8 @@ fn signing_certificate<'a>(
     authority?.signer_of_present(present)
 }
 
-fn signed_by(signer: &Signer, authority: Option<AuthorityName>) -> String {
-    let own = authority.map(AuthorityName::name).unwrap_or_default();
+fn signed_by(signer: &Signer, authority: Option<AuthorityId>) -> String {
+    let own = authority.map(AuthorityId::name).unwrap_or_default();
     match signer {
         Signer::Expected => own.to_owned(),
         Signer::Unchecked(_) => format!("{own} (unchecked)"),

@@ -134,7 +134,7 @@ impl From<&PlanItem> for CertificateView {
         let notes = || item.notes.iter().chain(&item.trust_notes);
         Self {
             name: item.id.to_string(),
-            authority: item.authority.map(crate::pki::AuthorityName::name),
+            authority: item.authority.map(crate::pki::AuthorityId::name),
             not_after: item.not_after,
             due_at: item.due_at,
             action: item.action.code(),

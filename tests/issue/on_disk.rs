@@ -15,7 +15,7 @@ use kubecertd::config::{KeyPolicy, OwnRenewal, Renewal};
 use kubecertd::issuer::{IssuanceError, Issued, Replacement, Wanted, issue, replacements};
 use kubecertd::node::{Inventory, KeyState, Kubeconfig, Signer};
 use kubecertd::pki::{
-    AuthorityName, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, KubeconfigName,
+    AuthorityId, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, KubeconfigName,
     LeafName, NewAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_from_pem,
     certificates_to_pem,
 };
@@ -48,7 +48,7 @@ impl Ending {
             node.write(&format!("{base}.key"), &key.to_pem().unwrap());
         }
         for name in KubeconfigName::ALL {
-            let (certificate, key) = node.make(name.name(), AuthorityName::Kubernetes, algorithm);
+            let (certificate, key) = node.make(name.name(), AuthorityId::Kubernetes, algorithm);
             let certificate = STANDARD.encode(certificates_to_pem([&certificate]));
             let key = STANDARD.encode(&*key.to_pem().unwrap());
             node.write(
@@ -64,7 +64,7 @@ impl Ending {
     fn make(
         &self,
         name: &str,
-        authority: AuthorityName,
+        authority: AuthorityId,
         algorithm: KeyAlgorithm,
     ) -> (Certificate, PrivateKey) {
         let key = PrivateKey::generate(algorithm).unwrap();
@@ -72,7 +72,7 @@ impl Ending {
         (certificate, key)
     }
 
-    fn sign(&self, name: &str, authority: AuthorityName, key: &PrivateKey) -> Certificate {
+    fn sign(&self, name: &str, authority: AuthorityId, key: &PrivateKey) -> Certificate {
         NewLeaf {
             common_name: name.to_owned(),
             organizations: vec!["system:masters".to_owned()],
@@ -245,7 +245,7 @@ fn the_key_file_comes_first_and_modes_are_kubeadms() {
 #[test]
 fn a_kept_chain_stays_behind_the_new_leaf() {
     let node = Ending::new(KeyAlgorithm::EcdsaP256);
-    let authority = node.node.authority(AuthorityName::Kubernetes).certificate();
+    let authority = node.node.authority(AuthorityId::Kubernetes).certificate();
     let mut text = fs::read_to_string(node.path("pki/apiserver.crt")).unwrap();
     text.push_str(&certificates_to_pem([authority]));
     node.write("pki/apiserver.crt", &text);
@@ -259,7 +259,7 @@ fn a_kubeconfig_that_refers_to_files_has_those_replaced() {
     let node = Ending::new(KeyAlgorithm::EcdsaP256);
     let (certificate, key) = node.make(
         "kubernetes-admin",
-        AuthorityName::Kubernetes,
+        AuthorityId::Kubernetes,
         KeyAlgorithm::EcdsaP256,
     );
     let certificate = certificates_to_pem([&certificate]);
@@ -370,7 +370,7 @@ fn the_algorithm_is_kept_or_the_configured_one() {
         ),
     ] {
         let old = PrivateKey::from_pem(text).unwrap();
-        let certificate = node.sign("etcd-peer", AuthorityName::Etcd, &old);
+        let certificate = node.sign("etcd-peer", AuthorityId::Etcd, &old);
         node.write("pki/etcd/peer.crt", &certificates_to_pem([&certificate]));
         node.write("pki/etcd/peer.key", &old.to_pem().unwrap());
         let (issued, _) = node.issue_one(&Renewal::default(), "etcd-peer");
@@ -402,7 +402,7 @@ fn one_failure_does_not_hold_up_the_others() {
 #[test]
 fn what_another_authority_issued_is_left_alone() {
     let node = Ending::new(KeyAlgorithm::EcdsaP256);
-    let (certificate, key) = node.make("apiserver", AuthorityName::Etcd, KeyAlgorithm::EcdsaP256);
+    let (certificate, key) = node.make("apiserver", AuthorityId::Etcd, KeyAlgorithm::EcdsaP256);
     node.write("pki/apiserver.crt", &certificates_to_pem([&certificate]));
     node.write("pki/apiserver.key", &key.to_pem().unwrap());
     let refusal = node.refusal(&Renewal::default(), "apiserver");
@@ -419,7 +419,7 @@ fn of_a_bundle_the_authority_with_the_key_signs() {
         not_after: node.now + 20 * DAY,
     })
     .unwrap();
-    let own = node.node.authority(AuthorityName::Kubernetes).certificate();
+    let own = node.node.authority(AuthorityId::Kubernetes).certificate();
     node.write("pki/ca.crt", &certificates_to_pem([old.certificate(), own]));
     let (issued, _) = node.issue_one(&Renewal::default(), "apiserver");
     assert!(issued.certificate.is_signed_by(own));

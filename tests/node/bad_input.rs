@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use kubecertd::node::{AuthorityState, CertificateState, Inventory, KeyState, Signer};
-use kubecertd::pki::{AuthorityName, certificates_to_pem};
+use kubecertd::pki::{AuthorityId, certificates_to_pem};
 use testkit::Node;
 use testkit::kubeadm::{kubeconfig_with, leaf};
 
@@ -274,7 +274,7 @@ fn authorities_that_are_of_no_use() {
             Signer::Unknown
         );
         inventory
-            .authority(AuthorityName::Kubernetes)
+            .authority(AuthorityId::Kubernetes)
             .unwrap()
             .state
             .clone()
@@ -303,10 +303,7 @@ fn authorities_that_are_of_no_use() {
     tree.write(file, certificates_to_pem([other.certificate()]));
     let inventory = tree.observe();
     assert!(matches!(
-        &inventory
-            .authority(AuthorityName::Kubernetes)
-            .unwrap()
-            .state,
+        &inventory.authority(AuthorityId::Kubernetes).unwrap().state,
         AuthorityState::Present {
             key: KeyState::Unread,
             ..

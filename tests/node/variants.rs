@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use kubecertd::node::{CertificateId, CertificateState, KeyState, Signer};
-use kubecertd::pki::{AuthorityName, certificates_to_pem};
+use kubecertd::pki::{AuthorityId, certificates_to_pem};
 use testkit::Node;
 use testkit::kubeadm::{authority, kubeconfig_with, leaf};
 
@@ -30,13 +30,13 @@ fn an_external_authority_has_no_key() {
     let inventory = tree.observe();
     assert!(
         inventory
-            .authority(AuthorityName::Kubernetes)
+            .authority(AuthorityId::Kubernetes)
             .unwrap()
             .is_external()
     );
     assert!(
         !inventory
-            .authority(AuthorityName::Etcd)
+            .authority(AuthorityId::Etcd)
             .unwrap()
             .is_external()
     );
@@ -70,7 +70,7 @@ fn chains_and_bundles_keep_their_order() {
         Signer::Foreign("CN=intermediate".to_owned())
     );
 
-    let ca = inventory.authority(AuthorityName::Kubernetes).unwrap();
+    let ca = inventory.authority(AuthorityId::Kubernetes).unwrap();
     assert_eq!(
         ca.certificates().unwrap(),
         [newer.certificate().clone(), tree.ca.certificate().clone()]
@@ -161,7 +161,7 @@ fn unknown_certificates_are_listed() {
         ]
     );
     let webhook = inventory.find("webhooks/a.crt").unwrap();
-    assert_eq!(webhook.authority, Some(AuthorityName::FrontProxy));
+    assert_eq!(webhook.authority, Some(AuthorityId::FrontProxy));
     assert_eq!(webhook.present().unwrap().signer, Signer::Expected);
     assert_eq!(webhook.present().unwrap().key, P256);
     assert_eq!(
@@ -194,7 +194,7 @@ fn serving_certificates_of_the_kubelet() {
     let inventory = tree.observe();
     let serving = inventory.find("tls.crt").unwrap();
     assert_eq!(serving.id, CertificateId::KubeletServing("tls.crt".into()));
-    assert_eq!(serving.authority, Some(AuthorityName::Kubernetes));
+    assert_eq!(serving.authority, Some(AuthorityId::Kubernetes));
     assert_eq!(serving.present().unwrap().key, P256);
 
     tree.remove("/var/lib/kubelet");

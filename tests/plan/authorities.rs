@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // what these tests are built from, too
 
 use kubecertd::node::{AuthorityState, KeyState, Problem, Signer};
-use kubecertd::pki::{AuthorityName, CertificateAuthority, KeyAlgorithm, NewAuthority};
+use kubecertd::pki::{AuthorityId, CertificateAuthority, KeyAlgorithm, NewAuthority};
 use kubecertd::plan::{Action, Obstacle, Reason};
 use testkit::inventory::*;
 
@@ -76,7 +76,7 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
     ];
     for (state, message) in cases {
         let mut node = node_ending(366 * DAY, -DAY);
-        set_authority(&mut node, AuthorityName::Kubernetes, state);
+        set_authority(&mut node, AuthorityId::Kubernetes, state);
         for action in [when_due(&node), asked(&node, true)] {
             let Action::Leave(obstacle) = action else {
                 panic!("{message}: {action:?}")
@@ -88,13 +88,13 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
     let mut node = node_ending(366 * DAY, -DAY);
     set_authority(
         &mut node,
-        AuthorityName::Kubernetes,
+        AuthorityId::Kubernetes,
         authority_state(certificates, KeyState::Missing),
     );
     assert_eq!(
         asked(&node, true),
         Action::Leave(Obstacle::ExternalAuthority {
-            authority: AuthorityName::Kubernetes
+            authority: AuthorityId::Kubernetes
         })
     );
     node.authorities.clear();
@@ -113,9 +113,9 @@ fn a_ca_that_ends_soon_gets_one_last_renewal_and_no_second() {
             KeyState::Matching(None),
         )
     };
-    set_authority(&mut node, AuthorityName::Kubernetes, ca(after(60 * DAY)));
+    set_authority(&mut node, AuthorityId::Kubernetes, ca(after(60 * DAY)));
     assert_eq!(when_due(&node), Action::Renew(Reason::Due));
-    set_authority(&mut node, AuthorityName::Kubernetes, ca(after(30 * DAY)));
+    set_authority(&mut node, AuthorityId::Kubernetes, ca(after(30 * DAY)));
     assert_eq!(
         when_due(&node),
         Action::Leave(Obstacle::AuthorityEndsTooSoon {
@@ -130,7 +130,7 @@ fn a_ca_that_ends_soon_gets_one_last_renewal_and_no_second() {
     );
     assert_eq!(asked(&node, true), Action::Renew(Reason::Due));
     // kubeadm lets a leaf outlive its CA: then the CA's end counts.
-    set_authority(&mut node, AuthorityName::Kubernetes, ca(after(20 * DAY)));
+    set_authority(&mut node, AuthorityId::Kubernetes, ca(after(20 * DAY)));
     assert_eq!(
         when_due(&node),
         Action::Leave(Obstacle::AuthorityEndsTooSoon {
@@ -146,7 +146,7 @@ fn in_the_last_minutes_of_a_ca_nothing_is_renewed_by_itself() {
     let end = after(180);
     set_authority(
         &mut node,
-        AuthorityName::Kubernetes,
+        AuthorityId::Kubernetes,
         authority_state(
             vec![authority_certificate(after(-YEAR), end)],
             KeyState::Matching(None),
@@ -164,7 +164,7 @@ fn in_a_bundle_the_certificate_that_can_sign_counts() {
     let mut node = node_ending(335 * DAY, 30 * DAY);
     set_authority(
         &mut node,
-        AuthorityName::Kubernetes,
+        AuthorityId::Kubernetes,
         authority_state(
             vec![
                 authority_certificate(after(-10 * YEAR), after(30 * DAY)),
@@ -199,7 +199,7 @@ fn in_a_bundle_only_what_the_key_belongs_to_can_sign() {
                 key: KeyState::Matching(None),
                 signing: vec![signing.clone()],
             };
-            set_authority(&mut node, AuthorityName::Kubernetes, state);
+            set_authority(&mut node, AuthorityId::Kubernetes, state);
             assert_eq!(when_due(&node), expected);
         }
     }
@@ -228,7 +228,7 @@ fn what_an_ending_ca_has_signed_is_renewed_with_the_one_that_follows_it() {
                 key: KeyState::Matching(None),
                 signing: vec![next.clone()],
             };
-            set_authority(&mut node, AuthorityName::Kubernetes, state);
+            set_authority(&mut node, AuthorityId::Kubernetes, state);
             assert_eq!(when_due(&node), expected, "{own_ends}");
         }
     }

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use kubecertd::config::{Config, OwnRenewal};
 use kubecertd::node::{CertificateId, CertificateState, Inventory, KeyState, Problem};
-use kubecertd::pki::AuthorityName;
+use kubecertd::pki::AuthorityId;
 use kubecertd::plan::{Action, FileFault, Obstacle, Plan, Reason, Request, plan};
 use testkit::inventory::*;
 
@@ -141,7 +141,7 @@ fn what_is_not_valid_yet_is_renewed_unless_clocks_only_differ_a_little() {
     let mut node = node_ending(-DAY, YEAR);
     let ca = vec![authority_certificate(after(DAY), after(9 * YEAR))];
     let state = authority_state(ca, KeyState::Matching(None));
-    set_authority(&mut node, AuthorityName::Kubernetes, state);
+    set_authority(&mut node, AuthorityId::Kubernetes, state);
     assert!(matches!(
         when_due(&node),
         Action::Leave(Obstacle::AuthorityUnusable(_))
@@ -171,7 +171,7 @@ fn an_unusable_key_is_replaced_even_if_the_ca_ends_first() {
     present_mut(&mut node, APISERVER).key = KeyState::Missing;
     set_authority(
         &mut node,
-        AuthorityName::Kubernetes,
+        AuthorityId::Kubernetes,
         authority_state(
             vec![authority_certificate(after(-YEAR), after(40 * DAY))],
             KeyState::Matching(None),

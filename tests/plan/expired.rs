@@ -6,7 +6,7 @@ use kubecertd::node::{
     AuthorityState, CertificateId, CertificateState, Entry, Inventory, KeyState, Present, Problem,
     Signer,
 };
-use kubecertd::pki::AuthorityName;
+use kubecertd::pki::AuthorityId;
 use kubecertd::plan::{
     Action, KubeletNeed, Reachability, Request, expired, is_node_down, kubelet_need, plan,
 };
@@ -41,7 +41,7 @@ fn entry(id: CertificateId, path: &str, certificate: &str, state: Present) -> En
         path: path.into(),
         certificate_path: certificate.into(),
         key_path: Some(certificate.into()),
-        authority: Some(AuthorityName::Kubernetes),
+        authority: Some(AuthorityId::Kubernetes),
         state: CertificateState::Present(Box::new(state)),
     }
 }
@@ -133,13 +133,13 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
     let instead = "kubeadm kubeconfig user --org system:nodes --client-name system:node:cp";
     let mut node = referring(-DAY);
     let state = ca(KeyState::Missing, YEAR);
-    set_authority(&mut node, AuthorityName::Kubernetes, state);
+    set_authority(&mut node, AuthorityId::Kubernetes, state);
     impossible(&node, &["ca.key is not on this node", instead]);
     let state = ca(KeyState::Mismatched, YEAR);
-    set_authority(&mut node, AuthorityName::Kubernetes, state);
+    set_authority(&mut node, AuthorityId::Kubernetes, state);
     impossible(&node, &["ca.key is not the key of", instead]);
     let state = ca(KeyState::Matching(None), -DAY);
-    set_authority(&mut node, AuthorityName::Kubernetes, state);
+    set_authority(&mut node, AuthorityId::Kubernetes, state);
     impossible(&node, &["is not valid now", "renew the CA first"]);
 
     let mut foreign = referring(-DAY);
@@ -216,7 +216,7 @@ fn a_node_is_node_down_when_something_essential_has_expired_and_somebody_does_no
     let mut helpless = referring(-DAY);
     set_authority(
         &mut helpless,
-        AuthorityName::Kubernetes,
+        AuthorityId::Kubernetes,
         AuthorityState::Missing,
     );
     assert!(!stopped(&helpless, DOWN), "nothing could be done about it");

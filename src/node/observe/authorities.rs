@@ -8,7 +8,7 @@ use crate::node::{
     ServiceAccountKeys, known_keys,
     read::{self, Found, Seen},
 };
-use crate::pki::{AuthorityName, Certificate};
+use crate::pki::{AuthorityId, Certificate};
 
 /// Reads the authorities, in the order of kubeadm's names.
 pub(super) fn read(
@@ -17,8 +17,8 @@ pub(super) fn read(
     external_etcd: bool,
 ) -> Vec<Authority> {
     let known = known_keys(reader.root);
-    let mut names = AuthorityName::ALL.to_vec();
-    names.retain(|name| !(external_etcd && *name == AuthorityName::Etcd));
+    let mut names = AuthorityId::ALL.to_vec();
+    names.retain(|name| !(external_etcd && *name == AuthorityId::Etcd));
     on_all_cores(&names, |name| authority(reader, directories, &known, *name))
 }
 
@@ -26,7 +26,7 @@ fn authority(
     reader: &Reader<'_>,
     directories: &Directories,
     known: &[KnownKey],
-    name: AuthorityName,
+    name: AuthorityId,
 ) -> Authority {
     let base = directories.certificates.join(name.base());
     let certificate_path = base.with_extension("crt");

@@ -8,7 +8,7 @@ use crate::node::{
     Directories, StaticPod,
     read::{self, Found},
 };
-use crate::pki::AuthorityName;
+use crate::pki::AuthorityId;
 
 /// Flags that name the private key of an authority or of the service account.
 const KEY_FLAGS: [(&str, &str); 6] = [
@@ -42,7 +42,7 @@ impl<'a> Reader<'a> {
         directories: &Directories,
         static_pods: &[StaticPod],
     ) -> Self {
-        let authorities = AuthorityName::ALL.map(AuthorityName::base);
+        let authorities = AuthorityId::ALL.map(AuthorityId::base);
         let own = authorities.iter().chain(&["sa"]).map(|base| {
             let base: &str = base;
             directories.certificates.join(base).with_extension("key")

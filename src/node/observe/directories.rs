@@ -7,7 +7,7 @@ use super::manifests::Manifests;
 use crate::config::Locations;
 use crate::host::Root;
 use crate::node::{Directories, KubeletConfiguration, StaticPod};
-use crate::pki::{AuthorityName, LeafName};
+use crate::pki::{AuthorityId, LeafName};
 
 /// Where manifests are while they are out, beside their directory.
 const PARKED: &str = ".kubecertd";
@@ -110,10 +110,10 @@ pub(super) fn is_etcd_external(
     let local_etcd = pod("etcd").is_some();
     let Some(api_server) = pod("kube-apiserver") else {
         return !local_etcd
-            && exists(root, directories, AuthorityName::Kubernetes.base())
+            && exists(root, directories, AuthorityId::Kubernetes.base())
             && !has_member(root, directories, parked);
     };
-    let local_ca = certificate(directories, AuthorityName::Etcd.base());
+    let local_ca = certificate(directories, AuthorityId::Etcd.base());
     if let Some(ca) = api_server.file_flag("etcd-cafile") {
         let resolved = |path: &Path| root.resolve(path).unwrap_or_else(|_| path.to_path_buf());
         let trusted_here = pod("etcd").and_then(|etcd| etcd.file_flag("trusted-ca-file"));

@@ -13,7 +13,7 @@ use crate::node::{
     kubeconfig::{Credential, Kubeconfig, KubeconfigError},
     read::{self, FileContent},
 };
-use crate::pki::{AuthorityName, Catalogued, KubeconfigName};
+use crate::pki::{AuthorityId, Catalogued, KubeconfigName};
 
 /// One of kubeadm's four.
 pub(super) fn catalogued(node: &Node<'_>, name: KubeconfigName) -> Found {
@@ -154,7 +154,7 @@ fn from_kubeconfig(node: &Node<'_>, id: CertificateId, path: &Path, read: &Read)
                 id,
                 certificate: &certificate,
                 key: Some(&key_path),
-                authority: Some(AuthorityName::Kubernetes),
+                authority: Some(AuthorityId::Kubernetes),
             });
             if let (Credential::Embedded(pem), CertificateState::Present(present)) =
                 (&kubeconfig.key, &mut entry.state)
@@ -189,7 +189,7 @@ fn from_kubeconfig(node: &Node<'_>, id: CertificateId, path: &Path, read: &Read)
                         Credential::File(_) => pem_files::key_file(node.reader, &key_path, own),
                     };
                     CertificateState::Present(Box::new(Present {
-                        signer: node.signer(&leaf, Some(AuthorityName::Kubernetes)),
+                        signer: node.signer(&leaf, Some(AuthorityId::Kubernetes)),
                         key: named_in(key, &kubeconfig.user),
                         leaf,
                         chain,
@@ -264,7 +264,7 @@ fn bare(id: CertificateId, path: &Path, state: CertificateState) -> Entry {
         path: path.to_path_buf(),
         certificate_path: path.to_path_buf(),
         key_path: Some(path.to_path_buf()),
-        authority: Some(AuthorityName::Kubernetes),
+        authority: Some(AuthorityId::Kubernetes),
         state,
     }
 }

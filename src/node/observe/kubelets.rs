@@ -7,7 +7,7 @@ use super::node::{Node, Wanted};
 use super::{kubeconfigs, leaves};
 use crate::node::kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG, KUBELET_OWN, KUBELET_SERVER};
 use crate::node::{CertificateId, CertificateState, Entry, Signer};
-use crate::pki::AuthorityName;
+use crate::pki::AuthorityId;
 
 /// What there is of them, or should be where there is a kubelet.
 pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
@@ -26,7 +26,7 @@ pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
             id: CertificateId::KubeletClient,
             certificate: &client,
             key: Some(&client),
-            authority: Some(AuthorityName::Kubernetes),
+            authority: Some(AuthorityId::Kubernetes),
         }));
     }
     entries.extend(serving(node));
@@ -44,7 +44,7 @@ fn serving(node: &Node<'_>) -> Option<Entry> {
             let rotated = directory.join(KUBELET_SERVER);
             let own = directory.join(KUBELET_OWN[0]);
             if node.kubelet.server_tls_bootstrap || is_there(node, &rotated) {
-                (rotated.clone(), rotated, Some(AuthorityName::Kubernetes))
+                (rotated.clone(), rotated, Some(AuthorityId::Kubernetes))
             } else if is_there(node, &own) {
                 (own, directory.join(KUBELET_OWN[1]), None)
             } else {

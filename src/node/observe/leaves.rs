@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::node::{Node, Wanted};
 use crate::node::{CertificateId, Entry};
-use crate::pki::{AuthorityName, LeafName};
+use crate::pki::{AuthorityId, LeafName};
 
 /// The entry of a leaf; `None` where etcd is external and the leaf is etcd's.
 pub(super) fn entry(node: &Node<'_>, leaf: LeafName) -> Option<Entry> {
-    if node.external_etcd && leaf.authority() == AuthorityName::Etcd {
+    if node.external_etcd && leaf.authority() == AuthorityId::Etcd {
         return None;
     }
     let (certificate, key) = paths(node, leaf);

@@ -10,7 +10,7 @@ use crate::node::{
     Authority, CertificateId, CertificateState, Directories, Entry, KeyState, KubeletConfiguration,
     Present, Problem, Signer, StaticPod, Trust,
 };
-use crate::pki::{AuthorityName, Certificate, SignedBy};
+use crate::pki::{AuthorityId, Certificate, SignedBy};
 
 /// What a node is read for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub(super) struct Wanted<'a> {
     pub(super) id: CertificateId,
     pub(super) certificate: &'a Path,
     pub(super) key: Option<&'a Path>,
-    pub(super) authority: Option<AuthorityName>,
+    pub(super) authority: Option<AuthorityId>,
 }
 
 impl Node<'_> {
@@ -101,8 +101,8 @@ impl Node<'_> {
         &self,
         file: CertificateFile,
         key: KeyState,
-        authority: Option<AuthorityName>,
-    ) -> (Present, Option<AuthorityName>) {
+        authority: Option<AuthorityId>,
+    ) -> (Present, Option<AuthorityId>) {
         let CertificateFile {
             leaf,
             chain,
@@ -121,7 +121,7 @@ impl Node<'_> {
         (present, authority)
     }
 
-    pub(super) fn signer(&self, leaf: &Certificate, authority: Option<AuthorityName>) -> Signer {
+    pub(super) fn signer(&self, leaf: &Certificate, authority: Option<AuthorityId>) -> Signer {
         // Where it cannot be checked, it is left alone rather than replaced.
         if leaf.signed_by(leaf) != SignedBy::No {
             return Signer::SelfSigned;
@@ -139,7 +139,7 @@ impl Node<'_> {
         }
     }
 
-    pub(super) fn signing_authority(&self, leaf: &Certificate) -> Option<AuthorityName> {
+    pub(super) fn signing_authority(&self, leaf: &Certificate) -> Option<AuthorityId> {
         let mut likely = None;
         for authority in self.authorities {
             match signed_by_any(leaf, authority.certificates().unwrap_or_default()) {
@@ -151,7 +151,7 @@ impl Node<'_> {
         likely
     }
 
-    fn certificates_of(&self, name: AuthorityName) -> Option<&[Certificate]> {
+    fn certificates_of(&self, name: AuthorityId) -> Option<&[Certificate]> {
         self.authorities
             .iter()
             .find(|authority| authority.name == name)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::node::Problem;
-use crate::pki::AuthorityName;
+use crate::pki::AuthorityId;
 
 /// kubeadm's `CertificateExpirationInfo` (output.kubeadm.k8s.io/v1alpha3), with what `--all` adds.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub struct CertificateRow {
     /// What was found.
     pub found: Found,
     /// The authority that is to sign it; `None` for an authority itself and for unknown certificates.
-    pub authority: Option<AuthorityName>,
+    pub authority: Option<AuthorityId>,
     /// Whether the authority's key is not on this node.
     pub externally_managed: bool,
     /// Who signed it, in words.

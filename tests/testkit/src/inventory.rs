@@ -12,7 +12,7 @@ use kubecertd::node::{
     KeyState, KubeletConfiguration, Present, ServiceAccountKeys, Signer, StaticPod,
 };
 use kubecertd::pki::{
-    AuthorityName, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, NewAuthority,
+    AuthorityId, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, NewAuthority,
     NewLeaf, PrivateKey, Validity,
 };
 
@@ -104,7 +104,7 @@ pub fn node() -> Inventory {
             kubelet_pki: PathBuf::from("/var/lib/kubelet/pki"),
         },
         kubelet: KubeletConfiguration::default(),
-        authorities: AuthorityName::ALL
+        authorities: AuthorityId::ALL
             .into_iter()
             .map(|name| Authority {
                 name,
@@ -197,7 +197,7 @@ pub fn set_state(node: &mut Inventory, name: &str, state: CertificateState) {
         .state = state;
 }
 
-pub fn set_authority(node: &mut Inventory, name: AuthorityName, state: AuthorityState) {
+pub fn set_authority(node: &mut Inventory, name: AuthorityId, state: AuthorityState) {
     node.authorities
         .iter_mut()
         .find(|authority| authority.name == name)

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Locations;
 use kubecertd::node::{Inventory, observe};
 use kubecertd::pki::{
-    AuthorityName, CertificateAuthority, KeyAlgorithm, PrivateKey, certificates_from_pem,
+    AuthorityId, CertificateAuthority, KeyAlgorithm, PrivateKey, certificates_from_pem,
     certificates_to_pem,
 };
 use kubecertd::rehearsal::Sample;
@@ -53,7 +53,7 @@ impl Node {
             front_proxy_ca: authority("front-proxy-ca"),
             pki,
         };
-        for name in AuthorityName::ALL {
+        for name in AuthorityId::ALL {
             let authority = node.authority(name);
             node.write_pki(
                 &format!("{}.crt", name.base()),
@@ -78,7 +78,7 @@ impl Node {
         }
         .write(&tree.root)
         .unwrap();
-        let authority = |name: AuthorityName| {
+        let authority = |name: AuthorityId| {
             let [certificate, key] =
                 ["crt", "key"].map(|end| tree.read(&format!("{PKI}/{}.{end}", name.base())));
             let certificate = certificates_from_pem(certificate.as_bytes())
@@ -88,9 +88,9 @@ impl Node {
             CertificateAuthority::new(&[certificate], key).unwrap()
         };
         Self {
-            ca: authority(AuthorityName::Kubernetes),
-            etcd_ca: authority(AuthorityName::Etcd),
-            front_proxy_ca: authority(AuthorityName::FrontProxy),
+            ca: authority(AuthorityId::Kubernetes),
+            etcd_ca: authority(AuthorityId::Etcd),
+            front_proxy_ca: authority(AuthorityId::FrontProxy),
             tree,
             pki: PKI,
         }
@@ -112,11 +112,11 @@ impl Node {
         )
     }
 
-    pub fn authority(&self, name: AuthorityName) -> &CertificateAuthority {
+    pub fn authority(&self, name: AuthorityId) -> &CertificateAuthority {
         match name {
-            AuthorityName::Kubernetes => &self.ca,
-            AuthorityName::Etcd => &self.etcd_ca,
-            AuthorityName::FrontProxy => &self.front_proxy_ca,
+            AuthorityId::Kubernetes => &self.ca,
+            AuthorityId::Etcd => &self.etcd_ca,
+            AuthorityId::FrontProxy => &self.front_proxy_ca,
         }
     }
 
