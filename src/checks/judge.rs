@@ -324,7 +324,7 @@ impl Case<'_> {
     fn unread_manifest(&self, one: &Problem) -> Finding {
         let cause = Cause::ManifestUnreadable {
             path: one.path.clone(),
-            reason: one.reason.clone(),
+            reason: one.fault.to_string(),
         };
         self.finding(cause, Severity::Skip)
     }

@@ -15,7 +15,8 @@ use super::addresses::{Addresses, Purpose, plain};
 use crate::host::read_bounded;
 use crate::net::{parse_url, together};
 use crate::node::{
-    CertificateId, CertificateState, Entry, Inventory, Kubeconfig, KubeconfigError, Problem,
+    CertificateId, CertificateState, Document, Entry, Fault, Inventory, Kubeconfig,
+    KubeconfigError, Problem,
 };
 use crate::pki::Catalogued;
 use crate::probe::{
@@ -101,10 +102,7 @@ pub fn wanted(inventory: &Inventory) -> (Vec<Wanted>, Vec<Problem>) {
         }
         match server(inventory, entry) {
             Ok(server) => servers.extend(server),
-            Err(reason) => problems.push(Problem {
-                path: entry.path.clone(),
-                reason,
-            }),
+            Err(fault) => problems.push(Problem::new(&entry.path, fault)),
         }
     }
     problems.extend(inventory.unread_manifests.iter().cloned());
@@ -118,20 +116,29 @@ pub async fn known_control_planes(inventory: &Inventory) -> Vec<Wanted> {
 }
 
 /// `None` where nobody is ever asked with it.
-fn server(inventory: &Inventory, entry: &Entry) -> Result<Option<Server>, String> {
+fn server(inventory: &Inventory, entry: &Entry) -> Result<Option<Server>, Fault> {
     let contents = read_bounded(inventory.real(&entry.path))
         .map(Zeroizing::new)
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| Fault::CannotBeRead {
+            reason: error.to_string(),
+        })?;
+    let malformed = |reason| Fault::Malformed {
+        what: Document::Kubeconfig,
+        reason,
+    };
     match Kubeconfig::parse(&contents) {
         Ok(kubeconfig) => match parse_url(&kubeconfig.server) {
             Some((_, address, _)) => Ok(Some(Server {
                 kubeconfig: entry.id.clone(),
                 host: address.host,
             })),
-            None => Err(format!("server: {:?} is no URL", kubeconfig.server)),
+            None => Err(malformed(format!(
+                "server: {:?} is no URL",
+                kubeconfig.server
+            ))),
         },
         Err(KubeconfigError::NoCertificate(_)) => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(malformed(error.to_string())),
     }
 }
 

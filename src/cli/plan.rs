@@ -39,7 +39,7 @@ pub(super) fn run(
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
     })?;
     for problem in &inventory.problems {
-        error(&format!("{}: {}", problem.path.display(), problem.reason));
+        error(&problem.to_string());
     }
     Ok(exit_code(
         inventory.problems.is_empty() && plan.unread_manifests.is_empty(),

@@ -31,7 +31,7 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),
     })?;
     for problem in &inventory.problems {
-        error(&format!("{}: {}", problem.path.display(), problem.reason));
+        error(&problem.to_string());
     }
     let keeps = |finding: &Finding| finding.keeps_something_from_being_done();
     let code = if findings.iter().any(keeps) || !inventory.problems.is_empty() {

@@ -93,7 +93,7 @@ fn report(rehearsal: &Rehearsal) -> anyhow::Result<ExitCode> {
         ));
     }
     for problem in &rehearsal.unread {
-        error(&format!("{}: {}", problem.path.display(), problem.reason));
+        error(&problem.to_string());
     }
     let nothing = rehearsal.renewal.renewed.is_empty();
     if nothing {

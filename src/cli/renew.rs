@@ -46,7 +46,7 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         }
         print("\nNothing was changed, because of --dry-run.\n")?;
         for problem in &inventory.problems {
-            error(&format!("{}: {}", problem.path.display(), problem.reason));
+            error(&problem.to_string());
         }
         let left = plan.items.iter().any(|item| match &item.action {
             Action::Leave(obstacle) => is_failure(obstacle, &item.id, &request),
@@ -168,7 +168,7 @@ pub(super) fn summarize(
         error(&format!("{done}, but not proved to be in use: {reason}"));
     }
     for problem in &report.unread {
-        error(&format!("{}: {}", problem.path.display(), problem.reason));
+        error(&problem.to_string());
     }
     let complete =
         report.failed.is_empty() && report.unproved.is_empty() && report.unread.is_empty();

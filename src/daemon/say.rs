@@ -210,7 +210,7 @@ fn sentences(pass: &Pass) -> Vec<String> {
         .problems
         .iter()
         .chain(&pass.inventory.kubelet.problems)
-        .map(|problem| format!("{}: {}", problem.path.display(), problem.reason));
+        .map(ToString::to_string);
     let obstacles = pass
         .plan
         .items

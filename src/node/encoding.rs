@@ -2,6 +2,8 @@
 
 use zeroize::Zeroizing;
 
+use super::Fault;
+
 /// A file's text, wiped when dropped, and what its bytes were. A byte order mark stays the text's first character.
 pub(super) struct Text {
     pub(super) text: Zeroizing<String>,
@@ -16,13 +18,10 @@ enum Encoding {
     Utf16Big,
 }
 
-/// What is said of anything else.
-const NOT_TEXT: &str = "is not text (binary data); restore it from a backup";
-
 impl Text {
     /// # Errors
-    /// What is wrong, in words.
-    pub(super) fn decode(bytes: &[u8]) -> Result<Self, String> {
+    /// [`Fault::NotText`]
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, Fault> {
         let encoding = match bytes {
             [0xff, 0xfe, _, ..] => Encoding::Utf16Little,
             [0xfe, 0xff, _, ..] => Encoding::Utf16Big,
@@ -31,7 +30,7 @@ impl Text {
         let text = match encoding {
             Encoding::Utf8 => std::str::from_utf8(bytes)
                 .map(|text| Zeroizing::new(text.to_owned()))
-                .map_err(|_| NOT_TEXT.to_owned())?,
+                .map_err(|_| Fault::NotText)?,
             Encoding::Utf16Little => from_utf16(bytes, u16::from_le_bytes)?,
             Encoding::Utf16Big => from_utf16(bytes, u16::from_be_bytes)?,
         };
@@ -54,17 +53,17 @@ impl Text {
     }
 }
 
-fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Zeroizing<String>, String> {
+fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Result<Zeroizing<String>, Fault> {
     let (pairs, rest) = bytes.as_chunks::<2>();
     // No unit becomes more than three bytes.
     let mut text = Zeroizing::new(String::with_capacity(pairs.len() * 3));
     for letter in char::decode_utf16(pairs.iter().map(|pair| unit(*pair))) {
-        text.push(letter.map_err(|_| NOT_TEXT.to_owned())?);
+        text.push(letter.map_err(|_| Fault::NotText)?);
     }
     if rest.is_empty() {
         Ok(text)
     } else {
-        Err(NOT_TEXT.to_owned())
+        Err(Fault::NotText)
     }
 }
 
@@ -94,7 +93,7 @@ mod tests {
             b"\xff\xfe",
             b"\xc3",
         ] {
-            assert_eq!(Text::decode(bytes).err().as_deref(), Some(NOT_TEXT));
+            assert_eq!(Text::decode(bytes).err(), Some(Fault::NotText));
         }
     }
 }

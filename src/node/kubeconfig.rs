@@ -30,7 +30,7 @@ impl Kubeconfig {
         certificate_pem: &str,
         key_pem: &str,
     ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
-        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
         let edited = edit::replace_credentials(&text.text, certificate_pem, key_pem)?;
         Ok(text.encode(&edited))
     }
@@ -44,7 +44,7 @@ impl Kubeconfig {
         contents: impl AsRef<[u8]>,
         certificates_pem: &str,
     ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
-        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
         let edited = trust::add(&text.text, certificates_pem)?;
         Ok(text.encode(&edited))
     }
@@ -58,7 +58,7 @@ impl Kubeconfig {
         contents: impl AsRef<[u8]>,
         file: &std::path::Path,
     ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
-        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
         let edited = refer::refer_to(&text.text, file)?;
         Ok(text.encode(&edited))
     }
@@ -71,7 +71,7 @@ impl Kubeconfig {
         contents: impl AsRef<[u8]>,
     ) -> Result<(Self, Option<String>), KubeconfigError> {
         let text = Text::decode(contents.as_ref())
-            .map_err(KubeconfigError::Syntax)?
+            .map_err(KubeconfigError::not_text)?
             .text;
         let written = Written::parse(&text)?;
         let kubeconfig = Self::of(&written)?;

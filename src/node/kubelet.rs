@@ -11,7 +11,7 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Problem, read};
+use super::{Document, Fault, Problem, read};
 use crate::config::Locations;
 use crate::host::{self, Root};
 use flags::Flags;
@@ -132,7 +132,12 @@ impl KubeletConfiguration {
             return false;
         };
         if !may_be_empty && text.trim().is_empty() {
-            self.problem(path, "is empty; restore it from a backup".to_owned());
+            self.problem(
+                path,
+                Fault::Empty {
+                    kubeadm_makes_it: false,
+                },
+            );
             return false;
         }
         match Written::parse(&text) {
@@ -141,7 +146,13 @@ impl KubeletConfiguration {
                 true
             }
             Err(reason) => {
-                self.problem(path, format!("is not a kubelet configuration: {reason}"));
+                self.problem(
+                    path,
+                    Fault::Malformed {
+                        what: Document::KubeletConfiguration,
+                        reason,
+                    },
+                );
                 false
             }
         }
@@ -159,8 +170,11 @@ impl KubeletConfiguration {
                 Some(frequency) => self.file_check_frequency = frequency,
                 None => self.problem(
                     path,
-                    format!(
-                        "fileCheckFrequency {frequency:?} is not a duration such as \"20s\"; 20s is assumed"
+                    setting(
+                        "fileCheckFrequency",
+                        frequency,
+                        "a duration such as \"20s\"",
+                        Some("20s".to_owned()),
                     ),
                 ),
             }
@@ -173,7 +187,7 @@ impl KubeletConfiguration {
                 Some(socket) => self.container_runtime_socket = Some(root.join(socket)),
                 None => self.problem(
                     path,
-                    format!("containerRuntimeEndpoint {endpoint:?} is not a unix socket"),
+                    setting("containerRuntimeEndpoint", endpoint, "a unix socket", None),
                 ),
             }
         }
@@ -193,9 +207,11 @@ impl KubeletConfiguration {
                 Ok(percent) if percent <= 100 => self.image_gc_high_threshold_percent = percent,
                 _ => self.problem(
                     path,
-                    format!(
-                        "imageGCHighThresholdPercent {percent:?} is not a number up to 100; {} is assumed",
-                        self.image_gc_high_threshold_percent
+                    setting(
+                        "imageGCHighThresholdPercent",
+                        percent,
+                        "a number up to 100",
+                        Some(self.image_gc_high_threshold_percent.to_string()),
                     ),
                 ),
             }
@@ -211,7 +227,7 @@ impl KubeletConfiguration {
                 Ok(port) => self.port = port,
                 Err(_) => self.problem(
                     path,
-                    format!("port {port:?} is not a port; {} is assumed", self.port),
+                    setting("port", port, "a port", Some(self.port.to_string())),
                 ),
             }
         }
@@ -228,7 +244,7 @@ impl KubeletConfiguration {
         if let Some(port) = port {
             match port.trim().parse() {
                 Ok(port) => number = port,
-                Err(_) => self.problem(path, format!("healthzPort {port:?} is not a port")),
+                Err(_) => self.problem(path, setting("healthzPort", port, "a port", None)),
             }
         }
         self.healthz = (number != 0).then_some((host, number));
@@ -237,8 +253,8 @@ impl KubeletConfiguration {
     fn text(&mut self, root: &Root, path: &Path) -> Option<zeroize::Zeroizing<String>> {
         match read::find_text(root, path) {
             Ok(text) => text,
-            Err(reason) => {
-                self.problem(path, reason);
+            Err(fault) => {
+                self.problem(path, fault);
                 None
             }
         }
@@ -258,11 +274,11 @@ impl KubeletConfiguration {
         let names = match listing {
             Ok((names, false)) => names,
             Ok((names, true)) => {
-                self.problems.push(read::cut(directory));
+                self.problem(directory, read::CUT);
                 names
             }
             Err(error) => {
-                self.problem(directory, read::reason(&error));
+                self.problem(directory, read::fault(&error));
                 return;
             }
         };
@@ -272,17 +288,11 @@ impl KubeletConfiguration {
                 if depth > 1 {
                     self.find_drop_ins(root, &path, depth - 1, found);
                 } else {
-                    self.problem(
-                        &path,
-                        "is too deep below --config-dir to be read".to_owned(),
-                    );
+                    self.problem(&path, Fault::TooDeep { most: None });
                 }
             } else if name.as_encoded_bytes().ends_with(b".conf") {
                 if found.len() == DROP_INS {
-                    self.problem(
-                        &path,
-                        format!("was not read: --config-dir holds more than {DROP_INS} files"),
-                    );
+                    self.problem(&path, Fault::DropInNotRead { most: DROP_INS });
                     return;
                 }
                 found.push(path);
@@ -290,10 +300,21 @@ impl KubeletConfiguration {
         }
     }
 
-    fn problem(&mut self, path: &Path, reason: String) {
-        self.problems.push(Problem {
-            path: path.to_path_buf(),
-            reason,
-        });
+    fn problem(&mut self, path: &Path, fault: Fault) {
+        self.problems.push(Problem::new(path, fault));
+    }
+}
+
+fn setting(
+    key: &'static str,
+    value: String,
+    wanted: &'static str,
+    assumed: Option<String>,
+) -> Fault {
+    Fault::Setting {
+        key,
+        value,
+        wanted,
+        assumed,
     }
 }

@@ -31,7 +31,7 @@ impl StaticPod {
         contents: impl AsRef<[u8]>,
         root: &Root,
     ) -> Result<Self, ManifestError> {
-        let text = Text::decode(contents.as_ref()).map_err(ManifestError::Binary)?;
+        let text = Text::decode(contents.as_ref()).map_err(ManifestError::not_text)?;
         written::static_pod(path, &text.text, root)
     }
 

@@ -20,6 +20,7 @@ mod read;
 mod replaceable;
 mod trust;
 mod units;
+mod words;
 mod yaml;
 
 pub use certificate_id::{CertificateId, listed};
@@ -38,7 +39,7 @@ pub use manifest::{
 pub use name_servers::name_servers;
 pub use observe::{observe, observe_to_report};
 pub use pod_ref::{PodRef, components};
-pub use problem::Problem;
+pub use problem::{Block, Document, Fault, NamedBy, Problem};
 pub use replaceable::{Replaceable, trusted};
 pub use trust::{Trust, TrustHolder};
 pub use units::{ServiceSetting, service_settings};

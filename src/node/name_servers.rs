@@ -16,7 +16,7 @@ pub fn name_servers(root: &Root) -> Result<Vec<IpAddr>, Problem> {
     let path = root.join(FILE);
     match read::find_text(root, &path) {
         Ok(text) => Ok(text.map_or_else(Vec::new, |text| named(&text))),
-        Err(reason) => Err(Problem { path, reason }),
+        Err(fault) => Err(Problem { path, fault }),
     }
 }
 

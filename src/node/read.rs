@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use nix::libc;
 use zeroize::Zeroizing;
 
-use super::Problem;
+use super::Fault;
 use super::encoding::Text;
 use crate::host::{self, FILE_LIMIT, Root};
 
@@ -16,8 +16,8 @@ use crate::host::{self, FILE_LIMIT, Root};
 pub(super) enum Found {
     /// Nothing, and no link that leads nowhere either.
     Missing,
-    /// Something that cannot be read, with the reason and what can be done.
-    Unreadable(String),
+    /// Something that cannot be read.
+    Unreadable(Fault),
     /// A file.
     Content(FileContent),
 }
@@ -43,14 +43,14 @@ pub(super) fn find_at_most(root: &Root, path: &Path, limit: u64) -> Found {
     }
     let resolved = match root.resolve(path) {
         Ok(resolved) => resolved,
-        Err(error) => return Found::Unreadable(reason(&error)),
+        Err(error) => return Found::Unreadable(fault(&error)),
     };
     match content(root, &resolved, limit) {
         Ok(content) => Found::Content(content),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             dangling(root, path, &resolved).map_or(Found::Missing, Found::Unreadable)
         }
-        Err(error) => Found::Unreadable(reason(&error)),
+        Err(error) => Found::Unreadable(fault(&error)),
     }
 }
 
@@ -69,10 +69,10 @@ fn content(root: &Root, path: &Path, limit: u64) -> io::Result<FileContent> {
 }
 
 /// Reads a real path as text; `None` when there is no such file.
-pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<String>>, String> {
+pub(super) fn find_text(root: &Root, path: &Path) -> Result<Option<Zeroizing<String>>, Fault> {
     match find(root, path) {
         Found::Missing => Ok(None),
-        Found::Unreadable(reason) => Err(reason),
+        Found::Unreadable(fault) => Err(fault),
         Found::Content(content) => Text::decode(&content.bytes).map(|text| Some(text.text)),
     }
 }
@@ -101,8 +101,8 @@ pub(super) fn size(root: &Root, path: &Path) -> Size {
 pub(super) enum Seen {
     /// Nothing, and no link that leads nowhere either.
     Missing,
-    /// No file, or nothing that can be reached, with the reason and what can be done.
-    Unreadable(String),
+    /// No file, or nothing that can be reached.
+    Unreadable(Fault),
     /// An empty file.
     Empty,
     /// A file.
@@ -113,11 +113,11 @@ pub(super) enum Seen {
 pub(super) fn look_at(root: &Root, path: &Path) -> Seen {
     let (resolved, found) = match root.end(path) {
         Ok(end) => end,
-        Err(error) => return Seen::Unreadable(reason(&error)),
+        Err(error) => return Seen::Unreadable(fault(&error)),
     };
     match found {
         Some(found) => match host::check_regular(found.kind, found.size, FILE_LIMIT) {
-            Err(error) => Seen::Unreadable(reason(&error)),
+            Err(error) => Seen::Unreadable(fault(&error)),
             Ok(()) if found.size == 0 => Seen::Empty,
             Ok(()) => Seen::File,
         },
@@ -143,34 +143,30 @@ pub(super) fn names(directory: &Path) -> io::Result<Listing> {
     Ok(Listing { names, is_cut })
 }
 
-/// What to tell about a directory of which not all names were looked at.
-pub(super) fn cut(directory: &Path) -> Problem {
-    Problem {
-        path: directory.to_path_buf(),
-        reason: format!(
-            "has more than {NAMES_LIMIT} entries, and only as many were looked at; move what is not in use elsewhere"
-        ),
-    }
-}
+/// What is wrong with a directory of which not all names were looked at.
+pub(super) const CUT: Fault = Fault::NamesNotLookedAt { seen: NAMES_LIMIT };
 
-/// What to tell about an input error, in words that end in something to do where that is known.
-pub(super) fn reason(error: &io::Error) -> String {
+/// What an input error says of a file.
+pub(super) fn fault(error: &io::Error) -> Fault {
     if error.raw_os_error() == Some(libc::ELOOP) {
-        return "is a loop of symbolic links; remove the loop or restore the file".to_owned();
+        return Fault::LinkLoop;
     }
     match error.kind() {
-        io::ErrorKind::PermissionDenied => "permission denied; run as root".to_owned(),
-        io::ErrorKind::NotADirectory => {
-            "cannot be reached, a part of its path is a file and not a directory".to_owned()
-        }
-        _ => error.to_string(),
+        io::ErrorKind::PermissionDenied => Fault::PermissionDenied,
+        io::ErrorKind::NotADirectory => Fault::FileInPath,
+        _ => Fault::CannotBeRead {
+            reason: error.to_string(),
+        },
     }
 }
 
 /// Why nothing is at the end of the links, if there is a link that leads nowhere.
-fn dangling(root: &Root, path: &Path, resolved: &Path) -> Option<String> {
+fn dangling(root: &Root, path: &Path, resolved: &Path) -> Option<Fault> {
     if is_link(root, path) {
-        return Some(leads_nowhere(root, resolved));
+        return Some(Fault::LinkLeadsNowhere {
+            target: root.node_path(resolved),
+            directory: None,
+        });
     }
     // A linked directory, a mount that is not there, say: then the file is not missing but out of reach.
     let directory = path
@@ -179,12 +175,9 @@ fn dangling(root: &Root, path: &Path, resolved: &Path) -> Option<String> {
         .take_while(|ancestor| ancestor.starts_with(root.directory()))
         .find(|ancestor| is_link(root, ancestor))?;
     let target = root.resolve(directory).ok()?;
-    matches!(root.look(&target), Ok(None)).then(|| {
-        format!(
-            "its directory {} is a {}",
-            root.node_path(directory).display(),
-            leads_nowhere(root, &target)
-        )
+    matches!(root.look(&target), Ok(None)).then(|| Fault::LinkLeadsNowhere {
+        target: root.node_path(&target),
+        directory: Some(root.node_path(directory)),
     })
 }
 
@@ -192,13 +185,6 @@ fn dangling(root: &Root, path: &Path, resolved: &Path) -> Option<String> {
 fn is_link(root: &Root, path: &Path) -> bool {
     root.look(path)
         .is_ok_and(|found| found.is_some_and(|found| found.is_link()))
-}
-
-fn leads_nowhere(root: &Root, target: &Path) -> String {
-    format!(
-        "symbolic link to {}, which does not exist; restore the target or replace the link",
-        root.node_path(target).display()
-    )
 }
 
 #[cfg(test)]
@@ -211,7 +197,7 @@ mod tests {
 
     fn unreadable(root: &Root, path: &str) -> String {
         match find(root, &root.join(path)) {
-            Found::Unreadable(reason) => reason,
+            Found::Unreadable(fault) => fault.to_string(),
             Found::Missing => panic!("{path} is missing"),
             Found::Content(_) => panic!("{path} could be read"),
         }

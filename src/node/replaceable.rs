@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{CertificateId, CertificateState, Entry, Inventory, KeyState, Problem};
+use super::{CertificateId, CertificateState, Entry, Fault, Inventory, KeyState, Problem};
 use crate::host::{Found, Root, Sight, Way};
 
 /// Where manifests are while they are out, beside their directory.
@@ -262,10 +262,7 @@ fn problem(
         }
         Ok(()) => return None,
     };
-    Some(Problem {
-        path: file.to_path_buf(),
-        reason,
-    })
+    Some(Problem::new(file, Fault::NotOwn { reason }))
 }
 
 fn has_unusable_key(entry: &Entry) -> bool {

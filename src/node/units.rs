@@ -91,10 +91,7 @@ fn files(root: &Root, unit: &str, problems: &mut Vec<Problem>) -> Vec<PathBuf> {
             Ok(listing) => listing,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => {
-                problems.push(Problem {
-                    path: directory,
-                    reason: read::reason(&error),
-                });
+                problems.push(Problem::new(directory, read::fault(&error)));
                 continue;
             }
         };
@@ -118,16 +115,13 @@ pub(super) fn text(root: &Root, path: &Path, problems: &mut Vec<Problem>) -> Opt
     }
     let found = match read::find(root, path) {
         Found::Missing => return None,
-        Found::Unreadable(reason) => Err(reason),
+        Found::Unreadable(fault) => Err(fault),
         Found::Content(content) => Text::decode(&content.bytes),
     };
     match found {
         Ok(text) => Some(text.text.to_string()),
-        Err(reason) => {
-            problems.push(Problem {
-                path: path.to_path_buf(),
-                reason,
-            });
+        Err(fault) => {
+            problems.push(Problem::new(path, fault));
             None
         }
     }

@@ -65,9 +65,7 @@ async fn look(
 
 fn unknown(needed: &Needed, problems: &[Problem]) -> Vec<String> {
     let unresolved = needed.unresolved.iter().map(ToString::to_string);
-    let unread = problems
-        .iter()
-        .map(|problem| format!("{}: {}", problem.path.display(), problem.reason));
+    let unread = problems.iter().map(ToString::to_string);
     let mut unknown: Vec<String> = unresolved.chain(unread).collect();
     unknown.dedup();
     unknown

@@ -176,7 +176,7 @@ fn unread(plan: &Plan, asked: Asked) -> impl Iterator<Item = Remark> {
     plan.unread_manifests.iter().map(move |one| {
         let cause = Cause::ManifestUnreadable {
             path: one.path.clone(),
-            reason: one.reason.clone(),
+            reason: one.fault.to_string(),
         };
         Finding::new(cause, Severity::Skip, asked).into()
     })

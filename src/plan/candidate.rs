@@ -5,14 +5,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::note::{self, Note};
-use super::obstacle::{AuthorityFault, FileFault, Obstacle, UnsupportedKey};
+use super::obstacle::{AuthorityFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
 use super::signing::{Signing, signing};
 use super::types::Action;
 use crate::config::{CertificateRenewal, Renewal};
 use crate::node::{
-    Authority, CertificateState, Custody, Entry, Inventory, KeyState, Present, Signer,
+    Authority, CertificateState, Custody, Entry, Fault, Inventory, KeyState, Present, Problem,
+    Signer,
 };
 use crate::pki::{Certificate, is_authoritys_own};
 
@@ -87,15 +88,15 @@ impl<'node> Candidate<'node> {
         let present = match &entry.state {
             CertificateState::Missing => return Err(Obstacle::Missing),
             CertificateState::Unreadable(problem) => {
-                return Err(Obstacle::Unreadable(problem.into()));
+                return Err(Obstacle::Unreadable(problem.clone()));
             }
             CertificateState::Present(present) => present,
         };
         if let KeyState::OutOfReach(problem) = &present.key {
-            return Err(Obstacle::Unreadable(problem.into()));
+            return Err(Obstacle::Unreadable(problem.clone()));
         }
         if let KeyState::NotOwn(problem) = &present.key {
-            return Err(Obstacle::NotReplaceable(problem.into()));
+            return Err(Obstacle::NotReplaceable(problem.clone()));
         }
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
@@ -131,10 +132,12 @@ impl<'node> Candidate<'node> {
         }
         check_keys(authority, signing, present, renewal)?;
         if let Some(reason) = inventory.uneditable.get(&entry.id) {
-            return Err(Obstacle::NotEditable(FileFault {
-                path: entry.path.clone(),
-                reason: reason.clone(),
-            }));
+            return Err(Obstacle::NotEditable(Problem::new(
+                &entry.path,
+                Fault::NotEditable {
+                    reason: reason.clone(),
+                },
+            )));
         }
         Ok(Self {
             present,
@@ -321,17 +324,17 @@ fn check_says_ca(
         .iter()
         .any(|authority| is_authoritys_own(leaf, authority))
         || present.chain.iter().any(|other| other.is_signed_by(leaf));
-    let reason = if is_authoritys {
-        "holds a CA's certificate where a leaf should be; restore it from a backup"
+    let fault = if is_authoritys {
+        Fault::AuthorityInPlace
     } else if !matches!(present.key, KeyState::Matching(_)) {
-        "says that it is a CA's certificate (CA:TRUE), and its key is not beside it; restore both from a backup"
+        Fault::SaysAuthority
     } else {
         return Ok(());
     };
-    Err(Obstacle::Unreadable(FileFault {
-        path: entry.certificate_path.clone(),
-        reason: reason.to_owned(),
-    }))
+    Err(Obstacle::Unreadable(Problem::new(
+        &entry.certificate_path,
+        fault,
+    )))
 }
 
 /// Whether the keys that a renewal needs are of kinds that can be used here.

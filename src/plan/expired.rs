@@ -211,9 +211,7 @@ fn elsewhere(config: &Entry, name: Option<&str>) -> String {
 
 fn without_old(config: &Entry) -> String {
     let what = match &config.state {
-        CertificateState::Unreadable(problem) => {
-            format!("{}: {}", problem.path.display(), problem.reason)
-        }
+        CertificateState::Unreadable(problem) => problem.to_string(),
         CertificateState::Missing | CertificateState::Present(_) => {
             format!("{}: holds no certificate", config.path.display())
         }

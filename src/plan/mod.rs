@@ -28,7 +28,7 @@ pub use expired::{KubeletNeed, Reachability, expired, is_node_down, kubelet_need
 pub use hold::Hold;
 pub use longest::longest;
 pub use note::Note;
-pub use obstacle::{AuthorityFault, FileFault, KubeletFault, Obstacle, UnsupportedKey};
+pub use obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};
 pub use order::{RestartGroup, RestartMethod, restart_groups};
 pub use reason::Reason;
 pub use schedule::{due_at, lifetime};

@@ -24,16 +24,16 @@ pub enum Obstacle {
     /// There is no such file.
     Missing,
     /// It cannot be read, or is no leaf's.
-    Unreadable(FileFault),
+    Unreadable(Problem),
     /// One of its files must not be replaced.
-    NotReplaceable(FileFault),
+    NotReplaceable(Problem),
     /// The authority's key is not on this node.
     ExternalAuthority {
         /// Which.
         authority: AuthorityId,
     },
     /// Its kubeconfig is written so that nothing can be put into it in place: construct and line.
-    NotEditable(FileFault),
+    NotEditable(Problem),
     /// The local authority did not sign it.
     ForeignIssuer {
         /// Who did.
@@ -82,25 +82,6 @@ pub enum Obstacle {
     NotManaged,
 }
 
-/// A file, and what is wrong with it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
-pub struct FileFault {
-    /// The file or directory.
-    #[serde(serialize_with = "serialize_path")]
-    pub path: PathBuf,
-    /// What is wrong, and what to do about it where that is known.
-    pub reason: String,
-}
-
-impl From<&Problem> for FileFault {
-    fn from(problem: &Problem) -> Self {
-        Self {
-            path: problem.path.clone(),
-            reason: problem.reason.clone(),
-        }
-    }
-}
-
 /// What keeps an authority on this node from signing.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 #[serde(
@@ -121,7 +102,7 @@ pub enum AuthorityFault {
         path: PathBuf,
     },
     /// Its certificate or key cannot be read or used.
-    File(FileFault),
+    File(Problem),
     /// Its key is another's.
     KeyOfAnother {
         /// The key's file.
@@ -162,7 +143,7 @@ pub enum AuthorityFault {
 )]
 pub enum UnsupportedKey {
     /// The file of an authority's key.
-    AuthorityFile(FileFault),
+    AuthorityFile(Problem),
     /// An authority's, by its certificate.
     Authority {
         /// Whose.

@@ -22,7 +22,7 @@ pub(super) fn signing(authority: &Authority) -> Result<Signing<'_>, Obstacle> {
             });
         }
         AuthorityState::Unreadable(problem) => {
-            return unusable(AuthorityFault::File(problem.into()));
+            return unusable(AuthorityFault::File(problem.clone()));
         }
         AuthorityState::Present {
             certificates,
@@ -44,10 +44,10 @@ pub(super) fn signing(authority: &Authority) -> Result<Signing<'_>, Obstacle> {
             certificate: authority.certificate_path.clone(),
         }),
         KeyState::OutOfReach(problem) | KeyState::Damaged(problem) | KeyState::NotOwn(problem) => {
-            unusable(AuthorityFault::File(problem.into()))
+            unusable(AuthorityFault::File(problem.clone()))
         }
         KeyState::Unsupported(problem) => Err(Obstacle::NotSupported(
-            UnsupportedKey::AuthorityFile(problem.into()),
+            UnsupportedKey::AuthorityFile(problem.clone()),
         )),
     }
 }

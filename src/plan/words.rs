@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::note::Note;
-use super::obstacle::{AuthorityFault, FileFault, KubeletFault, Obstacle, UnsupportedKey};
+use super::obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::types::Action;
 use crate::node::CertificateId;
@@ -134,12 +134,6 @@ impl fmt::Display for Obstacle {
                 formatter.write_str("only reported, as neither kubeadm nor kubecertd renews it")
             }
         }
-    }
-}
-
-impl fmt::Display for FileFault {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}: {}", self.path.display(), self.reason)
     }
 }
 

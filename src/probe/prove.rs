@@ -94,8 +94,7 @@ impl Node<'_> {
                 return Err(Doubt::Lasting(reason));
             }
             CertificateState::Unreadable(problem) => {
-                let reason = format!("{}: {}", problem.path.display(), problem.reason);
-                return Err(Doubt::Lasting(reason));
+                return Err(Doubt::Lasting(problem.to_string()));
             }
         };
         match &entry.id {

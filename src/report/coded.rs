@@ -55,7 +55,8 @@ mod tests {
 
     use super::*;
     use crate::checks::{Cause, Check};
-    use crate::plan::{AuthorityFault, FileFault, Obstacle};
+    use crate::node::{Fault, Problem};
+    use crate::plan::{AuthorityFault, Obstacle};
 
     #[test]
     fn code_and_fields_are_those_of_the_kind() {
@@ -71,9 +72,11 @@ mod tests {
         assert_eq!(found["check"], "other-renewer");
         assert_eq!(found["path"], "/etc/\u{fffd}");
         assert_eq!(fields(&Cause::ClockAlone), None);
-        let fault = AuthorityFault::File(FileFault {
+        let fault = AuthorityFault::File(Problem {
             path: "/x".into(),
-            reason: "is empty".to_owned(),
+            fault: Fault::CannotBeRead {
+                reason: "is empty".to_owned(),
+            },
         });
         let fields = fields(&Obstacle::AuthorityUnusable(fault)).unwrap();
         assert_eq!(fields["fault"], "file");

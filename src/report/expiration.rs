@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use crate::config::Renewal;
 use crate::node::{
-    Authority, AuthorityState, CertificateId, CertificateState, Entry, Inventory, KeyState,
+    Authority, AuthorityState, CertificateId, CertificateState, Entry, Fault, Inventory, KeyState,
     Present, Problem, Signer, StaticPod,
 };
 use crate::pki::{AuthorityId, Certificate};
@@ -121,10 +121,10 @@ impl ExpirationInfo {
             }
         }
         for problem in &self.problems {
-            let said = in_full(problem);
+            let said = problem.to_string();
             if !answer.unreadable.iter().any(|(_, reason)| *reason == said) {
                 let path = problem.path.display().to_string();
-                answer.unreadable.push((path, problem.reason.clone()));
+                answer.unreadable.push((path, problem.fault.to_string()));
             }
         }
         answer.due.sort_by_key(|(_, end)| *end);
@@ -142,10 +142,12 @@ impl ExpirationInfo {
             }
             Found::Missing | Found::Expires { .. } => None,
         });
-        let rest = self
-            .unread
-            .iter()
-            .map(|problem| (problem.path.display().to_string(), problem.reason.clone()));
+        let rest = self.unread.iter().map(|problem| {
+            (
+                problem.path.display().to_string(),
+                problem.fault.to_string(),
+            )
+        });
         let mut unread: Vec<(String, String)> = Vec::new();
         for one in rows.chain(rest) {
             if !unread.contains(&one) {
@@ -204,7 +206,7 @@ fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
     let authority = entry.authority.and_then(|name| inventory.authority(name));
     let found = match &entry.state {
         CertificateState::Missing => Found::Missing,
-        CertificateState::Unreadable(problem) => Found::Unreadable(in_full(problem)),
+        CertificateState::Unreadable(problem) => Found::Unreadable(problem.to_string()),
         CertificateState::Present(present) => Found::Expires {
             not_after: present.leaf.not_after,
             effective: present.effective_not_after(signing_certificate(present, authority)),
@@ -228,7 +230,7 @@ fn certificate_row(inventory: &Inventory, entry: &Entry) -> CertificateRow {
 fn authority_row(authority: &Authority) -> CertificateRow {
     let found = match &authority.state {
         AuthorityState::Missing => Found::Missing,
-        AuthorityState::Unreadable(problem) => Found::Unreadable(in_full(problem)),
+        AuthorityState::Unreadable(problem) => Found::Unreadable(problem.to_string()),
         AuthorityState::Present { .. } => match authority.certificate() {
             Some(certificate) => Found::Expires {
                 not_after: certificate.not_after,
@@ -318,20 +320,16 @@ fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
     ));
     problems.extend(inventory.problems.iter().cloned());
     let mut seen = std::collections::HashSet::new();
-    problems.retain(|problem| seen.insert((problem.path.clone(), problem.reason.clone())));
+    problems.retain(|problem| seen.insert(problem.clone()));
     problems
 }
 
 fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> Option<Problem> {
-    let reason = match key {
+    let fault = match key {
         KeyState::Matching(_) | KeyState::Unread => return None,
         KeyState::Missing if may_be_missing => return None,
-        KeyState::Missing => {
-            "the key is missing, so nothing can use the certificate; renewing makes both anew"
-        }
-        KeyState::Mismatched => {
-            "the key does not belong to the certificate; restore both from one backup, or renew"
-        }
+        KeyState::Missing => Fault::KeyMissing,
+        KeyState::Mismatched => Fault::KeyMismatched,
         KeyState::OutOfReach(problem)
         | KeyState::Damaged(problem)
         | KeyState::NotOwn(problem)
@@ -339,12 +337,5 @@ fn key_problem(path: &std::path::Path, key: &KeyState, may_be_missing: bool) -> 
             return Some(problem.clone());
         }
     };
-    Some(Problem {
-        path: path.to_path_buf(),
-        reason: reason.to_owned(),
-    })
-}
-
-fn in_full(problem: &Problem) -> String {
-    format!("{}: {}", problem.path.display(), problem.reason)
+    Some(Problem::new(path, fault))
 }

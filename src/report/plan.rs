@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::coded::{Coded, fields};
 use super::columns::columns;
 use crate::host::printable;
-use crate::node::{HardLinks, components};
+use crate::node::{HardLinks, Problem, components};
 use crate::pki::{date, serde_end};
 use crate::plan::{Action, AffectedPod, Opening, Plan, PlanItem, RestartGroup};
 
@@ -21,7 +21,7 @@ pub struct PlanView {
     affected_pods: Vec<PodView>,
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
-    unread_manifests: Vec<UnreadView>,
+    unread_manifests: Vec<Problem>,
     /// What else is to be known, one sentence each.
     notes: Vec<String>,
     /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
@@ -86,13 +86,6 @@ struct NextView {
     name: String,
 }
 
-#[derive(Debug, Clone, serde::Serialize)]
-#[serde(rename_all = "camelCase")]
-struct UnreadView {
-    path: String,
-    reason: String,
-}
-
 impl From<&Plan> for PlanView {
     fn from(plan: &Plan) -> Self {
         Self {
@@ -106,14 +99,7 @@ impl From<&Plan> for PlanView {
                 at: *at,
                 name: id.to_string(),
             }),
-            unread_manifests: plan
-                .unread_manifests
-                .iter()
-                .map(|problem| UnreadView {
-                    path: problem.path.display().to_string(),
-                    reason: problem.reason.clone(),
-                })
-                .collect(),
+            unread_manifests: plan.unread_manifests.clone(),
             notes: Vec::new(),
             window: None,
         }
@@ -267,7 +253,7 @@ impl PlanView {
         }
         let mut text = "\nNot read, so a pod in it is neither restarted nor proved:\n".to_owned();
         for one in &self.unread_manifests {
-            let said = format!("- {}: {}", one.path, one.reason);
+            let said = format!("- {one}");
             text.push_str(&printable(&said));
             text.push('\n');
         }

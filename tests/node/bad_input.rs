@@ -27,7 +27,7 @@ fn unreadable(tree: &Node, name: &str) -> (PathBuf, String) {
         }
     }
     match &inventory.find(name).unwrap().state {
-        CertificateState::Unreadable(problem) => (problem.path.clone(), problem.reason.clone()),
+        CertificateState::Unreadable(problem) => (problem.path.clone(), problem.fault.to_string()),
         other => panic!("{name}: {other:?}"),
     }
 }
@@ -49,7 +49,7 @@ pub(crate) fn assert_problem(inventory: &Inventory, path: PathBuf, reason: &str)
         inventory
             .problems
             .iter()
-            .any(|problem| problem.path == path && problem.reason.contains(reason)),
+            .any(|problem| problem.path == path && problem.fault.to_string().contains(reason)),
         "{:#?}",
         inventory.problems
     );
@@ -146,7 +146,7 @@ fn a_linked_directory_that_is_gone() {
         panic!("{:?}", inventory.find("apiserver"));
     };
     assert_eq!(
-        problem.reason,
+        problem.fault.to_string(),
         "its directory /etc/kubernetes/pki is a symbolic link to /mnt/pki, which does not exist; restore the target \
          or replace the link"
     );
@@ -175,7 +175,7 @@ fn unreadable_modes() {
     );
     assert!(matches!(
         key(&tree.observe(), "etcd-peer"),
-        KeyState::OutOfReach(problem) if problem.reason == "permission denied; run as root"
+        KeyState::OutOfReach(problem) if problem.fault.to_string() == "permission denied; run as root"
     ));
 }
 
@@ -213,7 +213,11 @@ fn keys_that_are_of_no_use() {
         match key(&inventory, "apiserver") {
             KeyState::Damaged(problem) => {
                 assert_eq!(problem.path, tree.path(file));
-                assert!(problem.reason.contains(reason), "{}", problem.reason);
+                assert!(
+                    problem.fault.to_string().contains(reason),
+                    "{}",
+                    problem.fault
+                );
             }
             other => panic!("{reason}: {other:?}"),
         }
@@ -237,7 +241,7 @@ fn service_account_keys() {
     tree.write_pki("sa.key", "");
     assert!(matches!(
         tree.observe().service_account.key,
-        KeyState::Damaged(problem) if problem.reason.starts_with("is empty")
+        KeyState::Damaged(problem) if problem.fault.to_string().starts_with("is empty")
     ));
     tree.remove("/etc/kubernetes/pki/sa.key");
     assert_eq!(tree.observe().service_account.key, KeyState::Missing);
@@ -249,7 +253,7 @@ fn service_account_keys() {
         tree.write_pki("sa.pub", content);
         let key = tree.observe().service_account.key;
         assert!(
-            matches!(&key, KeyState::Damaged(problem) if problem.reason.contains(reason)),
+            matches!(&key, KeyState::Damaged(problem) if problem.fault.to_string().contains(reason)),
             "{key:?}"
         );
     }
@@ -286,15 +290,16 @@ fn authorities_that_are_of_no_use() {
     };
     assert!(
         problem
-            .reason
+            .fault
+            .to_string()
             .starts_with("is no CA certificate but one for CN=no-authority"),
         "{}",
-        problem.reason
+        problem.fault
     );
 
     tree.write(file, "");
     assert!(
-        matches!(state(&tree), AuthorityState::Unreadable(problem) if problem.reason.starts_with("is empty"))
+        matches!(state(&tree), AuthorityState::Unreadable(problem) if problem.fault.to_string().starts_with("is empty"))
     );
     tree.remove(file);
     assert!(matches!(state(&tree), AuthorityState::Missing));

@@ -151,9 +151,9 @@ fn a_key_that_cannot_be_checked_is_renewed_when_it_is_due_and_not_at_once() {
             KeyState::Unsupported(problem) => {
                 assert_eq!(state, None);
                 assert!(
-                    problem.reason.contains("not supported"),
+                    problem.fault.to_string().contains("not supported"),
                     "{}",
-                    problem.reason
+                    problem.fault
                 );
             }
             found => assert_eq!(Some(found), state.as_ref()),

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // what these tests are built from, too
 
-use kubecertd::node::{AuthorityState, KeyState, Problem, Signer};
+use kubecertd::node::{AuthorityState, Fault, KeyState, Problem, Signer};
 use kubecertd::pki::{AuthorityId, CertificateAuthority, KeyAlgorithm, NewAuthority};
 use kubecertd::plan::{Action, Obstacle, Reason};
 use testkit::inventory::*;
@@ -47,7 +47,9 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
         (
             AuthorityState::Unreadable(Problem {
                 path: "/etc/kubernetes/pki/ca.crt".into(),
-                reason: "is empty".to_owned(),
+                fault: Fault::CannotBeRead {
+                    reason: "is empty".to_owned(),
+                },
             }),
             "/etc/kubernetes/pki/ca.crt: is empty",
         ),

@@ -3,9 +3,9 @@
 
 use jiff::Timestamp;
 use kubecertd::config::{Config, OwnRenewal};
-use kubecertd::node::{CertificateId, CertificateState, Inventory, KeyState, Problem};
+use kubecertd::node::{CertificateId, CertificateState, Fault, Inventory, KeyState, Problem};
 use kubecertd::pki::AuthorityId;
-use kubecertd::plan::{Action, FileFault, Obstacle, Plan, Reason, Request, plan};
+use kubecertd::plan::{Action, Obstacle, Plan, Reason, Request, plan};
 use testkit::inventory::*;
 
 pub(crate) const APISERVER: &str = "apiserver";
@@ -52,7 +52,9 @@ pub(crate) fn node_ending(age: i64, left: i64) -> Inventory {
 pub(crate) fn problem(reason: &str) -> Problem {
     Problem {
         path: "/etc/kubernetes/pki/apiserver.key".into(),
-        reason: reason.to_owned(),
+        fault: Fault::CannotBeRead {
+            reason: reason.to_owned(),
+        },
     }
 }
 
@@ -386,7 +388,9 @@ fn the_missing_the_unreadable_and_the_kubelets_are_left_alone() {
     set_state(&mut node, "super-admin.conf", CertificateState::Missing);
     let broken = Problem {
         path: "/etc/kubernetes/pki/apiserver.crt".into(),
-        reason: "is empty; restore it".to_owned(),
+        fault: Fault::CannotBeRead {
+            reason: "is empty; restore it".to_owned(),
+        },
     };
     set_state(&mut node, APISERVER, CertificateState::Unreadable(broken));
     node.entries[1].id = CertificateId::KubeletClient;
@@ -401,9 +405,11 @@ fn the_missing_the_unreadable_and_the_kubelets_are_left_alone() {
         action(&all, "super-admin.conf"),
         Action::Leave(Obstacle::Missing)
     );
-    let unreadable = FileFault {
+    let unreadable = Problem {
         path: "/etc/kubernetes/pki/apiserver.crt".into(),
-        reason: "is empty; restore it".to_owned(),
+        fault: Fault::CannotBeRead {
+            reason: "is empty; restore it".to_owned(),
+        },
     };
     assert_eq!(
         action(&all, APISERVER),

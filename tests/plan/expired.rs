@@ -3,8 +3,8 @@
 
 use kubecertd::config::Config;
 use kubecertd::node::{
-    AuthorityState, CertificateId, CertificateState, Entry, Inventory, KeyState, Present, Problem,
-    Signer,
+    AuthorityState, CertificateId, CertificateState, Entry, Fault, Inventory, KeyState, Present,
+    Problem, Signer,
 };
 use kubecertd::pki::AuthorityId;
 use kubecertd::plan::{
@@ -156,7 +156,9 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
     unreadable.entries.pop();
     unreadable.entries.last_mut().unwrap().state = CertificateState::Unreadable(Problem {
         path: CURRENT.into(),
-        reason: "does not exist".into(),
+        fault: Fault::CannotBeRead {
+            reason: "does not exist".into(),
+        },
     });
     impossible(
         &unreadable,

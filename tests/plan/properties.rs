@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Config;
 use kubecertd::node::{
-    AuthorityState, CertificateState, Inventory, KeyState, Present, Problem, Signer,
+    AuthorityState, CertificateState, Fault, Inventory, KeyState, Present, Problem, Signer,
 };
 use kubecertd::pki::KeyAlgorithm;
 use kubecertd::plan::{Action, Plan, Request, due_at, lifetime, plan};
@@ -49,7 +49,9 @@ prop_compose! {
 fn some_key() -> impl Strategy<Value = KeyState> {
     let problem = || Problem {
         path: "/k".into(),
-        reason: "is not usable".to_owned(),
+        fault: Fault::CannotBeRead {
+            reason: "is not usable".to_owned(),
+        },
     };
     prop_oneof![
         8 => Just(KeyState::Matching(Some(KeyAlgorithm::Rsa2048))),

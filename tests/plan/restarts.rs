@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use kubecertd::config::{Config, RestartMode};
 use kubecertd::host::Root;
 use kubecertd::node::{
-    CertificateState, Inventory, PodRef, Problem, Signer, StaticPod, components,
+    CertificateState, Fault, Inventory, PodRef, Problem, Signer, StaticPod, components,
 };
 use kubecertd::plan::{Plan, Request, plan};
 use kubecertd::report::PlanView;
@@ -257,7 +257,9 @@ fn what_cannot_be_read_or_edited_is_in_the_plan() {
     add_kubeadm_pods(&mut node);
     node.unread_manifests.push(Problem {
         path: "/etc/kubernetes/manifests/vip.yaml".into(),
-        reason: "not YAML: a control character at line 7, column 1".to_owned(),
+        fault: Fault::CannotBeRead {
+            reason: "not YAML: a control character at line 7, column 1".to_owned(),
+        },
     });
     node.uneditable.insert(
         "admin.conf".into(),

@@ -8,6 +8,7 @@ use kubecertd::cluster::FleetLockError;
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
 use kubecertd::issuer::IssuanceError;
 use kubecertd::journal::{Outcome, TransactionError};
+use kubecertd::node::Fault;
 use kubecertd::operation::{
     Crossed, Event, OperationError, Remark, RollBackError, RollBackNote, Unfitness,
 };
@@ -18,7 +19,9 @@ use kubecertd::restart::{Progress, RestartError};
 use strum::VariantNames;
 
 /// What has the code of what is in it.
-const DELEGATING: [&str; 19] = [
+const DELEGATING: [&str; 20] = [
+    // of a problem in a field of a kubeconfig
+    "in-field",
     // of events and remarks
     "restart",
     "remark",
@@ -88,6 +91,7 @@ fn every_code_is_documented_and_no_other() {
     let at_once: &[&str] = &["renewed-at-once"];
     let all = [
         ("Findings", own(&[Cause::VARIANTS])),
+        ("Problems", own(&[Fault::VARIANTS])),
         ("Obstacles", Obstacle::VARIANTS.to_vec()),
         ("Reasons", Reason::VARIANTS.to_vec()),
         ("Notes", own(&[Note::VARIANTS])),

@@ -64,7 +64,7 @@ impl Kubeconfig {
     /// # Errors
     /// [`KubeconfigError`].
     pub fn parse(contents: impl AsRef<[u8]>) -> Result<Self, KubeconfigError> {
-        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::Syntax)?;
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
         Self::of(&Written::parse(&text.text)?)
     }
 

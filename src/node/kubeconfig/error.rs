@@ -1,5 +1,7 @@
 //! Why a kubeconfig cannot be used.
 
+use crate::node::Fault;
+
 /// Why a kubeconfig cannot be used. Positions are 1-based lines of the file.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum KubeconfigError {
@@ -26,4 +28,12 @@ pub enum KubeconfigError {
     /// The edit would have changed something else, so it was not made.
     #[error("cannot edit in place: {0}")]
     Edit(String),
+}
+
+impl KubeconfigError {
+    /// What is no text is no YAML either.
+    #[allow(clippy::needless_pass_by_value)]
+    pub(super) fn not_text(fault: Fault) -> Self {
+        Self::Syntax(fault.to_string())
+    }
 }

@@ -121,7 +121,11 @@ fn what_makes_no_sense_is_a_problem_and_the_rest_counts() {
         "/var/lib/kubelet/config.yaml",
         "staticPodPath: /m\nfileCheckFrequency: soon\ncontainerRuntimeEndpoint: tcp://1.2.3.4:5\nhealthzPort: 0\nport: x\nimageGCHighThresholdPercent: 850\n",
     )]);
-    let reasons: Vec<&str> = kubelet.problems.iter().map(|p| p.reason.as_str()).collect();
+    let reasons: Vec<String> = kubelet
+        .problems
+        .iter()
+        .map(|p| p.fault.to_string())
+        .collect();
     assert_eq!(
         reasons,
         [

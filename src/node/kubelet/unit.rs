@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::words::{assignments, words};
 use crate::host::Root;
 use crate::node::{
-    Problem, read,
+    Fault, NamedBy, Problem, read,
     units::{service_settings, text},
 };
 
@@ -52,8 +52,9 @@ pub(super) fn command_line(
             None if is_needed && matches!(read::size(root, &path), read::Size::Missing) => {
                 problems.push(Problem {
                     path,
-                    reason: "does not exist, but the kubelet's unit names it; the kubelet does not start without it"
-                        .to_owned(),
+                    fault: Fault::DoesNotExist {
+                        named_by: NamedBy::KubeletUnit,
+                    },
                 });
             }
             None => {}
@@ -238,7 +239,8 @@ mod tests {
         assert_eq!(problems.len(), 1);
         assert!(
             problems[0]
-                .reason
+                .fault
+                .to_string()
                 .starts_with("does not exist, but the kubelet's unit names it")
         );
     }

@@ -14,7 +14,7 @@ pub const RESTARTED_AT: &str = "kubecertd.io/restarted-at";
 /// # Errors
 /// [`ManifestError::Edit`] where that is not possible: JSON, or metadata in one line.
 pub fn annotated(contents: &[u8], value: &str) -> Result<Vec<u8>, ManifestError> {
-    let text = Text::decode(contents).map_err(ManifestError::Binary)?;
+    let text = Text::decode(contents).map_err(ManifestError::not_text)?;
     let edited = annotated_text(&text.text, value)?;
     Ok(text.encode(&edited).to_vec())
 }

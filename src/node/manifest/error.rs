@@ -1,5 +1,7 @@
 //! Why a manifest cannot be used.
 
+use crate::node::Fault;
+
 /// Why a manifest is not a pod.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum ManifestError {
@@ -18,4 +20,11 @@ pub enum ManifestError {
     /// An annotation cannot be set without changing something else.
     #[error("cannot be edited in place: {0}")]
     Edit(String),
+}
+
+impl ManifestError {
+    #[allow(clippy::needless_pass_by_value)]
+    pub(super) fn not_text(fault: Fault) -> Self {
+        Self::Binary(fault.to_string())
+    }
 }

@@ -4,7 +4,7 @@ use super::closed::Reader;
 use super::pem_files;
 use crate::host::on_all_cores;
 use crate::node::{
-    Authority, AuthorityState, Directories, KeyFile, KeyState, KnownKey, Problem,
+    Authority, AuthorityState, Directories, Document, Fault, KeyFile, KeyState, KnownKey, Problem,
     ServiceAccountKeys, known_keys,
     read::{self, Found, Seen},
 };
@@ -34,14 +34,12 @@ fn authority(
     let state = match pem_files::certificates(reader, &certificate_path) {
         Ok(None) => AuthorityState::Missing,
         Err(unusable) => AuthorityState::Unreadable(unusable.into_problem()),
-        Ok(Some(file)) if !file.leaf.is_ca => AuthorityState::Unreadable(Problem {
-            path: certificate_path.clone(),
-            reason: format!(
-                "is no CA certificate but one for {} (basicConstraints say CA:FALSE or nothing); \
-                 restore the CA's from a backup",
-                file.leaf.subject
-            ),
-        }),
+        Ok(Some(file)) if !file.leaf.is_ca => AuthorityState::Unreadable(Problem::new(
+            &certificate_path,
+            Fault::NotAuthority {
+                subject: file.leaf.subject,
+            },
+        )),
         Ok(Some(file)) => {
             let mut certificates = vec![file.leaf];
             certificates.extend(file.chain);
@@ -103,12 +101,13 @@ fn whose(
 fn unread(reader: &Reader<'_>, path: &std::path::Path) -> KeyState {
     match read::look_at(reader.root, path) {
         Seen::Missing => KeyState::Missing,
-        Seen::Unreadable(reason) => pem_files::out_of_reach(path, reason),
-        Seen::Empty => pem_files::damaged(
+        Seen::Unreadable(fault) => KeyState::OutOfReach(Problem::new(path, fault)),
+        Seen::Empty => KeyState::Damaged(Problem::new(
             path,
-            "is empty; restore it from a backup, or remove it and make it again with kubeadm"
-                .to_owned(),
-        ),
+            Fault::Empty {
+                kubeadm_makes_it: true,
+            },
+        )),
         Seen::File => KeyState::Unread,
     }
 }
@@ -122,12 +121,18 @@ pub(super) fn service_account(
     let public_key_path = directories.certificates.join("sa.pub");
     let public = reader.find(&public_key_path, pem_files::KEY_FILE);
     let key = match (unread(reader, &key_path), &public) {
-        (KeyState::Unread, Found::Unreadable(reason)) => {
-            pem_files::out_of_reach(&public_key_path, reason.clone())
+        (KeyState::Unread, Found::Unreadable(fault)) => {
+            KeyState::OutOfReach(Problem::new(&public_key_path, fault.clone()))
         }
         (KeyState::Unread, Found::Content(content)) => match public_keys(&content.bytes) {
             Ok(()) => KeyState::Unread,
-            Err(reason) => pem_files::damaged(&public_key_path, reason),
+            Err(reason) => KeyState::Damaged(Problem::new(
+                &public_key_path,
+                Fault::Malformed {
+                    what: Document::PublicKey,
+                    reason: reason.to_owned(),
+                },
+            )),
         },
         (key, _) => key,
     };
@@ -140,15 +145,15 @@ pub(super) fn service_account(
 }
 
 /// Whether there is a public key in the file (several while the key is being changed).
-fn public_keys(text: &[u8]) -> Result<(), String> {
-    let blocks = pem::parse_many(text)
-        .map_err(|_| "holds damaged PEM; restore it from a backup".to_owned())?;
+fn public_keys(text: &[u8]) -> Result<(), &'static str> {
+    let blocks =
+        pem::parse_many(text).map_err(|_| "holds damaged PEM; restore it from a backup")?;
     if blocks
         .iter()
         .any(|block| matches!(block.tag(), "PUBLIC KEY" | "RSA PUBLIC KEY"))
     {
         Ok(())
     } else {
-        Err("holds no PEM block PUBLIC KEY; restore it from a backup".to_owned())
+        Err("holds no PEM block PUBLIC KEY; restore it from a backup")
     }
 }

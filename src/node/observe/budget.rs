@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::node::{Problem, read::Size};
+use crate::node::{Fault, Problem, read::Size};
 
 /// The largest file that is read in a search: more than a bundle of all the web's authorities.
 const FILE: u64 = 512 << 10;
@@ -111,36 +111,39 @@ impl Budget {
         let mut said: Vec<Problem> = full
             .iter()
             .take(NAMED)
-            .map(|(path, left)| Problem {
-                path: (*path).clone(),
-                reason: format!(
-                    "{left} of its files that may be certificates were not read: at most {} files and {} MiB of a directory are, \
-                     {} files and {} MiB in all; move what is not in use elsewhere",
-                    OF_A_DIRECTORY.files,
-                    OF_A_DIRECTORY.bytes >> 20,
-                    OF_ALL.files,
-                    OF_ALL.bytes >> 20,
-                ),
+            .map(|(path, left)| {
+                Problem::new(
+                    path,
+                    Fault::FilesNotRead {
+                        left: *left,
+                        most: [
+                            OF_A_DIRECTORY.files as u64,
+                            OF_A_DIRECTORY.bytes >> 20,
+                            OF_ALL.files as u64,
+                            OF_ALL.bytes >> 20,
+                        ],
+                    },
+                )
             })
             .collect();
         if full.len() > NAMED {
             let left: usize = full[NAMED..].iter().map(|(_, left)| left).sum();
-            said.push(Problem {
-                path: certificates.to_path_buf(),
-                reason: format!(
-                    "{left} files in {} further directories were not read either",
-                    full.len() - NAMED
-                ),
-            });
+            said.push(Problem::new(
+                certificates,
+                Fault::FilesElsewhereNotRead {
+                    left,
+                    directories: full.len() - NAMED,
+                },
+            ));
         }
         if self.not_entered > 0 {
-            said.push(Problem {
-                path: certificates.to_path_buf(),
-                reason: format!(
-                    "{} of the directories below it were not entered: at most {DIRECTORIES} are; move what is not in use elsewhere",
-                    self.not_entered
-                ),
-            });
+            said.push(Problem::new(
+                certificates,
+                Fault::DirectoriesNotEntered {
+                    left: self.not_entered,
+                    most: DIRECTORIES,
+                },
+            ));
         }
         said
     }
@@ -166,7 +169,10 @@ mod tests {
         let said = budget.left_out(Path::new("/pki"));
         assert_eq!(said.len(), 2);
         assert_eq!(said[0].path, Path::new("/pki/etcd"));
-        assert!(said[0].reason.starts_with("4796 of its files"), "{said:?}");
+        assert!(
+            said[0].fault.to_string().starts_with("4796 of its files"),
+            "{said:?}"
+        );
     }
 
     #[test]

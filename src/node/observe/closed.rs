@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::host::Root;
 use crate::node::{
-    Directories, StaticPod,
+    Directories, Fault, StaticPod,
     read::{self, Found},
 };
 use crate::pki::AuthorityId;
@@ -64,11 +64,7 @@ impl<'a> Reader<'a> {
     /// Reads a real path of at most so many bytes, following links as the node would.
     pub(super) fn find(&self, path: &Path, limit: u64) -> Found {
         if identity(self.root, path).is_some_and(|identity| self.closed.contains(&identity)) {
-            return Found::Unreadable(
-                "is the private key of an authority or of the service account, under this name or by a link, and is not read; \
-                 put the right file here"
-                    .to_owned(),
-            );
+            return Found::Unreadable(Fault::KeyOfAuthority);
         }
         read::find_at_most(self.root, path, limit)
     }

@@ -11,7 +11,7 @@ use super::node::{Node, Wanted};
 use super::pem_files::{CertificateFile, Unusable};
 use super::{kubeconfigs, leaves, pem_files};
 use crate::host::Root;
-use crate::node::{CertificateId, CertificateState, Entry, KeyState, Problem, read};
+use crate::node::{CertificateId, CertificateState, Entry, Fault, KeyState, Problem, read};
 
 /// Directories below the certificates directory that are entered: kubeadm has one, `etcd`.
 const DEPTH: usize = 4;
@@ -92,7 +92,7 @@ fn candidates(node: &Node<'_>, budget: &mut Budget, findings: &mut Findings) -> 
     // A missing or unreadable directory is said by each kubeconfig that should be in it.
     if let Ok(listing) = read::names(&resolved(node.root, kubernetes)) {
         if listing.is_cut {
-            findings.unseen(read::cut(kubernetes));
+            findings.unseen(Problem::new(kubernetes, read::CUT));
         }
         let beside = listing.names.into_iter().map(|name| kubernetes.join(name));
         paths.extend(beside.filter(|path| is_kubeconfig_name(path)).map(unnamed));
@@ -110,15 +110,12 @@ fn below(node: &Node<'_>, budget: &mut Budget, findings: &mut Findings) -> Vec<P
             Ok(listing) => listing,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => {
-                findings.unseen(Problem {
-                    path: directory,
-                    reason: read::reason(&error),
-                });
+                findings.unseen(Problem::new(directory, read::fault(&error)));
                 continue;
             }
         };
         if listing.is_cut {
-            findings.unseen(read::cut(&directory));
+            findings.unseen(Problem::new(&directory, read::CUT));
         }
         for path in listing.names.into_iter().map(|name| directory.join(name)) {
             let is_directory = node
@@ -132,11 +129,9 @@ fn below(node: &Node<'_>, budget: &mut Budget, findings: &mut Findings) -> Vec<P
             } else if depth == DEPTH {
                 findings.unseen(Problem {
                     path,
-                    reason: format!(
-                        "was not entered, as it lies more than {} directories below the certificates; move it elsewhere if nothing \
-                         in it is in use",
-                        DEPTH - 1
-                    ),
+                    fault: Fault::TooDeep {
+                        most: Some(DEPTH - 1),
+                    },
                 });
             } else if budget.admits_directory() {
                 waiting.push_back((path, depth + 1));
@@ -208,13 +203,12 @@ fn present(
 ) -> Entry {
     let is_ca = file.leaf.is_ca;
     if file.is_cut && !is_ca {
-        findings.unseen(Problem {
-            path: path.to_path_buf(),
-            reason: format!(
-                "holds more than the {} certificates that were looked at; split the file",
-                file.chain.len() + 1
-            ),
-        });
+        findings.unseen(Problem::new(
+            path,
+            Fault::CertificatesNotLookedAt {
+                seen: file.chain.len() + 1,
+            },
+        ));
     }
     let beside = leaves::key_beside(path);
     let key = named.and_then(|named| named.key.clone()).or_else(|| {

@@ -8,7 +8,8 @@ use super::node::{Found, Node, Purpose, Wanted};
 use super::{pem_files, trust};
 use crate::host::FILE_LIMIT;
 use crate::node::{
-    CertificateId, CertificateState, Entry, KeyState, Present, Problem, Trust, TrustHolder,
+    CertificateId, CertificateState, Document, Entry, Fault, KeyState, NamedBy, Present, Problem,
+    Trust, TrustHolder,
     encoding::Text,
     kubeconfig::{Credential, Kubeconfig, KubeconfigError},
     read::{self, FileContent},
@@ -62,15 +63,10 @@ pub(super) fn unknown(
     limit: u64,
     promised: bool,
 ) -> Unknown {
-    let unreadable = |reason| {
-        Unknown::Unreadable(Problem {
-            path: path.to_path_buf(),
-            reason,
-        })
-    };
+    let unreadable = |fault| Unknown::Unreadable(Problem::new(path, fault));
     let content = match node.reader.find(path, limit) {
         read::Found::Missing => return Unknown::Missing,
-        read::Found::Unreadable(reason) => return unreadable(reason),
+        read::Found::Unreadable(fault) => return unreadable(fault),
         read::Found::Content(content) => content,
     };
     match parse(node, &content) {
@@ -84,9 +80,9 @@ pub(super) fn unknown(
         }
         Err(NoKubeconfig::Wrong(KubeconfigError::NoCertificate(_))) => Unknown::Nothing,
         Err(NoKubeconfig::Wrong(error)) if promised || claims_a_certificate(&content) => {
-            unreadable(error.to_string())
+            unreadable(malformed(&error))
         }
-        Err(NoKubeconfig::Binary(reason)) if promised => unreadable(reason),
+        Err(NoKubeconfig::Binary(fault)) if promised => unreadable(fault),
         // The settings of another program, say.
         Err(_) => Unknown::Nothing,
     }
@@ -105,16 +101,16 @@ struct Read {
     modified: Option<Timestamp>,
 }
 
-fn read(node: &Node<'_>, path: &Path) -> Result<Option<Read>, String> {
+fn read(node: &Node<'_>, path: &Path) -> Result<Option<Read>, Fault> {
     match node.reader.find(path, FILE_LIMIT) {
         read::Found::Missing => Ok(None),
-        read::Found::Unreadable(reason) => Err(reason),
+        read::Found::Unreadable(fault) => Err(fault),
         read::Found::Content(content) => {
             parse(node, &content)
                 .map(Some)
                 .map_err(|problem| match problem {
-                    NoKubeconfig::Binary(reason) => reason,
-                    NoKubeconfig::Wrong(error) => error.to_string(),
+                    NoKubeconfig::Binary(fault) => fault,
+                    NoKubeconfig::Wrong(error) => malformed(&error),
                 })
         }
     }
@@ -122,7 +118,7 @@ fn read(node: &Node<'_>, path: &Path) -> Result<Option<Read>, String> {
 
 /// Why the content of a file is no kubeconfig with a client certificate.
 enum NoKubeconfig {
-    Binary(String),
+    Binary(Fault),
     Wrong(KubeconfigError),
 }
 
@@ -164,10 +160,9 @@ fn from_kubeconfig(node: &Node<'_>, id: CertificateId, path: &Path, read: &Read)
             if matches!(entry.state, CertificateState::Missing) {
                 entry.state = unreadable(
                     &certificate,
-                    format!(
-                        "does not exist, but {} refers to it; restore it from a backup",
-                        node.root.node_path(path).display()
-                    ),
+                    Fault::DoesNotExist {
+                        named_by: NamedBy::Kubeconfig(node.root.node_path(path)),
+                    },
                 );
             }
             entry.path = path.to_path_buf();
@@ -175,12 +170,12 @@ fn from_kubeconfig(node: &Node<'_>, id: CertificateId, path: &Path, read: &Read)
         }
         Credential::Embedded(pem) => {
             let state = match pem_files::certificates_of(pem) {
-                Err(reason) => unreadable(
+                Err(fault) => unreadable(
                     path,
-                    format!(
-                        "users[{}].client-certificate-data {reason}",
+                    fault.in_field(format!(
+                        "users[{}].client-certificate-data",
                         kubeconfig.user
-                    ),
+                    )),
                 ),
                 Ok((leaf, chain)) => {
                     let own = std::slice::from_ref(&leaf);
@@ -218,35 +213,35 @@ fn trusting(
         embedded,
     };
     if let Some(pem) = &kubeconfig.certificate_authority {
-        let found = pem_files::first_certificates_of(pem).map_err(|reason| Problem {
-            path: path.to_path_buf(),
-            reason: format!(
-                "clusters[{}].certificate-authority-data {reason}",
-                kubeconfig.cluster
-            ),
+        let found = pem_files::first_certificates_of(pem).map_err(|fault| {
+            Problem::new(
+                path,
+                fault.in_field(format!(
+                    "clusters[{}].certificate-authority-data",
+                    kubeconfig.cluster
+                )),
+            )
         });
         return Some(trust::trust(holder(true), trust::API_SERVER, path, found));
     }
     let file = beside(node, path, kubeconfig.certificate_authority_file.as_ref()?);
     let mut trust = trust::of_file(node, holder(false), trust::API_SERVER, &file);
     if let Some(problem) = &mut trust.problem
-        && problem.reason == trust::MISSING
+        && let Fault::DoesNotExist { named_by } = &mut problem.fault
     {
-        problem.reason = format!(
-            "{}, but {} refers to it as certificate-authority",
-            trust::MISSING,
-            node.root.node_path(path).display()
-        );
+        *named_by = NamedBy::KubeconfigAuthority(node.root.node_path(path));
     }
     Some(trust)
 }
 
-/// Says in the reason which field of the kubeconfig a key is in.
+/// Says which field of the kubeconfig a key is in.
 fn named_in(key: KeyState, user: &str) -> KeyState {
     match key {
         KeyState::Damaged(problem) => KeyState::Damaged(Problem {
-            reason: format!("users[{user}].client-key-data {}", problem.reason),
-            ..problem
+            fault: problem
+                .fault
+                .in_field(format!("users[{user}].client-key-data")),
+            path: problem.path,
         }),
         other => other,
     }
@@ -269,9 +264,13 @@ fn bare(id: CertificateId, path: &Path, state: CertificateState) -> Entry {
     }
 }
 
-fn unreadable(path: &Path, reason: String) -> CertificateState {
-    CertificateState::Unreadable(Problem {
-        path: path.to_path_buf(),
-        reason,
-    })
+fn unreadable(path: &Path, fault: Fault) -> CertificateState {
+    CertificateState::Unreadable(Problem::new(path, fault))
+}
+
+fn malformed(error: &KubeconfigError) -> Fault {
+    Fault::Malformed {
+        what: Document::Kubeconfig,
+        reason: error.to_string(),
+    }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::findings::Findings;
 use crate::host::{FILE_LIMIT, Root};
 use crate::node::{
-    Problem, StaticPod,
+    Document, Fault, Problem, StaticPod,
     read::{self, Size},
 };
 
@@ -61,10 +61,7 @@ impl Manifests {
         let mut listing = match listing {
             Ok(listing) => listing,
             Err(error) => {
-                let problem = Problem {
-                    path: directory.to_path_buf(),
-                    reason: directory_reason(&error),
-                };
+                let problem = Problem::new(directory, directory_fault(&error));
                 if error.kind() == io::ErrorKind::NotFound {
                     findings.unseen(problem);
                 } else {
@@ -74,7 +71,7 @@ impl Manifests {
             }
         };
         if listing.is_cut {
-            self.unread.push(read::cut(directory));
+            self.unread.push(Problem::new(directory, read::CUT));
             listing.names.extend(KUBEADM.map(OsString::from));
             listing.names.sort();
             listing.names.dedup();
@@ -90,10 +87,7 @@ impl Manifests {
                 if bytes > BYTES {
                     self.unread.push(Problem {
                         path,
-                        reason: format!(
-                            "was not read, as the manifests before it already hold {} MiB; move what is no pod elsewhere",
-                            BYTES >> 20
-                        ),
+                        fault: Fault::ManifestNotRead { most: BYTES >> 20 },
                     });
                     continue;
                 }
@@ -101,7 +95,7 @@ impl Manifests {
             match read_one(root, &path) {
                 Ok(Some(pod)) => pods.push(pod),
                 Ok(None) => {}
-                Err(reason) => self.unread.push(Problem { path, reason }),
+                Err(fault) => self.unread.push(Problem { path, fault }),
             }
         }
         pods
@@ -122,18 +116,19 @@ fn split(pods: Vec<StaticPod>) -> (Vec<StaticPod>, Vec<StaticPod>) {
 }
 
 /// The pod in a file; `None` for a directory, which the kubelet does not enter, and for a file that is gone again.
-fn read_one(root: &Root, path: &Path) -> Result<Option<StaticPod>, String> {
+fn read_one(root: &Root, path: &Path) -> Result<Option<StaticPod>, Fault> {
     if root.is_directory(path) {
         return Ok(None);
     }
     let Some(text) = read::find_text(root, path)? else {
         return Ok(None);
     };
-    StaticPod::parse(path, &text, root).map(Some).map_err(|error| {
-        format!(
-            "{error}; the kubelet tries to run every file of this directory as a pod, so move it elsewhere or repair it"
-        )
-    })
+    StaticPod::parse(path, &text, root)
+        .map(Some)
+        .map_err(|error| Fault::Malformed {
+            what: Document::Manifest,
+            reason: error.to_string(),
+        })
 }
 
 /// One problem for each pod that has more than one manifest.
@@ -150,33 +145,23 @@ fn doubled(root: &Root, pods: &[StaticPod]) -> Vec<Problem> {
         .filter_map(|((namespace, name), paths)| {
             let (last, others) = paths.split_last()?;
             let first = others.first()?;
-            let names: Vec<String> = paths
-                .iter()
-                .map(|path| root.node_path(path).display().to_string())
-                .collect();
             // The kubelet keeps the last of the sorted list.
-            Some(Problem {
-                path: (*first).clone(),
-                reason: format!(
-                    "{} manifests for the one pod {namespace}/{name}: {}; the kubelet runs only {}, move the others elsewhere",
-                    paths.len(),
-                    names.join(" and "),
-                    root.node_path(last).display(),
-                ),
-            })
+            Some(Problem::new(
+                first,
+                Fault::SeveralManifests {
+                    pod: format!("{namespace}/{name}"),
+                    manifests: paths.iter().map(|path| root.node_path(path)).collect(),
+                    runs: root.node_path(last),
+                },
+            ))
         })
         .collect()
 }
 
-fn directory_reason(error: &io::Error) -> String {
+fn directory_fault(error: &io::Error) -> Fault {
     match error.kind() {
-        io::ErrorKind::NotFound => {
-            "the manifest directory does not exist, so no static pod is known".to_owned()
-        }
-        io::ErrorKind::NotADirectory => {
-            "is a file where kubecertd needs the kubelet's manifest directory; point staticPodPath to a directory"
-                .to_owned()
-        }
-        _ => read::reason(error),
+        io::ErrorKind::NotFound => Fault::NoManifestDirectory,
+        io::ErrorKind::NotADirectory => Fault::ManifestDirectoryIsFile,
+        _ => read::fault(error),
     }
 }

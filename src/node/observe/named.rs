@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
-use crate::node::{FlagFiles, Problem, StaticPod};
+use crate::node::{Fault, FlagFiles, NamedBy, Problem, StaticPod};
 
 /// A file that a flag or a variable of a pod names.
 pub(super) struct Named {
@@ -28,13 +28,12 @@ impl Named {
 
     /// What to say where it is not there.
     pub(super) fn missing(&self) -> Problem {
-        Problem {
-            path: self.path.clone(),
-            reason: format!(
-                "does not exist, but {} names it; restore it from a backup, or correct the manifest",
-                self.by
-            ),
-        }
+        Problem::new(
+            &self.path,
+            Fault::DoesNotExist {
+                named_by: NamedBy::Flag(self.by.clone()),
+            },
+        )
     }
 }
 

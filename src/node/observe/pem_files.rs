@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::closed::Reader;
 use crate::host::FILE_LIMIT;
 use crate::node::{
-    KeyState, Problem,
+    Block, Fault, KeyState, Problem,
     read::{FileContent, Found},
 };
 use crate::pki::{
@@ -68,10 +68,7 @@ pub(super) fn certificates(
     path: &Path,
 ) -> Result<Option<CertificateFile>, Unusable> {
     match some_certificates(reader, path, FILE_LIMIT)? {
-        Some(file) if file.is_cut => Err(Unusable::Damaged(Problem {
-            path: path.to_path_buf(),
-            reason: too_many(),
-        })),
+        Some(file) if file.is_cut => Err(Unusable::Damaged(Problem::new(path, TOO_MANY))),
         file => Ok(file),
     }
 }
@@ -82,13 +79,10 @@ pub(super) fn some_certificates(
     path: &Path,
     limit: u64,
 ) -> Result<Option<CertificateFile>, Unusable> {
-    let problem = |reason| Problem {
-        path: path.to_path_buf(),
-        reason,
-    };
+    let problem = |fault| Problem::new(path, fault);
     match reader.find(path, limit) {
         Found::Missing => Ok(None),
-        Found::Unreadable(reason) => Err(Unusable::OutOfReach(problem(reason))),
+        Found::Unreadable(fault) => Err(Unusable::OutOfReach(problem(fault))),
         Found::Content(content) => match parse(&content.bytes) {
             Ok((leaf, chain, is_cut)) => Ok(Some(CertificateFile {
                 leaf,
@@ -98,47 +92,42 @@ pub(super) fn some_certificates(
                 path: path.to_path_buf(),
                 content,
             })),
-            Err(reason) if holds(&content.bytes, CERTIFICATE) || is_der(&content.bytes) => {
-                Err(Unusable::Damaged(problem(reason)))
+            Err(fault) if holds(&content.bytes, CERTIFICATE) || is_der(&content.bytes) => {
+                Err(Unusable::Damaged(problem(fault)))
             }
-            Err(reason) => Err(Unusable::Other(problem(reason))),
+            Err(fault) => Err(Unusable::Other(problem(fault))),
         },
     }
 }
 
 /// The first certificate and the others, or what is wrong with them.
-pub(super) fn certificates_of(bytes: &[u8]) -> Result<(Certificate, Vec<Certificate>), String> {
+pub(super) fn certificates_of(bytes: &[u8]) -> Result<(Certificate, Vec<Certificate>), Fault> {
     match parse(bytes)? {
-        (_, _, true) => Err(too_many()),
+        (_, _, true) => Err(TOO_MANY),
         (leaf, chain, false) => Ok((leaf, chain)),
     }
 }
 
 /// All certificates that somebody trusts, `None` where they are many, or what is wrong with the first ones.
-pub(super) fn first_certificates_of(bytes: &[u8]) -> Result<Option<Vec<Certificate>>, String> {
+pub(super) fn first_certificates_of(bytes: &[u8]) -> Result<Option<Vec<Certificate>>, Fault> {
     let (first, mut others, is_cut) = parse(bytes)?;
     others.insert(0, first);
     Ok((!is_cut).then_some(others))
 }
 
-fn too_many() -> String {
-    format!("holds more than {CERTIFICATES} certificates, which no file of this kind does")
-}
+const TOO_MANY: Fault = Fault::TooManyCertificates { most: CERTIFICATES };
 
 /// What begins a certificate of either of the two labels in use.
 const CERTIFICATE: &[u8] = b"CERTIFICATE-----";
 
 /// The first certificate, the next ones, and whether there are still more.
-fn parse(bytes: &[u8]) -> Result<(Certificate, Vec<Certificate>, bool), String> {
+fn parse(bytes: &[u8]) -> Result<(Certificate, Vec<Certificate>, bool), Fault> {
     let (some, is_cut) = match nth(bytes, b"-----BEGIN CERTIFICATE-----", CERTIFICATES) {
         Some(end) => (bytes.get(..end).unwrap_or_default(), true),
         None => (bytes, false),
     };
     if some.len() > TEXT {
-        return Err(format!(
-            "holds more than {} MiB where a certificate should be; restore it from a backup",
-            TEXT >> 20
-        ));
+        return Err(Fault::TooMuchText { most: TEXT >> 20 });
     }
     let found = certificates_from_pem(some).and_then(|mut certificates| {
         if certificates.is_empty() {
@@ -147,7 +136,7 @@ fn parse(bytes: &[u8]) -> Result<(Certificate, Vec<Certificate>, bool), String> 
         let chain = certificates.split_off(1);
         Ok((certificates.remove(0), chain, is_cut))
     });
-    found.map_err(|error| certificate_reason(bytes, &error))
+    found.map_err(|error| certificate_fault(bytes, error))
 }
 
 /// Where the occurrence begins before which there are `skipped` others.
@@ -193,7 +182,7 @@ pub(super) fn holds_key(certificate: &CertificateFile) -> bool {
 pub(super) fn key_file(reader: &Reader<'_>, path: &Path, certificates: &[Certificate]) -> KeyState {
     match reader.find(path, KEY_FILE) {
         Found::Missing => KeyState::Missing,
-        Found::Unreadable(reason) => out_of_reach(path, reason),
+        Found::Unreadable(fault) => KeyState::OutOfReach(Problem::new(path, fault)),
         Found::Content(content) => key_of(&content.bytes, path, certificates),
     }
 }
@@ -231,36 +220,22 @@ fn foreign_key_of(key: ForeignKey, path: &Path, certificates: &[Certificate]) ->
 
 /// Why there is no private key to be used.
 pub(super) enum UnusableKey {
-    Damaged(String),
+    Damaged(Fault),
     Unsupported(Box<ForeignKey>),
 }
 
 impl UnusableKey {
     pub(super) fn state(self, path: &Path) -> KeyState {
         match self {
-            Self::Damaged(reason) => damaged(path, reason),
-            Self::Unsupported(key) => KeyState::Unsupported(Problem {
-                path: path.to_path_buf(),
-                reason: key.to_string(),
-            }),
+            Self::Damaged(fault) => KeyState::Damaged(Problem::new(path, fault)),
+            Self::Unsupported(key) => KeyState::Unsupported(Problem::new(
+                path,
+                Fault::UnsupportedKey {
+                    reason: key.to_string(),
+                },
+            )),
         }
     }
-}
-
-/// A key that cannot be read at all.
-pub(super) fn out_of_reach(path: &Path, reason: String) -> KeyState {
-    KeyState::OutOfReach(Problem {
-        path: path.to_path_buf(),
-        reason,
-    })
-}
-
-/// A key that was read and is none.
-pub(super) fn damaged(path: &Path, reason: String) -> KeyState {
-    KeyState::Damaged(Problem {
-        path: path.to_path_buf(),
-        reason,
-    })
 }
 
 /// The key in the bytes, or what is wrong with it.
@@ -269,64 +244,55 @@ pub(super) fn private_key(bytes: &[u8]) -> Result<PrivateKey, UnusableKey> {
         if let KeyError::Unsupported(key) = error {
             return UnusableKey::Unsupported(Box::new(key));
         }
-        if let Some(reason) = common_reason(bytes, "key") {
-            return UnusableKey::Damaged(reason);
-        }
-        UnusableKey::Damaged(match error {
-            KeyError::NoKey(Some(label)) => format!(
-                "holds a PEM block {label} where a private key should be; another file was put in its place"
-            ),
-            KeyError::NoKey(None) => {
-                "holds no PEM block with a private key; restore it from a backup".to_owned()
-            }
-            other => other.to_string(),
-        })
+        UnusableKey::Damaged(common_fault(bytes, "key").unwrap_or_else(|| match error {
+            KeyError::NoKey(label) => Fault::OtherContent {
+                wanted: Block::PrivateKey,
+                label,
+            },
+            other => Fault::Undecodable {
+                reason: other.to_string(),
+            },
+        }))
     })
 }
 
-fn certificate_reason(bytes: &[u8], error: &CertificateError) -> String {
+fn certificate_fault(bytes: &[u8], error: CertificateError) -> Fault {
     if is_der(bytes) {
-        return "is a certificate in DER form, not PEM; convert it with `openssl x509 -inform DER`"
-            .to_owned();
+        return Fault::Der;
     }
-    if let Some(reason) = common_reason(bytes, "certificate") {
-        return reason;
+    if let Some(fault) = common_fault(bytes, "certificate") {
+        return fault;
     }
     match error {
-        CertificateError::NoCertificate(Some(label)) => format!(
-            "holds a PEM block {label} where CERTIFICATE should be; another file was put in its place"
-        ),
-        CertificateError::NoCertificate(None) => {
-            "holds no PEM block CERTIFICATE; restore it from a backup".to_owned()
-        }
-        CertificateError::Pem(_) | CertificateError::Der(_) => {
-            format!("holds a {error}; restore it from a backup")
-        }
+        CertificateError::NoCertificate(label) => Fault::OtherContent {
+            wanted: Block::Certificate,
+            label,
+        },
+        CertificateError::Pem(_) | CertificateError::Der(_) => Fault::Undecodable {
+            reason: format!("holds a {error}; restore it from a backup"),
+        },
     }
 }
 
 /// What is wrong with a file of either kind, seen from its bytes alone.
-fn common_reason(bytes: &[u8], what: &str) -> Option<String> {
+fn common_fault(bytes: &[u8], what: &'static str) -> Option<Fault> {
     let text = std::str::from_utf8(bytes);
     match text {
-        Ok(text) if text.trim().is_empty() => Some(
-            "is empty; restore it from a backup, or remove it and make it again with kubeadm"
-                .to_owned(),
-        ),
+        Ok(text) if text.trim().is_empty() => Some(Fault::Empty {
+            kubeadm_makes_it: true,
+        }),
         Ok(text)
             if text
                 .lines()
                 .any(|line| line.starts_with("-----BEGIN") && line.contains("-----END")) =>
         {
-            Some("is PEM without its line breaks; restore it from a backup".to_owned())
+            Some(Fault::NoLineBreaks)
         }
-        Ok(text) if text.matches("-----BEGIN").count() > text.matches("-----END").count() => Some(
-            format!("is truncated, the end of the {what} is missing; restore it from a backup"),
-        ),
+        Ok(text) if text.matches("-----BEGIN").count() > text.matches("-----END").count() => {
+            Some(Fault::Truncated { what })
+        }
         Ok(_) => None,
         Err(_) if bytes.windows(10).any(|window| window == b"-----BEGIN") => None,
-        Err(_) => Some(format!(
-            "holds binary data and no PEM {what}; restore it from a backup"
-        )),
+        Err(_) => Some(Fault::BinaryData { what }),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::node::Node;
 use super::pem_files;
 use crate::host::FILE_LIMIT;
-use crate::node::{CertificateId, Problem, Trust, TrustHolder};
+use crate::node::{CertificateId, Fault, NamedBy, Problem, Trust, TrustHolder};
 use crate::pki::{Catalogued, Certificate, KubeconfigName, LeafName};
 
 /// A flag that names whom a component trusts, and the certificates that it checks so.
@@ -20,9 +20,6 @@ const CLIENTS: &[CertificateId] = &[
     CertificateId::KubeletConfig,
     CertificateId::KubeletClient,
 ];
-
-/// What is wrong with a file that is not there.
-pub(super) const MISSING: &str = "does not exist";
 
 /// What a kubeconfig's bundle is for.
 pub(super) const API_SERVER: &[CertificateId] = &[CertificateId::leaf(LeafName::Apiserver)];
@@ -100,10 +97,12 @@ pub(super) fn of_file(
         None => match pem_files::some_certificates(node.reader, path, FILE_LIMIT) {
             Ok(Some(file)) if file.is_cut => Ok(None),
             Ok(Some(file)) => Ok(Some(file.all())),
-            Ok(None) => Err(Problem {
-                path: path.to_path_buf(),
-                reason: MISSING.to_owned(),
-            }),
+            Ok(None) => Err(Problem::new(
+                path,
+                Fault::DoesNotExist {
+                    named_by: NamedBy::Unsaid,
+                },
+            )),
             Err(unusable) => Err(unusable.into_problem()),
         },
     };

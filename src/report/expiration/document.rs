@@ -32,13 +32,7 @@ pub(super) fn document(info: &ExpirationInfo) -> Value {
         }));
     }
     if info.all || !info.problems.is_empty() {
-        document["problems"] = info
-            .problems
-            .iter()
-            .map(
-                |problem| json!({"path": problem.path.to_string_lossy(), "reason": problem.reason}),
-            )
-            .collect();
+        document["problems"] = json!(info.problems);
     }
     document
 }

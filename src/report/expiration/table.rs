@@ -42,7 +42,7 @@ pub(super) fn render(info: &ExpirationInfo) -> String {
     if !info.problems.is_empty() {
         text.push_str("\nPROBLEMS\n");
         for problem in &info.problems {
-            let said = format!("{}: {}", problem.path.display(), problem.reason);
+            let said = problem.to_string();
             text.push_str(&printable(&said));
             text.push('\n');
         }
