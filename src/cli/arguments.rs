@@ -194,7 +194,11 @@ pub(super) struct Renew {
 #[derive(Debug, Subcommand)]
 pub(super) enum ConfigAction {
     /// Check the configuration; says file, line and what would be right
-    Check,
+    Check {
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
     /// Show every option with its value and the file that set it
     Show,
 }

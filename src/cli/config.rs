@@ -1,37 +1,84 @@
 //! `kubecertd config check` and `kubecertd config show`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::arguments::ConfigAction;
+use super::arguments::{ConfigAction, Format};
+use super::exit_codes;
 use super::output::{line, print, warning};
 use super::wrong_config::WrongConfig;
-use crate::config::{ConfigWarning, Loaded, load};
+use crate::config::{ConfigError, ConfigWarning, Loaded, load};
 use crate::host::Root;
 use crate::node::observe_to_report;
+use crate::report::ConfigurationView;
 
 pub(super) fn run(
     root: &Root,
     file: Option<&Path>,
     action: &ConfigAction,
 ) -> anyhow::Result<ExitCode> {
-    let loaded = load(root, file).map_err(WrongConfig)?;
-    let text = match action {
-        ConfigAction::Check if loaded.files.is_empty() => {
-            "There is no configuration file; the defaults apply.\n".to_owned()
+    match action {
+        ConfigAction::Check {
+            output: Format::Json,
+        } => {
+            let (files, errors, warnings) = match load(root, file) {
+                Ok(loaded) => {
+                    let warnings = warnings(root, &loaded);
+                    (loaded.files, Vec::new(), warnings)
+                }
+                Err(errors) => (Vec::new(), errors, Vec::new()),
+            };
+            document(&files, &errors, &warnings)
         }
-        ConfigAction::Check => loaded
-            .files
-            .iter()
-            .map(|path| line(format_args!("{}: right", path.display())))
-            .collect(),
-        ConfigAction::Show => loaded.to_toml(),
-    };
-    print(&text)?;
-    for odd in loaded.warnings.iter().chain(&unknown(root, &loaded)) {
+        ConfigAction::Check {
+            output: Format::Text,
+        } => {
+            let loaded = load(root, file).map_err(WrongConfig)?;
+            said(root, &loaded, &checked(&loaded))
+        }
+        ConfigAction::Show => {
+            let loaded = load(root, file).map_err(WrongConfig)?;
+            said(root, &loaded, &loaded.to_toml())
+        }
+    }
+}
+
+fn checked(loaded: &Loaded) -> String {
+    if loaded.files.is_empty() {
+        return "There is no configuration file; the defaults apply.\n".to_owned();
+    }
+    let files = loaded.files.iter();
+    files
+        .map(|path| line(format_args!("{}: right", path.display())))
+        .collect()
+}
+
+fn said(root: &Root, loaded: &Loaded, text: &str) -> anyhow::Result<ExitCode> {
+    print(text)?;
+    for odd in warnings(root, loaded) {
         warning(&odd.to_string());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn document(
+    files: &[PathBuf],
+    errors: &[ConfigError],
+    warnings: &[ConfigWarning],
+) -> anyhow::Result<ExitCode> {
+    let view = ConfigurationView::new(files, errors, warnings);
+    print(&format!("{}\n", serde_json::to_string_pretty(&view)?))?;
+    Ok(if errors.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(exit_codes::CONFIG)
+    })
+}
+
+fn warnings(root: &Root, loaded: &Loaded) -> Vec<ConfigWarning> {
+    let mut warnings = loaded.warnings.clone();
+    warnings.extend(unknown(root, loaded));
+    warnings
 }
 
 /// The certificates that the configuration names and this node does not have.

@@ -12,7 +12,7 @@ use super::keys::{KEYS, Key, SECTIONS};
 use super::tables::{TableKey, TableSection, table_section};
 use super::unknown::{unknown_key, unknown_section, unknown_table_key};
 use super::value::{Wrong, describe};
-use super::{Config, ConfigError, ConfigWarning};
+use super::{Config, ConfigError, ConfigWarning, Mistake, Oddity};
 
 /// One file's text, taken apart.
 pub(super) struct Fragment<'text> {
@@ -111,7 +111,7 @@ impl<'text> Fragment<'text> {
         fragment.tables = tables;
         errors.extend(syntax.iter().map(|error| {
             let message = error.message().trim().replace('\n', ", ");
-            fragment.wrong(error.span().unwrap_or_default(), message)
+            fragment.wrong(error.span().unwrap_or_default(), Mistake::NotToml, message)
         }));
         (fragment, errors)
     }
@@ -122,23 +122,35 @@ impl<'text> Fragment<'text> {
     }
 
     /// An error at a place of this file.
-    pub(super) fn wrong(&self, span: Range<usize>, message: String) -> ConfigError {
+    pub(super) fn wrong(
+        &self,
+        span: Range<usize>,
+        mistake: Mistake,
+        message: String,
+    ) -> ConfigError {
         let (line, column) = self.position(&span);
         ConfigError::Wrong {
             path: self.path.to_path_buf(),
             line,
             column,
+            mistake,
             message,
         }
     }
 
     /// What is valid and probably not meant, at a place of this file.
-    pub(super) fn odd(&self, span: &Range<usize>, message: String) -> ConfigWarning {
+    pub(super) fn odd(
+        &self,
+        span: &Range<usize>,
+        oddity: Oddity,
+        message: String,
+    ) -> ConfigWarning {
         let (line, column) = self.position(span);
         ConfigWarning {
             path: self.path.to_path_buf(),
             line,
             column,
+            oddity,
             message,
         }
     }
@@ -152,6 +164,7 @@ impl<'text> Fragment<'text> {
         let Some(section) = SECTIONS.into_iter().find(|known| known == name.get_ref()) else {
             errors.push(self.wrong(
                 name.span(),
+                Mistake::UnknownSection,
                 unknown_section(name.get_ref(), value.get_ref()),
             ));
             return;
@@ -169,13 +182,13 @@ impl<'text> Fragment<'text> {
             }
             DeValue::Array(array) if array.iter().all(|element| element.get_ref().is_table()) => {
                 let message = format!("[[{section}]] makes a list; write [{section}], once");
-                errors.push(self.wrong(name.span(), message));
+                errors.push(self.wrong(name.span(), Mistake::WrongShape, message));
             }
             other => {
                 let found = describe(&other);
                 let message =
                     format!("{section} is a section [{section}] with keys, found {found}");
-                errors.push(self.wrong(span, message));
+                errors.push(self.wrong(span, Mistake::WrongShape, message));
             }
         }
     }
@@ -191,7 +204,11 @@ impl<'text> Fragment<'text> {
             .iter()
             .find(|key| key.section == section && key.name == name.get_ref());
         let Some(key) = known else {
-            errors.push(self.wrong(name.span(), unknown_key(section, name.get_ref())));
+            errors.push(self.wrong(
+                name.span(),
+                Mistake::UnknownKey,
+                unknown_key(section, name.get_ref()),
+            ));
             return;
         };
         self.settings.push(Setting {
@@ -223,12 +240,12 @@ impl<'text> Fragment<'text> {
             DeValue::Array(array) if array.iter().all(|element| element.get_ref().is_table()) => {
                 let message =
                     format!("[[{title}]] makes a list; give each table its name, as in {example}");
-                errors.push(self.wrong(name.span(), message));
+                errors.push(self.wrong(name.span(), Mistake::WrongShape, message));
             }
             other => {
                 let found = describe(&other);
                 let message = format!("{title} has named tables, as in {example}, found {found}");
-                errors.push(self.wrong(span, message));
+                errors.push(self.wrong(span, Mistake::WrongShape, message));
             }
         }
     }
@@ -255,11 +272,15 @@ impl<'text> Fragment<'text> {
                         "{full_name} has a table {:?} in it; a name with a dot needs quotes: [{meant}]",
                         inner.get_ref()
                     );
-                    errors.push(self.wrong(inner.span(), message));
+                    errors.push(self.wrong(inner.span(), Mistake::WrongTableName, message));
                     return;
                 }
                 if let Err(reason) = (section.check_name)(name.get_ref()) {
-                    errors.push(self.wrong(name.span(), format!("[{full_name}]: {reason}")));
+                    errors.push(self.wrong(
+                        name.span(),
+                        Mistake::WrongTableName,
+                        format!("[{full_name}]: {reason}"),
+                    ));
                     return;
                 }
                 let table = name.get_ref().to_string();
@@ -275,6 +296,7 @@ impl<'text> Fragment<'text> {
                         }),
                         None => errors.push(self.wrong(
                             name.span(),
+                            Mistake::UnknownKey,
                             unknown_table_key(section, &table, name.get_ref()),
                         )),
                     }
@@ -287,7 +309,7 @@ impl<'text> Fragment<'text> {
             }
             DeValue::Array(array) if array.iter().all(|element| element.get_ref().is_table()) => {
                 let message = format!("[[{full_name}]] makes a list; write [{full_name}], once");
-                errors.push(self.wrong(name.span(), message));
+                errors.push(self.wrong(name.span(), Mistake::WrongShape, message));
             }
             other => {
                 let found = describe(&other);
@@ -296,7 +318,7 @@ impl<'text> Fragment<'text> {
                 } else {
                     format!("{full_name} is a table [{full_name}] with keys, found {found}")
                 };
-                errors.push(self.wrong(span, message));
+                errors.push(self.wrong(span, Mistake::WrongShape, message));
             }
         }
     }

@@ -9,7 +9,7 @@ use super::named::{NamedCertificate, named};
 use super::odd::odd;
 use super::quantity::show_duration;
 use super::written_name::written_name;
-use super::{Config, ConfigError, ConfigWarning};
+use super::{Config, ConfigError, ConfigWarning, Mistake};
 use crate::host::Root;
 
 /// All files merged.
@@ -48,11 +48,13 @@ pub(super) fn merge<'text>(
                 Ok(()) => {
                     last.insert(name, (fragment, setting));
                 }
-                Err(mistakes) => {
-                    errors.extend(mistakes.into_iter().map(|wrong| {
-                        fragment.wrong(wrong.span, format!("{name}{}", wrong.message))
-                    }))
-                }
+                Err(mistakes) => errors.extend(mistakes.into_iter().map(|wrong| {
+                    fragment.wrong(
+                        wrong.span,
+                        wrong.mistake,
+                        format!("{name}{}", wrong.message),
+                    )
+                })),
             }
         }
     }
@@ -65,8 +67,8 @@ pub(super) fn merge<'text>(
         let warnings = last
             .iter()
             .filter_map(|(name, (fragment, setting))| {
-                let message = odd(&config, name, root)?;
-                Some(fragment.odd(&setting.value.span(), message))
+                let (oddity, message) = odd(&config, name, root)?;
+                Some(fragment.odd(&setting.value.span(), oddity, message))
             })
             .collect();
         let set_by = last
@@ -104,7 +106,7 @@ fn lacking(fragments: &[Fragment<'_>], last: &Last<'_, '_>) -> Vec<ConfigError> 
                 "[{name}] has no {key}; a {} needs one",
                 table.section.section
             );
-            fragment.wrong(table.span.clone(), message)
+            fragment.wrong(table.span.clone(), Mistake::MissingKey, message)
         })
         .collect()
 }
@@ -137,7 +139,7 @@ fn too_long(config: &Config, last: &Last<'_, '_>) -> Vec<ConfigError> {
             })?;
             let validity_name = own("validity").map_or("renewal", |_| table.as_str());
             let message = before_too_long((name, before), (validity_name, validity));
-            Some(fragment.wrong(setting.value.span(), message))
+            Some(fragment.wrong(setting.value.span(), Mistake::Contradiction, message))
         })
         .collect()
 }

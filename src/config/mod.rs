@@ -20,7 +20,7 @@ mod value;
 mod window;
 mod written_name;
 
-pub use error::{ConfigError, ConfigWarning};
+pub use error::{ConfigError, ConfigWarning, Mistake, Oddity};
 pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};
 pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;

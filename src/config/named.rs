@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::ConfigWarning;
 use super::fragment::{Fragment, SetKey};
 use super::nearest::nearest;
+use super::{ConfigWarning, Oddity};
 use crate::pki::Catalogued;
 
 /// A certificate that a file of the configuration names.
@@ -61,7 +61,7 @@ fn of_fragment<'all>(
         .filter_map(|element| {
             Some(NamedCertificate {
                 name: element.get_ref().as_str()?.to_owned(),
-                place: fragment.odd(&element.span(), "renewal.skip".to_owned()),
+                place: fragment.odd(&element.span(), Oddity::UnknownCertificate, "renewal.skip".to_owned()),
             })
         });
     let tables = fragment
@@ -72,6 +72,7 @@ fn of_fragment<'all>(
             name: table.name.clone(),
             place: fragment.odd(
                 &table.span,
+                Oddity::UnknownCertificate,
                 format!("[{}]", table.section.full_name(&table.name)),
             ),
         });

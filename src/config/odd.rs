@@ -6,14 +6,17 @@ use std::time::Duration;
 use super::nearest::nearest;
 use super::quantity::show_duration;
 use super::written_name::written_name;
-use super::{Config, Locations};
+use super::{Config, Locations, Oddity};
 use crate::host::Root;
 
 /// What is odd about the value that a file gives a key: what it leads to, and what would be right.
-pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<String> {
-    match key {
-        "renewal.before" => before_too_long(config),
-        "log.level" => unmatched(&config.log.level),
+pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<(Oddity, String)> {
+    let message = match key {
+        "renewal.before" => return Some((Oddity::BeforeTooLong, before_too_long(config)?)),
+        "log.level" => return Some((Oddity::UnmatchedTarget, unmatched(&config.log.level)?)),
+        _ if key.starts_with("certificate.") => {
+            return Some((Oddity::BeforeTooLong, own_before_too_long(config, key)?));
+        }
         "restart.container-runtime" => {
             let path = config.restart.container_runtime.as_deref()?;
             absent(root?, key, path, Expected::Anything)
@@ -22,12 +25,12 @@ pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<Str
             let path = config.turn.fleet_lock_ca.as_deref()?;
             absent(root?, key, path, Expected::File)
         }
-        _ if key.starts_with("certificate.") => own_before_too_long(config, key),
         _ => {
             let (path, expected) = place(&config.locations, key)?;
             absent(root?, key, path, expected)
         }
-    }
+    };
+    Some((Oddity::PathAbsent, message?))
 }
 
 /// As [`before_too_long`], of one certificate.

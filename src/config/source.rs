@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-use super::ConfigError;
+use super::{ConfigError, Mistake};
 use crate::host::{self, Place, Root};
 
 /// The largest file read: a thousand times what anybody writes by hand.
@@ -225,6 +225,7 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> ConfigError {
             .chars()
             .count()
             + 1,
+        mistake: Mistake::NotUtf8,
         message: format!("the byte 0x{byte:02x} is not UTF-8; save the file as UTF-8 text"),
     }
 }

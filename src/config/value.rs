@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::DeValue;
 
+use super::Mistake;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use super::window::DAYS;
@@ -28,6 +29,7 @@ pub(super) type Written<'text> = Spanned<DeValue<'text>>;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
     pub(super) span: Range<usize>,
+    pub(super) mistake: Mistake,
     /// Continues the key's name: ` = "1y": years are ambiguous …`.
     pub(super) message: String,
 }
@@ -235,6 +237,7 @@ pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong
                 }
                 Err(reason) => wrong.push(Wrong {
                     span: element.span(),
+                    mistake: Mistake::WrongValue,
                     message: format!(" = {name:?}; {reason}"),
                 }),
             },
@@ -268,6 +271,7 @@ pub(super) fn days(written: &Written<'_>) -> Result<Vec<Weekday>, Vec<Wrong>> {
     if named.is_empty() {
         return Err(vec![Wrong {
             span: written.span(),
+            mistake: Mistake::WrongValue,
             message:
                 " = []: such a window never opens; name a day, or leave the key out for every day"
                     .to_owned(),
@@ -456,6 +460,7 @@ pub(super) fn string<'value>(
 pub(super) fn expects(written: &Written<'_>, what: impl fmt::Display) -> Vec<Wrong> {
     vec![Wrong {
         span: written.span(),
+        mistake: Mistake::WrongType,
         message: format!(" expects {what}, found {}", describe(written.get_ref())),
     }]
 }
@@ -464,6 +469,7 @@ pub(super) fn refuse(written: &Written<'_>, reason: impl fmt::Display) -> Vec<Wr
     let value = written.get_ref().as_str().unwrap_or_default();
     vec![Wrong {
         span: written.span(),
+        mistake: Mistake::WrongValue,
         message: format!(" = {value:?}: {reason}"),
     }]
 }
@@ -473,6 +479,7 @@ fn not_among(written: &Written<'_>, text: &str, words: &[&str]) -> Vec<Wrong> {
     let value = written.get_ref().as_str().unwrap_or(text);
     vec![Wrong {
         span: written.span(),
+        mistake: Mistake::UnknownWord,
         message: format!(" = {value:?}; {reason}"),
     }]
 }

@@ -3,6 +3,7 @@
 mod address_filter;
 mod coded;
 mod columns;
+mod configuration;
 mod duration;
 mod expiration;
 mod findings;
@@ -17,6 +18,7 @@ pub use address_filter::address_filter;
 pub use coded::Coded;
 pub(crate) use coded::fields;
 pub(crate) use columns::columns;
+pub use configuration::ConfigurationView;
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use findings::PreflightView;

@@ -435,6 +435,29 @@ fn what_is_odd_in_a_configuration_is_no_failure_and_said() {
 }
 
 #[test]
+fn the_check_of_a_configuration_has_codes_for_programs() {
+    let node = Node::fresh();
+    let checked = |code| {
+        let output = node.run(&["config", "check", "-o", "json"]);
+        assert_eq!(output.status.code(), Some(code));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    node.configure("[renewal]\nbefore = \"300d\"\n[certificate.\"admn.conf\"]\nskip = true\n");
+    let odd = checked(0);
+    assert_eq!(odd["errors"], serde_json::json!([]));
+    assert_eq!(odd["warnings"][0]["code"], "before-too-long");
+    assert_eq!(odd["warnings"][0]["line"], 2);
+    assert_eq!(odd["warnings"][1]["code"], "unknown-certificate");
+    assert_eq!(odd["files"].as_array().unwrap().len(), 1);
+
+    node.configure("[renewal]\nbefor = \"30d\"\n");
+    let wrong = checked(78);
+    assert_eq!(wrong["errors"][0]["code"], "unknown-key");
+    assert_eq!(wrong["errors"][0]["column"], 1);
+    assert_eq!(wrong["warnings"], serde_json::json!([]));
+}
+
+#[test]
 fn a_wrong_command_line_and_an_unchanged_history() {
     let node = Node::fresh();
     assert_eq!(run(&node, "renew").0, 2);

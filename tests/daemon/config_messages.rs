@@ -434,3 +434,31 @@ fn what_one_certificate_has_wins_over_what_all_have() {
     assert_eq!(by("super-admin.conf"), None);
     assert_eq!(by("etcd-peer"), None);
 }
+
+#[test]
+fn each_mistake_has_the_code_of_its_kind() {
+    for (text, code) in [
+        ("[renewal\n", "not-toml"),
+        ("[renewa]\n", "unknown-section"),
+        ("[renewal]\nbefor = \"30d\"\n", "unknown-key"),
+        ("[certificate.apiserver]\nbefor = \"30d\"\n", "unknown-key"),
+        ("[[renewal]]\nbefore = \"30d\"\n", "wrong-shape"),
+        ("renewal = 3\n", "wrong-shape"),
+        (
+            "[certificate.a.crt]\nbefore = \"30d\"\n",
+            "wrong-table-name",
+        ),
+        ("[renewal]\nbefore = 30\n", "wrong-type"),
+        ("[restart]\nmode = \"afected\"\n", "unknown-word"),
+        ("[renewal]\nbefore = \"1y\"\n", "wrong-value"),
+        ("[window.night]\nlength = \"2h\"\n", "missing-key"),
+        (
+            "[renewal]\nbefore = \"30d\"\nvalidity = \"20d\"\n",
+            "contradiction",
+        ),
+    ] {
+        let errors = parse(Path::new("k.toml"), text).unwrap_err();
+        let codes: Vec<&str> = errors.iter().map(ConfigError::code).collect();
+        assert_eq!(codes, [code], "{text}\n{errors:?}");
+    }
+}

@@ -6,6 +6,7 @@ use kubecertd::api::ApiError;
 use kubecertd::checks::Cause;
 use kubecertd::cluster::FleetLockError;
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
+use kubecertd::config::{Mistake, Oddity};
 use kubecertd::issuer::IssuanceError;
 use kubecertd::journal::{Outcome, TransactionError};
 use kubecertd::node::Fault;
@@ -91,6 +92,7 @@ fn every_code_is_documented_and_no_other() {
     let at_once: &[&str] = &["renewed-at-once"];
     let all = [
         ("Findings", own(&[Cause::VARIANTS])),
+        ("Configuration", own(&[Mistake::VARIANTS, Oddity::VARIANTS])),
         ("Problems", own(&[Fault::VARIANTS])),
         ("Obstacles", Obstacle::VARIANTS.to_vec()),
         ("Reasons", Reason::VARIANTS.to_vec()),
