@@ -9,7 +9,7 @@ use super::transaction::Operation;
 use super::{rename, retention, stage, survey};
 use crate::host::durable;
 use crate::issuer::Replacement;
-use crate::journal::{Files, StagedFile, Step, TransactionError, Way};
+use crate::journal::{Files, StagedFile, Step, TransactionError, UndoReason, Way};
 use crate::node::Replaceable;
 
 impl Operation<'_> {
@@ -65,7 +65,7 @@ impl Operation<'_> {
         survey::check_unchanged(&self.store, &files)
             .and_then(|()| rename::commit(&self.store, &files))
             .and_then(|()| self.append(Step::Committed))
-            .map_err(|cause| match self.undo(&cause.to_string()) {
+            .map_err(|cause| match self.undo((&cause).into()) {
                 Ok(()) => cause,
                 Err(undo) => TransactionError::NotUndone {
                     cause: Box::new(cause),
@@ -79,7 +79,7 @@ impl Operation<'_> {
     ///
     /// # Errors
     /// [`TransactionError`]; naming what could not be put back. [`TransactionError::LeftAlone`] when all else is.
-    pub fn roll_back(&mut self, reason: &str) -> Result<(), TransactionError> {
+    pub fn roll_back(&mut self, reason: impl Into<UndoReason>) -> Result<(), TransactionError> {
         let returned = self.give_all_back();
         if let Files::Staging(_) = self.state.files {
             self.unstage()?;
@@ -87,7 +87,7 @@ impl Operation<'_> {
         let undone = if let Files::RolledBack(_) = self.state.files {
             Ok(())
         } else {
-            self.undo(reason)
+            self.undo(reason.into())
         };
         returned.and(undone)
     }
@@ -108,17 +108,17 @@ impl Operation<'_> {
                         self.append(Step::Committed)?;
                         Ok(left_alone)
                     }
-                    Forward::Impossible { missing } => self.undo_leaving_alone(&format!(
-                        "it was cut off, and {} is missing since",
-                        missing.display()
-                    )),
+                    Forward::Impossible { missing } => self.undo_leaving_alone(
+                        format!("it was cut off, and {} is missing since", missing.display())
+                            .into(),
+                    ),
                 }
             }
             // The record which says that the old ones go back is written before the first of them does.
             (Way::Forward, Files::Committed(files))
                 if self.last_is_lost && rename::is_any_put_back(&self.store, files)? =>
             {
-                self.undo_leaving_alone("it was cut off while its old files were put back")
+                self.undo_leaving_alone("it was cut off while its old files were put back".into())
             }
             (Way::Back, Files::RollingBack(_)) => self.put_back(),
             _ => Ok(Vec::new()),
@@ -156,7 +156,7 @@ impl Operation<'_> {
         self.append(Step::Unstaged)
     }
 
-    pub(super) fn undo(&mut self, reason: &str) -> Result<(), TransactionError> {
+    pub(super) fn undo(&mut self, reason: UndoReason) -> Result<(), TransactionError> {
         let left_alone = self.undo_leaving_alone(reason)?;
         if left_alone.is_empty() {
             Ok(())
@@ -165,10 +165,8 @@ impl Operation<'_> {
         }
     }
 
-    fn undo_leaving_alone(&mut self, reason: &str) -> Result<Vec<PathBuf>, TransactionError> {
-        let journalled = self.append(Step::RollingBack {
-            reason: reason.to_owned(),
-        });
+    fn undo_leaving_alone(&mut self, reason: UndoReason) -> Result<Vec<PathBuf>, TransactionError> {
+        let journalled = self.append(Step::RollingBack(reason));
         // Before the commit is journalled, recovery looks at every file and finds the way from any of them; after it,
         // only a journalled rollback can be continued.
         if !matches!(self.state.files, Files::Committing(_)) {

@@ -10,7 +10,7 @@ use super::transaction::Operation;
 use crate::host::write;
 use crate::journal::{
     Journal, Lock, OutManifest, Reading, RenewedCertificate, State, Step, Store, TransactionError,
-    Way, file as journal, manifests_out, replay,
+    UndoReason, Way, file as journal, manifests_out, replay,
 };
 use crate::node::{CertificateId, PodRef};
 
@@ -25,7 +25,7 @@ pub struct Recovery<'lock> {
     /// Whether its files are the new ones (rolled forward) or the old ones (rolled back).
     pub rolled_forward: bool,
     /// Why it was rolled back.
-    pub reason: Option<String>,
+    pub reason: Option<UndoReason>,
     /// What its receipt says of the certificates that it concerned; empty in journals of versions that wrote names only.
     pub changes: Vec<RenewedCertificate>,
     /// Certificates it concerned.

@@ -195,7 +195,7 @@ impl<'lock> Operation<'lock> {
         match self.state.files {
             Files::Staging(_) => self.unstage()?,
             Files::Committing(_) | Files::RollingBack(_) => {
-                self.undo("the operation ended before all files were in place")?;
+                self.undo("the operation ended before all files were in place".into())?;
             }
             Files::Untouched | Files::Committed(_) | Files::RolledBack(_) => {}
         }

@@ -1,5 +1,6 @@
 //! Why files could not be changed.
 
+use super::step::UndoReason;
 use std::path::{Path, PathBuf};
 
 use crate::host::FileError;
@@ -66,6 +67,15 @@ fn in_a_row(paths: &[PathBuf]) -> String {
         .map(|path| path.display().to_string())
         .collect();
     paths.join(", ")
+}
+
+impl From<&TransactionError> for UndoReason {
+    fn from(error: &TransactionError) -> Self {
+        Self {
+            text: error.to_string(),
+            code: Some(error.code().to_owned()),
+        }
+    }
 }
 
 impl TransactionError {

@@ -242,9 +242,7 @@ mod tests {
             Step::Staging { files: Vec::new() },
             Step::Committing,
             Step::Committed,
-            Step::RollingBack {
-                reason: "a\nb\0".into(),
-            },
+            Step::RollingBack("a\nb\0".into()),
         ]
     }
 

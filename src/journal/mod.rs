@@ -20,5 +20,5 @@ pub use lock::Lock;
 pub use on_hold::OnHold;
 pub(crate) use state::{Files, OutManifest, State, Way, manifests_out, replay};
 pub(crate) use step::{Beginning, ParkedManifest, StagedFile, Step};
-pub use step::{Head, OperationKind, Outcome, Record, Trigger, TurnTaken};
+pub use step::{Head, OperationKind, Outcome, Record, Trigger, TurnTaken, UndoReason};
 pub use store::Store;

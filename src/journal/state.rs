@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::change::RenewedCertificate;
-use super::step::{Beginning, Outcome, ParkedManifest, Record, StagedFile, Step};
+use super::step::{Beginning, Outcome, ParkedManifest, Record, StagedFile, Step, UndoReason};
 use crate::node::{CertificateId, PodRef};
 
 /// Where an operation stands.
@@ -29,7 +29,7 @@ pub(crate) struct State {
     /// Certificates proved to be in use.
     proved: Vec<CertificateId>,
     /// Why it was rolled back.
-    pub(crate) reason: Option<String>,
+    pub(crate) reason: Option<UndoReason>,
     pub(crate) finished: Option<Outcome>,
 }
 
@@ -125,7 +125,7 @@ impl State {
             | Step::Unstaged
             | Step::Committing
             | Step::Committed
-            | Step::RollingBack { .. }
+            | Step::RollingBack(_)
             | Step::RolledBack { .. } => return self.after_files(step),
             Step::Parking(_)
             | Step::Rewriting { .. }
@@ -250,7 +250,7 @@ impl State {
             (Files::Staging(_), Step::Unstaged) => Files::Untouched,
             (Files::Staging(files), Step::Committing) => Files::Committing(files),
             (Files::Committing(files), Step::Committed) => Files::Committed(files),
-            (files, Step::RollingBack { reason })
+            (files, Step::RollingBack(reason))
                 if !matches!(files, Files::Staging(_) | Files::RolledBack(_)) =>
             {
                 self.reason.get_or_insert_with(|| reason.clone());

@@ -157,7 +157,7 @@ pub(crate) enum Step {
     /// It is back; or it stayed out because another one, which is newer, was in its place.
     Returned { manifest: PathBuf, kept_newer: bool },
     /// The files of the backup are about to be put back.
-    RollingBack { reason: String },
+    RollingBack(UndoReason),
     /// They are, except those that somebody else changed meanwhile.
     RolledBack { left_alone: Vec<PathBuf> },
     /// The last step.
@@ -165,6 +165,29 @@ pub(crate) enum Step {
     /// What a caller noted.
     #[serde(untagged)]
     Noted(Record),
+}
+
+/// Why the old files go back.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct UndoReason {
+    /// In words.
+    #[serde(rename = "reason")]
+    pub text: String,
+    /// The code of the error; journals of 0.1 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+}
+
+impl From<&str> for UndoReason {
+    fn from(text: &str) -> Self {
+        text.to_owned().into()
+    }
+}
+
+impl From<String> for UndoReason {
+    fn from(text: String) -> Self {
+        Self { text, code: None }
+    }
 }
 
 impl Step {
@@ -281,7 +304,7 @@ mod tests {
                 manifest: manifest.clone(),
                 digest: "x".into(),
             },
-            Step::RollingBack { reason: "x".into() },
+            Step::RollingBack("x".into()),
             Step::RolledBack {
                 left_alone: vec![manifest.clone()],
             },
@@ -304,6 +327,11 @@ mod tests {
             let text = serde_json::to_string(&step).unwrap();
             assert_eq!(serde_json::from_str::<Step>(&text).unwrap(), step, "{text}");
         }
+        // As 0.1 wrote it.
+        let text = r#"{"step":"rolling-back","reason":"x"}"#;
+        let step = Step::RollingBack("x".into());
+        assert_eq!(serde_json::from_str::<Step>(text).unwrap(), step);
+        assert_eq!(serde_json::to_string(&step).unwrap(), text);
         assert!(serde_json::from_str::<Step>(r#"{"step":"levitating"}"#).is_err());
     }
 }

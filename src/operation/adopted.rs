@@ -29,7 +29,7 @@ impl Adopted<'_> {
             let report = so_far(run, &recovery);
             let left = format!("its restarts and proofs are left to operation {successor}");
             let outcome = match recovery.reason {
-                Some(reason) => Outcome::RolledBack(format!("{reason}; {left}")),
+                Some(reason) => Outcome::RolledBack(format!("{}; {left}", reason.text)),
                 None => Outcome::Failed(left),
             };
             end(run, recovery.operation, Ending::left(outcome), &report)?;

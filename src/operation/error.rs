@@ -3,10 +3,12 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use strum::VariantNames as _;
+
 use super::roll_back_error::RollBackError;
 use crate::checks::Finding;
 use crate::issuer::IssuanceError;
-use crate::journal::TransactionError;
+use crate::journal::{TransactionError, UndoReason};
 use crate::plan::UnknownName;
 use crate::report::HistoryError;
 use crate::restart::RestartError;
@@ -139,6 +141,29 @@ impl From<TransactionError> for Fault {
             text: error.to_string(),
         }
     }
+}
+
+impl From<&Fault> for UndoReason {
+    fn from(fault: &Fault) -> Self {
+        Self {
+            text: fault.text.clone(),
+            code: Some(fault.code.to_owned()),
+        }
+    }
+}
+
+/// The code of an error that a file names, where this program has it.
+pub(super) fn known_code(code: &str) -> Option<&'static str> {
+    [
+        OperationError::VARIANTS,
+        RestartError::VARIANTS,
+        TransactionError::VARIANTS,
+        IssuanceError::VARIANTS,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+    .find(|known| *known == code)
 }
 
 impl From<HistoryError> for OperationError {

@@ -175,7 +175,7 @@ fn not_installed(operation: &mut Operation<'_>, error: TransactionError) -> Endi
     let TransactionError::NotUndone { cause, undo } = error else {
         return Ending::rolled_back(OperationError::Install(error));
     };
-    match operation.roll_back(&cause.to_string()) {
+    match operation.roll_back(&*cause) {
         Ok(()) if matches!(*undo, TransactionError::LeftAlone { .. }) => {
             Ending::rolled_back(OperationError::RolledBack {
                 reason: Fault {

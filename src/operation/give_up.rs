@@ -67,7 +67,7 @@ fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, Ope
     };
     let why = "its pending restarts and proofs were given up by an administrator";
     let outcome = match recovery.reason {
-        Some(reason) => Outcome::RolledBack(format!("{reason}; {why}")),
+        Some(reason) => Outcome::RolledBack(format!("{}; {why}", reason.text)),
         None => Outcome::Failed(why.to_owned()),
     };
     let ending = Ending::left(outcome).with_news();

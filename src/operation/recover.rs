@@ -4,7 +4,7 @@ use tokio::sync::watch;
 
 use super::checks::kubeadm_at_work;
 use super::ending::{Ending, end};
-use super::error::Fault;
+use super::error::{Fault, known_code};
 use super::in_flight::{about_to_end, announce, method, old_are_valid, so_far};
 use super::proof::{restart_and_prove, retried};
 use super::remark::Remark;
@@ -16,7 +16,7 @@ use super::undo::undo;
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
 use crate::files::{Recovery, recover};
-use crate::journal::Lock;
+use crate::journal::{Lock, UndoReason};
 use crate::node::components;
 use crate::plan::{RestartGroup, RestartMethod};
 use crate::restart::RestartError;
@@ -202,10 +202,23 @@ async fn take_turn_for(
     }
 }
 
-/// What it failed for was written down in words only.
-fn why_undone(reason: Option<String>) -> Fault {
-    Fault {
-        code: "interrupted",
-        text: reason.unwrap_or_else(|| "the operation was interrupted".to_owned()),
+/// The code of an operation that did not get to write down why it failed.
+const INTERRUPTED: &str = "interrupted";
+
+/// What it failed for, as it is written down.
+fn why_undone(reason: Option<UndoReason>) -> Fault {
+    match reason {
+        Some(reason) => Fault {
+            code: reason
+                .code
+                .as_deref()
+                .and_then(known_code)
+                .unwrap_or(INTERRUPTED),
+            text: reason.text,
+        },
+        None => Fault {
+            code: INTERRUPTED,
+            text: "the operation was interrupted".to_owned(),
+        },
     }
 }

@@ -28,7 +28,7 @@ pub(super) async fn undo(
     run.emit(Event::RollingBack {
         reason: reason.text.clone(),
     });
-    let mut remarks: Vec<Remark> = match operation.roll_back(&reason.text) {
+    let mut remarks: Vec<Remark> = match operation.roll_back(&reason) {
         Ok(()) => Vec::new(),
         Err(TransactionError::LeftAlone { paths }) => {
             let left_alone = |path| Remark::LeftAlone { path };

@@ -75,7 +75,7 @@ fn a_damaged_backup_is_named_and_the_rest_put_back() {
     let mut recovered = recover(&node.store, &lock).unwrap();
     let recovery = recovered.remove(0);
     assert!(!recovery.rolled_forward);
-    assert_eq!(recovery.reason.as_deref(), Some("test"));
+    assert_eq!(recovery.reason, Some("test".into()));
     assert_eq!(node.read(FILES[4].1), format!("old {}\n", FILES[4].1));
 }
 

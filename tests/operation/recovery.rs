@@ -152,6 +152,7 @@ async fn a_roll_back_that_is_cut_off_is_proved_and_keeps_its_reason() {
         matches!(&receipts[0].outcome, Outcome::RolledBack(why) if why.contains("not well")),
         "{receipts:?}"
     );
+    assert_eq!(receipts[0].code.as_deref(), Some("timed-out"));
     assert_eq!(receipts[0].proofs.len(), 1);
 }
 

@@ -131,7 +131,7 @@ fn operate(node: &Plain, course: Course) -> Result<(), Box<dyn std::error::Error
     let outcome = match &result {
         Ok(()) => Outcome::Done,
         Err(error) => {
-            operation.roll_back(&error.to_string())?;
+            operation.roll_back(error.to_string())?;
             Outcome::RolledBack(error.to_string())
         }
     };

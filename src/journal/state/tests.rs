@@ -66,9 +66,7 @@ fn restarted(component: &str) -> Step {
 }
 
 fn rolling_back() -> Step {
-    Step::RollingBack {
-        reason: "unhealthy".into(),
-    }
+    Step::RollingBack("unhealthy".into())
 }
 
 fn apiserver() -> CertificateId {
@@ -226,7 +224,7 @@ proptest! {
                 Step::Parking(parked) => { out.insert(parked.manifest.clone()); }
                 Step::Returned { manifest, .. } => { out.remove(manifest); }
                 Step::Committing | Step::Committed => way = Way::Forward,
-                Step::RollingBack { .. } => way = Way::Back,
+                Step::RollingBack(_) => way = Way::Back,
                 _ => {}
             }
         }
