@@ -147,7 +147,8 @@ impl Narrator {
             | Event::Restart(
                 Progress::NotEnding { .. }
                 | Progress::RemedyTried { .. }
-                | Progress::RemedyFailed { .. },
+                | Progress::RemedyFailed { .. }
+                | Progress::EndingFailed { .. },
             ) => "33",
             Event::NodeReady { .. }
             | Event::Proved { .. }

@@ -6,7 +6,10 @@ use toml::de::DeValue;
 use super::Config;
 use super::address::{fleet_lock_group, optional_url};
 use super::quantity::{show_duration, show_size};
-use super::value::{ALGORITHMS, FORMATS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, name_of};
+use super::value::{
+    ALGORITHMS, FORMATS, METHODS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, drain, name_of,
+    show_drain,
+};
 use super::value::{
     Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm, names,
     optional_path, path, size, socket, validity,
@@ -48,7 +51,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// All keys, in the order in which they are shown.
-pub(super) static KEYS: [Key; 31] = [
+pub(super) static KEYS: [Key; 33] = [
     Key {
         section: "paths",
         name: "kubernetes",
@@ -152,6 +155,18 @@ pub(super) static KEYS: [Key; 31] = [
         name: "mode",
         set: |config, value| choice(value, &MODES).map(|v| config.restart.mode = v),
         show: |config| text(name_of(&MODES, config.restart.mode)),
+    },
+    Key {
+        section: "restart",
+        name: "method",
+        set: |config, value| choice(value, &METHODS).map(|v| config.restart.method = v),
+        show: |config| text(name_of(&METHODS, config.restart.method)),
+    },
+    Key {
+        section: "restart",
+        name: "drain",
+        set: |config, value| drain(value).map(|v| config.restart.drain = v),
+        show: |config| text(show_drain(config.restart.drain)),
     },
     Key {
         section: "restart",

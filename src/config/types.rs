@@ -67,6 +67,10 @@ impl Default for Locations {
 pub struct Restart {
     /// `mode`
     pub mode: RestartMode,
+    /// `method`
+    pub method: RestartBy,
+    /// `drain`
+    pub drain: Drain,
     /// `wait`
     pub wait: RestartWait,
     /// `timeout`: the bound for one pod to go, and for one pod to become healthy, 5 min each.
@@ -81,6 +85,8 @@ impl Default for Restart {
     fn default() -> Self {
         Self {
             mode: RestartMode::Affected,
+            method: RestartBy::Manifest,
+            drain: Drain::For(Duration::from_secs(3)),
             wait: RestartWait::Observed,
             timeout: Duration::from_secs(300),
             reload_timeout: Duration::from_secs(90),
@@ -99,6 +105,24 @@ pub enum RestartMode {
     WhenNeeded,
     /// None; somebody else restarts them.
     None,
+}
+
+/// `restart.method`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RestartBy {
+    /// Manifests go out and come back.
+    Manifest,
+    /// Containers are ended through the container runtime; manifests stay where they are.
+    Container,
+}
+
+/// `restart.drain`: how long requests in flight get, once an API server that is to end does not listen any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drain {
+    /// So long; then its container is ended.
+    For(Duration),
+    /// As long as the pod's own grace, by the kubelet's clock.
+    Pod,
 }
 
 /// `restart.wait`

@@ -15,7 +15,9 @@ use super::Mistake;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use super::window::DAYS;
-use super::{KeyPolicy, LogFormat, OtherRenewer, RestartMode, RestartWait, TurnMode};
+use super::{
+    Drain, KeyPolicy, LogFormat, OtherRenewer, RestartBy, RestartMode, RestartWait, TurnMode,
+};
 use crate::pki::{Catalogued, KeyAlgorithm};
 
 const DAY: u64 = 86_400;
@@ -52,6 +54,12 @@ pub(super) const MODES: [(&str, RestartMode); 3] = [
     ("affected", RestartMode::Affected),
     ("when-needed", RestartMode::WhenNeeded),
     ("none", RestartMode::None),
+];
+
+/// `restart.method`
+pub(super) const METHODS: [(&str, RestartBy); 2] = [
+    ("manifest", RestartBy::Manifest),
+    ("container", RestartBy::Container),
 ];
 
 /// `restart.wait`
@@ -134,6 +142,30 @@ pub(super) fn duration(
         return Err(refuse(written, format!("too long; at most {most:?}")));
     }
     Ok(duration)
+}
+
+/// The word of `restart.drain` for the pod's own grace.
+const OWN_GRACE: &str = "pod";
+
+/// `restart.drain`
+pub(super) fn drain(written: &Written<'_>) -> Result<Drain, Vec<Wrong>> {
+    let what = format!("a duration such as \"3s\", or {OWN_GRACE:?} for the pod's own grace");
+    if string(written, what)?.trim() == OWN_GRACE {
+        return Ok(Drain::Pod);
+    }
+    let bounds = Bounds {
+        least: 0,
+        most: 600,
+    };
+    duration(written, "3s", bounds).map(Drain::For)
+}
+
+/// As [`drain`] reads it.
+pub(super) fn show_drain(drain: Drain) -> String {
+    match drain {
+        Drain::For(time) => show_duration(time),
+        Drain::Pod => OWN_GRACE.to_owned(),
+    }
 }
 
 /// `before` of all certificates or of one.

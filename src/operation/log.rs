@@ -118,7 +118,9 @@ fn restart(operation_id: Option<&str>, progress: &Progress, text: &str) {
             duration_ms = after.as_millis() as u64,
             "{text}"
         ),
-        Progress::ManifestOut { .. } | Progress::ContainersEnding { .. } => {
+        Progress::ManifestOut { .. }
+        | Progress::ContainersEnding { .. }
+        | Progress::Drained { .. } => {
             tracing::info!(target: EVENTS, operation_id, event = code, component, "{text}");
         }
         Progress::NotEnding { after, .. } | Progress::RemedyTried { after, .. } => {
@@ -130,7 +132,9 @@ fn restart(operation_id: Option<&str>, progress: &Progress, text: &str) {
                 "{text}"
             );
         }
-        Progress::RemedyFailed { .. } | Progress::KubeletRestarting => {
+        Progress::RemedyFailed { .. }
+        | Progress::EndingFailed { .. }
+        | Progress::KubeletRestarting => {
             tracing::warn!(target: EVENTS, operation_id, event = code, component, "{text}");
         }
         Progress::Waiting { .. } => {

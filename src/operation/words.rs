@@ -125,6 +125,15 @@ fn restart(out: &mut fmt::Formatter<'_>, progress: &Progress) -> fmt::Result {
             out,
             "{component}: ending its containers through the container runtime"
         ),
+        Progress::Drained { component, after } => write!(
+            out,
+            "{component}: no longer listens, and requests in flight had {:.0} s; ending its containers through the container runtime",
+            after.as_secs_f64()
+        ),
+        Progress::EndingFailed { component, reason } => write!(
+            out,
+            "{component}: the container runtime did not end its containers ({reason}); the kubelet does, after the pod's own grace"
+        ),
         Progress::NotEnding { component, after } => write!(
             out,
             "{component}: still runs {:.0} s after its manifest went out; the kubelet does not act on it. All manifests go back, \

@@ -18,6 +18,7 @@ use super::returning::grace;
 use super::watch::PodWatch;
 use crate::files::Operation;
 use crate::host::{Pace, Wait, stopped};
+use crate::net::together;
 use crate::plan::RestartGroup;
 use crate::probe::kubelet_answers;
 use crate::runtime::ContainerRuntime;
@@ -160,41 +161,80 @@ async fn watch<'node>(
     }
 }
 
-/// Ends a pod's containers from before. One that was made since and has ended again is removed with all that is left of
-/// it, so that the kubelet does not wait before it makes the next: what it lacked may well be there by now.
+/// Ends a pod's containers from before.
 async fn end(member: &mut Member<'_>, grace: Duration, progress: OnProgress<'_>) {
+    end_together([member].into_iter(), |_| grace, progress).await;
+}
+
+/// The same for several pods, side by side.
+pub(super) async fn end_together<'m, 'a: 'm>(
+    members: impl Iterator<Item = &'m mut Member<'a>>,
+    grace: impl Fn(&Member<'_>) -> Duration,
+    progress: OnProgress<'_>,
+) {
+    let mut found = Vec::new();
+    for member in members {
+        let how = how_to_end(member).await;
+        if how != How::NotAtAll {
+            progress(Progress::ContainersEnding {
+                component: member.which.component.clone(),
+            });
+        }
+        found.push((member, how));
+    }
+    let ends = found.iter().map(|(member, how)| async {
+        let done = how.carry_out(member, grace(member)).await;
+        (done, member.out_for())
+    });
+    let done = together(ends.collect()).await;
+    for ((member, _), (done, after)) in found.into_iter().zip(done) {
+        match done {
+            Ok(()) => {
+                member.gone_after.get_or_insert(after);
+            }
+            Err(reason) => progress(Progress::RemedyFailed {
+                component: member.which.component.clone(),
+                remedy: Remedy::Containers,
+                reason,
+            }),
+        }
+    }
+}
+
+/// What there is to be ended of a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    NotAtAll,
+    /// Containers that run since before this began.
+    EndOld,
+    /// One that was made since and has ended again, or one beside which dead ones lie. It is removed with all that is left of the pod,
+    /// so that the kubelet does not wait before it makes the next: what it lacked may well be there by now.
+    Remove,
+    /// Dead since before this began; as long as it is there the kubelet lets it wait.
+    RemoveOld,
+}
+
+async fn how_to_end(member: &mut Member<'_>) -> How {
     let out_at = *member.out_at.get_or_insert_with(Instant::now);
     let Some(watch) = &member.watch else {
-        return;
+        return How::NotAtAll;
     };
-    let component = member.which.component.clone();
     let seen = watch.returned(out_at.elapsed()).await;
-    let done = match seen.presence {
-        Presence::Old => {
-            progress(Progress::ContainersEnding { component });
-            watch.end_old(grace).await
+    match seen.presence {
+        Presence::Old if !seen.has_dead => How::EndOld,
+        Presence::Old | Presence::Ended => How::Remove,
+        Presence::Absent if seen.remains => How::RemoveOld,
+        Presence::Absent | Presence::New | Presence::Unknown => How::NotAtAll,
+    }
+}
+
+impl How {
+    async fn carry_out(self, member: &Member<'_>, grace: Duration) -> Result<(), String> {
+        match (self, &member.watch) {
+            (Self::EndOld, Some(watch)) => watch.end_old(grace).await,
+            (Self::Remove, Some(watch)) => watch.remove(grace).await,
+            (Self::RemoveOld, Some(watch)) => watch.remove_old().await,
+            (Self::NotAtAll, _) | (_, None) => Ok(()),
         }
-        Presence::Ended => {
-            progress(Progress::ContainersEnding { component });
-            watch.remove(grace).await
-        }
-        // Dead since before this began; as long as it is there the kubelet lets it wait.
-        Presence::Absent if seen.remains => {
-            progress(Progress::ContainersEnding { component });
-            watch.remove_old().await
-        }
-        Presence::Absent | Presence::New | Presence::Unknown => Ok(()),
-    };
-    let component = member.which.component.clone();
-    match done {
-        Ok(()) => {
-            let after = out_at.elapsed();
-            member.gone_after.get_or_insert(after);
-        }
-        Err(reason) => progress(Progress::RemedyFailed {
-            component,
-            remedy: Remedy::Containers,
-            reason,
-        }),
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::drain::Draining;
 use super::progress::{OnProgress, Progress, RestartReport, report_waiting};
 use super::remedy::{Presence, Remedy};
 use super::watch::{Look, PodWatch, Sighting};
@@ -23,6 +24,8 @@ pub(super) struct Member<'a> {
     pub(super) readiness: Readiness<'a>,
     /// From the moment before its manifest goes out.
     pub(super) watch: Option<PodWatch<'a>>,
+    /// What shortens its end, if anything does.
+    pub(super) draining: Option<Draining>,
     pub(super) out_at: Option<Instant>,
     pub(super) gone_after: Option<Duration>,
     pub(super) healthy_after: Option<Duration>,
@@ -98,6 +101,7 @@ impl Member<'_> {
             look,
             presence,
             remains,
+            ..
         } = watch.returned(back_at.elapsed()).await;
         (returning.presence, returning.remains) = (presence, remains);
         if let Look::NotYet(seen) = look {
@@ -127,10 +131,12 @@ impl Member<'_> {
     }
 
     pub(super) fn report(&self) -> Option<RestartReport> {
+        let healthy = self.healthy_after?;
         Some(RestartReport {
             component: self.which.component.clone(),
-            gone_seconds: self.gone_after?.as_secs_f64(),
-            healthy_seconds: self.healthy_after?.as_secs_f64(),
+            // One that only a remedy ended was not seen to go.
+            gone_seconds: self.gone_after.unwrap_or(healthy).as_secs_f64(),
+            healthy_seconds: healthy.as_secs_f64(),
             out_meanwhile: self.out_meanwhile,
             remedies: self
                 .ended_in_place

@@ -1,7 +1,9 @@
 //! Restarting static pods: out, gone, back, running, healthy, and what is tried for one that does not come back.
 
 mod containers;
+mod drain;
 mod error;
+mod in_place;
 mod member;
 mod parked;
 mod progress;

@@ -27,6 +27,21 @@ pub enum Progress {
         /// Which.
         component: String,
     },
+    /// It does not listen any more and was given time for the requests in flight: its containers are ended through the container
+    /// runtime, with its manifest out.
+    Drained {
+        /// Which.
+        component: String,
+        /// What the requests were given.
+        after: Duration,
+    },
+    /// The container runtime did not end it: it has the pod's own grace.
+    EndingFailed {
+        /// Which.
+        component: String,
+        /// What the runtime said.
+        reason: String,
+    },
     /// Its containers do not end although its manifest is out: all manifests are put back, and the pods restarted
     /// through the container runtime.
     NotEnding {
@@ -102,6 +117,8 @@ impl Progress {
             Self::ManifestOut { component }
             | Self::ContainersGone { component, .. }
             | Self::ContainersEnding { component }
+            | Self::Drained { component, .. }
+            | Self::EndingFailed { component, .. }
             | Self::NotEnding { component, .. }
             | Self::RemedyTried { component, .. }
             | Self::RemedyFailed { component, .. }

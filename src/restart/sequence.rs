@@ -5,12 +5,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::RestartError;
+use super::drain::Draining;
 use super::member::{Member, of_wave};
 use super::parked::ParkedManifests;
 use super::progress::{OnProgress, Progress, RestartReport};
 use super::restarter::{Restarter, Way};
 use super::watch::{Look, PodWatch};
-use crate::config::RestartWait;
+use crate::config::{RestartBy, RestartWait};
 use crate::files::Operation;
 use crate::host::{Pace, Wait, stopped};
 use crate::node::{PodRef, StaticPod};
@@ -51,7 +52,7 @@ impl<'node> Restarter<'node> {
         let outcome = tokio::select! {
             biased;
             () = stopped(stop) => Err(RestartError::Stopped),
-            outcome = self.run(group, &mut members, &mut parked, progress) => outcome,
+            outcome = self.run_by_method(group, &mut members, &mut parked, progress) => outcome,
         };
         let returned = parked.return_all();
         match (outcome, returned) {
@@ -81,6 +82,7 @@ impl<'node> Restarter<'node> {
                 pod,
                 readiness: Readiness::of(pod, inventory),
                 watch: None,
+                draining: Draining::of(pod, self.settings),
                 out_at: None,
                 gone_after: None,
                 healthy_after: None,
@@ -89,6 +91,21 @@ impl<'node> Restarter<'node> {
             });
         }
         Ok(members)
+    }
+
+    /// As `restart.method` says; without a container runtime that knows all of them only manifests are left.
+    async fn run_by_method(
+        &self,
+        group: &RestartGroup,
+        members: &mut [Member<'node>],
+        parked: &mut ParkedManifests<'_, '_>,
+        progress: OnProgress<'_>,
+    ) -> Result<(), RestartError> {
+        if self.settings.method == RestartBy::Container && self.watch_all(members).await.is_some() {
+            self.run_in_place(group, members, parked, progress).await
+        } else {
+            self.run(group, members, parked, progress).await
+        }
     }
 
     async fn run(
@@ -136,7 +153,7 @@ impl<'node> Restarter<'node> {
     }
 
     /// Moving a manifest means nothing while the kubelet is down, and much when it comes back.
-    async fn expect_kubelet(&self) -> Result<(), RestartError> {
+    pub(super) async fn expect_kubelet(&self) -> Result<(), RestartError> {
         let wait = Wait::begin(KUBELET_BOUND);
         let mut pace = Pace::new();
         while let Err((address, reason)) = kubelet_answers(self.inventory).await {
@@ -224,6 +241,11 @@ impl<'node> Restarter<'node> {
                     }
                     Look::NotYet(seen) => {
                         all = false;
+                        if let (Some(draining), Some(watch), true) =
+                            (&mut member.draining, &member.watch, has_runtime)
+                        {
+                            draining.go_on(&member.which, watch, progress).await;
+                        }
                         self.go_on(member, wait, what, &seen, progress).await?;
                     }
                 }

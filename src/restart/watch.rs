@@ -29,6 +29,8 @@ pub(super) struct Sighting {
     pub(super) presence: Presence,
     /// Whether the container runtime knows anything of it.
     pub(super) remains: bool,
+    /// Whether one of its containers has ended: with the next end the kubelet begins to wait before it makes another.
+    pub(super) has_dead: bool,
 }
 
 /// A pod that is watched from before its manifest goes out.
@@ -51,6 +53,27 @@ enum Sight {
     Processes {
         old: BTreeSet<Process>,
     },
+}
+
+/// Containers of a pod that are to be ended.
+#[derive(Debug)]
+pub(super) struct RunningContainers {
+    runtime: ContainerRuntime,
+    ids: Vec<String>,
+}
+
+impl RunningContainers {
+    /// Asks them to end, and has them killed after the grace.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(super) async fn end(self, grace: Duration) -> Result<(), String> {
+        for id in &self.ids {
+            let stopped = self.runtime.stop_container(id, grace).await;
+            stopped.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
 }
 
 impl<'a> PodWatch<'a> {
@@ -133,11 +156,16 @@ impl<'a> PodWatch<'a> {
                     },
                     presence: presence(&state, old),
                     remains: !state.sandboxes.is_empty() || !state.containers.is_empty(),
+                    has_dead: state
+                        .containers
+                        .iter()
+                        .any(|one| one.phase == ContainerPhase::Exited),
                 },
                 Err(reason) => Sighting {
                     look: Look::NotYet(reason),
                     presence: Presence::Unknown,
                     remains: false,
+                    has_dead: false,
                 },
             },
             Sight::Processes { old } => {
@@ -157,6 +185,7 @@ impl<'a> PodWatch<'a> {
                         (false, true) => Presence::Absent,
                     },
                     remains: false,
+                    has_dead: false,
                 }
             }
         }
@@ -180,18 +209,25 @@ impl<'a> PodWatch<'a> {
     /// # Errors
     /// What the runtime said.
     pub(super) async fn end_old(&self, grace: Duration) -> Result<(), String> {
+        self.running_old().await?.end(grace).await
+    }
+
+    /// Those of its containers that were there from the beginning and still run.
+    ///
+    /// # Errors
+    /// What the runtime said.
+    pub(super) async fn running_old(&self) -> Result<RunningContainers, String> {
         let Sight::Runtime { runtime, old } = &self.sight else {
             return Err("the container runtime does not answer".to_owned());
         };
-        for container in self.ask(runtime).await?.containers {
-            if container.phase == ContainerPhase::Running && old.contains(&container.id) {
-                runtime
-                    .stop_container(&container.id, grace)
-                    .await
-                    .map_err(|error| error.to_string())?;
-            }
-        }
-        Ok(())
+        let state = self.ask(runtime).await?;
+        let is_old =
+            |one: &ContainerState| one.phase == ContainerPhase::Running && old.contains(&one.id);
+        let containers = state.containers.into_iter().filter(is_old);
+        Ok(RunningContainers {
+            runtime: runtime.clone(),
+            ids: containers.map(|one| one.id).collect(),
+        })
     }
 
     /// Ends all its containers and removes what is left of them.

@@ -105,6 +105,22 @@ fn each_mistake_names_place_key_and_remedy() {
             "k.toml:2:8: restart.mode = \"always\"; not one of affected, when-needed, none",
         ),
         (
+            "[restart]\nmethod = \"containers\"\n",
+            "k.toml:2:10: restart.method = \"containers\"; did you mean \"container\"? (manifest, container)",
+        ),
+        (
+            "[restart]\ndrain = \"pods\"\n",
+            "k.toml:2:9: restart.drain = \"pods\": not a duration; write one such as \"30d\", \"8760h\" or \"90m\"",
+        ),
+        (
+            "[restart]\ndrain = 3\n",
+            "k.toml:2:9: restart.drain expects a duration such as \"3s\", or \"pod\" for the pod's own grace, found integer 3",
+        ),
+        (
+            "[restart]\ndrain = \"700s\"\n",
+            "k.toml:2:9: restart.drain = \"700s\": too long; at most \"10m\"",
+        ),
+        (
             "[restart]\nmode = true\n",
             "k.toml:2:8: restart.mode expects one of \"affected\", \"when-needed\", \"none\", found boolean true",
         ),

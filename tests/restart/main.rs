@@ -1,5 +1,6 @@
 //! Restarts and proofs, against listeners and a container runtime that are real ones seen from outside.
 
+mod drain;
 mod impostors;
 mod intervals;
 mod ladder;

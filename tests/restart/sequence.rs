@@ -34,14 +34,20 @@ pub(crate) struct ControlPlane {
     pub(crate) runtime: Shared,
     pub(crate) kubelet: Kubelet,
     pub(crate) settings: Restart,
-    pub(crate) _listeners: Vec<Listener>,
+    /// The API server's first.
+    pub(crate) listeners: Vec<Listener>,
 }
 
 /// A component that never gets well.
-type Sick = Option<&'static str>;
+pub(crate) type Sick = Option<&'static str>;
 
 impl ControlPlane {
     pub(crate) async fn start(sick: Sick) -> Self {
+        Self::start_with(sick, None).await
+    }
+
+    /// The same with a pod that takes so long to end.
+    pub(crate) async fn start_with(sick: Sick, lingers: Option<(&'static str, Duration)>) -> Self {
         let tree = Arc::new(Node::with_authorities());
         let runtime = Runtime::new("v1");
         let socket = tree.path("/cri.sock");
@@ -117,10 +123,11 @@ impl ControlPlane {
         };
         let kubelet = kubelet::watch(
             tree.path("/etc/kubernetes/manifests"),
-            GRACE,
+            lingers.map_or(GRACE, |(_, grace)| grace),
             Containers {
                 runtime: Arc::clone(&runtime),
                 started,
+                lingers: lingers.map(|(component, _)| component),
             },
         );
         let settings = Restart {
@@ -133,7 +140,7 @@ impl ControlPlane {
             runtime,
             kubelet,
             settings,
-            _listeners: listeners,
+            listeners,
         }
     }
 
@@ -218,7 +225,7 @@ fn manifests(tree: &Node) -> Vec<(String, String)> {
     found
 }
 
-fn health_of(component: &'static str, runtime: &Shared, sick: Sick) -> Handler {
+pub(crate) fn health_of(component: &'static str, runtime: &Shared, sick: Sick) -> Handler {
     let runtime = Arc::clone(runtime);
     Arc::new(move |_, _| {
         if sick != Some(component) && runtime.lock().unwrap().runs(component) {

@@ -99,6 +99,7 @@ impl ControlPlane {
             Containers {
                 runtime: Arc::clone(&runtime),
                 started,
+                lingers: None,
             },
         );
         Self {

@@ -93,10 +93,24 @@ struct Id {
     id: String,
 }
 
+/// A code of gRPC's.
+const UNKNOWN: u32 = 2;
+
 pub const READY: i32 = 0;
 pub const NOT_READY: i32 = 1;
 pub const RUNNING: i32 = 1;
 pub const EXITED: i32 = 2;
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Stopping {
+    #[default]
+    Done,
+    /// An error is the answer.
+    Refused,
+    /// None comes.
+    Unanswered,
+}
 
 /// What the runtime holds. `failures` calls to come are answered by an error.
 #[derive(Debug, Default)]
@@ -105,6 +119,8 @@ pub struct Runtime {
     pub sandboxes: Vec<Sandbox>,
     pub containers: Vec<Container>,
     pub failures: u32,
+    /// What becomes of StopContainer.
+    pub stopping: Stopping,
     /// Whether a container that is stopped is started anew, as a kubelet does while it has the manifest.
     pub restarts: bool,
     /// What was stopped and removed, in order: `stop etcd`, `remove etcd-cp1`.
@@ -206,8 +222,19 @@ impl Runtime {
         self.containers.retain(|one| one.pod_sandbox_id != id);
     }
 
-    /// (status, message) of a call.
-    fn answer(&mut self, path: &str, request: &[u8]) -> (u32, Vec<u8>) {
+    /// (status, message) of a call; `None` where it is never answered.
+    fn answer(&mut self, path: &str, request: &[u8]) -> Option<(u32, Vec<u8>)> {
+        if path.ends_with("/StopContainer") {
+            match self.stopping {
+                Stopping::Done => {}
+                Stopping::Refused => return Some((UNKNOWN, Vec::new())),
+                Stopping::Unanswered => return None,
+            }
+        }
+        Some(self.answer_at_once(path, request))
+    }
+
+    fn answer_at_once(&mut self, path: &str, request: &[u8]) -> (u32, Vec<u8>) {
         const UNIMPLEMENTED: u32 = 12;
         const UNAVAILABLE: u32 = 14;
         let prefix = format!("/runtime.{}.RuntimeService/", self.interface);
@@ -296,7 +323,10 @@ async fn answer(
     }
     // Behind a byte for compression and four for the length.
     let message = received.get(5..).unwrap_or_default();
-    let (status, message) = runtime.lock().unwrap().answer(&path, message);
+    let answer = runtime.lock().unwrap().answer(&path, message);
+    let Some((status, message)) = answer else {
+        return std::future::pending().await;
+    };
     let head = http::Response::builder().header("content-type", "application/grpc");
     if status != 0 {
         let head = head.header("grpc-status", status).body(()).unwrap();

@@ -13,12 +13,18 @@ use crate::cri::Shared;
 pub trait Pods: Send + 'static {
     fn start(&mut self, component: &str);
     fn stop(&mut self, component: &str);
+    /// Whether another than the kubelet has ended it.
+    fn has_ended(&self, _component: &str) -> bool {
+        false
+    }
 }
 
 /// Containers of the fake runtime; `started` is called for each.
 pub struct Containers<F> {
     pub runtime: Shared,
     pub started: F,
+    /// The one that takes its whole grace to end; without any all do.
+    pub lingers: Option<&'static str>,
 }
 
 impl<F: FnMut(&str) + Send + 'static> Pods for Containers<F> {
@@ -29,6 +35,11 @@ impl<F: FnMut(&str) + Send + 'static> Pods for Containers<F> {
 
     fn stop(&mut self, component: &str) {
         self.runtime.lock().unwrap().stop(component);
+    }
+
+    fn has_ended(&self, component: &str) -> bool {
+        self.lingers.is_some_and(|one| one != component)
+            || !self.runtime.lock().unwrap().runs(component)
     }
 }
 
@@ -56,8 +67,10 @@ pub fn watch(manifests: PathBuf, grace: Duration, mut pods: impl Pods) -> Kubele
             tokio::time::sleep(Duration::from_millis(20)).await;
             let now = components(&manifests);
             let gone: Vec<(String, String)> = running.difference(&now).cloned().collect();
-            if !gone.is_empty() {
-                tokio::time::sleep(grace).await;
+            let began = tokio::time::Instant::now();
+            let all_ended = |pods: &dyn Pods| gone.iter().all(|(pod, _)| pods.has_ended(pod));
+            while !all_ended(&pods) && began.elapsed() < grace {
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             for (component, _) in gone {
                 pods.stop(&component);

@@ -94,7 +94,11 @@ impl Live {
         let kubelet = kubelet::watch(
             tree.path("/etc/kubernetes/manifests"),
             GRACE,
-            Containers { runtime, started },
+            Containers {
+                runtime,
+                started,
+                lingers: None,
+            },
         );
         let mut config = Config::default();
         config.restart.container_runtime = Some(socket);
