@@ -1,10 +1,12 @@
 //! Leases (coordination.k8s.io/v1).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::Api;
-use kube::api::PostParams;
+use kube::api::{Patch, PatchParams, PostParams};
+use serde_json::json;
 
 use super::transport::client;
 use super::{Access, ApiError};
@@ -58,6 +60,20 @@ impl Leases {
     pub async fn replace(&self, name: &str, lease: &Lease) -> Result<Lease, ApiError> {
         let replaced = self.api.replace(name, &PostParams::default(), lease).await;
         replaced.map_err(|error| self.failed(error))
+    }
+
+    /// Sets these annotations, or takes them away, and leaves everything else as it is, whatever its version.
+    ///
+    /// # Errors
+    /// [`ApiError::ApiNotFound`] where there is no such Lease.
+    pub async fn annotate(
+        &self,
+        name: &str,
+        annotations: &BTreeMap<String, Option<String>>,
+    ) -> Result<Lease, ApiError> {
+        let patch = Patch::Merge(json!({"metadata": {"annotations": annotations}}));
+        let patched = self.api.patch(name, &PatchParams::default(), &patch).await;
+        patched.map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: kube::Error) -> ApiError {

@@ -4,8 +4,10 @@
 mod access;
 mod error;
 mod lease;
+mod node;
 mod transport;
 
 pub use access::Access;
 pub use error::ApiError;
 pub use lease::{LeaseObject, Leases};
+pub use node::Nodes;

@@ -48,6 +48,12 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<TurnAction>,
     },
+    /// Show what all control planes say of themselves: when each renews next, and how its last operation ended
+    Fleet {
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
     /// Show what is renewed when and why, and which pods that restarts
     Plan {
         /// For this moment instead of now: 2027-05-20T09:00:00Z, or from now: 30d
@@ -138,6 +144,7 @@ impl Command {
             Self::Renew(options) => !options.dry_run,
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
+            | Self::Fleet { .. }
             | Self::Plan { .. }
             | Self::Preflight { .. }
             | Self::Status { .. }

@@ -5,6 +5,7 @@ mod arguments;
 mod check_expiration;
 mod config;
 mod exit_codes;
+mod fleet;
 mod generate;
 mod hints;
 mod history;
@@ -162,6 +163,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Rollback(options) => rollback::run(&context, &options),
         Command::Restart { components } => restart::run(&context, &components),
         Command::Turn { action } => turn::run(&context, action.as_ref()),
+        Command::Fleet { output } => fleet::run(&context, output),
         Command::Hold { reason, until } => hold::hold(&context, reason, until),
         Command::Unhold => hold::unhold(&context),
         Command::Plan { at, output } => plan::run(&context, at, output),
@@ -215,6 +217,7 @@ fn configured(arguments: &Arguments, root: &Root) -> anyhow::Result<(Loaded, Vec
 fn can_do_without(command: &Command) -> bool {
     match command {
         Command::CheckExpiration(_)
+        | Command::Fleet { .. }
         | Command::Plan { .. }
         | Command::Preflight { .. }
         | Command::Rehearse { .. }

@@ -94,6 +94,7 @@ fn needs(command: &Command) -> Option<Needs> {
         Command::Rollback(options) if options.dry_run => needs("rollback", Use::Secrets, false),
         Command::Rollback(_) => needs("rollback", Use::Writes, false),
         Command::Turn { .. } => needs("turn", Use::Secrets, true),
+        Command::Fleet { .. } => needs("fleet", Use::Secrets, true),
         Command::Restart { .. } => needs("restart", Use::Writes, true),
         Command::Hold { .. } => needs("hold", Use::Writes, false),
         Command::Unhold => needs("unhold", Use::Writes, false),

@@ -81,7 +81,7 @@ mod tests {
         let mut sight = Sight {
             halt: None,
             holder: Identity::parse("cp\u{1b}[2J1/boot"),
-            lease: None,
+            ..Sight::default()
         };
         assert_eq!(words(&sight), "cp\\u001b[2J1 has its turn.");
         sight.halt = Some(Halt {

@@ -2,15 +2,19 @@
 
 use std::path::PathBuf;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::turn::Fleet;
 use crate::host::{FileError, read_at_most, write_atomically};
 use crate::journal::Store;
 
 /// A file of this program's own; bytes.
-const LIMIT: u64 = 64 << 10;
+const LIMIT: u64 = 256 << 10;
 /// So many control planes are kept; etcd itself advises against more than seven members.
 const MOST: usize = 32;
+/// What is unchanged is kept anew after so long, for its moment.
+const REFRESH: SignedDuration = SignedDuration::from_hours(1);
 
 /// What was known last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,19 @@ pub struct Known {
     pub lease: Option<String>,
     /// The other control planes: name, and host of its API server.
     pub others: Vec<(String, String)>,
+    /// What all control planes said of themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fleet: Option<KnownFleet>,
+}
+
+/// What all control planes said of themselves when that was read last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct KnownFleet {
+    /// When.
+    pub seen: Timestamp,
+    /// What.
+    pub fleet: Fleet,
 }
 
 impl Known {
@@ -59,6 +76,22 @@ impl Known {
         let text = serde_json::to_vec_pretty(self)
             .map_err(|error| FileError::of(&path, "could not be written")(error.into()))?;
         write_atomically(&resolved, &text, 0o600)
+    }
+
+    /// The same with what all control planes said of themselves at `now`. A moment alone is no reason to write the file all the time.
+    #[must_use]
+    pub fn with_fleet(mut self, fleet: &Fleet, now: Timestamp) -> Self {
+        let is_same = self.fleet.as_ref().is_some_and(|known| {
+            let age = now.duration_since(known.seen);
+            known.fleet == *fleet && age >= SignedDuration::ZERO && age < REFRESH
+        });
+        if !is_same {
+            self.fleet = Some(KnownFleet {
+                seen: now,
+                fleet: fleet.clone(),
+            });
+        }
+        self
     }
 
     /// The same with these other control planes, in order, where any are known now.

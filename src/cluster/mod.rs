@@ -8,9 +8,10 @@ mod permission;
 mod turn;
 
 pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
-pub use known::Known;
+pub use known::{Known, KnownFleet};
 pub use permission::{Peers, Permission, permission};
 pub use turn::{
-    AsyncWell, Draft, Effect, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE, NotTaken,
-    Record, Seat, Sight, Timing, Token, Turn, Uptime, Waiting, clear, look, take,
+    AsyncWell, Draft, Effect, Fleet, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE,
+    NodeReport, NotTaken, Record, Seat, Sight, Timing, Token, Turn, Uptime, Waiting, clear,
+    is_name, look, make_lease, publish, take,
 };

@@ -15,6 +15,7 @@ use super::ending::Ending;
 use super::error::DaemonError;
 use super::look;
 use super::others::{Others, until_nobody_is_at_work};
+use super::outside::Outside;
 use super::pass::Pass;
 use super::service::Daemon;
 use super::signal::{Look, Moment, Signal};
@@ -61,9 +62,10 @@ impl EventLoop {
     /// # Errors
     /// [`DaemonError::System`].
     pub(super) async fn begin(
-        daemon: Daemon,
+        mut daemon: Daemon,
         stop: watch::Receiver<bool>,
     ) -> Result<Self, DaemonError> {
+        daemon.outside = daemon.context.is_live().then(Outside::begin);
         let reloads = listen(SignalKind::hangup())?;
         let alarm = Alarm::new().map_err(without_clock)?;
         let (watches, hints) = Watches::new(status_file(&daemon.context.root));
@@ -255,6 +257,12 @@ impl EventLoop {
                 None => std::future::pending().await,
             }
         };
+        let outside = async {
+            match &mut self.daemon.outside {
+                Some(outside) => outside.changed().await,
+                None => std::future::pending().await,
+            }
+        };
         let again = async {
             match rest.again {
                 Some(moment) => tokio::time::sleep_until(moment.into()).await,
@@ -267,6 +275,7 @@ impl EventLoop {
             wake = self.alarm.wait() => Signal::Clock(wake.map_err(without_clock)?),
             () = again => Signal::Again,
             () = others => Signal::Alone,
+            () = outside => Signal::Again,
         })
     }
 }

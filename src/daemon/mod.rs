@@ -14,6 +14,7 @@ mod held;
 mod look;
 mod odd_configuration;
 mod others;
+mod outside;
 mod pass;
 mod retry;
 mod run;

@@ -1,11 +1,13 @@
 //! What the daemon says: in the journal, to systemd, and in the status file.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::aside::aside;
 use super::held;
+use super::outside::Told;
 use super::pass::Pass;
 use super::service::Daemon;
 use super::state::{About, State};
@@ -125,6 +127,16 @@ impl Daemon {
         }
         self.unwritten_status = unwritten;
         self.systemd.status(message);
+        // While this node acts it has its turn to look after.
+        if let Some(outside) = &self.outside
+            && !matches!(state.about, About::Acting { .. } | About::Stopping)
+        {
+            outside.tell(Told {
+                context: self.context.clone(),
+                inventory: Arc::clone(&pass.inventory),
+                plan: Arc::clone(&pass.plan),
+            });
+        }
     }
 
     /// Without the last operation, which has to be read.

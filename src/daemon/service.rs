@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::odd_configuration::OddConfiguration;
+use super::outside::Outside;
 use super::systemd::Systemd;
 use super::tidy::Tidying;
 use crate::operation::Context;
@@ -25,6 +26,8 @@ pub(super) struct Daemon {
     /// Why the status file is not as it should be.
     pub(super) unwritten_status: Option<String>,
     pub(super) tidying: Tidying,
+    /// What hears of the other control planes; `None` for one pass, and where this is no running node.
+    pub(super) outside: Option<Outside>,
 }
 
 impl Daemon {
@@ -43,6 +46,7 @@ impl Daemon {
             odd_configuration,
             unwritten_status: None,
             tidying: Tidying::default(),
+            outside: None,
         }
     }
 }

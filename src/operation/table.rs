@@ -12,7 +12,8 @@ use super::right::step_bound;
 use crate::api::ApiError;
 use crate::checks::{Asked, Cause, Finding, Intent, Outlook, Severity, blocking, judge_outlook};
 use crate::cluster::{
-    AsyncWell, Halt, Identity, Known, Peers, Permission, Seat, Sight, Timing, look, permission,
+    AsyncWell, Halt, Identity, Known, Peers, Permission, Seat, Sight, Timing, is_name, look,
+    permission,
 };
 use crate::config::TurnMode;
 use crate::host::{read_at_most, shifted};
@@ -23,6 +24,8 @@ use crate::probe::{access, api_servers, control_planes, known_members};
 
 /// How long a node stands in line before it looks at everything again.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// By so much longer than a Lease lives that is waited out.
+const BEYOND_LEASE: Duration = Duration::from_secs(60);
 /// A boot id is shorter.
 const BOOT_ID_LIMIT: u64 = 256;
 /// An API that does not answer at the first attempt may at the second: a look asks so often.
@@ -72,7 +75,7 @@ pub(super) async fn look_at_turn(
         Ok(sight) => {
             let holder = sight.holder.as_ref();
             is_occupied = holder.is_some_and(|holder| holder.node != table.me.node);
-            table.remember(sight.lease);
+            table.remember_first(sight.lease);
             None
         }
         Err(error) => table.unreachable(&error, wish).await,
@@ -139,6 +142,28 @@ impl<'a> Table<'a> {
         if let Err(error) = known.keep(&self.context.store()) {
             tracing::debug!(%error, "what is known of the cluster is not kept");
         }
+    }
+
+    /// Keeps which Lease was seen, unless another was known: that one's holder may still act, which only taking the turn waits out.
+    pub(super) fn remember_first(&self, lease: Option<String>) {
+        self.remember(self.known.lease.clone().or(lease));
+    }
+
+    /// The uid of the Lease that this node goes by.
+    pub(super) fn known_lease(&self) -> Option<&str> {
+        self.known.lease.as_deref()
+    }
+
+    /// Names of the other control planes; none where only their addresses are known.
+    pub(super) fn other_names(&self) -> Vec<String> {
+        let others = self.known.others.iter();
+        let mut names: Vec<String> = others
+            .filter(|(name, host)| name != host && is_name(name))
+            .map(|(name, _)| name.clone())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
     }
 
     fn emergency(&self, wish: Wish<'_>) -> Option<Timestamp> {
@@ -297,14 +322,20 @@ fn seat(
             reason,
         })?;
     let hosts = known.others.iter().map(|(_, host)| host.as_str());
+    let timing = Timing::of(step_bound(context));
     Ok(Seat {
         me: me.clone(),
-        timing: Timing::of(step_bound(context)),
+        timing,
         known: known.lease.clone(),
-        patience: PATIENCE,
+        patience: patience(timing),
         servers: api_servers(inventory, hosts, &access),
         access: Arc::new(access),
     })
+}
+
+/// Long enough for a Lease that is not the one that was known: it is waited out for the whole of its duration.
+fn patience(timing: Timing) -> Duration {
+    PATIENCE.max(timing.lease + BEYOND_LEASE)
 }
 
 /// Whether another control plane is seen to be well: all of them are.
@@ -316,5 +347,18 @@ impl AsyncWell for Well<'_> {
             let planes = control_planes(self.0).await;
             planes.is_some_and(|planes| planes.silent.is_empty())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_is_waited_out_is_had_before_patience_ends() {
+        for timeout in [1, 60, 300, 1200, 3600] {
+            let timing = Timing::of(Duration::from_secs(timeout));
+            assert!(patience(timing) > timing.lease, "{timeout}");
+        }
     }
 }

@@ -7,6 +7,8 @@
 )]
 
 mod etcd_gate;
+mod fleet;
 mod fleet_lock;
+mod lease_api;
 mod real_etcd;
 mod turn;

@@ -1,169 +1,17 @@
 //! Taking the turn by a Lease of a real API's shape, over TLS.
 
-use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use kubecertd::cluster::{
-    AsyncWell, Halt, Identity, Mark, NotTaken, Seat, Timing, Waiting, clear, look, take,
-};
+use kubecertd::cluster::{AsyncWell, Halt, Mark, NotTaken, Seat, Waiting, clear, look, take};
 use kubecertd::net::Address;
-use kubecertd::probe::access;
-use serde_json::{Value, json};
+use serde_json::json;
 use testkit::Node;
 use testkit::live::never;
-use testkit::peer::{Asked, Clients, Listener, Replier, Reply, listen_as};
+use testkit::peer::{Clients, Replier, Reply, listen_as};
 
-const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
-
-/// What the API server keeps.
-#[derive(Default)]
-struct Stored {
-    lease: Option<Value>,
-    version: u64,
-    uids: u64,
-    /// Answers instead of everything else, that many times.
-    instead: Option<(u32, u16, String)>,
-    asked: Vec<String>,
-    /// The answer to every write.
-    no_write: Option<(u16, String)>,
-}
-
-impl Stored {
-    fn reply(&mut self, asked: &Asked) -> Reply {
-        self.asked.push(asked.line.clone());
-        if let Some((times, status, body)) = &mut self.instead
-            && *times > 0
-        {
-            *times -= 1;
-            return Reply::Answer(*status, body.clone());
-        }
-        if let Some((code, body)) = &self.no_write
-            && !asked.line.starts_with("GET")
-        {
-            return Reply::Answer(*code, body.clone());
-        }
-        let mut words = asked.line.split(' ');
-        let (method, path) = (words.next().unwrap(), words.next().unwrap());
-        let path = path.trim_end_matches('?');
-        let body = asked
-            .text
-            .split_once("\r\n\r\n")
-            .map_or("", |(_, body)| body);
-        match (method, path.strip_prefix(LEASES)) {
-            ("GET", Some("/kubecertd")) => match &self.lease {
-                Some(lease) => Reply::Answer(200, lease.to_string()),
-                None => status(404, "NotFound"),
-            },
-            ("POST", Some("")) if self.lease.is_some() => status(409, "AlreadyExists"),
-            ("POST", Some("")) => {
-                self.uids += 1;
-                self.store(body, self.uids)
-            }
-            ("PUT", Some("/kubecertd")) => {
-                let new: Value = serde_json::from_str(body).unwrap();
-                let Some(old) = &self.lease else {
-                    return status(404, "NotFound");
-                };
-                if new["metadata"]["resourceVersion"] != old["metadata"]["resourceVersion"] {
-                    return status(409, "Conflict");
-                }
-                self.store(body, self.uids)
-            }
-            _ => status(404, "NotFound"),
-        }
-    }
-
-    fn store(&mut self, body: &str, uid: u64) -> Reply {
-        let mut lease: Value = serde_json::from_str(body).unwrap();
-        self.version += 1;
-        lease["metadata"]["uid"] = json!(format!("uid-{uid}"));
-        lease["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.lease = Some(lease.clone());
-        Reply::Answer(200, lease.to_string())
-    }
-}
-
-fn status(code: u16, reason: &str) -> Reply {
-    let body = json!({
-        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
-        "message": format!("{reason} \u{1b}[31m"), "reason": reason, "code": code,
-    });
-    Reply::Answer(code, body.to_string())
-}
-
-struct Api {
-    node: Node,
-    stored: Arc<Mutex<Stored>>,
-    listener: Listener,
-}
-
-impl Api {
-    async fn start() -> Self {
-        let node = Node::with_authorities();
-        node.leaf("apiserver", &node.ca, "kube-apiserver");
-        node.leaf("admin", &node.ca, "kubernetes-admin");
-        let stored: Arc<Mutex<Stored>> = Arc::default();
-        let kept = Arc::clone(&stored);
-        let replier: Replier = Arc::new(move |asked| kept.lock().unwrap().reply(asked));
-        let pair = node.pair("apiserver");
-        let clients = Clients::may(&node.ca);
-        let listener = listen_as(("127.0.0.1", 0), pair, clients, true, replier).await;
-        Self {
-            node,
-            stored,
-            listener,
-        }
-    }
-
-    fn kubeconfig(&self) -> PathBuf {
-        let data = |path: PathBuf| STANDARD.encode(std::fs::read(path).unwrap());
-        let (certificate, key) = self.node.pair("admin");
-        let ca = self.node.pair("ca").0;
-        let path = self.node.path("/etc/kubernetes/admin.conf");
-        let text = format!(
-            "apiVersion: v1\nkind: Config\ncurrent-context: c\n\
-             clusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:{}', certificate-authority-data: {}}}}}]\n\
-             users: [{{name: u, user: {{client-certificate-data: {}, client-key-data: {}}}}}]\n\
-             contexts: [{{name: c, context: {{cluster: c, user: u}}}}]\n",
-            self.listener.port,
-            data(ca),
-            data(certificate),
-            data(key),
-        );
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-
-    fn seat(&self, node: &str) -> Seat {
-        let access = access(&self.kubeconfig()).unwrap();
-        Seat {
-            me: Identity {
-                node: node.into(),
-                boot: "boot".into(),
-            },
-            timing: Timing::of(Duration::from_secs(20)),
-            known: None,
-            patience: Duration::from_secs(900),
-            access: Arc::new(access),
-            servers: vec![Address {
-                host: "127.0.0.1".into(),
-                port: self.listener.port,
-            }],
-        }
-    }
-
-    fn lease(&self) -> Value {
-        self.stored.lock().unwrap().lease.clone().unwrap()
-    }
-
-    fn instead(&self, times: u32, code: u16, body: impl Into<String>) {
-        self.stored.lock().unwrap().instead = Some((times, code, body.into()));
-    }
-}
+use crate::lease_api::{Api, status};
 
 /// Nobody is seen to be well.
 struct Unseen;
@@ -174,7 +22,7 @@ impl AsyncWell for Unseen {
     }
 }
 
-async fn taken(seat: &Seat) -> Result<kubecertd::cluster::Held, NotTaken> {
+pub(crate) async fn taken(seat: &Seat) -> Result<kubecertd::cluster::Held, NotTaken> {
     take(seat, &Unseen, &never(), &mut |_| ()).await
 }
 

@@ -1,12 +1,13 @@
 //! A node's seat at the table: how it reads and writes the Lease.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::lease::{LEASE, NAMESPACE, record, written};
 use super::message::{Draft, Effect, Input, Timing};
 use super::record::{Identity, Record};
-use crate::api::{Access, ApiError, LeaseObject, Leases};
+use crate::api::{Access, ApiError, LeaseObject, Leases, Nodes};
 use crate::host;
 use crate::net::Address;
 
@@ -132,6 +133,41 @@ impl Desk {
         })
     }
 
+    /// The Lease's annotations as they were read or written last.
+    pub(super) fn annotations(&self) -> Option<&BTreeMap<String, String>> {
+        self.object.as_ref()?.metadata.annotations.as_ref()
+    }
+
+    /// Sets annotations or takes them away, whoever has the turn. The protocol does not go by them.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub(super) async fn annotate(
+        &mut self,
+        annotations: BTreeMap<String, Option<String>>,
+    ) -> Result<(), ApiError> {
+        self.object = self.ask(&Request::Annotate(annotations)).await?;
+        Ok(())
+    }
+
+    /// Whether the cluster has a node of that name.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub(super) async fn has_node(&self, node: &str) -> Result<bool, ApiError> {
+        let mut last = None;
+        for index in order(self.first, self.servers.len()) {
+            match Nodes::at(&self.access, &self.servers[index])
+                .has(node)
+                .await
+            {
+                Err(error) if error.may_differ_elsewhere() => last = Some(error),
+                answer => return answer,
+            }
+        }
+        Err(last.unwrap_or_else(nowhere))
+    }
+
     /// When the kubelet of a node renewed its Lease last, as it says; `None` where it has none.
     ///
     /// # Errors
@@ -166,6 +202,7 @@ impl Desk {
                 Request::Get => leases.get(LEASE).await,
                 Request::Create(lease) => leases.create(lease).await.map(Some),
                 Request::Replace(lease) => leases.replace(LEASE, lease).await.map(Some),
+                Request::Annotate(with) => leases.annotate(LEASE, with).await.map(Some),
             };
             match answer {
                 Err(error) if error.may_differ_elsewhere() => last = Some(error),
@@ -184,6 +221,7 @@ enum Request {
     Get,
     Create(LeaseObject),
     Replace(LeaseObject),
+    Annotate(BTreeMap<String, Option<String>>),
 }
 
 fn order(first: usize, count: usize) -> impl Iterator<Item = usize> {

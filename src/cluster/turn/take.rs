@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::lease::LEASE;
 use super::message::{Draft, Effect, Input, Mark, Uptime, Waiting};
+use super::node_report::Fleet;
 use super::protocol::Turn;
 use super::record::{Halt, Identity, Token};
 use super::seat::{Desk, Seat};
@@ -60,7 +61,7 @@ enum Command {
 }
 
 /// What a look at the Lease shows, while nothing is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Sight {
     /// The mark of a node that failed.
     pub halt: Option<Halt>,
@@ -68,6 +69,8 @@ pub struct Sight {
     pub holder: Option<Identity>,
     /// The uid of the Lease; `None` where there is none yet.
     pub lease: Option<String>,
+    /// What the control planes say of themselves.
+    pub fleet: Fleet,
 }
 
 /// Looks at the Lease.
@@ -81,12 +84,9 @@ pub async fn look(seat: &Seat) -> Result<Sight, ApiError> {
             halt: record.halt,
             holder: record.holder,
             lease: Some(record.uid),
+            fleet: Fleet::of(desk.annotations()),
         }),
-        Input::Read(None) => Ok(Sight {
-            halt: None,
-            holder: None,
-            lease: None,
-        }),
+        Input::Read(None) => Ok(Sight::default()),
         _ => Err(desk.failure.unwrap_or_else(|| ApiError::ApiConflict {
             reason: LEASE.to_owned(),
         })),

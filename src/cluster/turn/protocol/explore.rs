@@ -1,5 +1,6 @@
 //! Every order of events that a small world allows: requests that are slow, lost, applied and not answered, applied late,
-//! stale reads, crashes, clocks that run a tenth too fast or too slow, and a Lease that is deleted. Never may two nodes act.
+//! stale reads, crashes, clocks that run a tenth too fast or too slow, annotations of others, and a Lease that is deleted. Never may
+//! two nodes act.
 
 #![allow(clippy::unwrap_used, clippy::panic)]
 
@@ -56,6 +57,8 @@ struct Budget {
     crashes: u8,
     /// How often a node may want its turn.
     wants: u8,
+    /// How often another may write annotations, which makes a version and says nothing of the turn.
+    annotations: u8,
 }
 
 fn units(count: u64) -> Uptime {
@@ -115,13 +118,7 @@ impl World {
         if base != draft.base && self.flaw != Some(Flaw::OverwritesAnyVersion) {
             return None;
         }
-        let number = |text: &String| text.parse::<u64>().unwrap();
-        let version = old
-            .iter()
-            .chain(&self.before)
-            .map(|record| number(&record.version) + 1)
-            .max()
-            .unwrap_or(1);
+        let version = self.next_version();
         // Whoever makes it anew does so after the deletion.
         let uid = old.as_ref().map_or(1, |record| record.uid.parse().unwrap());
         let new = Record {
@@ -163,7 +160,30 @@ impl World {
             next.before = next.lease.take();
             all.push(next);
         }
+        if self.budget.annotations > 0 && self.lease.is_some() {
+            all.push(self.annotated());
+        }
         all
+    }
+
+    fn annotated(&self) -> Self {
+        let mut next = self.clone();
+        next.budget.annotations -= 1;
+        let version = next.next_version();
+        next.before = next.lease.clone();
+        if let Some(lease) = &mut next.lease {
+            lease.version = version.to_string();
+        }
+        next
+    }
+
+    fn next_version(&self) -> u64 {
+        self.lease
+            .iter()
+            .chain(&self.before)
+            .map(|record| record.version.parse::<u64>().unwrap() + 1)
+            .max()
+            .unwrap_or(1)
     }
 
     fn of_node(&self, index: usize, all: &mut Vec<Self>) {
@@ -383,6 +403,7 @@ fn budget(faults: u8, deletions: u8, crashes: u8, wants: u8) -> Budget {
         deletions,
         crashes,
         wants,
+        annotations: 0,
     }
 }
 
@@ -409,6 +430,10 @@ fn two_nodes_never_act_together() {
         budget(0, 1, 0, 1),
         budget(0, 0, 1, 1),
         budget(1, 0, 0, 1),
+        Budget {
+            annotations: 1,
+            ..budget(0, 0, 0, 1)
+        },
     ]);
     assert!(worlds > 10_000, "{worlds}");
     println!("{worlds} worlds, none with two that act");
@@ -423,6 +448,10 @@ fn two_nodes_never_act_together_whatever_else_goes_wrong() {
         budget(2, 0, 0, 2),
         budget(1, 1, 0, 2),
         budget(1, 0, 1, 2),
+        Budget {
+            annotations: 1,
+            ..budget(1, 0, 0, 2)
+        },
     ]);
     println!("{worlds} worlds, none with two that act");
 }

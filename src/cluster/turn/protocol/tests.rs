@@ -225,3 +225,23 @@ fn counts_that_a_hand_wrote_do_not_overflow() {
         drop(turn);
     }
 }
+
+#[test]
+fn what_others_write_beside_the_turn_extends_no_dead_holders_life() {
+    let (mut turn, mut effect) = wants(Some(record("0", Some(other()))), SECOND * 100);
+    for second in 1..=59_u32 {
+        assert_eq!(effect, None);
+        (turn, effect) = turn.step(tick(true), SECOND * (100 + second));
+        assert_eq!(effect, Some(Effect::Read), "{second}");
+        let annotated = Record {
+            version: second.to_string(),
+            ..record("0", Some(other()))
+        };
+        (turn, effect) = turn.step(Input::Read(Some(annotated)), SECOND * (100 + second));
+    }
+    let (_, effect) = turn.step(tick(true), SECOND * 160);
+    let Some(Effect::Write(draft)) = effect else {
+        panic!("{effect:?}")
+    };
+    assert_eq!(draft.base.as_deref(), Some("59"), "the newest version");
+}

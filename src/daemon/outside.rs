@@ -1,0 +1,157 @@
+//! What the daemon tells the cluster of this node and hears of the others, on a thread of its own: nothing waits for an API that
+//! may be away.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::cluster::Halt;
+use crate::node::Inventory;
+use crate::operation::{Context, Neighbours, own_report};
+use crate::plan::Plan;
+
+/// How often the Lease is looked at while all is well.
+const LOOK: Duration = Duration::from_secs(600);
+/// The same while a node's failure holds the others up: they want to see that it was cleared.
+const LOOK_HALTED: Duration = Duration::from_secs(60);
+/// How long one look may take, with every server silent.
+const BOUND: Duration = Duration::from_secs(120);
+
+/// What the loop knows.
+#[derive(Debug, Clone)]
+pub(super) struct Told {
+    pub(super) context: Context,
+    pub(super) inventory: Arc<Inventory>,
+    pub(super) plan: Arc<Plan>,
+}
+
+/// The loop's end of the line.
+#[derive(Debug)]
+pub(super) struct Outside {
+    told: watch::Sender<Option<Told>>,
+    halt: watch::Receiver<Option<Halt>>,
+}
+
+impl Outside {
+    /// Begins to listen. Where no thread can be had nothing is told or heard, and that is said.
+    pub(super) fn begin() -> Self {
+        let (told, to_be_told) = watch::channel(None);
+        let (heard, halt) = watch::channel(None);
+        let listen = move || match runtime() {
+            Ok(runtime) => runtime.block_on(listen(to_be_told, heard)),
+            Err(error) => silent(&error),
+        };
+        let begun = thread::Builder::new().name("outside".to_owned());
+        if let Err(error) = begun.spawn(listen) {
+            silent(&error);
+        }
+        Self { told, halt }
+    }
+
+    /// Tells what is known now. Only what was told last counts.
+    pub(super) fn tell(&self, told: Told) {
+        self.told.send_replace(Some(told));
+    }
+
+    /// Ends when that has changed.
+    pub(super) async fn changed(&mut self) {
+        if self.halt.changed().await.is_err() {
+            std::future::pending().await
+        }
+    }
+}
+
+fn silent(error: &std::io::Error) {
+    tracing::warn!("the cluster is told nothing of this node, and asked nothing: {error}");
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+/// What is remembered from look to look.
+#[derive(Default)]
+struct Memory {
+    neighbours: Neighbours,
+    looked: Option<Instant>,
+    /// Whether there are other control planes, as far as is known.
+    is_alone: bool,
+    /// When the operation ended that was told last; `None` as well where nothing was told.
+    last_finished: Option<Option<Timestamp>>,
+    failure: Option<String>,
+}
+
+/// Until the loop is gone.
+async fn listen(mut told: watch::Receiver<Option<Told>>, heard: watch::Sender<Option<Halt>>) {
+    let mut memory = Memory::default();
+    loop {
+        let is_halted = heard.borrow().is_some();
+        let again = async {
+            if memory.is_alone || memory.looked.is_none() {
+                std::future::pending().await
+            } else {
+                sleep(if is_halted { LOOK_HALTED } else { LOOK }).await;
+            }
+        };
+        tokio::select! {
+            changed = told.changed() => if changed.is_err() { return },
+            () = pin!(again) => memory.looked = None,
+        }
+        let now = told.borrow_and_update().clone();
+        if let Some(now) = now {
+            memory.look(&now, &heard).await;
+        }
+    }
+}
+
+impl Memory {
+    async fn look(&mut self, told: &Told, heard: &watch::Sender<Option<Halt>>) {
+        let Told {
+            context,
+            inventory,
+            plan,
+        } = told;
+        let report = own_report(context, inventory, plan, crate::host::now());
+        let finished = Some(report.last_finished);
+        let is_operation = self.last_finished.is_some() && self.last_finished != finished;
+        let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        if !is_operation && !is_due {
+            return;
+        }
+        self.last_finished = finished;
+        self.looked = Some(Instant::now());
+        let looking = self
+            .neighbours
+            .look(context, inventory, &report, is_operation);
+        let looked = match timeout(BOUND, looking).await {
+            Ok(looked) => looked.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", BOUND.as_secs())),
+        };
+        match looked {
+            Ok(sight) => {
+                self.is_alone = sight.is_none();
+                self.failure = None;
+                let halt = sight.and_then(|sight| sight.halt);
+                heard.send_if_modified(|before| {
+                    let changed = *before != halt;
+                    *before = halt;
+                    changed
+                });
+            }
+            // What was heard before counts until something else is heard.
+            Err(reason) => {
+                if self.failure.as_ref() != Some(&reason) {
+                    tracing::info!("the other control planes are not heard of: {reason}");
+                }
+                self.failure = Some(reason);
+            }
+        }
+    }
+}
