@@ -8,6 +8,7 @@ use super::check::Check;
 use crate::host::{serialize_path, serialize_paths};
 use crate::node::CertificateId;
 use crate::plan::Obstacle;
+use crate::runtime::Moment;
 
 /// What was found. `docs/codes.md` lists the codes; `words.rs` has the sentences.
 #[derive(
@@ -251,6 +252,23 @@ pub enum Cause {
         /// What stops it.
         take_over: String,
     },
+    /// Something lies among the hooks that is not run, because of its owner, mode or kind.
+    HookUnfit {
+        /// When it would be run.
+        moment: Moment,
+        /// The file, or the directory because of which none is run.
+        #[serde(serialize_with = "serialize_path")]
+        path: PathBuf,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// A hook failed, or could not be run.
+    HookFailed {
+        /// Which: `pre-restart/10-drain`.
+        hook: String,
+        /// How.
+        reason: String,
+    },
     /// No maintenance window is open, or not for long enough.
     OutsideWindow {
         /// The one that opens next.
@@ -319,6 +337,7 @@ impl Cause {
             | Self::ClockAlone => Check::Clock,
             Self::KubeadmRunning { .. } | Self::KubeadmScratch { .. } => Check::Kubeadm,
             Self::OtherRenewer { .. } => Check::OtherRenewer,
+            Self::HookUnfit { .. } | Self::HookFailed { .. } => Check::Hooks,
             Self::OutsideWindow { .. } => Check::Windows,
             Self::OnHold { .. } => Check::Hold,
             Self::NotLookedAt { check, .. } => *check,

@@ -30,6 +30,8 @@ pub enum Check {
     Kubeadm,
     /// Somebody else who renews here regularly.
     OtherRenewer,
+    /// Whether every hook that lies there can be run.
+    Hooks,
     /// Whether a maintenance window is open.
     Windows,
     /// Whether an administrator holds the daemon back.
@@ -38,7 +40,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Space,
         Self::Writable,
         Self::Authorities,
@@ -52,6 +54,7 @@ impl Check {
         Self::Clock,
         Self::Kubeadm,
         Self::OtherRenewer,
+        Self::Hooks,
         Self::Windows,
         Self::Hold,
     ];
@@ -73,6 +76,7 @@ impl Check {
             Self::Clock => "clock",
             Self::Kubeadm => "kubeadm",
             Self::OtherRenewer => "other-renewer",
+            Self::Hooks => "hooks",
             Self::Windows => "windows",
             Self::Hold => "hold",
         }
@@ -104,6 +108,7 @@ impl Check {
             Self::Clock => "synchronised, or in keeping with everything on the node",
             Self::Kubeadm => "no kubeadm is at work",
             Self::Windows => "no maintenance window has to be waited for",
+            Self::Hooks => "nothing is among the hooks that is not run",
             Self::Hold => "no administrator holds the daemon back",
             Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",
         }

@@ -75,6 +75,7 @@ pub fn judge(readings: &Readings, intent: &Intent, asked: Asked, now: Timestamp)
     findings.extend(case.clock(&readings.clock));
     findings.extend(case.kubeadm(readings));
     findings.extend(readings.renewers.iter().map(|one| case.renewer(one)));
+    findings.extend(readings.hooks.iter().filter_map(|one| case.hook(one)));
     findings.extend(case.window(readings));
     findings.extend(case.hold(readings));
     findings.extend(readings.unread.iter().map(|one| case.unread(one)));

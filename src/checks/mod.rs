@@ -11,6 +11,7 @@ mod cause;
 mod check;
 mod clock;
 mod finding;
+mod hooks;
 mod images;
 mod intent;
 mod judge;

@@ -19,6 +19,7 @@ use crate::config::Window;
 use crate::host::{self, MOST_PROCESSES, Root};
 use crate::journal::{OnHold, Store};
 use crate::node::{Inventory, Problem};
+use crate::runtime::{Hooks, Moment, UnfitHook};
 
 /// Journal, history and status of one operation, generously.
 const OWN_RECORDS: u64 = 64 * 1024;
@@ -55,6 +56,8 @@ pub struct Readings {
     pub scratch_changed: Option<Timestamp>,
     /// Others that renew here.
     pub renewers: Vec<Renewer>,
+    /// What lies among the hooks and is not run.
+    pub hooks: Vec<UnfitHook>,
     /// The maintenance windows that are configured.
     pub windows: BTreeMap<String, Window>,
     /// An administrator's hold that is in force.
@@ -113,6 +116,10 @@ pub fn read(
         readings.look_at_images(store.root(), inventory);
     }
     readings.look_for_others(store.root(), &inventory.directories.kubernetes);
+    let moments = Moment::ALL.into_iter();
+    readings.hooks = moments
+        .flat_map(|moment| Hooks::of(store.root(), moment).unfit)
+        .collect();
     readings
 }
 

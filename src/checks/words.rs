@@ -241,6 +241,25 @@ impl fmt::Display for Cause {
                 "{who} calls kubeadm certs renew: while it does, the daemon renews only what is near its end; take over: \
                  {take_over}, or set renewal.other-renewer = \"ignore\""
             ),
+            Self::HookUnfit {
+                moment,
+                path,
+                reason,
+            } if moment.is_before() => write!(
+                out,
+                "{}: {reason}; as long as it is not run, nothing is begun that it is there for ({moment})",
+                path.display()
+            ),
+            Self::HookUnfit {
+                moment,
+                path,
+                reason,
+            } => write!(out, "{}: {reason}; it is not run ({moment})", path.display()),
+            Self::HookFailed { hook, reason } => write!(
+                out,
+                "the hook {} failed: {reason}; what it said is in the log",
+                printable(hook)
+            ),
             Self::OutsideWindow { window, opens } => write!(
                 out,
                 "outside the maintenance windows: the next, {window:?}, opens on {}; by hand, `kubecertd renew` does not wait",

@@ -7,8 +7,9 @@ use jiff::Timestamp;
 use super::arguments::Format;
 use super::output::{error, print};
 use super::renew::exit_code;
+use crate::config::RestartMode;
 use crate::node::{CertificateId, hard_links};
-use crate::operation::{Context, schedule};
+use crate::operation::{Context, hooks, schedule};
 use crate::plan::{Action, Request};
 use crate::report::PlanView;
 
@@ -33,7 +34,11 @@ pub(super) fn run(
     let schedule = schedule(context, &inventory, &plan);
     let view = PlanView::from(&plan)
         .with_notes(&notes)
-        .with_window(schedule.opening, schedule.notes);
+        .with_window(schedule.opening, schedule.notes)
+        .with_hooks(&hooks(
+            context,
+            context.config.restart.mode != RestartMode::None,
+        ));
     print(&match output {
         Format::Text => view.to_table(),
         Format::Json => format!("{}\n", serde_json::to_string_pretty(&view)?),

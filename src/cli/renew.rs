@@ -8,11 +8,12 @@ use super::hints::are_for_another_root;
 use super::output::{Narrator, alone, error, grouped, line, not_renewed, print};
 use super::runtime::runtime;
 use crate::checks::{Asked, Finding, Intent};
+use crate::config::RestartMode;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::journal::Trigger;
 use crate::node::{CertificateId, hard_links};
 use crate::operation::{
-    Context, Options, RenewalReport, log_summary, look_ahead, preflight, renew,
+    Context, Options, RenewalReport, hooks, log_summary, look_ahead, preflight, renew,
 };
 use crate::plan::{Action, Obstacle, Request};
 use crate::report::PlanView;
@@ -23,8 +24,15 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let inventory = context.observe();
         let plan = context.plan(&inventory, &request, crate::host::now())?;
         let notes = hard_links(&context.root, &inventory, &plan.renewed());
-        print(&PlanView::from(&plan).with_notes(&notes).to_table())?;
         let restart = !options.no_restart && context.is_live();
+        let disturbs = restart
+            && context.config.restart.mode != RestartMode::None
+            && !plan.restarts.is_empty();
+        let mut view = PlanView::from(&plan).with_notes(&notes);
+        if !plan.renewed().is_empty() {
+            view = view.with_hooks(&hooks(context, disturbs));
+        }
+        print(&view.to_table())?;
         let asked = Asked::ByHand {
             force: options.force,
         };

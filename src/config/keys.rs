@@ -35,13 +35,14 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 8] = [
+pub(super) const SECTIONS: [&str; 9] = [
     "paths",
     "renewal",
     "certificate",
     "window",
     "restart",
     "turn",
+    "hooks",
     "backup",
     "log",
 ];
@@ -51,7 +52,7 @@ const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
 /// All keys, in the order in which they are shown.
-pub(super) static KEYS: [Key; 33] = [
+pub(super) static KEYS: &[Key] = &[
     Key {
         section: "paths",
         name: "kubernetes",
@@ -280,6 +281,18 @@ pub(super) static KEYS: [Key; 33] = [
                 .map(|v| config.turn.fleet_lock_ca = v)
         },
         show: |config| optional(config.turn.fleet_lock_ca.as_deref()),
+    },
+    Key {
+        section: "hooks",
+        name: "timeout",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 1,
+                most: HOUR,
+            };
+            duration(value, "30s", bounds).map(|v| config.hooks.timeout = v)
+        },
+        show: |config| text(show_duration(config.hooks.timeout)),
     },
     Key {
         section: "backup",

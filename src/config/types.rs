@@ -20,6 +20,8 @@ pub struct Config {
     pub restart: Restart,
     /// `[turn]`
     pub turn: Turn,
+    /// `[hooks]`
+    pub hooks: Hooks,
     /// `[backup]`
     pub backup: Backup,
     /// `[log]`
@@ -179,6 +181,21 @@ pub enum TurnMode {
     Auto,
     /// None; whoever says so sees to it.
     Off,
+}
+
+/// `[hooks]`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hooks {
+    /// `timeout`: how long each hook may run, 30 s.
+    pub timeout: Duration,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(30),
+        }
+    }
 }
 
 /// `[backup]`

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::Fault;
+use super::hooks::longest;
 use super::run::Run;
 use super::table::{Wish, look_at_turn};
 use super::twins::conflict;
@@ -28,13 +29,9 @@ pub fn preflight(
     restart: bool,
     asked: Asked,
 ) -> Vec<Finding> {
-    preflight_for(
-        context,
-        inventory,
-        &Intent::of(inventory, plan, &context.config, restart),
-        asked,
-        plan.at,
-    )
+    let mut intent = Intent::of(inventory, plan, &context.config, restart);
+    intent.longest += longest(context, restart);
+    preflight_for(context, inventory, &intent, asked, plan.at)
 }
 
 /// What is found before an operation that follows from no plan.

@@ -64,6 +64,16 @@ impl Ending {
         Self::new(outcome, None)
     }
 
+    /// What its receipt will say.
+    pub(super) fn outcome(&self) -> &Outcome {
+        &self.outcome
+    }
+
+    /// The code of what it failed for.
+    pub(super) fn code(&self) -> Option<&'static str> {
+        self.code
+    }
+
     /// The rest is tried again.
     pub(super) fn retried(mut self) -> Self {
         self.is_retried = true;

@@ -40,6 +40,9 @@ pub enum OperationError {
         /// What speaks against them.
         findings: Vec<Finding>,
     },
+    /// A hook that is run before an operation failed or could not be run; nothing was begun.
+    #[error("{0}; nothing was changed")]
+    HookFailed(Box<Finding>),
     /// None of what was due could be issued.
     #[error("no certificate could be issued: {}; nothing was changed", .0.join("; "))]
     NothingIssued(Vec<String>),
@@ -202,6 +205,7 @@ impl OperationError {
             Self::Install(error) | Self::Transaction(error) => error.code(),
             Self::RollBack(error) => error.code(),
             Self::History { why } => why.code(),
+            Self::HookFailed(finding) => finding.cause.code(),
             Self::RolledBack { reason, .. }
             | Self::Failed(reason)
             | Self::NewFilesStay(reason)

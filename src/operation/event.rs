@@ -141,6 +141,27 @@ pub enum Event {
         /// What failed.
         reason: String,
     },
+    /// An administrator's hook runs.
+    HookRunning {
+        /// Which: `pre-restart/10-drain`.
+        hook: String,
+    },
+    /// A line that it said.
+    HookSaid {
+        /// Which.
+        hook: String,
+        /// As it wrote it.
+        line: String,
+    },
+    /// It has done what it is there for.
+    HookDone {
+        /// Which.
+        hook: String,
+        /// How long that took.
+        after: Duration,
+        /// Whether it said more than is logged.
+        is_cut: bool,
+    },
     /// Something should be known that does not end the operation.
     Remark(Remark),
 }

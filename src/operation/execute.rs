@@ -7,10 +7,11 @@ use super::adopted::Adopted;
 use super::ending::{Ending, end};
 use super::error::{Fault, OperationError};
 use super::event::Event;
+use super::hooks::OperationHooks;
 use super::proof::{restart_and_prove, retried};
 use super::remark::Remark;
 use super::report::RenewalReport;
-use super::restarts::Restarts;
+use super::restarts::{Restarts, may_restart};
 use super::run::Run;
 use super::turn::{release_turn, turn_record};
 use super::undo::undo;
@@ -18,9 +19,10 @@ use crate::files::Operation;
 use crate::issuer::Replacement;
 use crate::journal::{OperationKind, Record, TransactionError, Trigger};
 use crate::node::{CertificateId, Replaceable, components};
-use crate::plan::Plan;
+use crate::plan::{Plan, RestartGroup, RestartMethod};
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
+use crate::runtime::Moment;
 
 /// What is to be put in place, and what follows from it.
 pub(super) struct Change<'a> {
@@ -61,12 +63,15 @@ pub(super) async fn execute<'a>(
     let can_go_back = !change.had_expired && change.adopted.is_empty();
     let mut operation = begin(run, &change)?;
     report.operation = Some(operation.id().to_owned());
-    if let Err(error) = install(run, &mut operation, &mut change) {
-        let ending = not_installed(&mut operation, error);
-        let id = operation.id().to_owned();
-        let ended = end(run, operation, ending, &report);
-        release_turn(run, &id, &ended).await;
-        return ended.map(|()| report);
+    let mut hooks = hooks(run, &operation, &change);
+    let not_begun = match before(run, &mut hooks, &change, &mut report).await {
+        Err(error) => Some(Ending::rolled_back(error)),
+        Ok(()) => install(run, &mut operation, &mut change)
+            .err()
+            .map(|error| not_installed(&mut operation, error)),
+    };
+    if let Some(ending) = not_begun {
+        return finish(run, operation, &hooks, ending, report).await;
     }
     let names = in_place(run, &operation, &change);
     if let Err(error) = change.adopted.end(run, operation.id()) {
@@ -93,10 +98,48 @@ pub(super) async fn execute<'a>(
         }
     };
     report.observations = run.observations();
+    finish(run, operation, &hooks, ending, report).await
+}
+
+/// Runs the hooks that come afterwards, writes the receipt and gives the turn back.
+async fn finish(
+    run: &mut Run<'_>,
+    operation: Operation<'_>,
+    hooks: &OperationHooks,
+    ending: Ending,
+    mut report: RenewalReport,
+) -> Result<RenewalReport, OperationError> {
+    hooks.after(run, &ending, &mut report).await;
     let id = operation.id().to_owned();
     let ended = end(run, operation, ending, &report);
     release_turn(run, &id, &ended).await;
     ended.map(|()| report)
+}
+
+fn hooks(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -> OperationHooks {
+    let certificates = change.certificates.iter().map(|one| &one.id);
+    let components = components(change.plan.restarts.iter().flat_map(RestartGroup::pods));
+    OperationHooks::of(run, operation, certificates, &components)
+        .binding(change.plan.method == RestartMethod::Manifests)
+}
+
+/// Runs the hooks that come before: all of them before the first file is changed, so that one that fails leaves everything as it is.
+async fn before(
+    run: &mut Run<'_>,
+    hooks: &mut OperationHooks,
+    change: &Change<'_>,
+    report: &mut RenewalReport,
+) -> Result<(), OperationError> {
+    let restarts =
+        change.no_restart.is_none() && may_restart(run.context) && !change.plan.restarts.is_empty();
+    let moments = [(Moment::PreRenew, true), (Moment::PreRestart, restarts)];
+    for (moment, is_due) in moments {
+        if is_due {
+            let ready = hooks.before(run, moment, report).await;
+            ready.map_err(|finding| OperationError::HookFailed(Box::new(finding)))?;
+        }
+    }
+    Ok(())
 }
 
 fn begin<'a>(run: &mut Run<'a>, change: &Change<'a>) -> Result<Operation<'a>, OperationError> {

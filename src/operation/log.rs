@@ -78,6 +78,9 @@ impl EventLog {
             | Event::Issuing { .. }
             | Event::IssuingForKubelet { .. }
             | Event::Proving { .. }
+            | Event::HookRunning { .. }
+            | Event::HookSaid { .. }
+            | Event::HookDone { .. }
             | Event::NotRestarted { .. } => {
                 tracing::info!(target: EVENTS, operation_id, event = code, "{text}");
             }

@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use super::checks::kubeadm_at_work;
 use super::ending::{Ending, end};
 use super::error::{Fault, known_code};
+use super::hooks::OperationHooks;
 use super::in_flight::{about_to_end, announce, method, old_are_valid, so_far};
 use super::proof::{restart_and_prove, retried};
 use super::remark::Remark;
@@ -15,11 +16,12 @@ use super::turn::{release_turn, take_turn, turn_record};
 use super::undo::undo;
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Intent};
-use crate::files::{Recovery, recover};
-use crate::journal::{Lock, UndoReason};
-use crate::node::components;
+use crate::files::{Operation, Recovery, recover};
+use crate::journal::{Lock, OperationKind, UndoReason};
+use crate::node::{CertificateId, components};
 use crate::plan::{RestartGroup, RestartMethod};
 use crate::restart::RestartError;
+use crate::runtime::Moment;
 
 /// What became of one operation that had been cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,14 +102,25 @@ async fn finish_one(
     if let Some(turn) = turn_record(run) {
         operation.note(turn)?;
     }
-    let ended = restart_and_prove(
-        run,
-        &mut operation,
-        &mut restarts,
-        &proofs_left,
-        &mut report,
-    )
-    .await;
+    let mut hooks = hooks(run, &operation, &certificates, &restarts);
+    let ready = if restarts.groups().is_empty() {
+        Ok(())
+    } else {
+        hooks.before(run, Moment::PreRestart, &mut report).await
+    };
+    let ended = match ready {
+        Err(finding) => Err(RestartError::HookFailed(finding.to_string())),
+        Ok(()) => {
+            restart_and_prove(
+                run,
+                &mut operation,
+                &mut restarts,
+                &proofs_left,
+                &mut report,
+            )
+            .await
+        }
+    };
     let ending = match ended {
         Ok(()) if rolled_forward => Ending::done(),
         Ok(()) => Ending::undone(why_undone(reason)),
@@ -131,6 +144,7 @@ async fn finish_one(
             undo(run, &mut operation, &certificates, reason, &mut report).await?
         }
     };
+    hooks.after(run, &ending, &mut report).await;
     let ended = end(run, operation, ending, &report);
     release_turn(run, &id, &ended).await;
     ended?;
@@ -144,6 +158,23 @@ async fn finish_one(
             .collect(),
         left: report.unproved.iter().map(Remark::to_string).collect(),
     })
+}
+
+/// Its hooks: those before it were run by its earlier life, as far as that got, so those after it are run whatever is left to be done.
+fn hooks(
+    run: &mut Run<'_>,
+    operation: &Operation<'_>,
+    certificates: &[CertificateId],
+    restarts: &Restarts,
+) -> OperationHooks {
+    let components = components(restarts.groups().iter().flat_map(RestartGroup::pods));
+    let mut hooks = OperationHooks::of(run, operation, certificates, &components)
+        .binding(restarts.method == RestartMethod::Manifests);
+    hooks.begun_before(Moment::PreRestart);
+    if operation.kind() != OperationKind::Restart {
+        hooks.begun_before(Moment::PreRenew);
+    }
+    hooks
 }
 
 /// The restarts that it left, if this is a moment for them.

@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use super::checks::{permit, preflight_for, take_lock};
 use super::ending::{Ending, end};
+use super::hooks::OperationHooks;
 use super::recover::finish;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
@@ -16,7 +17,9 @@ use crate::config::nearest;
 use crate::files::Operation;
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{Inventory, PodRef};
+use crate::plan::RestartGroup;
 use crate::restart::RestartReport;
+use crate::runtime::Moment;
 
 /// Says that no static pod has that component name, and which one is meant.
 #[must_use]
@@ -100,16 +103,32 @@ async fn restart_in(
         operation.note(turn)?;
     }
     let mut report = RenewalReport::default();
-    let ending = match restarts.run(run, &mut operation).await {
+    let affected = crate::node::components(restarts.groups().iter().flat_map(RestartGroup::pods));
+    let mut hooks = OperationHooks::of(run, &operation, [], &affected);
+    let ready = hooks.before(run, Moment::PreRestart, &mut report).await;
+    let ending = match ready {
+        Err(finding) => Ending::failed(OperationError::HookFailed(Box::new(finding))),
+        Ok(()) => restarted(run, &mut restarts, &mut operation, &mut report).await,
+    };
+    hooks.after(run, &ending, &mut report).await;
+    let id = operation.id().to_owned();
+    let ended = end(run, operation, ending, &report);
+    release_turn(run, &id, &ended).await;
+    ended.map(|()| report.restarts)
+}
+
+async fn restarted(
+    run: &mut Run<'_>,
+    restarts: &mut Restarts,
+    operation: &mut Operation<'_>,
+    report: &mut RenewalReport,
+) -> Ending {
+    match restarts.run(run, operation).await {
         Ok(restarts) => {
             report.restarts = restarts;
             Ending::done()
         }
         // No file was changed, so nothing is pending: the administrator has seen that it did not work, or stopped it.
         Err(error) => Ending::failed(OperationError::Failed((&error).into())),
-    };
-    let id = operation.id().to_owned();
-    let ended = end(run, operation, ending, &report);
-    release_turn(run, &id, &ended).await;
-    ended.map(|()| report.restarts)
+    }
 }

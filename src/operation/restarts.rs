@@ -294,7 +294,7 @@ impl Restarts {
 }
 
 /// Whether kubecertd restarts pods here at all.
-fn may_restart(context: &Context) -> bool {
+pub(super) fn may_restart(context: &Context) -> bool {
     context.is_live() && context.config.restart.mode != RestartMode::None
 }
 

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::Context;
+use super::hooks::longest;
 use crate::checks::Readings;
 use crate::checks::{Asked, Check, Intent, Overridden, judge};
 use crate::node::Inventory;
@@ -39,7 +40,8 @@ pub fn schedule(context: &Context, inventory: &Inventory, plan: &Plan) -> Schedu
             Intent::of(inventory, plan, config, context.is_live()),
         )
     };
-    let opening = next_opening(&config.windows, intent.longest, from);
+    let longest = intent.longest + longest(context, context.is_live());
+    let opening = next_opening(&config.windows, longest, from);
     let mut notes = Vec::new();
     if let (Some(opening), Some(overridden)) = (&opening, &intent.overridden)
         && overridden.from.max(from) < opening.opens

@@ -107,6 +107,25 @@ impl fmt::Display for Event {
                 certificate,
                 evidence,
             } => write!(out, "{certificate}: {evidence}"),
+            Self::HookRunning { hook } => write!(out, "hook {}: runs", printable(hook)),
+            Self::HookSaid { hook, line } => {
+                write!(out, "hook {}: {}", printable(hook), printable(line))
+            }
+            Self::HookDone {
+                hook,
+                after,
+                is_cut,
+            } => write!(
+                out,
+                "hook {}: done after {:.1} s{}",
+                printable(hook),
+                after.as_secs_f64(),
+                if *is_cut {
+                    "; it said more than is logged"
+                } else {
+                    ""
+                }
+            ),
             // Why is what the operation ends with.
             Self::RollingBack { .. } => out.write_str("putting the old certificates back"),
             Self::Remark(remark @ Remark::NotProved { .. }) => write!(out, "not proved: {remark}"),

@@ -9,6 +9,7 @@ use crate::host::printable;
 use crate::node::{HardLinks, Problem, components};
 use crate::pki::{date, serde_end};
 use crate::plan::{Action, AffectedPod, Opening, Plan, PlanItem, RestartGroup};
+use crate::runtime::{Hook, Moment};
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -27,6 +28,18 @@ pub struct PlanView {
     /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowView>,
+    /// The hooks that are run, in their order; absent without any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hooks: Vec<HookView>,
+}
+
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct HookView {
+    moment: Moment,
+    path: String,
+    #[serde(skip)]
+    name: String,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -102,6 +115,7 @@ impl From<&Plan> for PlanView {
             unread_manifests: plan.unread_manifests.clone(),
             notes: Vec::new(),
             window: None,
+            hooks: Vec::new(),
         }
     }
 }
@@ -173,6 +187,20 @@ impl PlanView {
         self
     }
 
+    /// The same with the hooks that are run, where anything is done.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: &[Hook]) -> Self {
+        self.hooks = hooks
+            .iter()
+            .map(|hook| HookView {
+                moment: hook.moment,
+                path: hook.path.display().to_string(),
+                name: hook.name(),
+            })
+            .collect();
+        self
+    }
+
     /// What `kubecertd plan` prints: the certificates, the restarts in their order, and what comes next.
     #[must_use]
     pub fn to_table(&self) -> String {
@@ -188,10 +216,11 @@ impl PlanView {
             ]
         }));
         format!(
-            "{}{}{}{}{}",
+            "{}{}{}{}{}{}",
             columns(&rows),
             self.notes_in_words(),
             self.restarts_in_words(),
+            self.hooks_in_words(),
             self.unread_in_words(),
             self.next_in_words()
         )
@@ -243,6 +272,17 @@ impl PlanView {
                 ));
             }
             text.push('\n');
+        }
+        text
+    }
+
+    fn hooks_in_words(&self) -> String {
+        let Some((first, others)) = self.hooks.split_first() else {
+            return String::new();
+        };
+        let mut text = format!("\nHooks: {}\n", printable(&first.name));
+        for hook in others {
+            text.push_str(&format!("       {}\n", printable(&hook.name)));
         }
         text
     }

@@ -37,6 +37,9 @@ pub enum RestartError {
     /// Without this node's member etcd would be in danger. No manifest of this group was moved.
     #[error("etcd cannot spare this node's member now: {0}")]
     EtcdCannotSpare(String),
+    /// A hook before the restarts failed or could not be run. No manifest was moved.
+    #[error("{0}; nothing is restarted before it succeeds")]
+    HookFailed(String),
     /// The daemon was asked to stop; every manifest is back.
     #[error("stopped before the restart was finished")]
     Stopped,
@@ -89,7 +92,7 @@ pub enum RestartError {
 
 impl RestartError {
     /// The codes of those that only wait for another moment.
-    pub const WAITING: [&str; 2] = ["turn-lost", "etcd-cannot-spare"];
+    pub const WAITING: [&str; 3] = ["turn-lost", "etcd-cannot-spare", "hook-failed"];
 
     /// Its code, which never changes; `docs/codes.md` lists the codes.
     #[must_use]

@@ -1,7 +1,9 @@
-//! What runs on the node, asked from outside Kubernetes: the container runtime, processes, the kubelet's service.
+//! What runs on the node, asked from outside Kubernetes: the container runtime, processes, the kubelet's service; and an
+//! administrator's hooks.
 
 mod codec;
 mod container_runtime;
+mod hooks;
 mod messages;
 mod pod;
 mod process;
@@ -9,6 +11,7 @@ mod service;
 mod stop;
 
 pub use container_runtime::{ContainerRuntime, RuntimeError};
+pub use hooks::{Hook, Hooks, Moment, UnfitHook, hooks_directory};
 pub(crate) use pod::sibling_names;
 pub use pod::{ContainerPhase, ContainerState, PodName, PodState, SandboxState};
 pub(crate) use process::{Process, processes_of};
