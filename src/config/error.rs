@@ -65,6 +65,8 @@ pub enum Mistake {
 pub enum Oddity {
     /// `before` is longer than has an effect.
     BeforeTooLong,
+    /// `jitter` is longer than has an effect.
+    JitterTooLong,
     /// `log.level` names something that logs nothing.
     UnmatchedTarget,
     /// Nothing, or something else, is at a path.

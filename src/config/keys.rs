@@ -109,6 +109,18 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         section: "renewal",
+        name: "jitter",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 0,
+                most: 365 * DAY,
+            };
+            duration(value, "7d", bounds).map(|v| config.renewal.jitter = v)
+        },
+        show: |config| text(show_duration(config.renewal.jitter)),
+    },
+    Key {
+        section: "renewal",
         name: "validity",
         set: |config, value| validity(value).map(|v| config.renewal.validity = v),
         show: |config| text(show_duration(config.renewal.validity)),

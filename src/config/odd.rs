@@ -13,6 +13,7 @@ use crate::host::Root;
 pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<(Oddity, String)> {
     let message = match key {
         "renewal.before" => return Some((Oddity::BeforeTooLong, before_too_long(config)?)),
+        "renewal.jitter" => return Some((Oddity::JitterTooLong, jitter_too_long(config)?)),
         "log.level" => return Some((Oddity::UnmatchedTarget, unmatched(&config.log.level)?)),
         _ if key.starts_with("certificate.") => {
             return Some((Oddity::BeforeTooLong, own_before_too_long(config, key)?));
@@ -49,6 +50,21 @@ fn own_before_too_long(config: &Config, key: &str) -> Option<String> {
 fn before_too_long(config: &Config) -> Option<String> {
     let renewal = &config.renewal;
     beyond_a_third(("renewal", renewal.before), ("renewal", renewal.validity))
+}
+
+/// A twelfth of the lifetime limits it without a word otherwise.
+fn jitter_too_long(config: &Config) -> Option<String> {
+    let renewal = &config.renewal;
+    let twelfth = Duration::from_secs(renewal.validity.as_secs() / 12);
+    (renewal.jitter > twelfth).then(|| {
+        format!(
+            "renewal.jitter = {:?} is more than a twelfth of renewal.validity = {:?}: no certificate of that lifetime is renewed \
+             more than {:?} earlier for it; write that or less",
+            show_duration(renewal.jitter),
+            show_duration(renewal.validity),
+            show_duration(twelfth),
+        )
+    })
 }
 
 /// The last third of the lifetime limits it without a word otherwise.

@@ -11,6 +11,8 @@ use crate::pki::{KeyAlgorithm, KeyKind};
 pub struct Renewal {
     /// `before`: renew when less than this remains, 30 d; but never before the last third of the lifetime.
     pub before: Duration,
+    /// `jitter`: so much earlier at most, by a part of it that is each machine's own, 0.
+    pub jitter: Duration,
     /// `validity`: lifetime of new certificates, 8760 h as kubeadm's.
     pub validity: Duration,
     /// `key-algorithm`: `keep` or one of kubeadm's.
@@ -33,6 +35,7 @@ impl Default for Renewal {
     fn default() -> Self {
         Self {
             before: Duration::from_secs(30 * 86_400),
+            jitter: Duration::ZERO,
             validity: Duration::from_secs(8760 * 3600),
             key_algorithm: KeyPolicy::Keep,
             reuse_key: false,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{CertificateId, KubeletConfiguration, PodRef, Problem, StaticPod, Trust};
+use super::{CertificateId, KubeletConfiguration, Lot, PodRef, Problem, StaticPod, Trust};
 use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, SignedBy};
 
 /// Everything found on the node. Paths are real: the root is already in them.
@@ -13,6 +13,8 @@ use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, SignedBy};
 pub struct Inventory {
     /// The node's name in the cluster (from the kubelet's own certificate, else its flags, else the host name).
     pub node_name: Option<String>,
+    /// What tells this machine from others; `None` without a machine-id.
+    pub lot: Option<Lot>,
     /// Where things lie on this node.
     pub directories: Directories,
     /// The kubelet's own configuration.

@@ -11,6 +11,7 @@ mod known_keys;
 mod kubeconfig;
 mod kubelet;
 mod kubelet_files;
+mod lot;
 mod manifest;
 mod name_servers;
 mod observe;
@@ -33,6 +34,7 @@ pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
 pub use kubelet::KubeletConfiguration;
 pub use kubelet_files::KUBELET_CLIENT;
+pub use lot::Lot;
 pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };

@@ -19,7 +19,7 @@ mod trust;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Authority, Inventory, KubeletConfiguration, StaticPod, replaceable};
+use super::{Authority, Inventory, KubeletConfiguration, Lot, StaticPod, replaceable};
 use crate::config::Locations;
 use crate::host::{Root, Sight, on_all_cores};
 use crate::pki::Catalogued;
@@ -103,6 +103,7 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     findings.trusts.extend(trust::by_flags(&node));
     let mut inventory = Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
+        lot: Lot::of_machine(root).ok(),
         service_account,
         directories,
         kubelet,

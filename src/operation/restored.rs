@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::host::{Root, digest, read_bounded};
 use crate::issuer::Replacement;
 use crate::node::{CertificateId, Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
+use crate::plan::{jitter, lead};
 use crate::report::{Described, RenewedCertificate};
 
 /// How long the daemon leaves alone what was rolled back, and how near its end it does not.
@@ -217,7 +219,12 @@ impl Restored {
 
     /// Whether the certificate of the backup is valid but near its end, by what `renewal` says of it;
     /// `None` where it is not, or where what is there now ends no later.
-    pub(super) fn ends_soon(&self, renewal: &Renewal, now: Timestamp) -> Option<EndsSoon> {
+    pub(super) fn ends_soon(
+        &self,
+        inventory: &Inventory,
+        renewal: &Renewal,
+        now: Timestamp,
+    ) -> Option<EndsSoon> {
         let certificate = self.certificate.as_ref()?;
         let end = certificate.not_after;
         let is_no_worse = self
@@ -230,8 +237,11 @@ impl Restored {
         let lifetime = end.duration_since(certificate.not_before);
         let before = renewal.of(self.id.as_str()).before;
         let before = SignedDuration::try_from(before).unwrap_or(SignedDuration::MAX);
+        let lived = Duration::try_from(lifetime).unwrap_or_default();
+        let lead = lead(lived, jitter(inventory, renewal));
+        let lead = SignedDuration::try_from(lead).unwrap_or_default();
         let left = end.duration_since(now);
-        if left > before.min(lifetime / 3) {
+        if left > before.min(lifetime / 3).saturating_add(lead) {
             return None;
         }
         Some(EndsSoon {

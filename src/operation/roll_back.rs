@@ -103,7 +103,9 @@ impl RollBack {
             obstacles.extend(crossed.map(RollBackObstacle::Crossed));
         }
         let renewal = &context.config.renewal;
-        let ends_soon = changed.iter().filter_map(|one| one.ends_soon(renewal, now));
+        let ends_soon = changed
+            .iter()
+            .filter_map(|one| one.ends_soon(inventory, renewal, now));
         for ends in ends_soon {
             if ends.at_once && !force {
                 obstacles.push(RollBackObstacle::EndsSoon(ends));

@@ -1,14 +1,16 @@
 //! When the daemon will act on a plan, by an administrator's word: its windows and holds.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
 use super::hooks::longest;
 use crate::checks::Readings;
 use crate::checks::{Asked, Check, Intent, Overridden, judge};
+use crate::config::Renewal;
 use crate::node::Inventory;
 use crate::pki::date;
-use crate::plan::{Opening, Plan, Request, next_opening};
+use crate::plan::{Opening, Plan, Request, jitter, next_opening};
+use crate::report::human_duration;
 
 /// When the daemon acts, and what is to be known of that.
 #[derive(Debug, Clone, Default)]
@@ -23,10 +25,16 @@ pub struct Schedule {
 #[must_use]
 pub fn schedule(context: &Context, inventory: &Inventory, plan: &Plan) -> Schedule {
     let config = &context.config;
+    let mut notes: Vec<String> = jitter_in_words(inventory, &config.renewal)
+        .into_iter()
+        .collect();
     let (from, intent) = if plan.renewed().is_empty() {
         // What would be renewed at that moment.
         let Some((next, _)) = plan.next_due else {
-            return Schedule::default();
+            return Schedule {
+                opening: None,
+                notes,
+            };
         };
         let then = context.plan(inventory, &Request::Due, next);
         let then = then.unwrap_or_else(|_| plan.clone());
@@ -42,7 +50,6 @@ pub fn schedule(context: &Context, inventory: &Inventory, plan: &Plan) -> Schedu
     };
     let longest = intent.longest + longest(context, context.is_live());
     let opening = next_opening(&config.windows, longest, from);
-    let mut notes = Vec::new();
     if let (Some(opening), Some(overridden)) = (&opening, &intent.overridden)
         && overridden.from.max(from) < opening.opens
     {
@@ -56,6 +63,23 @@ pub fn schedule(context: &Context, inventory: &Inventory, plan: &Plan) -> Schedu
     let hold = held.iter().filter(|one| one.check() == Check::Hold);
     notes.extend(hold.map(ToString::to_string));
     Schedule { opening, notes }
+}
+
+fn jitter_in_words(inventory: &Inventory, renewal: &Renewal) -> Option<String> {
+    if renewal.jitter.is_zero() {
+        return None;
+    }
+    if inventory.lot.is_none() {
+        return Some(
+            "renewal.jitter has no effect, since this machine has no machine-id; see systemd-machine-id-setup(1)"
+                .to_owned(),
+        );
+    }
+    let earlier = SignedDuration::try_from(jitter(inventory, renewal)).unwrap_or_default();
+    Some(format!(
+        "by renewal.jitter this machine renews {} earlier than renewal.before says, and at most a twelfth of a certificate's lifetime",
+        human_duration(earlier)
+    ))
 }
 
 fn too_late(opening: &Opening, overridden: &Overridden, due: Timestamp) -> String {

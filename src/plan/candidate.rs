@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use super::note::{self, Note};
 use super::obstacle::{AuthorityFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
-use super::schedule::{BACKDATED, begins_later, between, due_at, earlier, later, margin};
+use super::schedule::{
+    BACKDATED, begins_later, between, due_at, earlier, jitter, later, lead, lifetime, margin,
+};
 use super::signing::{Signing, signing};
 use super::types::Action;
 use crate::config::{CertificateRenewal, Renewal};
@@ -56,6 +58,8 @@ pub(super) struct Candidate<'node> {
     /// When the certificate ends that signed the present one: while a CA is being changed, another than the one that signs.
     issuer_ends: Option<Timestamp>,
     renewal: CertificateRenewal,
+    /// How much earlier this machine is than others.
+    jitter: Duration,
 }
 
 impl<'node> Candidate<'node> {
@@ -84,6 +88,7 @@ impl<'node> Candidate<'node> {
         let Some(authority) = authority else {
             return Err(Obstacle::NotManaged);
         };
+        let jitter = jitter(inventory, renewal);
         let renewal = renewal.of(entry.id.as_str());
         let present = match &entry.state {
             CertificateState::Missing => return Err(Obstacle::Missing),
@@ -150,6 +155,7 @@ impl<'node> Candidate<'node> {
                     .map(|issuer| issuer.not_after),
             },
             renewal,
+            jitter,
         })
     }
 
@@ -159,11 +165,13 @@ impl<'node> Candidate<'node> {
     }
 
     /// When it becomes due. What ends first counts, the certificate or its authority. The further certificates of its file do
-    /// not: they are kept as they are, so renewing does not help against their end.
+    /// not: they are kept as they are, so renewing does not help against their end. Jitter makes it earlier; whatever is reckoned
+    /// from the end (deadlines, emergencies) goes by [`due_at`] without it.
     pub(super) fn due_at(&self) -> Timestamp {
         let leaf_end = self.present.leaf.not_after;
         let end = self.issuer_ends.map_or(leaf_end, |end| leaf_end.min(end));
-        due_at(self.present, end, self.renewal.before)
+        let threshold = due_at(self.present, end, self.renewal.before);
+        earlier(threshold, lead(lifetime(self.present), self.jitter))
     }
 
     /// What is to be done about it at that moment.
@@ -257,7 +265,8 @@ impl<'node> Candidate<'node> {
             return None;
         }
         let new_lifetime = between(earlier(now, BACKDATED), end);
-        let new_due = earlier(end, margin(new_lifetime, self.renewal.before));
+        let ahead = margin(new_lifetime, self.renewal.before) + lead(new_lifetime, self.jitter);
+        let new_due = earlier(end, ahead);
         if new_due < later(now, minimum) {
             return Some(too_soon);
         }

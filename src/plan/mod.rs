@@ -31,7 +31,7 @@ pub use note::Note;
 pub use obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};
 pub use order::{RestartGroup, RestartMethod, restart_groups};
 pub use reason::Reason;
-pub use schedule::{due_at, lifetime};
+pub use schedule::{due_at, jitter, lead, lifetime};
 pub use spread::Share;
 pub use trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, is_trusted};
 pub use types::{Action, AffectedPod, Plan, PlanItem, Request, UnknownName};

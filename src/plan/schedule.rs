@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::node::Present;
+use crate::config::Renewal;
+use crate::node::{Inventory, Present};
 use crate::pki::Certificate;
 
 /// How far a new certificate's NotBefore lies back, by kubeadm's habit: so that clocks that differ a little accept it.
@@ -18,6 +19,12 @@ pub(super) const LAST_MOMENT: Duration = Duration::from_secs(86_400);
 /// How small a part of the lifetime that a certificate claims may be believed on account of its file's age: a quarter, so
 /// that what kubeadm made for a year is renewed thirty days before its end, whenever its file was restored or copied.
 const LEAST_PART: u64 = 4;
+
+/// What is renewed in its last third is never renewed before its last five twelfths for the sake of jitter.
+const LEAD_PART: u64 = 12;
+
+/// Certificates that live less long have no time to spare.
+const SHORT: Duration = Duration::from_secs(3600);
 
 /// The certificate's real lifetime: NotBefore can lie (kubeadm before 1.31 wrote the CA's), so it counts from the
 /// file's last change where that is later and plausible.
@@ -42,6 +49,24 @@ pub fn lifetime(present: &Present) -> Duration {
 #[must_use]
 pub fn due_at(present: &Present, effective_not_after: Timestamp, before: Duration) -> Timestamp {
     earlier(effective_not_after, margin(lifetime(present), before))
+}
+
+/// How much earlier this machine is than others, by `renewal.jitter`.
+#[must_use]
+pub fn jitter(inventory: &Inventory, renewal: &Renewal) -> Duration {
+    inventory
+        .lot
+        .map_or(Duration::ZERO, |lot| lot.part_of(renewal.jitter))
+}
+
+/// How much of a machine's jitter counts for a certificate of that lifetime: so little that its renewals stay far apart, and none
+/// where a new one could be due at once for it.
+#[must_use]
+pub fn lead(lifetime: Duration, jitter: Duration) -> Duration {
+    if lifetime < SHORT {
+        return Duration::ZERO;
+    }
+    jitter.min(Duration::from_secs(lifetime.as_secs() / LEAD_PART))
 }
 
 /// How long before its end a certificate of that lifetime is renewed.

@@ -1,9 +1,10 @@
 //! What is decided about each kind of certificate, one case at a time.
 #![allow(clippy::unwrap_used, clippy::panic)] // what these tests are built from, too
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use kubecertd::checks::Intent;
 use kubecertd::config::{Config, OwnRenewal};
-use kubecertd::node::{CertificateId, CertificateState, Fault, Inventory, KeyState, Problem};
+use kubecertd::node::{CertificateId, CertificateState, Fault, Inventory, KeyState, Lot, Problem};
 use kubecertd::pki::AuthorityId;
 use kubecertd::plan::{Action, Obstacle, Plan, Reason, Request, plan};
 use testkit::inventory::*;
@@ -47,6 +48,34 @@ pub(crate) fn node_ending(age: i64, left: i64) -> Inventory {
         CertificateState::Present(Box::new(present(after(-age), after(left)))),
     );
     node
+}
+
+#[test]
+fn jitter_is_a_machines_own_and_deadlines_go_without_it() {
+    let mut config = Config::default();
+    config.renewal.jitter = seconds(10 * DAY);
+    let mut node = node_ending(335 * DAY, 30 * DAY + HOUR);
+    let due = |node: &Inventory, config: &Config| {
+        let plan = plan(node, config, &Request::Due, now()).unwrap();
+        let due = plan.items[0].due_at.unwrap();
+        (
+            due.duration_since(now()).as_secs(),
+            Intent::of(node, &plan, config, true),
+        )
+    };
+    let (threshold, none) = due(&node, &config);
+    assert_eq!((threshold, none.deadline), (HOUR, None));
+    // Half of it, and nothing of what is not there.
+    node.lot = Some(Lot::new(1 << 31));
+    let (shifted, intent) = due(&node, &config);
+    assert_eq!(shifted, HOUR - 5 * DAY);
+    let deadline = intent.deadline.unwrap();
+    assert_eq!(
+        deadline.patience_ends,
+        deadline.ends - SignedDuration::from_secs(10 * DAY)
+    );
+    config.renewal.jitter = std::time::Duration::ZERO;
+    assert_eq!(due(&node, &config).0, HOUR);
 }
 
 pub(crate) fn problem(reason: &str) -> Problem {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Config;
 use kubecertd::node::{
-    AuthorityState, CertificateState, Fault, Inventory, KeyState, Present, Problem, Signer,
+    AuthorityState, CertificateState, Fault, Inventory, KeyState, Lot, Present, Problem, Signer,
 };
 use kubecertd::pki::KeyAlgorithm;
 use kubecertd::plan::{Action, Plan, Request, due_at, lifetime, plan};
@@ -37,8 +37,14 @@ fn span(most: i64) -> impl Strategy<Value = i64> {
 }
 
 prop_compose! {
-    fn some_config()(before in span(3650 * DAY), validity in span(10 * YEAR), enabled in prop::bool::weighted(0.9)) -> Config {
+    fn some_config()(
+        before in span(3650 * DAY),
+        validity in span(10 * YEAR),
+        jitter in prop_oneof![Just(0), span(365 * DAY)],
+        enabled in prop::bool::weighted(0.9),
+    ) -> Config {
         let mut config = Config::default();
+        config.renewal.jitter = seconds(jitter);
         config.renewal.before = seconds(before);
         config.renewal.validity = seconds(validity.max(10 * MINUTE));
         config.renewal.enabled = enabled;
@@ -102,8 +108,13 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn some_node()(states in vec(some_certificate(), 4), authorities in vec(some_authority(), 3)) -> Inventory {
+    fn some_node()(
+        states in vec(some_certificate(), 4),
+        authorities in vec(some_authority(), 3),
+        lot in prop_oneof![Just(None), Just(Some(u32::MAX)), any::<u32>().prop_map(Some)],
+    ) -> Inventory {
         let mut node = node_with(&NAMES);
+        node.lot = lot.map(Lot::new);
         for (name, state) in NAMES.into_iter().zip(states) {
             set_state(&mut node, name, state);
         }
@@ -256,6 +267,31 @@ proptest! {
         prop_assert!(older >= without && newer >= without);
         if after(one.max(other)) < end {
             prop_assert!(newer >= older);
+        }
+    }
+
+    /// Jitter renews whatever would be renewed without it, and some of it earlier: by no more than it says, nor than a twelfth of the
+    /// lifetime, and always by the same.
+    #[test]
+    fn jitter_makes_it_earlier_and_never_later(node in some_node(), mut config in some_config(), at in offset()) {
+        let with = due(&node, &config, after(at));
+        let again = due(&node, &config, after(at));
+        prop_assert_eq!(renewed(&with), renewed(&again));
+        prop_assert_eq!(&with.next_due, &again.next_due);
+        let most = config.renewal.jitter.as_secs() as i64;
+        config.renewal.jitter = Duration::ZERO;
+        let without = due(&node, &config, after(at));
+        for (with, without) in with.items.iter().zip(&without.items) {
+            let (Some(shifted), Some(threshold)) = (with.due_at, without.due_at) else {
+                prop_assert_eq!(with.due_at, without.due_at);
+                continue;
+            };
+            let lead = threshold.as_second() - shifted.as_second();
+            let life = lifetime(node.entry(&with.id).unwrap().present().unwrap()).as_secs() as i64;
+            prop_assert!((0..=most.min(life / 12)).contains(&lead), "{lead} of {most}");
+            if matches!(without.action, Action::Renew(_)) {
+                prop_assert!(matches!(with.action, Action::Renew(_)), "{:?}", with.action);
+            }
         }
     }
 

@@ -97,6 +97,7 @@ pub fn node() -> Inventory {
         .collect();
     Inventory {
         node_name: Some("cp".to_owned()),
+        lot: None,
         directories: Directories {
             kubernetes: PathBuf::from("/etc/kubernetes"),
             certificates: PathBuf::from("/etc/kubernetes/pki"),
