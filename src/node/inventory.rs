@@ -42,6 +42,9 @@ pub struct Inventory {
     pub trusts: Vec<Trust>,
     /// Whether etcd runs elsewhere (the API server's `--etcd-servers` with no local etcd manifest or CA).
     pub external_etcd: bool,
+    /// Whether there are other control planes, as far as that is known: their etcd members in a flag here, or what was found out
+    /// before.
+    pub other_control_planes: bool,
     /// Where those files of entries, authorities, the service account and static pods really lie whose paths lead through
     /// links. Only what lies there is opened.
     pub links: BTreeMap<PathBuf, PathBuf>,

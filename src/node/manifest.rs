@@ -53,6 +53,12 @@ impl StaticPod {
         self.role
     }
 
+    /// Whether it is a kube-vip that holds the address under which the control plane is reached.
+    #[must_use]
+    pub fn is_kube_vip(&self) -> bool {
+        identity::is_kube_vip(self)
+    }
+
     /// The pod that has the role `name`, else the one that is called so.
     pub(super) fn of_name<'pods>(pods: &'pods [Self], name: &str) -> Option<&'pods Self> {
         pods.iter()

@@ -116,8 +116,10 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
         problems: findings.problems,
         trusts: findings.trusts,
         external_etcd,
+        other_control_planes: false,
         links,
     };
+    inventory.other_control_planes = directories::names_other_members(&inventory.static_pods);
     replaceable::mark(&sight, &mut inventory);
     inventory
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::cluster::Known;
 use crate::config::Config;
 use crate::host::{Journald, Root};
 use crate::journal::{Head, OperationKind, Outcome, Store};
@@ -81,7 +82,9 @@ impl Context {
     /// What is on the node now.
     #[must_use]
     pub fn observe(&self) -> Inventory {
-        observe(&self.root, &self.config.locations)
+        let mut inventory = observe(&self.root, &self.config.locations);
+        inventory.other_control_planes |= !Known::read(&self.store()).others.is_empty();
+        inventory
     }
 
     /// The same for a report, from which no plan follows.

@@ -53,6 +53,7 @@ pub(super) async fn renew_after<'a>(
 ) -> Result<RenewalReport, OperationError> {
     let backlog = Box::pin(Backlog::settle(run, recoveries, request, options.node_down)).await?;
     let begun = Instant::now();
+    run.learn_of_others().await;
     let node = run.node();
     let plan = run
         .plan(request)?

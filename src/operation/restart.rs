@@ -70,6 +70,7 @@ async fn restart_in(
 ) -> Result<Vec<RestartReport>, OperationError> {
     let context = run.context;
     finish(run).await?;
+    run.learn_of_others().await;
     let node = run.node();
     let pods: Vec<PodRef> = components
         .iter()

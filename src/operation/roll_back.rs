@@ -182,6 +182,7 @@ async fn roll_back_in(
     let context = run.context;
     finish(run).await?;
     let now = crate::host::now();
+    run.learn_of_others().await;
     let node = run.node();
     let prepared = RollBack::prepare(context, &node, id, force, now)?;
     if !prepared.obstacles.is_empty() {

@@ -12,8 +12,9 @@ use super::right::Turn;
 use crate::cluster::FleetLock;
 use crate::host;
 use crate::journal::Lock;
-use crate::node::Inventory;
+use crate::node::{Inventory, StaticPod};
 use crate::plan::{Plan, Request};
+use crate::probe::known_members;
 
 /// One run of an operation: the node and its configuration, the lock that is held, the signal to stop, whom to tell, and what
 /// was seen of the node.
@@ -72,6 +73,19 @@ impl<'a> Run<'a> {
         self.observations += 1;
         self.seen = Some(Arc::clone(&seen));
         seen
+    }
+
+    /// Asks whether there are other control planes, where that is not known and the order of restarts depends on it.
+    pub(super) async fn learn_of_others(&mut self) {
+        let mut node = self.node();
+        let holds_address = node.static_pods.iter().any(StaticPod::is_kube_vip);
+        if !self.context.is_live() || node.other_control_planes || !holds_address {
+            return;
+        }
+        if !known_members(&node).await.is_empty() {
+            Arc::make_mut(&mut node).other_control_planes = true;
+            self.seen = Some(node);
+        }
     }
 
     /// What was seen does not hold any more: files were changed, or may have been while pods were restarted.

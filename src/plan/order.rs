@@ -4,6 +4,10 @@
 //! with them, so the API server goes first and comes back last. When the API is away for more than ten seconds,
 //! controller-manager and scheduler lose their lease, exit and fall into CrashLoopBackOff, which sticks to them; so they
 //! are out as long as the API is away and return when it answers.
+//!
+//! A kube-vip that holds the control plane's address holds it until its lease runs out while the API server behind the address is
+//! gone, since it asks that one. Ended before, while the API still answers, it gives address and lease away at once, to the kube-vip
+//! of another control plane; so it goes out first and comes back last. Where there is no other, it stays.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -17,7 +21,7 @@ pub struct RestartGroup {
     pub out: Vec<Vec<PodRef>>,
     /// The same pods to bring back, wave after wave; a wave must be healthy before the next comes.
     pub back: Vec<Vec<PodRef>>,
-    /// Of those, the ones that use no renewed file and are only out because the API or etcd is away.
+    /// Of those, the ones that use no renewed file and are only out because the API or etcd is away, or about to be.
     pub out_meanwhile: Vec<PodRef>,
 }
 
@@ -74,27 +78,48 @@ pub fn restart_groups(inventory: &Inventory, pods: &[PodRef]) -> Vec<RestartGrou
     let wanted = |pod: &StaticPod| paths.contains(pod.path.as_path());
     let of_role = |role: &str| inventory.static_pod(role);
     let is_wanted = |role: &str| of_role(role).is_some_and(wanted);
+    let disturbs_api = is_wanted(API_SERVER) || is_wanted(ETCD);
+    let address_holders = if disturbs_api {
+        address_holders(inventory)
+    } else {
+        Vec::new()
+    };
     let mut groups = Vec::new();
-    if is_wanted(API_SERVER) || is_wanted(ETCD) {
+    if disturbs_api {
         let mut out = vec![LEASE_HOLDERS.to_vec(), vec![API_SERVER]];
         if is_wanted(ETCD) {
             out.push(vec![ETCD]);
         }
         let waves = out
             .iter()
-            .map(|wave| wave.iter().copied().filter_map(of_role));
-        groups.extend(group(waves.map(Iterator::collect), wanted));
+            .map(|wave| wave.iter().copied().filter_map(of_role).collect());
+        groups.extend(group(
+            std::iter::once(address_holders.clone()).chain(waves),
+            wanted,
+        ));
     } else {
         let leases = LEASE_HOLDERS.into_iter().filter(|role| is_wanted(role));
         groups.extend(group([leases.filter_map(of_role).collect()], wanted));
     }
-    let mut done: HashSet<&Path> = HashSet::new();
+    let mut done: HashSet<&Path> = address_holders
+        .iter()
+        .map(|pod| pod.path.as_path())
+        .collect();
     for pod in found {
         if pod.role().is_none() && done.insert(&pod.path) {
             groups.extend(group([vec![pod]], wanted));
         }
     }
     groups
+}
+
+/// The pods that hold the control plane's address, where another control plane can take it.
+fn address_holders(inventory: &Inventory) -> Vec<&StaticPod> {
+    inventory
+        .static_pods
+        .iter()
+        .filter(|pod| inventory.other_control_planes && pod.is_kube_vip())
+        .collect()
 }
 
 /// A group of these waves, or none.

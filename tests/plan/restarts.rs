@@ -194,6 +194,43 @@ fn the_api_server_takes_its_clients_with_it_and_etcd_the_api_server() {
 }
 
 #[test]
+fn kube_vip_gives_its_address_away_before_the_api_server_goes_where_another_can_take_it() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    let admin = ["/etc/kubernetes/admin.conf"];
+    add_pod(&mut node, "kube-vip", false, &[], &admin);
+    node.other_control_planes = true;
+    let rest: [&[&str]; 2] = [
+        &["kube-controller-manager", "kube-scheduler"],
+        &["kube-apiserver"],
+    ];
+    let first: &[&str] = &["kube-vip"];
+    // Not for its own sake, then for its own as well: it goes out once.
+    for (names, is_meanwhile) in [
+        (&[APISERVER][..], true),
+        (&[APISERVER, "admin.conf"], false),
+    ] {
+        let groups = restarts(&node, names).restarts;
+        assert_eq!(groups.len(), 1, "{groups:?}");
+        assert_eq!(named(&groups[0].out), waves(&[first, rest[0], rest[1]]));
+        assert_eq!(named(&groups[0].back), waves(&[rest[1], rest[0], first]));
+        let meanwhile = components(&groups[0].out_meanwhile);
+        assert_eq!(meanwhile.contains(&"kube-vip".to_owned()), is_meanwhile);
+    }
+    let etcd = restarts(&node, &["etcd-peer"]).restarts;
+    assert_eq!(named(&etcd[0].out)[0], first);
+    // What does not take the API server away leaves it where it is.
+    let groups = restarts(&node, &["scheduler.conf"]).restarts;
+    assert_eq!(named(&groups[0].out), waves(&[&["kube-scheduler"]]));
+    let groups = restarts(&node, &["scheduler.conf", "admin.conf"]).restarts;
+    assert_eq!(named(&groups[1].out), waves(&[first]));
+    // Nobody else could take the address.
+    node.other_control_planes = false;
+    let groups = restarts(&node, &[APISERVER]).restarts;
+    assert_eq!(named(&groups[0].out), waves(&rest));
+}
+
+#[test]
 fn an_api_server_without_a_label_is_restarted_in_its_place() {
     let mut node = node();
     add_kubeadm_pods(&mut node);

@@ -11,6 +11,12 @@ const PROGRAMS: [&str; 4] = [
     "kube-scheduler",
 ];
 
+const KUBE_VIP: &str = "kube-vip";
+/// Its images.
+const KUBE_VIP_IMAGES: [&str; 2] = [KUBE_VIP, "kube-vip-iptables"];
+/// The variable that says whether it holds the control plane's address, and not only those of services.
+const CONTROL_PLANE: &str = "cp_enable";
+
 /// By what a pod is known, the surest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum By {
@@ -38,6 +44,25 @@ fn known(pod: &StaticPod) -> Option<(&'static str, By)> {
 /// kubeadm's program that the pod runs, by its label, its name or its containers' commands.
 pub(super) fn program(pod: &StaticPod) -> Option<&'static str> {
     known(pod).map(|(program, _)| program)
+}
+
+/// Whether it is a kube-vip that holds the control plane's address: by the image that it runs, whatever registry that is from, or
+/// by its name.
+pub(super) fn is_kube_vip(pod: &StaticPod) -> bool {
+    let only_services = |container: &Container| {
+        let enabled = container.environment.get(CONTROL_PLANE);
+        enabled.is_some_and(|value| value.eq_ignore_ascii_case("false"))
+    };
+    let named = pod.name == KUBE_VIP;
+    pod.containers.iter().any(|one| {
+        (named || KUBE_VIP_IMAGES.contains(&image_name(&one.image))) && !only_services(one)
+    })
+}
+
+/// `kube-vip` of `ghcr.io/kube-vip/kube-vip:v1.0.0@sha256:…`
+fn image_name(image: &str) -> &str {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split(['@', ':']).next().unwrap_or(name)
 }
 
 /// What the pod is called where no other one is known.

@@ -329,3 +329,40 @@ proptest! {
         prop_assert!(pod.files().iter().chain(&pod.whole_directories()).all(|path| path.starts_with("/tree")));
     }
 }
+
+#[test]
+fn kube_vip_is_known_by_its_image_or_its_name() {
+    let pod = |name: &str, image: &str, environment: &str| {
+        let text = format!(
+            "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}}}\nspec:\n  containers:\n  - name: x\n    image: {image}\n    \
+             args: [manager]\n    env: [{environment}]\n"
+        );
+        parse(&text).unwrap().is_kube_vip()
+    };
+    let for_services = "{name: cp_enable, value: 'false'}, {name: svc_enable, value: 'true'}";
+    for (name, image, environment, is_kube_vip) in [
+        ("vip", "ghcr.io/kube-vip/kube-vip:v1.0.0", "", true),
+        (
+            "vip",
+            "mirror:5000/kube-vip-iptables@sha256:00",
+            "{name: cp_enable, value: 'true'}",
+            true,
+        ),
+        ("kube-vip", "registry.example/own", "", true),
+        (
+            "vip",
+            "ghcr.io/kube-vip/kube-vip:v1.0.0",
+            for_services,
+            false,
+        ),
+        (
+            "vip",
+            "ghcr.io/kube-vip/kube-vip-cloud-provider:v0.0.12",
+            "",
+            false,
+        ),
+        ("haproxy", "haproxy:3.0", "", false),
+    ] {
+        assert_eq!(pod(name, image, environment), is_kube_vip, "{name} {image}");
+    }
+}

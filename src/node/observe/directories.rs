@@ -1,5 +1,6 @@
 //! Where things lie: the configuration, then the manifests, then the kubelet, then kubeadm's defaults.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::findings::Findings;
@@ -97,6 +98,16 @@ fn most_named(static_pods: &[StaticPod], component: &str, flags: &[&str]) -> Opt
         .into_iter()
         .find(|(_, count)| *count == most)
         .map(|(directory, _)| directory)
+}
+
+/// Whether etcd's flag names other members than this node's: kubeadm writes those into it that there were when the node joined.
+pub(super) fn names_other_members(static_pods: &[StaticPod]) -> bool {
+    let etcd = StaticPod::of_name(static_pods, "etcd");
+    let members = etcd.and_then(|etcd| etcd.flag("initial-cluster"));
+    members.is_some_and(|members| {
+        let names = members.split(',').filter_map(|one| one.split('=').next());
+        names.collect::<BTreeSet<_>>().len() > 1
+    })
 }
 
 /// Whether etcd runs elsewhere.

@@ -131,6 +131,7 @@ pub fn node() -> Inventory {
         problems: Vec::new(),
         trusts: Vec::new(),
         external_etcd: false,
+        other_control_planes: false,
         links: BTreeMap::new(),
     }
 }
