@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::backup::Backup;
 use super::stage::{directories, unstage};
 use super::staged_file::Contents;
-use crate::host::{self, durable, link};
+use crate::host::{self, Root, durable, link};
 use crate::journal::{StagedFile, Store, TransactionError};
 
 /// What came of finishing the renames.
@@ -49,14 +49,32 @@ pub(crate) fn is_any_put_back(
 
 /// Renames every new file over its old one.
 pub(super) fn commit(store: &Store, files: &[StagedFile]) -> Result<(), TransactionError> {
-    let root = store.root().holding();
-    for file in files {
-        let target = file.target(store);
-        root.place(&file.staged(store))
-            .and_then(|staged| staged.rename_over(&root.place(&target)?))
-            .map_err(TransactionError::file(&target, "could not be replaced"))?;
-    }
+    let names = files
+        .iter()
+        .map(|file| (file.staged(store), file.target(store)));
+    rename_at_once(&store.root().holding(), names)?;
     flush_directories(store, files)
+}
+
+/// Renames one after the other with no other call in between: a handshake of etcd reads key and certificate anew, and fails if it falls
+/// between the two.
+fn rename_at_once(
+    root: &Root,
+    names: impl Iterator<Item = (PathBuf, PathBuf)>,
+) -> Result<(), TransactionError> {
+    const REFUSED: &str = "could not be replaced";
+    let mut places = Vec::new();
+    for (from, to) in names {
+        let both = root
+            .place(&from)
+            .and_then(|from| Ok((from, root.place(&to)?)));
+        places.push((both.map_err(TransactionError::file(&to, REFUSED))?, to));
+    }
+    for ((from, to), target) in &places {
+        from.rename_over(to)
+            .map_err(TransactionError::file(target, REFUSED))?;
+    }
+    Ok(())
 }
 
 /// Finishes the renames that a crash left undone.
@@ -163,9 +181,10 @@ fn put_group_back(
     let (replaced, made): (Vec<&StagedFile>, Vec<&StagedFile>) = changed
         .into_iter()
         .partition(|file| file.old_digest.is_some());
-    for file in replaced {
-        durable::rename_over(&file.restored(store), &file.target(store))?;
-    }
+    let names = replaced
+        .into_iter()
+        .map(|file| (file.restored(store), file.target(store)));
+    rename_at_once(&store.root().holding(), names)?;
     if !made.is_empty() {
         flush_directories(store, group)?;
     }

@@ -158,6 +158,55 @@ fn each_step_is_on_disk_before_the_next_relies_on_it() {
     assert!(checks > 2 * FILES.len());
 }
 
+/// A handshake of etcd reads key and certificate anew and fails between the two renames of a pair: nothing else is done there.
+#[test]
+fn nothing_is_done_between_the_renames_of_a_pair() {
+    let node = Plain::new();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let traced = Command::new("strace")
+        .args(["-f", "-ttt", "-y", "-qq", "-s", "4096", "-o"])
+        .arg(log.path())
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "course_of_the_child"])
+        .env(TREE, node.root.directory())
+        .stdout(Stdio::null())
+        .status();
+    if !traced.as_ref().is_ok_and(std::process::ExitStatus::success) {
+        testkit::skipped(&format!("no strace that may trace here: {traced:?}"));
+        return;
+    }
+    let text = std::fs::read_to_string(log.path()).unwrap();
+    let first = text
+        .lines()
+        .find(|line| is_of_pair(line))
+        .and_then(|line| line.split_whitespace().next())
+        .unwrap();
+    // Of the thread that renames: process, time, call.
+    let calls: Vec<(f64, &str)> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix(first)?.trim_start().split_once(' '))
+        .map(|(at, call)| (at.parse().unwrap(), call))
+        .collect();
+    let mut pairs = Vec::new();
+    for (place, (at, call)) in calls.iter().enumerate() {
+        if is_of_pair(call) && call.contains(".key") {
+            let (then, next) = calls[place + 1];
+            assert!(is_of_pair(next), "after {call} comes {next}");
+            pairs.push((then - at) * 1e6);
+        }
+    }
+    println!("microseconds between the renames of a pair: {pairs:.0?}");
+    // Each pair goes in, and those that replaced one come back.
+    let keys = FILES.iter().filter(|(_, path, _)| path.ends_with(".key"));
+    let back = SMALL.files.len() - SMALL.missing.len();
+    assert_eq!(pairs.len(), keys.count() + back / 2);
+}
+
+/// Whether a call puts a certificate or its key in place.
+fn is_of_pair(call: &str) -> bool {
+    call.contains("renameat(") && call.contains("/pki") && !call.contains("/backups")
+}
+
 /// What must be on disk before a record is written.
 fn check_record(disk: &Disk, root: &str) -> usize {
     let is_cluster = |path: &str| path.starts_with(&format!("{root}/etc/"));
