@@ -117,10 +117,12 @@ pub enum Event {
         /// Why.
         reason: String,
     },
-    /// A component proved that it uses the certificate that is in place without a restart.
+    /// A component uses the certificates that are in place without a restart.
     PickedUp {
         /// Which.
         component: String,
+        /// How that is known.
+        evidence: String,
     },
     /// A restart goes on.
     Restart(Progress),

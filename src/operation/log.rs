@@ -59,7 +59,7 @@ impl EventLog {
                 certificate = certificate.as_str(),
                 "{text}"
             ),
-            Event::PickedUp { component } => tracing::info!(target: EVENTS,
+            Event::PickedUp { component, .. } => tracing::info!(target: EVENTS,
                 operation_id,
                 event = code,
                 component = component.as_str(),

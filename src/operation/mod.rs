@@ -22,6 +22,7 @@ mod issue;
 mod known_keys;
 mod kubelet;
 mod log;
+mod needed;
 mod neighbours;
 mod not_renewed;
 mod old_keys;

@@ -28,6 +28,7 @@ pub(super) async fn restart_and_prove(
         run.remark(remark.clone());
         report.unproved.push(remark);
     }
+    report.warnings.append(&mut restarts.not_shown);
     report.restarts = restarts.run(run, operation).await?;
     if !restarts.provable {
         return Ok(());

@@ -74,6 +74,13 @@ pub enum Remark {
         /// Why.
         reason: String,
     },
+    /// Whether a component reads its new files by itself could not be seen, and the old ones still have more than a day.
+    NotShown {
+        /// Which.
+        component: String,
+        /// What was seen instead.
+        seen: String,
+    },
     /// What uses a certificate answers, but cannot be verified by anything on this node.
     Unverified {
         /// Which.

@@ -6,16 +6,15 @@ use std::path::PathBuf;
 use super::context::Context;
 use super::event::Event;
 use super::gate::Gate;
+use super::needed::needed;
 use super::remark::Remark;
 use super::right::{Turn, before_step};
 use super::run::Run;
 use crate::config::RestartMode;
 use crate::files::Operation;
-use crate::host::stopped;
 use crate::journal::{Record, TransactionError};
 use crate::node::{Inventory, PodRef, components};
 use crate::plan::{Plan, RestartGroup, RestartMethod, restart_groups};
-use crate::probe::picked_up;
 use crate::restart::{RestartError, RestartReport, Restarter};
 use crate::runtime::KubeletService;
 
@@ -28,6 +27,8 @@ pub(super) struct Restarts {
     pub(super) left_out: Vec<PodRef>,
     /// Pods to be restarted that have no manifest any more.
     missing: Vec<PodRef>,
+    /// Pods that are not restarted although it was not seen whether they need it.
+    pub(super) not_shown: Vec<Remark>,
     /// Whether any component can be asked afterwards.
     pub(super) provable: bool,
     is_way_back: bool,
@@ -82,32 +83,13 @@ impl Restarts {
         }
         let node = run.node();
         if context.config.restart.mode == RestartMode::WhenNeeded {
-            let needed = Self::needed(run, plan).await;
-            return Self::of(&node, &needed);
+            let (needed, not_shown) = needed(run, plan).await;
+            return Self {
+                not_shown,
+                ..Self::of(&node, &needed)
+            };
         }
         Self::planned(&node, plan.restarts.clone(), &affected)
-    }
-
-    /// The pods that did not take up their new certificates by themselves.
-    async fn needed(run: &mut Run<'_>, plan: &Plan) -> Vec<PodRef> {
-        let (context, node, stop) = (run.context, run.node(), run.stop);
-        let mut needed = Vec::new();
-        for pod in &plan.affected {
-            let picked_up = tokio::select! {
-                biased;
-                // The restart that is pending then is done at the next start.
-                () = stopped(stop) => false,
-                picked_up = picked_up(&node, &context.config.restart, pod) => picked_up,
-            };
-            if picked_up {
-                run.emit(Event::PickedUp {
-                    component: pod.pod.component.clone(),
-                });
-            } else {
-                needed.push(pod.pod.clone());
-            }
-        }
-        needed
     }
 
     /// The pods that should be restarted, and of which no manifest can be read any more.
@@ -143,6 +125,7 @@ impl Restarts {
             method: RestartMethod::Manifests,
             left_out,
             missing: Vec::new(),
+            not_shown: Vec::new(),
             provable: false,
             is_way_back: false,
         }
@@ -165,6 +148,7 @@ impl Restarts {
             method: RestartMethod::Manifests,
             left_out: Vec::new(),
             missing,
+            not_shown: Vec::new(),
             provable: !node.static_pods.is_empty(),
             is_way_back: false,
         }

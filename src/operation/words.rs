@@ -96,9 +96,12 @@ impl fmt::Display for Event {
             Self::NotRestarted { components, reason } => {
                 write!(out, "not restarted: {} ({reason})", components.join(", "))
             }
-            Self::PickedUp { component } => write!(
+            Self::PickedUp {
+                component,
+                evidence,
+            } => write!(
                 out,
-                "{component}: serves the certificate that is in place without a restart"
+                "{component}: uses what is in place without a restart ({evidence})"
             ),
             Self::Restart(progress) => restart(out, progress),
             Self::Proving { count: 1 } => write!(out, "proving that the certificate is in use"),
@@ -247,6 +250,11 @@ impl fmt::Display for Remark {
                 certificate,
                 reason,
             } => write!(out, "{certificate}: {reason}"),
+            Self::NotShown { component, seen } => write!(
+                out,
+                "{component}: it was not seen whether it reads its new files by itself ({seen}); it is not restarted, since the old \
+                 ones are valid for more than a day"
+            ),
             Self::NodeNotReady { seen } => write!(out, "the certificates are in use, but {seen}"),
             Self::Adopted { reason } => write!(
                 out,

@@ -7,8 +7,8 @@ use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
 use super::settle::{Decided, settle};
 use super::{
-    Action, Obstacle, Plan, PlanItem, Request, RestartMethod, UnknownName, affected_pods,
-    restart_groups,
+    Action, AffectedPod, Obstacle, Plan, PlanItem, Reloading, Request, RestartMethod, UnknownName,
+    affected_pods, reloading, restart_groups,
 };
 use crate::config::{Config, Renewal, RestartMode, nearest};
 use crate::node::{CertificateId, Entry, Inventory, PodRef};
@@ -67,6 +67,25 @@ fn decide(
             restart_groups(inventory, &pods)
         }
     };
+    let rereads = |pod: &&AffectedPod| {
+        config.restart.mode == RestartMode::WhenNeeded
+            && matches!(reloading(inventory, pod, None), Reloading::ByItself(_))
+    };
+    let rereading: Vec<PodRef> = affected
+        .iter()
+        .filter(rereads)
+        .map(|one| one.pod.clone())
+        .collect();
+    let expected = if rereading.is_empty() {
+        restarts.clone()
+    } else {
+        let all = affected.iter().map(|one| &one.pod);
+        let rest: Vec<PodRef> = all
+            .filter(|pod| !rereading.contains(pod))
+            .cloned()
+            .collect();
+        restart_groups(inventory, &rest)
+    };
     let next_due = next_due(inventory, &config.renewal, &renewed, now)
         .into_iter()
         .chain(items.iter().filter_map(next_try))
@@ -78,6 +97,8 @@ fn decide(
         method: RestartMethod::default(),
         adopted_proofs: Vec::new(),
         restarts,
+        rereading,
+        expected,
         items,
         unread_manifests: inventory.unread_manifests.clone(),
     }

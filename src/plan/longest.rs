@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::order::RestartGroup;
+use super::reload::LONGEST;
 use crate::config::{Restart, RestartMode};
 
 /// New keys on a slow machine, and the proof that they are in use.
@@ -18,7 +19,7 @@ pub fn longest(restarts: &[RestartGroup], restart: &Restart) -> Duration {
         .sum();
     let waves = u32::try_from(waves).unwrap_or(u32::MAX);
     let reload = match restart.mode {
-        RestartMode::WhenNeeded => restart.reload_timeout,
+        RestartMode::WhenNeeded => restart.reload_timeout.max(LONGEST),
         RestartMode::Affected | RestartMode::None => Duration::ZERO,
     };
     restart

@@ -69,6 +69,12 @@ pub fn lead(lifetime: Duration, jitter: Duration) -> Duration {
     jitter.min(Duration::from_secs(lifetime.as_secs() / LEAD_PART))
 }
 
+/// The same of a certificate that is in no file: from when on its component is to be restarted.
+#[must_use]
+pub fn restart_due_at(not_before: Timestamp, not_after: Timestamp, before: Duration) -> Timestamp {
+    earlier(not_after, margin(between(not_before, not_after), before))
+}
+
 /// How long before its end a certificate of that lifetime is renewed.
 pub(super) fn margin(lifetime: Duration, before: Duration) -> Duration {
     before.min(Duration::from_secs(lifetime.as_secs() / 3))

@@ -52,8 +52,12 @@ pub struct Plan {
     pub items: Vec<PlanItem>,
     /// Static pods that use a file which is to be renewed.
     pub affected: Vec<AffectedPod>,
-    /// The restarts, in order; empty with `restart.mode = none`.
+    /// The restarts, in order; empty with `restart.mode = none`. With `when-needed` all that may turn out to be needed.
     pub restarts: Vec<RestartGroup>,
+    /// Of the affected pods, those that are expected to read their new files by themselves, with `restart.mode = when-needed`.
+    pub rereading: Vec<PodRef>,
+    /// The restarts that are left if they do.
+    pub expected: Vec<RestartGroup>,
     /// How they are restarted.
     pub method: RestartMethod,
     /// Certificates that earlier operations put in place and that are still to be proved in use.

@@ -64,6 +64,8 @@ impl Plan {
         }
         if settings.mode != RestartMode::None {
             self.restarts = restart_groups(inventory, &self.pods());
+            self.expected.clone_from(&self.restarts);
+            self.rereading.clear();
         }
         self
     }

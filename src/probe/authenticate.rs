@@ -118,6 +118,22 @@ pub(super) async fn as_holder(
     }
 }
 
+/// Asks this one API server for one path as the kubeconfig's holder, whichever server the kubeconfig names.
+///
+/// # Errors
+/// [`AuthenticationError`].
+pub(super) async fn as_holder_at(
+    path: &Path,
+    address: &Address,
+    request: &str,
+) -> Result<Answer, AuthenticationError> {
+    let holder = Holder::read(path)?;
+    let security = holder.security();
+    http::get_object(Server { address, security }, request)
+        .await
+        .map_err(|error| Attempt::from(error).into_error())
+}
+
 /// What a kubeconfig says of its server and its holder.
 ///
 /// # Errors

@@ -56,8 +56,8 @@ pub(super) const ETCD_HEALTH: &str = "/health?exclude=NOSPACE";
 /// The member alone, as the kubelet's probes ask: it is well without a leader. etcd before 3.5 takes it for the one above.
 const ETCD_HEALTH_ALONE: &str = "/health?exclude=NOSPACE&serializable=true";
 
-const CONTROLLER_MANAGER: &str = "kube-controller-manager";
-const SCHEDULER: &str = "kube-scheduler";
+pub(super) const CONTROLLER_MANAGER: &str = "kube-controller-manager";
+pub(super) const SCHEDULER: &str = "kube-scheduler";
 
 /// Whether the pod is `program`.
 pub(crate) fn runs(pod: &StaticPod, program: &str) -> bool {

@@ -5,7 +5,9 @@ mod authenticate;
 mod endpoint;
 mod etcd;
 mod health;
+mod in_memory;
 mod in_use;
+mod kubelet_saw;
 mod nodes;
 mod peer;
 mod peers;
@@ -27,11 +29,12 @@ pub(crate) use etcd::{
     MoveLeaderResponse, StatusRequest, StatusResponse, Way, client_address,
 };
 pub(crate) use health::{healthy, kubelet_answers};
+pub use in_memory::{InMemory, look_in_memory};
 pub use in_use::{Seen, Usage, look_at_use};
 pub use nodes::node_is_ready;
 pub use peers::ControlPlanes;
 pub(crate) use peers::{control_planes, known_members, named_members};
-pub use picked_up::picked_up;
+pub use picked_up::{PickedUp, api_release, picked_up};
 pub(crate) use port::{ApiServerPort, api_server_port};
 pub use prove::{Proof, ProofError, prove};
 pub use reachable::reachability;

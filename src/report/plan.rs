@@ -5,10 +5,12 @@ use serde_json::Value;
 
 use super::coded::{Coded, fields};
 use super::columns::columns;
+use crate::config::Renewal;
 use crate::host::printable;
 use crate::node::{HardLinks, Problem, components};
 use crate::pki::{date, serde_end};
-use crate::plan::{Action, AffectedPod, Opening, Plan, PlanItem, RestartGroup};
+use crate::plan::{Action, AffectedPod, Opening, Plan, PlanItem, RestartGroup, restart_due_at};
+use crate::probe::InMemory;
 use crate::runtime::{Hook, Moment};
 
 /// What `kubecertd plan -o json` prints. Fields are added to it, never renamed or removed.
@@ -23,6 +25,9 @@ pub struct PlanView {
     restarts: Vec<GroupView>,
     next_due: Option<NextView>,
     unread_manifests: Vec<Problem>,
+    /// What lives only in components' memory; absent where nothing was seen.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    in_memory: Vec<InMemoryView>,
     /// What else is to be known, one sentence each.
     notes: Vec<String>,
     /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
@@ -80,6 +85,8 @@ struct PodView {
     component: String,
     manifest: String,
     certificates: Vec<String>,
+    /// `restart`, `re-read` (by itself; it is restarted if it does not show that) or `none`.
+    action: &'static str,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -90,6 +97,15 @@ struct GroupView {
     /// Under its first name, which scripts know.
     #[serde(rename = "heldOut")]
     out_meanwhile: Vec<String>,
+}
+
+/// A certificate that a restart of its component makes anew.
+#[derive(Debug, Clone, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InMemoryView {
+    name: String,
+    not_after: Timestamp,
+    due_at: Timestamp,
 }
 
 #[derive(Debug, Clone, serde::Serialize)]
@@ -106,13 +122,18 @@ impl From<&Plan> for PlanView {
             kind: "Plan",
             at: plan.at,
             certificates: plan.items.iter().map(CertificateView::from).collect(),
-            affected_pods: plan.affected.iter().map(PodView::from).collect(),
-            restarts: plan.restarts.iter().map(GroupView::from).collect(),
+            affected_pods: plan
+                .affected
+                .iter()
+                .map(|pod| PodView::of(pod, plan))
+                .collect(),
+            restarts: plan.expected.iter().map(GroupView::from).collect(),
             next_due: plan.next_due.as_ref().map(|(at, id)| NextView {
                 at: *at,
                 name: id.to_string(),
             }),
             unread_manifests: plan.unread_manifests.clone(),
+            in_memory: Vec::new(),
             notes: Vec::new(),
             window: None,
             hooks: Vec::new(),
@@ -147,9 +168,17 @@ impl From<&PlanItem> for CertificateView {
     }
 }
 
-impl From<&AffectedPod> for PodView {
-    fn from(pod: &AffectedPod) -> Self {
+impl PodView {
+    fn of(pod: &AffectedPod, plan: &Plan) -> Self {
+        let is_restarted = |group: &RestartGroup| group.pods().any(|one| *one == pod.pod);
         Self {
+            action: if plan.rereading.contains(&pod.pod) {
+                "re-read"
+            } else if plan.restarts.iter().any(is_restarted) {
+                "restart"
+            } else {
+                "none"
+            },
             component: pod.pod.component.clone(),
             manifest: pod.pod.manifest.display().to_string(),
             certificates: pod.certificates.iter().map(ToString::to_string).collect(),
@@ -172,6 +201,20 @@ impl PlanView {
     #[must_use]
     pub fn with_notes(mut self, notes: &[HardLinks]) -> Self {
         self.notes = notes.iter().map(ToString::to_string).collect();
+        self
+    }
+
+    /// The same with what lives only in components' memory, and when they are restarted on that account.
+    #[must_use]
+    pub fn with_in_memory(mut self, seen: &[InMemory], renewal: &Renewal) -> Self {
+        self.in_memory = seen
+            .iter()
+            .map(|one| InMemoryView {
+                name: one.name(),
+                not_after: one.not_after,
+                due_at: restart_due_at(one.not_before, one.not_after, renewal.before),
+            })
+            .collect();
         self
     }
 
@@ -215,6 +258,21 @@ impl PlanView {
                 certificate.message.clone().unwrap_or_default(),
             ]
         }));
+        rows.extend(self.in_memory.iter().map(|one| {
+            let is_due = one.due_at <= self.at;
+            [
+                one.name.clone(),
+                date(one.not_after),
+                date(one.due_at),
+                if is_due { "restart" } else { "wait" }.to_owned(),
+                if is_due {
+                    "only a restart makes another"
+                } else {
+                    ""
+                }
+                .to_owned(),
+            ]
+        }));
         format!(
             "{}{}{}{}{}{}",
             columns(&rows),
@@ -249,15 +307,25 @@ impl PlanView {
         if self.affected_pods.is_empty() {
             return String::new();
         }
-        let mut rows = vec![["STATIC POD", "USES"].map(str::to_owned)];
-        rows.extend(
-            self.affected_pods
-                .iter()
-                .map(|pod| [pod.component.clone(), pod.certificates.join(", ")]),
-        );
+        let mut rows = vec![["STATIC POD", "ACTION", "USES"].map(str::to_owned)];
+        rows.extend(self.affected_pods.iter().map(|pod| {
+            [
+                pod.component.clone(),
+                match pod.action {
+                    "re-read" => "re-reads it by itself".to_owned(),
+                    other => other.to_owned(),
+                },
+                pod.certificates.join(", "),
+            ]
+        }));
         let mut text = format!("\n{}", columns(&rows));
         if self.restarts.is_empty() {
             text.push_str("\nNone of them is restarted.\n");
+        }
+        if self.affected_pods.iter().any(|pod| pod.action == "re-read") {
+            text.push_str(
+                "\nWhat re-reads its files is restarted if it does not show that it did.\n",
+            );
         }
         for group in &self.restarts {
             text.push_str(&format!(

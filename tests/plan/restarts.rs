@@ -344,6 +344,42 @@ fn with_mode_none_the_affected_are_told_but_not_restarted() {
     );
 }
 
+#[test]
+fn when_needed_the_plan_says_what_re_reads_its_files_and_restarts_the_rest() {
+    let mut node = node();
+    add_kubeadm_pods(&mut node);
+    for pod in &mut node.static_pods {
+        let name = pod.containers[0].name.clone();
+        pod.containers[0].image = match name.as_str() {
+            "etcd" => "registry.k8s.io/etcd:3.5.30-0".to_owned(),
+            _ => format!("registry.k8s.io/{name}:v1.36.2"),
+        };
+    }
+    let mut config = Config::default();
+    config.restart.mode = RestartMode::WhenNeeded;
+    let told = |node: &Inventory| {
+        let plan = plan(node, &config, &Request::All { force: false }, now()).unwrap();
+        PlanView::from(&plan).to_table()
+    };
+    let table = told(&node);
+    for line in [
+        "etcd                      re-reads it by itself",
+        "kube-apiserver            re-reads it by itself",
+        "kube-controller-manager   restart",
+        "kube-scheduler            restart",
+        "\nRestart: out kube-controller-manager and kube-scheduler; back kube-controller-manager and kube-scheduler\n",
+    ] {
+        assert!(table.contains(line), "{line} is not in {table}");
+    }
+    // Of an image that does not tell its release nothing is expected that is not seen.
+    let api_server = node
+        .static_pods
+        .iter_mut()
+        .find(|pod| pod.name == "kube-apiserver");
+    api_server.unwrap().containers[0].image = "registry.example/api@sha256:0".to_owned();
+    assert!(told(&node).contains("kube-apiserver            restart"));
+}
+
 fn telling_node() -> Inventory {
     let mut node = node_with(&[APISERVER, "etcd-peer", "scheduler.conf", "super-admin.conf"]);
     add_kubeadm_pods(&mut node);
@@ -365,8 +401,8 @@ etcd-peer          Nov 30, 2026 12:00 UTC                            leave    is
 scheduler.conf     Nov 30, 2026 12:00 UTC   Oct 31, 2026 12:00 UTC   wait
 super-admin.conf                                                     leave    there is no such file, as on every node that was joined
 
-STATIC POD       USES
-kube-apiserver   apiserver
+STATIC POD       ACTION    USES
+kube-apiserver   restart   apiserver
 
 Restart: out kube-controller-manager and kube-scheduler, then kube-apiserver; back kube-apiserver, then kube-controller-manager and kube-scheduler
          (kube-controller-manager, kube-scheduler only because the API is away meanwhile)

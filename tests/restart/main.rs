@@ -4,6 +4,7 @@ mod drain;
 mod impostors;
 mod intervals;
 mod ladder;
+mod picked_up;
 mod prove;
 mod runtime;
 mod sequence;

@@ -10,8 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kubecertd::config::{Restart, RestartMode};
-use kubecertd::plan::AffectedPod;
-use kubecertd::probe::{Proof, ProofError, authenticate, picked_up, prove};
+use kubecertd::probe::{Proof, ProofError, authenticate, prove};
 use testkit::loopback::{NODE_ADDRESS, ids, serial_in, words};
 use testkit::peer::{Clients, Handler, Listener, listen};
 use testkit::{Node, PKI};
@@ -325,74 +324,4 @@ async fn what_nobody_can_be_asked_is_said() {
         reasons[2]
     );
     assert!(began.elapsed() < Duration::from_secs(2), "asked in vain");
-}
-
-#[tokio::test]
-async fn only_served_certificates_count_as_picked_up() {
-    let plane = ControlPlane::start().await;
-    let settings = Restart {
-        reload_timeout: Duration::from_secs(1),
-        ..Restart::default()
-    };
-    let asked = |component: &str, names: &[&str]| {
-        let inventory = plane.tree.observe_without_kubelet();
-        let pod = AffectedPod {
-            pod: inventory.static_pod(component).unwrap().into(),
-            certificates: ids(names),
-        };
-        let settings = settings.clone();
-        async move { picked_up(&inventory, &settings, &pod).await }
-    };
-    assert!(asked("kube-apiserver", &["apiserver"]).await);
-    assert!(
-        asked(
-            "etcd",
-            &["etcd-server", "etcd-peer", "etcd-healthcheck-client"]
-        )
-        .await
-    );
-    assert!(!asked("kube-apiserver", &["apiserver", "apiserver-etcd-client"]).await);
-    assert!(!asked("kube-apiserver", &["etcd-server"]).await);
-    assert!(!asked("etcd", &["etcd-healthcheck-client"]).await);
-    plane.tree.leaf("etcd/peer", &plane.tree.etcd_ca, "cp1");
-    assert!(!asked("etcd", &["etcd-server", "etcd-peer"]).await);
-    assert!(asked("etcd", &["etcd-server"]).await);
-}
-
-/// The caller says so, as an event of its operation, which is logged.
-#[tokio::test]
-async fn what_was_picked_up_is_not_logged_beside_its_event() {
-    let plane = ControlPlane::start().await;
-    let inventory = plane.tree.observe_without_kubelet();
-    let pod = AffectedPod {
-        pod: inventory.static_pod("etcd").unwrap().into(),
-        certificates: ids(&["etcd-server"]),
-    };
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    tracing::info!("listening");
-    assert!(picked_up(&inventory, &Restart::default(), &pod).await);
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        text.contains("listening") && !text.contains("serves"),
-        "{text}"
-    );
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
 }

@@ -21,6 +21,8 @@ fn chosen(config: Config, no_restart: Option<&'static str>) -> (Restarts, Vec<St
             certificates: vec!["scheduler.conf".into()],
         }],
         restarts: Vec::new(),
+        rereading: Vec::new(),
+        expected: Vec::new(),
         next_due: None,
         method: RestartMethod::Manifests,
         adopted_proofs: Vec::new(),

@@ -14,8 +14,8 @@ use tokio_rustls::rustls::crypto::{
 };
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use tokio_rustls::rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
 use tokio_rustls::rustls::sign::{CertifiedKey, SingleCertAndKey};
 use tokio_rustls::rustls::version::{TLS12, TLS13};
 use tokio_rustls::rustls::{
@@ -148,24 +148,51 @@ pub fn well() -> Handler {
     Arc::new(|_, _| (200, "ok".to_owned()))
 }
 
+/// What an API server shows to whoever asks for its own connection to itself: `NAME.loopback.crt`, where that is there.
+#[derive(Debug)]
+struct ByName {
+    own: Arc<CertifiedKey>,
+    loopback: Option<Arc<CertifiedKey>>,
+}
+
+impl ResolvesServerCert for ByName {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let wanted = hello.server_name() == Some("apiserver-loopback-client");
+        let loopback = self.loopback.as_ref().filter(|_| wanted);
+        Some(Arc::clone(loopback.unwrap_or(&self.own)))
+    }
+}
+
+fn certified(certificate: &Path, key: &Path) -> Arc<CertifiedKey> {
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .unwrap()
+        .collect::<Result<Vec<_>, _>>()
+        .unwrap();
+    let key = PrivateKeyDer::from_pem_file(key).unwrap();
+    let signing = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    Arc::new(CertifiedKey::new(chain, signing))
+}
+
 fn config(
     pair: &(PathBuf, PathBuf),
     clients: &Clients,
     version: &'static SupportedProtocolVersion,
 ) -> Arc<ServerConfig> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let chain = CertificateDer::pem_file_iter(&pair.0)
-        .unwrap()
-        .collect::<Result<Vec<_>, _>>()
-        .unwrap();
-    let key = PrivateKeyDer::from_pem_file(&pair.1).unwrap();
+    let beside = |end: &str| pair.0.with_extension(format!("loopback.{end}"));
+    let resolver = Arc::new(ByName {
+        own: certified(&pair.0, &pair.1),
+        loopback: beside("crt")
+            .exists()
+            .then(|| certified(&beside("crt"), &beside("key"))),
+    });
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&[version])
         .unwrap();
     let (der, required) = match clients {
         Clients::Anybody => {
             let config = builder.with_no_client_auth();
-            return Arc::new(config.with_single_cert(chain, key).unwrap());
+            return Arc::new(config.with_cert_resolver(resolver));
         }
         Clients::May(der) => (der, false),
         Clients::Must(der) => (der, true),
@@ -179,7 +206,7 @@ fn config(
         verifier.allow_unauthenticated().build().unwrap()
     };
     let config = builder.with_client_cert_verifier(verifier);
-    Arc::new(config.with_single_cert(chain, key).unwrap())
+    Arc::new(config.with_cert_resolver(resolver))
 }
 
 /// A listener that shows the certificate of `shown` and signs with the key of `key`, whosever that is. It asks every client for a
