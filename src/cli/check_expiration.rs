@@ -7,8 +7,10 @@ use super::arguments::{CheckExpiration, StructuredFormat};
 use super::exit_codes;
 use super::output::{error, grouped, print};
 use super::renew::exit_code;
+use super::runtime::runtime;
 use crate::operation::Context;
 use crate::pki::date;
+use crate::probe::look_in_memory;
 use crate::report::ExpirationInfo;
 
 /// `is_configured`: whether every file of the configuration was understood, so that it is known where to look.
@@ -18,8 +20,12 @@ pub(super) fn run(
     is_configured: bool,
 ) -> anyhow::Result<ExitCode> {
     let now = crate::host::now();
-    let info = ExpirationInfo::new(&context.observe_to_report(), now, options.all)
-        .leaving(&context.config.renewal);
+    let inventory = context.observe_to_report();
+    let mut info =
+        ExpirationInfo::new(&inventory, now, options.all).leaving(&context.config.renewal);
+    if options.all && context.is_live() {
+        info = info.with_in_memory(&runtime()?.block_on(look_in_memory(&inventory)));
+    }
     let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),
         StructuredFormat::Json => info.to_json(),

@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use super::arguments::Format;
 use super::output::{error, print};
 use super::renew::exit_code;
+use super::runtime::runtime;
 use crate::config::RestartMode;
 use crate::node::{CertificateId, hard_links};
 use crate::operation::{Context, hooks, schedule};
 use crate::plan::{Action, Request};
+use crate::probe::look_in_memory;
 use crate::report::PlanView;
 
 pub(super) fn run(
@@ -31,9 +33,15 @@ pub(super) fn run(
         .map(|item| &item.id)
         .collect();
     let notes = hard_links(&context.root, &inventory, &renewed);
+    let in_memory = if context.is_live() {
+        runtime()?.block_on(look_in_memory(&inventory))
+    } else {
+        Vec::new()
+    };
     let schedule = schedule(context, &inventory, &plan);
     let view = PlanView::from(&plan)
         .with_notes(&notes)
+        .with_in_memory(&in_memory, &context.config.renewal)
         .with_window(schedule.opening, schedule.notes)
         .with_hooks(&hooks(
             context,

@@ -6,7 +6,9 @@ use super::aside::{Pending, aside};
 use super::look::in_flight;
 use super::pass::Pass;
 use crate::journal::Trigger;
-use crate::operation::{Context, Event, OperationError, Options, RenewalReport, renew};
+use crate::operation::{
+    Context, Event, OperationError, Options, RenewalReport, renew, restart_due,
+};
 use crate::plan::Request;
 
 /// One that runs on a thread of its own.
@@ -34,14 +36,20 @@ impl Running {
     /// Begins to renew what is due.
     pub(super) fn begin(context: Context, pass: &Pass) -> Self {
         let options = options(pass);
+        let components = pass.only_restarts();
         let (tell, told) = mpsc::unbounded_channel();
         let (cancel, cancelled) = watch::channel(false);
         let work = move || async move {
             // Whoever abandons the operation wants to hear nothing.
             let mut events = |event| drop(tell.send(event));
             let due = Request::Due;
+            let result = if components.is_empty() {
+                renew(&context, &due, &options, &cancelled, &mut events).await
+            } else {
+                restart_due(&context, &components, &cancelled, &mut events).await
+            };
             Ended {
-                result: renew(&context, &due, &options, &cancelled, &mut events).await,
+                result,
                 in_flight: in_flight(&context),
             }
         };

@@ -34,7 +34,19 @@ pub(super) struct Pass {
 impl Pass {
     /// Whether something is to be done.
     pub(super) fn has_work(&self) -> bool {
-        !self.unfinished.is_empty() || self.node_down || self.due() > 0
+        !self.unfinished.is_empty()
+            || self.node_down
+            || self.due() > 0
+            || !self.uses.to_be_restarted().is_empty()
+    }
+
+    /// Components that are to be restarted though nothing else is to be done: a renewal restarts what it has to, and the rest is seen
+    /// after it.
+    pub(super) fn only_restarts(&self) -> Vec<String> {
+        if self.due() > 0 || self.node_down || !self.unfinished.is_empty() {
+            return Vec::new();
+        }
+        self.uses.to_be_restarted()
     }
 
     /// What keeps the daemon from renewing what is due. Finishing what was cut off does not wait for it, nor does a node that
@@ -55,6 +67,9 @@ impl Pass {
     /// What an operation that begins now is about; `None` where there is nothing to do.
     pub(super) fn doing(&self) -> Option<String> {
         match (self.due(), self.node_down) {
+            (0, false) if !self.only_restarts().is_empty() => {
+                Some(format!("Restarting: {}", self.only_restarts().join(", ")))
+            }
             (0, false) if self.unfinished.is_empty() => None,
             (0, false) => Some(format!(
                 "Finishing operation {}",
@@ -67,7 +82,9 @@ impl Pass {
 
     /// The same in one word.
     pub(super) fn verb(&self) -> &'static str {
-        if self.due() == 0 && !self.node_down {
+        if !self.only_restarts().is_empty() {
+            "Restarting"
+        } else if self.due() == 0 && !self.node_down {
             "Finishing"
         } else {
             "Renewing"

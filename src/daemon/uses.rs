@@ -2,15 +2,22 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
+
+use crate::config::RestartMode;
 use crate::node::{CertificateId, Inventory};
 use crate::operation::Context;
-use crate::probe::look_at_use;
-use crate::report::{History, InUse, UseState, in_use};
+use crate::pki::date;
+use crate::plan::restart_due_at;
+use crate::probe::{look_at_use, look_in_memory};
+use crate::report::{History, InUse, Receipt, UseState, in_use};
 
 /// No look follows another sooner, however often files change.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How often is looked at what is not in use yet: somebody may restart it at any time.
 const NOT_YET_INTERVAL: Duration = Duration::from_secs(60);
+/// No component is restarted more often on account of what it has in memory.
+const RESTARTED_ENOUGH: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known since the last look.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +26,8 @@ pub(super) struct Uses {
     at: Option<Instant>,
     /// Whether the last look showed something new.
     is_new: bool,
+    /// Components whose own certificate, which is only in their memory, is about to end, and when.
+    ending: Vec<(String, Timestamp)>,
     /// How long the next look has to wait, where the last was asked for too soon.
     too_soon: Option<Duration>,
 }
@@ -45,7 +54,18 @@ impl Uses {
         self.known
             .iter()
             .filter_map(|known| self.of(inventory, &known.id)?.note(&known.id))
+            .chain(self.ending.iter().map(|(component, end)| {
+                format!(
+                    "what {component} has only in memory ends {}; only a restart makes another",
+                    date(*end)
+                )
+            }))
             .collect()
+    }
+
+    /// Components that are to be restarted, since what they have only in memory is about to end.
+    pub(super) fn to_be_restarted(&self) -> Vec<String> {
+        self.ending.iter().map(|(one, _)| one.clone()).collect()
     }
 
     /// Whether the last look showed something new.
@@ -85,10 +105,11 @@ impl Uses {
         }
         let seen = look_at_use(inventory, &context.config.restart).await;
         // What is wrong with the history is a finding; what can be read of it is of use.
-        let receipts: Vec<_> = History::new(&context.store())
+        let receipts: Vec<Receipt> = History::new(&context.store())
             .entries()
             .map(|entries| entries.into_iter().flatten().collect())
             .unwrap_or_default();
+        let ending = ending(context, inventory, &receipts).await;
         let known: Vec<Use> = in_use(inventory, &seen, &receipts, crate::host::now())
             .into_iter()
             .filter_map(|(id, in_use)| {
@@ -96,14 +117,52 @@ impl Uses {
                 Some(Use { id, serial, in_use })
             })
             .collect();
-        self.is_new = !is_same(&known, &self.known);
-        self.known = known;
+        self.is_new = !is_same(&known, &self.known) || ending != self.ending;
+        (self.known, self.ending) = (known, ending);
         self.at = Some(Instant::now());
     }
 }
 
+/// The components whose certificate in memory is to be made anew, by the rule for all certificates. One that was restarted within a
+/// day is left alone: what shows that it ends soon is not what was restarted.
+async fn ending(
+    context: &Context,
+    inventory: &Inventory,
+    receipts: &[Receipt],
+) -> Vec<(String, Timestamp)> {
+    let config = &context.config;
+    if !config.renewal.enabled || config.restart.mode == RestartMode::None {
+        return Vec::new();
+    }
+    let now = crate::host::now();
+    let was_restarted = |component: &str| {
+        receipts
+            .iter()
+            .filter(|receipt| now.duration_since(receipt.finished) < RESTARTED_ENOUGH)
+            .flat_map(|receipt| &receipt.restarts)
+            .any(|(restarted, _)| restarted == component)
+    };
+    look_in_memory(inventory)
+        .await
+        .into_iter()
+        .filter(|one| {
+            let due = restart_due_at(one.not_before, one.not_after, config.renewal.before);
+            due <= now && !was_restarted(&one.component)
+        })
+        .map(|one| (one.component, one.not_after))
+        .collect()
+}
+
 #[cfg(test)]
 impl Uses {
+    /// What a look kept that saw what this component has in memory about to end.
+    pub(super) fn about_to_end(component: &str) -> Self {
+        Self {
+            ending: vec![(component.to_owned(), Timestamp::MIN)],
+            ..Self::default()
+        }
+    }
+
     /// What a look that showed something new would have kept.
     pub(super) fn new_ones() -> Self {
         Self {

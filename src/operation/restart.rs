@@ -17,7 +17,7 @@ use crate::config::nearest;
 use crate::files::Operation;
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{Inventory, PodRef};
-use crate::plan::RestartGroup;
+use crate::plan::{RestartGroup, longest};
 use crate::restart::RestartReport;
 use crate::runtime::Moment;
 
@@ -57,9 +57,34 @@ pub async fn restart(
     stop: &watch::Receiver<bool>,
     events: &mut (dyn FnMut(Event) + Send),
 ) -> Result<Vec<RestartReport>, OperationError> {
+    let asked = Asked::ByHand { force: false };
+    let report = restart_as(context, components, asked, stop, events).await?;
+    Ok(report.restarts)
+}
+
+/// Restarts components on the daemon's own account, when a schedule permits it.
+///
+/// # Errors
+/// [`OperationError`].
+pub async fn restart_due(
+    context: &Context,
+    components: &[String],
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<RenewalReport, OperationError> {
+    restart_as(context, components, Asked::BySchedule, stop, events).await
+}
+
+async fn restart_as(
+    context: &Context,
+    components: &[String],
+    asked: Asked,
+    stop: &watch::Receiver<bool>,
+    events: &mut (dyn FnMut(Event) + Send),
+) -> Result<RenewalReport, OperationError> {
     let lock = take_lock(context)?;
     let mut run = Run::new(context, &lock, stop, events);
-    let ended = Box::pin(restart_in(&mut run, components)).await;
+    let ended = Box::pin(restart_in(&mut run, components, asked)).await;
     give_back_unused(&mut run, &ended).await;
     ended
 }
@@ -67,7 +92,8 @@ pub async fn restart(
 async fn restart_in(
     run: &mut Run<'_>,
     components: &[String],
-) -> Result<Vec<RestartReport>, OperationError> {
+    asked: Asked,
+) -> Result<RenewalReport, OperationError> {
     let context = run.context;
     finish(run).await?;
     run.learn_of_others().await;
@@ -79,9 +105,9 @@ async fn restart_in(
     let mut restarts = Restarts::of(&node, &pods);
     let intent = Intent {
         manifests: restarts.manifests(),
+        longest: longest(restarts.groups(), &context.config.restart),
         ..Intent::default()
     };
-    let asked = Asked::ByHand { force: false };
     let found = preflight_for(context, &node, &intent, asked, crate::host::now());
     permit(run, found)?;
     if restarts.need_a_turn() {
@@ -91,10 +117,11 @@ async fn restart_in(
         };
         Box::pin(take_turn(run, wish, restarts.groups())).await?;
     }
-    let asked = (
-        OperationKind::Restart,
-        Trigger::Command("restart".to_owned()),
-    );
+    let trigger = match asked {
+        Asked::BySchedule => Trigger::Schedule,
+        Asked::ByHand { .. } => Trigger::Command("restart".to_owned()),
+    };
+    let asked = (OperationKind::Restart, trigger);
     let head = context.history_head();
     let mut operation = Operation::begin_after(&context.store(), run.lock, asked, &[], head)?;
     run.emit(Event::Begun {
@@ -103,7 +130,10 @@ async fn restart_in(
     if let Some(turn) = turn_record(run) {
         operation.note(turn)?;
     }
-    let mut report = RenewalReport::default();
+    let mut report = RenewalReport {
+        operation: Some(operation.id().to_owned()),
+        ..RenewalReport::default()
+    };
     let affected = crate::node::components(restarts.groups().iter().flat_map(RestartGroup::pods));
     let mut hooks = OperationHooks::of(run, &operation, [], &affected);
     let ready = hooks.before(run, Moment::PreRestart, &mut report).await;
@@ -115,7 +145,7 @@ async fn restart_in(
     let id = operation.id().to_owned();
     let ended = end(run, operation, ending, &report);
     release_turn(run, &id, &ended).await;
-    ended.map(|()| report.restarts)
+    ended.map(|()| report)
 }
 
 async fn restarted(

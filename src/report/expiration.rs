@@ -17,6 +17,7 @@ use crate::node::{
     Present, Problem, Signer, StaticPod,
 };
 use crate::pki::{AuthorityId, Certificate};
+use crate::probe::InMemory;
 pub use rows::{CertificateRow, ExpirationInfo, Found};
 
 /// The answer to `--within`.
@@ -75,6 +76,25 @@ impl ExpirationInfo {
         for row in self.others.iter_mut().chain(&mut self.named_by_pods) {
             row.left_alone = renewal.of(&row.name).skip;
         }
+        self
+    }
+
+    /// The same with what lives only in components' memory, among the others.
+    #[must_use]
+    pub fn with_in_memory(mut self, seen: &[InMemory]) -> Self {
+        self.others.extend(seen.iter().map(|one| CertificateRow {
+            name: one.name(),
+            path: PathBuf::from(one.address.to_string()),
+            found: Found::Expires {
+                not_after: one.not_after,
+                effective: one.not_after,
+            },
+            authority: None,
+            externally_managed: false,
+            signed_by: "itself".to_owned(),
+            optional: false,
+            left_alone: false,
+        }));
         self
     }
 

@@ -11,4 +11,5 @@ mod hooks;
 mod outlook;
 mod owed;
 mod recovery;
+mod restart_due;
 mod whole;

@@ -2,13 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::panic)] // what these tests are built from, too
 
 use jiff::Timestamp;
-use kubecertd::config::{Config, RestartMode};
+use kubecertd::config::{Config, Renewal, RestartMode};
 use kubecertd::host::Root;
+use kubecertd::net::Address;
 use kubecertd::node::{
     CertificateState, Fault, Inventory, PodRef, Problem, Signer, StaticPod, components,
 };
 use kubecertd::plan::{Plan, Request, plan};
-use kubecertd::report::PlanView;
+use kubecertd::probe::InMemory;
+use kubecertd::report::{ExpirationInfo, PlanView};
 use testkit::inventory::*;
 use testkit::loopback::ids;
 
@@ -378,6 +380,41 @@ fn when_needed_the_plan_says_what_re_reads_its_files_and_restarts_the_rest() {
         .find(|pod| pod.name == "kube-apiserver");
     api_server.unwrap().containers[0].image = "registry.example/api@sha256:0".to_owned();
     assert!(told(&node).contains("kube-apiserver            restart"));
+}
+
+#[test]
+fn what_is_only_in_memory_is_in_the_tables_with_when_its_component_is_restarted() {
+    let component = |component: &str, days: i64| InMemory {
+        component: component.to_owned(),
+        address: Address {
+            host: "127.0.0.1".to_owned(),
+            port: 6443,
+        },
+        not_before: after((days - 365) * DAY),
+        not_after: after(days * DAY),
+    };
+    // The last thirty days of a year, as for any certificate.
+    let seen = [
+        component("kube-apiserver", 29),
+        component("kube-scheduler", 31),
+    ];
+    let node = telling_node();
+    let view = PlanView::from(&due(&node, now())).with_in_memory(&seen, &Renewal::default());
+    let table = view.to_table();
+    let line = |name: &str| {
+        let line = table.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        line("kube-apiserver (in memory)"),
+        "kube-apiserver (in memory) Jun 30, 2026 00:00 UTC May 31, 2026 00:00 UTC restart only a restart makes another"
+    );
+    assert!(line("kube-scheduler (in memory)").ends_with("Jun 02, 2026 00:00 UTC wait"));
+    let json = serde_json::to_value(&view).unwrap();
+    assert_eq!(json["inMemory"][1]["dueAt"], "2026-06-02T00:00:00Z");
+    let info = ExpirationInfo::new(&node, now(), true).with_in_memory(&seen);
+    assert!(info.to_table().contains("kube-apiserver (in memory)"));
+    assert!(!info.due_within(seconds(29 * DAY), now()).due.is_empty());
 }
 
 fn telling_node() -> Inventory {

@@ -2,6 +2,7 @@
 
 mod drain;
 mod impostors;
+mod in_memory;
 mod intervals;
 mod ladder;
 mod picked_up;

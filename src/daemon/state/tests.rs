@@ -47,6 +47,27 @@ fn due() -> Pass {
     pass
 }
 
+#[test]
+fn what_is_about_to_end_in_memory_is_work_unless_a_renewal_comes_first() {
+    let ending = || Uses::about_to_end("kube-scheduler");
+    let pass = Pass {
+        uses: ending(),
+        ..quiet()
+    };
+    assert!(pass.has_work() && !quiet().has_work());
+    assert_eq!(pass.only_restarts(), ["kube-scheduler"]);
+    assert_eq!(pass.doing().as_deref(), Some("Restarting: kube-scheduler"));
+    assert_eq!(pass.verb(), "Restarting");
+    assert!(pass.uses.notes(&pass.inventory)[0].contains("kube-scheduler has only in memory"));
+    for other in [due(), unfinished()] {
+        let pass = Pass {
+            uses: ending(),
+            ..other
+        };
+        assert!(pass.only_restarts().is_empty());
+    }
+}
+
 fn held(severity: Severity, passes: Option<Timestamp>) -> Pass {
     let cause = passes.map_or(Cause::ClockAlone, |begins| Cause::TurnLater {
         control_planes: 3,
