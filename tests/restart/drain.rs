@@ -266,3 +266,25 @@ async fn without_a_container_runtime_manifests_are_moved() {
         "{lines:?}"
     );
 }
+
+/// Beside a dead container the kubelet waits before it makes the next.
+#[tokio::test]
+async fn a_pod_that_was_restarted_a_moment_ago_is_removed_whole() {
+    let (plane, mut on, _) = in_place().await;
+    {
+        let mut runtime = plane.runtime.lock().unwrap();
+        runtime.stop("etcd");
+        runtime.start("etcd");
+    }
+    plane.restart(&never(), &mut on).await.unwrap();
+    let ended = plane.runtime.lock().unwrap().ended.clone();
+    let removed: Vec<&String> = ended
+        .iter()
+        .filter(|one| one.starts_with("remove"))
+        .collect();
+    assert!(!removed.is_empty(), "{ended:?}");
+    assert!(
+        removed.iter().all(|one| *one == "remove etcd-cp1"),
+        "{ended:?}"
+    );
+}
