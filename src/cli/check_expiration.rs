@@ -8,10 +8,11 @@ use super::exit_codes;
 use super::output::{error, grouped, print};
 use super::renew::exit_code;
 use super::runtime::runtime;
+use crate::cluster::Halt;
 use crate::operation::Context;
 use crate::pki::date;
 use crate::probe::look_in_memory;
-use crate::report::ExpirationInfo;
+use crate::report::{ExpirationInfo, halted, read_status};
 
 /// `is_configured`: whether every file of the configuration was understood, so that it is known where to look.
 pub(super) fn run(
@@ -57,5 +58,22 @@ pub(super) fn run(
     if !is_configured {
         return Ok(ExitCode::from(exit_codes::UNANSWERED));
     }
-    Ok(ExitCode::from(found.exit_code()))
+    let code = found.exit_code();
+    match halt(context) {
+        Some(halt) => {
+            error(&halted(&halt));
+            Ok(ExitCode::from(code.max(exit_codes::NO)))
+        }
+        None => Ok(ExitCode::from(code)),
+    }
+}
+
+/// The control plane whose failure keeps this one from renewing, as a running daemon knows it: what ends then ends. One that does not
+/// run is a matter of `kubecertd status`.
+fn halt(context: &Context) -> Option<Halt> {
+    let status = context
+        .is_live()
+        .then(|| read_status(&context.root).ok())??;
+    let is_running = status.is_running();
+    status.halted.filter(|_| is_running)
 }

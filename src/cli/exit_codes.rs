@@ -13,7 +13,7 @@ pub(super) const NOT_RUNNING: u8 = 3;
 pub(super) const CONFIG: u8 = 78;
 
 /// Code, command, and what it means there. Clap ends with 2 as well.
-pub(super) const TABLE: [(u8, &str, &str); 17] = [
+pub(super) const TABLE: [(u8, &str, &str); 18] = [
     (
         0,
         "all commands",
@@ -33,6 +33,11 @@ pub(super) const TABLE: [(u8, &str, &str); 17] = [
         NO,
         "check-expiration --within",
         "something ends within the time: a certificate, one of its chain, its CA, or another that a static pod names",
+    ),
+    (
+        NO,
+        "check-expiration --within",
+        "another control plane has failed and the daemon here does nothing until an administrator has looked (halted)",
     ),
     (
         NO,

@@ -58,11 +58,7 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
             format!("not running; this is what it knew {}", ago(status.updated))
         }
     ));
-    text.push_str(&line(format_args!(
-        "  Now: {}{}",
-        status.message,
-        countdown(status, now)
-    )));
+    text.push_str(&line(format_args!("  Now: {}", counted_down(status, now))));
     if let Some(last) = &status.last_operation {
         text.push_str(&line(format_args!(
             " Last: {} {} (operation {})",
@@ -92,16 +88,15 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
     text
 }
 
-/// How long it is until the moment that the message names: the file holds moments, since it stands there for hours.
-fn countdown(status: &Status, now: Timestamp) -> String {
-    let named = status
-        .next
-        .as_ref()
-        .filter(|next| status.message.contains(&date(next.at)));
-    named.map_or_else(String::new, |next| {
-        let left = next.at.duration_since(now).max(SignedDuration::ZERO);
-        format!(", {}", in_words(left))
-    })
+/// The message, and how long it is until the moment that it names: the file holds moments, since it stands there for hours.
+fn counted_down(status: &Status, now: Timestamp) -> String {
+    let Some(next) = &status.next else {
+        return status.message.clone();
+    };
+    let named = date(next.at);
+    let left = next.at.duration_since(now).max(SignedDuration::ZERO);
+    let counted = format!("{named}, {}", in_words(left));
+    status.message.replacen(&named, &counted, 1)
 }
 
 fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
@@ -189,6 +184,7 @@ mod tests {
             }),
             certificates: Vec::new(),
             last_operation: None,
+            halted: None,
             failure: Some(Failure {
                 reason: "x".to_owned(),
                 code: None,

@@ -1,10 +1,11 @@
-//! Values that say where another machine is asked, and as what.
+//! Values that say where others are asked or told something, and as what.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use hyper::Uri;
 
-use super::value::{Written, Wrong, expects, refuse, string};
+use super::value::{Written, Wrong, absolute, expects, refuse, string};
 
 /// No URL is longer; bytes.
 const LONGEST_URL: usize = 1024;
@@ -54,4 +55,22 @@ pub(super) fn fleet_lock_group(written: &Written<'_>) -> Result<String, Vec<Wron
         return Err(expects(written, what));
     }
     Ok(text.to_owned())
+}
+
+/// A file that the node exporter's textfile collector reads; the empty text means none.
+pub(super) fn optional_textfile(
+    written: &Written<'_>,
+    example: &str,
+) -> Result<Option<PathBuf>, Vec<Wrong>> {
+    let what = format!("an absolute path such as {example:?}, or \"\" for none");
+    let text = string(written, what)?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let path = absolute(written, text, example)?;
+    if path.extension().is_none_or(|ending| ending != "prom") {
+        let reason = "the collector reads only files whose names end in .prom";
+        return Err(refuse(written, format!("{reason}, as in {example:?}")));
+    }
+    Ok(Some(path))
 }

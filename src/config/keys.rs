@@ -4,7 +4,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::Config;
-use super::address::{fleet_lock_group, optional_url};
+use super::address::{fleet_lock_group, optional_textfile, optional_url};
 use super::quantity::{show_duration, show_size};
 use super::value::{
     ALGORITHMS, FORMATS, METHODS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, drain, name_of,
@@ -35,7 +35,7 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 9] = [
+pub(super) const SECTIONS: [&str; 10] = [
     "paths",
     "renewal",
     "certificate",
@@ -43,6 +43,7 @@ pub(super) const SECTIONS: [&str; 9] = [
     "restart",
     "turn",
     "hooks",
+    "metrics",
     "backup",
     "log",
 ];
@@ -305,6 +306,15 @@ pub(super) static KEYS: &[Key] = &[
             duration(value, "30s", bounds).map(|v| config.hooks.timeout = v)
         },
         show: |config| text(show_duration(config.hooks.timeout)),
+    },
+    Key {
+        section: "metrics",
+        name: "textfile",
+        set: |config, value| {
+            let example = "/var/lib/prometheus/node-exporter/kubecertd.prom";
+            optional_textfile(value, example).map(|v| config.metrics.textfile = v)
+        },
+        show: |config| optional(config.metrics.textfile.as_deref()),
     },
     Key {
         section: "backup",

@@ -22,6 +22,8 @@ pub struct Config {
     pub turn: Turn,
     /// `[hooks]`
     pub hooks: Hooks,
+    /// `[metrics]`
+    pub metrics: Metrics,
     /// `[backup]`
     pub backup: Backup,
     /// `[log]`
@@ -196,6 +198,13 @@ impl Default for Hooks {
             timeout: Duration::from_secs(30),
         }
     }
+}
+
+/// `[metrics]`: what Prometheus may know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Metrics {
+    /// `textfile`: the file for the node exporter's textfile collector; `None` writes none. The node's path, without the root.
+    pub textfile: Option<PathBuf>,
 }
 
 /// `[backup]`

@@ -466,7 +466,11 @@ fn parse_filter(text: &str) -> Result<(), String> {
         .map_err(|error| format!("not a filter: {error}"))
 }
 
-fn absolute(written: &Written<'_>, text: &str, example: &str) -> Result<PathBuf, Vec<Wrong>> {
+pub(super) fn absolute(
+    written: &Written<'_>,
+    text: &str,
+    example: &str,
+) -> Result<PathBuf, Vec<Wrong>> {
     if !text.starts_with('/') {
         return Err(refuse(
             written,

@@ -58,6 +58,11 @@ impl Outside {
         self.told.send_replace(Some(told));
     }
 
+    /// The mark of a node whose failure holds all up, as it was seen last.
+    pub(super) fn halt(&self) -> Option<Halt> {
+        self.halt.borrow().clone()
+    }
+
     /// Ends when that has changed.
     pub(super) async fn changed(&mut self) {
         if self.halt.changed().await.is_err() {

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::aside::aside;
 use super::held;
-use super::outside::Told;
+use super::outside::{Outside, Told};
 use super::pass::Pass;
 use super::service::Daemon;
 use super::state::{About, State};
@@ -18,8 +18,8 @@ use crate::operation::Context;
 use crate::pki::date;
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
 use crate::report::{
-    CertificateStatus, Coded, Failure, History, LastOperation, Next, Status, count, fields,
-    write_status,
+    CertificateStatus, Coded, Failure, History, LastOperation, Next, Receipt, Status, count,
+    fields, halted, metrics, write_metrics, write_status,
 };
 
 impl Daemon {
@@ -43,6 +43,7 @@ impl Daemon {
         let mut now = self.odd_configuration.sentences(&pass.inventory);
         now.extend(sentences(pass));
         now.extend(pass.uses.notes(&pass.inventory));
+        now.extend(self.halted());
         for sentence in &now {
             if !self.complaints.contains(sentence) {
                 tracing::warn!("{sentence}");
@@ -61,7 +62,14 @@ impl Daemon {
         configuration
             .into_iter()
             .chain(pass.others.problem.clone())
+            .chain(self.halted())
             .collect()
+    }
+
+    /// Which control plane's failure holds all of them up, whether this one has anything to do or not.
+    fn halted(&self) -> Option<String> {
+        let halt = self.outside.as_ref()?.halt()?;
+        Some(halted(&halt))
     }
 
     /// The line in `systemctl status`.
@@ -111,15 +119,37 @@ impl Daemon {
     pub(super) async fn publish(&mut self, pass: &Pass, state: &State, message: &str) {
         let status = self.status(pass, state, message);
         let context = self.context.clone();
+        let inventory = Arc::clone(&pass.inventory);
         let written = aside("status", move || async move {
-            let last_operation = last_operation(&context);
-            let status = Status {
-                last_operation,
+            let receipts = receipts(&context);
+            let mut status = Status {
+                last_operation: receipts.last().map(LastOperation::of),
                 ..status
             };
-            write_status(&context.root, &status)
+            let textfile = context.config.metrics.textfile.as_ref();
+            let unwritten = textfile.and_then(|path| {
+                let text = metrics(&status, &receipts, &inventory);
+                write_metrics(&context.root.join(path), &text).err()
+            });
+            if let Some(error) = &unwritten {
+                status.problems.push(error.to_string());
+                status.findings.push(Coded {
+                    code: error.code().to_owned(),
+                    fields: None,
+                    message: error.to_string(),
+                });
+            }
+            let metrics = unwritten.map(|error| error.to_string());
+            (write_status(&context.root, &status), metrics)
         });
-        let unwritten = written.await.err().map(|error| error.to_string());
+        let (written, unwritten_metrics) = written.await;
+        if let Some(reason) = &unwritten_metrics
+            && unwritten_metrics != self.unwritten_metrics
+        {
+            tracing::warn!("the metrics are out of date: {reason}");
+        }
+        self.unwritten_metrics = unwritten_metrics;
+        let unwritten = written.err().map(|error| error.to_string());
         if let Some(reason) = &unwritten
             && unwritten != self.unwritten_status
         {
@@ -168,6 +198,7 @@ impl Daemon {
                 attempts: state.retry.attempts(),
                 retry_at: retry_at(state),
             }),
+            halted: self.outside.as_ref().and_then(Outside::halt),
             problems: self
                 .standing(pass)
                 .into_iter()
@@ -187,10 +218,10 @@ fn retry_at(state: &State) -> Timestamp {
     shifted(now(), remaining)
 }
 
-/// The last operation of anybody on this node. What is wrong with the history is a finding.
-fn last_operation(context: &Context) -> Option<LastOperation> {
-    let receipts = History::new(&context.store()).receipts().ok()?;
-    receipts.last().map(LastOperation::of)
+/// What was done on this node, by whomever. What is wrong with the history is a finding.
+fn receipts(context: &Context) -> Vec<Receipt> {
+    let receipts = History::new(&context.store()).receipts();
+    receipts.unwrap_or_default()
 }
 
 fn certificate_status(item: &PlanItem) -> CertificateStatus {

@@ -25,6 +25,8 @@ pub(super) struct Daemon {
     pub(super) odd_configuration: OddConfiguration,
     /// Why the status file is not as it should be.
     pub(super) unwritten_status: Option<String>,
+    /// Why the metrics are not as they should be.
+    pub(super) unwritten_metrics: Option<String>,
     pub(super) tidying: Tidying,
     /// What hears of the other control planes; `None` for one pass, and where this is no running node.
     pub(super) outside: Option<Outside>,
@@ -45,6 +47,7 @@ impl Daemon {
             wrong_configuration: None,
             odd_configuration,
             unwritten_status: None,
+            unwritten_metrics: None,
             tidying: Tidying::default(),
             outside: None,
         }

@@ -35,6 +35,8 @@ pub struct Inventory {
     pub unread_manifests: Vec<Problem>,
     /// Why kubecertd could not put new credentials into a kubeconfig: construct and line.
     pub uneditable: BTreeMap<CertificateId, String>,
+    /// The names of the users whose certificates kubeadm's kubeconfigs have.
+    pub users: BTreeMap<CertificateId, String>,
     /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory, whatever was to be looked
     /// at and was not.
     pub problems: Vec<Problem>,

@@ -72,6 +72,7 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     // Checking an RSA key takes longer than all else together.
     let mut entries = Vec::new();
     let mut uneditable = BTreeMap::new();
+    let mut users = BTreeMap::new();
     for found in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
         Catalogued::Leaf(leaf) => leaves::entry(&node, leaf).map(Found::from),
         Catalogued::Kubeconfig(name) => Some(kubeconfigs::catalogued(&node, name)),
@@ -81,6 +82,9 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     {
         if let Some(reason) = found.uneditable {
             uneditable.insert(found.entry.id.clone(), reason);
+        }
+        if let Some(user) = found.user {
+            users.insert(found.entry.id.clone(), user);
         }
         entries.push(found.entry);
         findings.trust(found.trust);
@@ -113,6 +117,7 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
         shadowed,
         unread_manifests,
         uneditable,
+        users,
         problems: findings.problems,
         trusts: findings.trusts,
         external_etcd,

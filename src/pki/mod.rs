@@ -37,6 +37,7 @@ pub use key_algorithm::KeyAlgorithm;
 pub use key_error::KeyError;
 pub use key_kind::KeyKind;
 pub use moment::{civil, date, rfc3339, serde_end};
+pub(crate) use name::usual_attributes;
 pub use private_key::{PrivateKey, private_key_der};
 pub use reissue::{NewLeaf, is_authoritys_own, reissue};
 pub use signature::SignedBy;

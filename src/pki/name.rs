@@ -58,6 +58,26 @@ fn values(name: &[u8], number: &[u64]) -> Vec<String> {
         .collect()
 }
 
+/// Of each of these attributes its label and its first value, where it has one: country, state, place, organization, unit and
+/// common name.
+pub(crate) fn usual_attributes(name: &[u8]) -> Vec<(&'static str, String)> {
+    const USUAL: [(&str, u64); 6] = [
+        ("C", 6),
+        ("ST", 8),
+        ("L", 7),
+        ("O", 10),
+        ("OU", 11),
+        ("CN", 3),
+    ];
+    USUAL
+        .into_iter()
+        .filter_map(|(label, number)| {
+            let value = values(name, &[2, 5, 4, number]).into_iter().next()?;
+            Some((label, value))
+        })
+        .collect()
+}
+
 /// The attributes of one RelativeDistinguishedName, which Go allows to be empty.
 fn attributes(set: Element<'_>) -> Result<Vec<Attribute<'_>>, Malformed> {
     if set.tag != der::SET {

@@ -12,6 +12,7 @@ mod halted;
 mod history;
 mod in_use;
 mod log;
+mod metrics;
 mod plan;
 mod status;
 
@@ -30,6 +31,7 @@ pub use history::{Comparison, History, HistoryError, Receipt, Witness};
 pub use in_use::{InUse, UseState, in_use};
 pub(crate) use log::EVENTS;
 pub use log::{Level, start, start_for_command};
+pub use metrics::{MetricsError, metrics, write_metrics};
 pub use plan::PlanView;
 pub(crate) use status::count;
 pub use status::{

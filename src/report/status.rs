@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Coded, InUse, Receipt};
+use crate::cluster::Halt;
 use crate::host::{FileError, Root, make_directories, write_atomically};
 use crate::journal::{OperationKind, Outcome, Trigger};
 use crate::pki::serde_end;
@@ -37,6 +38,9 @@ pub struct Status {
     /// What went wrong last and when it is tried again; absent when all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failure: Option<Failure>,
+    /// The control plane whose failure holds all of them up; absent where there is none, and in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub halted: Option<Halt>,
     /// Files that cannot be read and the like, one sentence each.
     pub problems: Vec<String>,
     /// What the checks found, with codes; absent where that is nothing, and in files of earlier versions.
@@ -60,6 +64,31 @@ pub enum State {
     Failing,
     /// The daemon has ended.
     Stopped,
+}
+
+impl State {
+    /// All of them.
+    pub const ALL: [Self; 6] = [
+        Self::Waiting,
+        Self::WaitingForWindow,
+        Self::OnHold,
+        Self::Renewing,
+        Self::Failing,
+        Self::Stopped,
+    ];
+
+    /// As in the status file.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::WaitingForWindow => "waiting-for-window",
+            Self::OnHold => "on-hold",
+            Self::Renewing => "renewing",
+            Self::Failing => "failing",
+            Self::Stopped => "stopped",
+        }
+    }
 }
 
 /// The next renewal.

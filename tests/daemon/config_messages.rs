@@ -55,6 +55,11 @@ fn each_mistake_names_place_key_and_remedy() {
             "k.toml:2:12: renewal.before = \"1y\": years are ambiguous; write \"365d\" or \"8760h\"",
         ),
         (
+            "[metrics]\ntextfile = \"/var/lib/kubecertd.txt\"\n",
+            "k.toml:2:12: metrics.textfile = \"/var/lib/kubecertd.txt\": the collector reads only files whose names end in \
+             .prom, as in \"/var/lib/prometheus/node-exporter/kubecertd.prom\"",
+        ),
+        (
             "[renewal]\nbefore = 30\n",
             "k.toml:2:10: renewal.before expects a duration such as \"30d\", found integer 30",
         ),
@@ -148,7 +153,7 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[cluster]\nlease = \"x\"\n",
             "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], \
-             [window.NAME], [restart], [turn], [hooks], [backup], [log]",
+             [window.NAME], [restart], [turn], [hooks], [metrics], [backup], [log]",
         ),
         (
             "[[renewal]]\nbefore = \"30d\"\n",

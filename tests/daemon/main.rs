@@ -4,5 +4,6 @@ mod config_files;
 mod config_messages;
 mod configuration;
 mod held_back;
+mod metrics;
 mod run;
 mod watchdog;

@@ -10,6 +10,7 @@
 mod addresses;
 mod codes;
 mod files;
+mod halted;
 mod moment;
 mod renewers;
 mod units;

@@ -15,7 +15,7 @@ use kubecertd::operation::{
 };
 use kubecertd::plan::{Note, Obstacle, Reason};
 use kubecertd::rehearsal::{CopyError, RehearsalError, SampleError};
-use kubecertd::report::{HistoryError, StatusError};
+use kubecertd::report::{HistoryError, MetricsError, StatusError};
 use kubecertd::restart::{Progress, RestartError};
 use strum::VariantNames;
 
@@ -79,6 +79,7 @@ fn every_code_is_documented_and_no_other() {
         RollBackError::VARIANTS,
         HistoryError::VARIANTS,
         StatusError::VARIANTS,
+        MetricsError::VARIANTS,
         RehearsalError::VARIANTS,
         CopyError::VARIANTS,
         SampleError::VARIANTS,

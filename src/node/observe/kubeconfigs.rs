@@ -37,6 +37,7 @@ pub(super) fn entry(node: &Node<'_>, id: CertificateId, path: &Path) -> Found {
             trust: trusting(node, &id, path, &read.kubeconfig),
             entry: from_kubeconfig(node, id, path, &read),
             uneditable: read.uneditable,
+            user: Some(read.kubeconfig.user),
         },
         Ok(None) => bare(id, path, CertificateState::Missing).into(),
         Err(reason) => bare(id, path, unreadable(path, reason)).into(),

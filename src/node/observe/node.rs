@@ -38,6 +38,8 @@ pub(super) struct Found {
     pub(super) trust: Option<Trust>,
     /// Why new credentials could not be put into it.
     pub(super) uneditable: Option<String>,
+    /// Of a kubeconfig, the name of its user.
+    pub(super) user: Option<String>,
 }
 
 impl From<Entry> for Found {
@@ -46,6 +48,7 @@ impl From<Entry> for Found {
             entry,
             trust: None,
             uneditable: None,
+            user: None,
         }
     }
 }

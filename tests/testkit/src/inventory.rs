@@ -128,6 +128,7 @@ pub fn node() -> Inventory {
         shadowed: Vec::new(),
         unread_manifests: Vec::new(),
         uneditable: BTreeMap::new(),
+        users: BTreeMap::new(),
         problems: Vec::new(),
         trusts: Vec::new(),
         external_etcd: false,
