@@ -3,11 +3,13 @@
 
 mod access;
 mod error;
+mod event;
 mod lease;
 mod node;
 mod transport;
 
 pub use access::Access;
 pub use error::ApiError;
+pub use event::{EventObject, Events};
 pub use lease::{LeaseObject, Leases};
 pub use node::Nodes;

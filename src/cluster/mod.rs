@@ -4,11 +4,13 @@
 pub mod etcd;
 mod fleet_lock;
 mod known;
+mod node_event;
 mod permission;
 mod turn;
 
 pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::{Known, KnownFleet};
+pub use node_event::{EventReason, NodeEvent};
 pub use permission::{Peers, Permission, permission};
 pub use turn::{
     AsyncWell, Draft, Effect, Fleet, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE,

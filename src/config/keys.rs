@@ -35,7 +35,7 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 10] = [
+pub(super) const SECTIONS: [&str; 11] = [
     "paths",
     "renewal",
     "certificate",
@@ -44,6 +44,7 @@ pub(super) const SECTIONS: [&str; 10] = [
     "turn",
     "hooks",
     "metrics",
+    "events",
     "backup",
     "log",
 ];
@@ -315,6 +316,12 @@ pub(super) static KEYS: &[Key] = &[
             optional_textfile(value, example).map(|v| config.metrics.textfile = v)
         },
         show: |config| optional(config.metrics.textfile.as_deref()),
+    },
+    Key {
+        section: "events",
+        name: "enabled",
+        set: |config, value| boolean(value).map(|v| config.events.enabled = v),
+        show: |config| toml::Value::Boolean(config.events.enabled),
     },
     Key {
         section: "backup",

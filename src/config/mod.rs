@@ -26,7 +26,7 @@ pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
 pub use types::{
-    Backup, Config, Drain, Hooks, Locations, Log, LogFormat, Metrics, Restart, RestartBy,
+    Backup, Config, Drain, Events, Hooks, Locations, Log, LogFormat, Metrics, Restart, RestartBy,
     RestartMode, RestartWait, Turn, TurnMode,
 };
 pub(crate) use value::check_filter;

@@ -24,6 +24,8 @@ pub struct Config {
     pub hooks: Hooks,
     /// `[metrics]`
     pub metrics: Metrics,
+    /// `[events]`
+    pub events: Events,
     /// `[backup]`
     pub backup: Backup,
     /// `[log]`
@@ -205,6 +207,19 @@ impl Default for Hooks {
 pub struct Metrics {
     /// `textfile`: the file for the node exporter's textfile collector; `None` writes none. The node's path, without the root.
     pub textfile: Option<PathBuf>,
+}
+
+/// `[events]`: Kubernetes Events on this node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Events {
+    /// `enabled`: whether they are written.
+    pub enabled: bool,
+}
+
+impl Default for Events {
+    fn default() -> Self {
+        Self { enabled: true }
+    }
 }
 
 /// `[backup]`

@@ -12,13 +12,16 @@ use tokio::time::{sleep, timeout};
 
 use crate::cluster::Halt;
 use crate::node::Inventory;
-use crate::operation::{Context, Neighbours, own_report};
+use crate::operation::{Context, Fault, Happened, Neighbours, NodeEvents, own_report};
 use crate::plan::Plan;
+use crate::report::History;
 
 /// How often the Lease is looked at while all is well.
 const LOOK: Duration = Duration::from_secs(600);
 /// The same while a node's failure holds the others up: they want to see that it was cleared.
 const LOOK_HALTED: Duration = Duration::from_secs(60);
+/// How long after Events that could not be written the next are tried.
+const PAUSE: Duration = Duration::from_secs(300);
 /// How long one look may take, with every server silent.
 const BOUND: Duration = Duration::from_secs(120);
 
@@ -28,6 +31,8 @@ pub(super) struct Told {
     pub(super) context: Context,
     pub(super) inventory: Arc<Inventory>,
     pub(super) plan: Arc<Plan>,
+    /// What the last attempt failed for, where another follows.
+    pub(super) failure: Option<Fault>,
 }
 
 /// The loop's end of the line.
@@ -91,6 +96,10 @@ struct Memory {
     /// When the operation ended that was told last; `None` as well where nothing was told.
     last_finished: Option<Option<Timestamp>>,
     failure: Option<String>,
+    events: NodeEvents,
+    events_tried: Option<Instant>,
+    /// Why Events cannot be written, if they cannot.
+    unwritten: Option<String>,
 }
 
 /// Until the loop is gone.
@@ -99,7 +108,7 @@ async fn listen(mut told: watch::Receiver<Option<Told>>, heard: watch::Sender<Op
     loop {
         let is_halted = heard.borrow().is_some();
         let again = async {
-            if memory.is_alone || memory.looked.is_none() {
+            if memory.is_at_rest() {
                 std::future::pending().await
             } else {
                 sleep(if is_halted { LOOK_HALTED } else { LOOK }).await;
@@ -112,16 +121,57 @@ async fn listen(mut told: watch::Receiver<Option<Told>>, heard: watch::Sender<Op
         let now = told.borrow_and_update().clone();
         if let Some(now) = now {
             memory.look(&now, &heard).await;
+            let halt = heard.borrow().clone();
+            memory.write_events(&now, halt.as_ref()).await;
         }
     }
 }
 
 impl Memory {
+    /// Whether nothing is to be done until the loop says more.
+    fn is_at_rest(&self) -> bool {
+        self.looked.is_none() || (self.is_alone && self.unwritten.is_none())
+    }
+
+    /// Writes what is to be said in Events. Those that cannot be written now are tried at the next look.
+    async fn write_events(&mut self, told: &Told, halt: Option<&Halt>) {
+        let context = &told.context;
+        let soon = self
+            .events_tried
+            .is_some_and(|tried| tried.elapsed() < PAUSE);
+        if self.unwritten.is_some() && soon {
+            return;
+        }
+        self.events_tried = Some(Instant::now());
+        // What is wrong with the history is a finding.
+        let receipts = History::new(&context.store())
+            .receipts()
+            .unwrap_or_default();
+        let happened = Happened {
+            receipts: &receipts,
+            plan: &told.plan,
+            failure: told.failure.as_ref(),
+            halt,
+        };
+        let writing = self.events.write(context, &told.inventory, &happened);
+        let failure = match timeout(BOUND, writing).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {} s", BOUND.as_secs())),
+        };
+        if failure.is_some() && failure != self.unwritten {
+            let reason = failure.as_deref().unwrap_or_default();
+            tracing::info!("the cluster is told nothing by Events now: {reason}");
+        }
+        self.unwritten = failure;
+    }
+
     async fn look(&mut self, told: &Told, heard: &watch::Sender<Option<Halt>>) {
         let Told {
             context,
             inventory,
             plan,
+            ..
         } = told;
         let report = own_report(context, inventory, plan, crate::host::now());
         let finished = Some(report.last_finished);

@@ -165,6 +165,7 @@ impl Daemon {
                 context: self.context.clone(),
                 inventory: Arc::clone(&pass.inventory),
                 plan: Arc::clone(&pass.plan),
+                failure: state.failure.clone().filter(|_| pass.has_work()),
             });
         }
     }

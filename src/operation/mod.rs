@@ -5,6 +5,7 @@
 
 mod addresses;
 mod adopted;
+mod api_access;
 mod checks;
 mod context;
 mod ending;
@@ -24,6 +25,7 @@ mod kubelet;
 mod log;
 mod needed;
 mod neighbours;
+mod node_events;
 mod not_renewed;
 mod old_keys;
 mod past;
@@ -63,6 +65,7 @@ pub use give_up::{GivenUp, give_up};
 pub use hooks::hooks;
 pub use log::{EventLog, log_line, log_summary};
 pub use neighbours::{FleetSeen, Neighbours, look_at_fleet, own_report};
+pub use node_events::{Happened, NodeEvents};
 pub use old_keys::tidy_backups;
 pub use put_back::{Crossed, EndsSoon, RollBackNote, RollBackObstacle, Unfit, Unfitness};
 pub use recover::{RecoveryReport, finish_recovery};

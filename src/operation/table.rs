@@ -1,12 +1,12 @@
 //! The other control planes as this one knows them, and what keeps it from its turn.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
+use super::api_access::api_access;
 use super::etcd::{disturbed, look_at_etcd};
 use super::right::step_bound;
 use crate::api::ApiError;
@@ -17,10 +17,9 @@ use crate::cluster::{
 };
 use crate::config::TurnMode;
 use crate::host::{read_at_most, shifted};
-use crate::net::Address;
 use crate::node::Inventory;
 use crate::plan::{RestartGroup, Share};
-use crate::probe::{access, api_servers, control_planes, known_members};
+use crate::probe::{control_planes, known_members};
 
 /// How long a node stands in line before it looks at everything again.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -305,31 +304,15 @@ fn seat(
     known: &Known,
     me: &Identity,
 ) -> Result<Seat, ApiError> {
-    let own = context.config.turn.kubeconfig.as_ref();
-    let path = own.map_or_else(
-        || inventory.directories.kubernetes.join("admin.conf"),
-        |path| context.root.join(path),
-    );
-    let resolved = context.root.resolve(&path);
-    let access = resolved
-        .map_err(|error| format!("{}: {error}", path.display()))
-        .and_then(|path| access(&path).map_err(|error| error.to_string()))
-        .map_err(|reason| ApiError::ApiUnauthorized {
-            server: Address {
-                host: path.display().to_string(),
-                port: 0,
-            },
-            reason,
-        })?;
-    let hosts = known.others.iter().map(|(_, host)| host.as_str());
+    let (access, servers) = api_access(context, inventory, known)?;
     let timing = Timing::of(step_bound(context));
     Ok(Seat {
         me: me.clone(),
         timing,
         known: known.lease.clone(),
         patience: patience(timing),
-        servers: api_servers(inventory, hosts, &access),
-        access: Arc::new(access),
+        servers,
+        access,
     })
 }
 

@@ -7,8 +7,6 @@ mod certificates;
 mod exposition;
 mod write;
 
-use jiff::Timestamp;
-
 use super::expiration::{ExpirationInfo, Found};
 use super::history::Receipt;
 use super::in_use::UseState;
@@ -17,7 +15,7 @@ use crate::cluster::{Halt, is_name};
 use crate::journal::OperationKind;
 use crate::node::Inventory;
 use certificates::certificates;
-use exposition::Exposition;
+use exposition::{Exposition, as_float, seconds};
 pub use write::{MetricsError, write_metrics};
 
 /// So many series are written for a node.
@@ -159,14 +157,6 @@ fn code(text: &str) -> &str {
             .bytes()
             .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     if fits { text } else { "other" }
-}
-
-fn seconds(moment: Timestamp) -> f64 {
-    moment.as_second() as f64
-}
-
-fn as_float(count: usize) -> f64 {
-    u32::try_from(count).map_or(f64::MAX, f64::from)
 }
 
 #[cfg(test)]

@@ -180,7 +180,7 @@ async fn whoever_may_write_the_lease_can_only_lie_in_the_table() {
 }
 
 /// This node, of two control planes by etcd's manifest.
-fn context_of(api: &Api) -> Context {
+pub(crate) fn context_of(api: &Api) -> Context {
     api.kubeconfig();
     let command = [
         "etcd",

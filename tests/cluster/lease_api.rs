@@ -1,5 +1,6 @@
 //! An API server that keeps one Lease, over TLS.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use testkit::peer::{Asked, Clients, Listener, Replier, Reply, listen_as};
 
 pub(crate) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 
+const EVENTS: &str = "/api/v1/namespaces/default/events";
+
 /// What the API server keeps.
 #[derive(Default)]
 pub(crate) struct Stored {
@@ -26,6 +29,8 @@ pub(crate) struct Stored {
     pub(crate) asked: Vec<String>,
     /// The cluster's nodes.
     pub(crate) nodes: Vec<String>,
+    /// The Events of the namespace `default`, by name.
+    pub(crate) events: BTreeMap<String, Value>,
     /// The answer to every write.
     pub(crate) no_write: Option<(u16, String)>,
 }
@@ -78,6 +83,10 @@ impl Stored {
                 }
                 self.store(body, self.uids)
             }
+            (method, None) if path.starts_with(EVENTS) => {
+                let name = path.trim_start_matches(EVENTS).trim_start_matches('/');
+                self.event(method, name, body)
+            }
             ("GET", None) if path.starts_with("/api/v1/nodes/") => {
                 let name = path.trim_start_matches("/api/v1/nodes/");
                 if !self.nodes.iter().any(|node| node == name) {
@@ -88,6 +97,27 @@ impl Stored {
                     "metadata": {"name": name},
                 });
                 Reply::Answer(200, node.to_string())
+            }
+            _ => status(404, "NotFound"),
+        }
+    }
+
+    fn event(&mut self, method: &str, name: &str, body: &str) -> Reply {
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let name = match method {
+            "POST" => body["metadata"]["name"].as_str().unwrap(),
+            _ => name,
+        };
+        match (method, self.events.get_mut(name)) {
+            ("POST", Some(_)) => status(409, "AlreadyExists"),
+            ("POST", None) => {
+                self.events.insert(name.to_owned(), body.clone());
+                Reply::Answer(201, body.to_string())
+            }
+            ("GET", Some(event)) => Reply::Answer(200, event.to_string()),
+            ("PATCH", Some(event)) => {
+                merge(event, &body);
+                Reply::Answer(200, event.to_string())
             }
             _ => status(404, "NotFound"),
         }

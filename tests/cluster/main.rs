@@ -10,5 +10,6 @@ mod etcd_gate;
 mod fleet;
 mod fleet_lock;
 mod lease_api;
+mod node_events;
 mod real_etcd;
 mod turn;

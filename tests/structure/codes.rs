@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use kubecertd::api::ApiError;
 use kubecertd::checks::Cause;
-use kubecertd::cluster::FleetLockError;
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
+use kubecertd::cluster::{EventReason, FleetLockError};
 use kubecertd::config::{Mistake, Oddity};
 use kubecertd::issuer::IssuanceError;
 use kubecertd::journal::{Outcome, TransactionError};
@@ -112,6 +112,7 @@ fn every_code_is_documented_and_no_other() {
         ("Errors", own(&errors)),
         ("The etcd gate", Objection::VARIANTS.to_vec()),
         ("The cluster", own(&cluster)),
+        ("Kubernetes Events", EventReason::VARIANTS.to_vec()),
     ];
     for (heading, codes) in &all {
         let codes: BTreeSet<&str> = codes.iter().copied().collect();

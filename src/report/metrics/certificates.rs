@@ -5,8 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 
-use super::exposition::Exposition;
-use super::seconds;
+use super::exposition::{Exposition, seconds};
 use crate::node::{Entry, Inventory};
 use crate::pki::{Certificate, usual_attributes};
 

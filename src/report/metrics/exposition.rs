@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use jiff::Timestamp;
+
 use crate::host::printable;
 
 /// No label is longer, characters.
@@ -59,7 +61,7 @@ impl Exposition {
             "kubecertd_series_left_out",
             "How many series are not here because there would be too many.",
         )
-        .add(&[], super::as_float(left_out));
+        .add(&[], as_float(left_out));
         self.text
     }
 }
@@ -97,4 +99,13 @@ impl Metric<'_> {
 fn escaped(value: &str) -> String {
     let short: String = value.chars().take(LONGEST_LABEL).collect();
     printable(&short).replace('\\', "\\\\").replace('"', "\\\"")
+}
+
+/// A moment as Prometheus has it.
+pub(super) fn seconds(moment: Timestamp) -> f64 {
+    moment.as_second() as f64
+}
+
+pub(super) fn as_float(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::MAX, f64::from)
 }

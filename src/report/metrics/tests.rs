@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::host::Root;
 use crate::node::{CertificateState, Entry, KeyState, Present, Signer, observe};
 use crate::pki::{CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, PrivateKey, Validity};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 fn status() -> Status {
     let at = "2026-11-26T12:00:00Z".parse().unwrap();
