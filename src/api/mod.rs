@@ -5,6 +5,7 @@ mod access;
 mod error;
 mod event;
 mod lease;
+mod machine;
 mod node;
 mod transport;
 
@@ -12,4 +13,5 @@ pub use access::Access;
 pub use error::ApiError;
 pub use event::{EventObject, Events};
 pub use lease::{LeaseObject, Leases};
+pub use machine::{MachineKind, Machines, certificates_expiry, text};
 pub use node::Nodes;

@@ -1,5 +1,6 @@
 //! Nodes (v1).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Node;
@@ -36,5 +37,16 @@ impl Nodes {
         found
             .map(|found| found.is_some())
             .map_err(|error| ApiError::of(error, &self.server))
+    }
+
+    /// The annotations of the node of that name; none where there is no such node.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn annotations(&self, name: &str) -> Result<BTreeMap<String, String>, ApiError> {
+        let found = self.api.get_metadata_opt(name).await;
+        let found = found.map_err(|error| ApiError::of(error, &self.server))?;
+        let annotations = found.and_then(|node| node.metadata.annotations);
+        Ok(annotations.unwrap_or_default())
     }
 }

@@ -1,6 +1,7 @@
 //! The cluster around this node: whose turn it is to be disturbed, and what is known of the other control planes, and a
 //! lock that reboots share.
 
+mod cluster_api;
 pub mod etcd;
 mod fleet_lock;
 mod known;
@@ -8,6 +9,7 @@ mod node_event;
 mod permission;
 mod turn;
 
+pub use cluster_api::{MachineTold, tell_machine};
 pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::{Known, KnownFleet};
 pub use node_event::{EventReason, NodeEvent};

@@ -35,7 +35,7 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 11] = [
+pub(super) const SECTIONS: [&str; 12] = [
     "paths",
     "renewal",
     "certificate",
@@ -45,6 +45,7 @@ pub(super) const SECTIONS: [&str; 11] = [
     "hooks",
     "metrics",
     "events",
+    "cluster-api",
     "backup",
     "log",
 ];
@@ -322,6 +323,15 @@ pub(super) static KEYS: &[Key] = &[
         name: "enabled",
         set: |config, value| boolean(value).map(|v| config.events.enabled = v),
         show: |config| toml::Value::Boolean(config.events.enabled),
+    },
+    Key {
+        section: "cluster-api",
+        name: "kubeconfig",
+        set: |config, value| {
+            let example = "/etc/kubecertd/management.conf";
+            optional_path(value, example).map(|v| config.cluster_api.kubeconfig = v)
+        },
+        show: |config| optional(config.cluster_api.kubeconfig.as_deref()),
     },
     Key {
         section: "backup",

@@ -26,8 +26,8 @@ pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
 pub use types::{
-    Backup, Config, Drain, Events, Hooks, Locations, Log, LogFormat, Metrics, Restart, RestartBy,
-    RestartMode, RestartWait, Turn, TurnMode,
+    Backup, ClusterApi, Config, Drain, Events, Hooks, Locations, Log, LogFormat, Metrics, Restart,
+    RestartBy, RestartMode, RestartWait, Turn, TurnMode,
 };
 pub(crate) use value::check_filter;
 pub use window::Window;

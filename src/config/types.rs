@@ -26,6 +26,8 @@ pub struct Config {
     pub metrics: Metrics,
     /// `[events]`
     pub events: Events,
+    /// `[cluster-api]`
+    pub cluster_api: ClusterApi,
     /// `[backup]`
     pub backup: Backup,
     /// `[log]`
@@ -220,6 +222,13 @@ impl Default for Events {
     fn default() -> Self {
         Self { enabled: true }
     }
+}
+
+/// `[cluster-api]`: for machines that Cluster API has made.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ClusterApi {
+    /// `kubeconfig`: by what the management cluster is asked; `None` asks none. The node's path, without the root.
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// `[backup]`

@@ -10,9 +10,11 @@ use jiff::Timestamp;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::cluster::Halt;
+use crate::cluster::{Halt, MachineTold};
 use crate::node::Inventory;
-use crate::operation::{Context, Fault, Happened, Neighbours, NodeEvents, own_report};
+use crate::operation::{
+    Context, Fault, Happened, MachineTeller, Neighbours, NodeEvents, own_report,
+};
 use crate::plan::Plan;
 use crate::report::History;
 
@@ -96,6 +98,9 @@ struct Memory {
     /// When the operation ended that was told last; `None` as well where nothing was told.
     last_finished: Option<Option<Timestamp>>,
     failure: Option<String>,
+    machine: MachineTeller,
+    /// When Cluster API was told last in vain, and why it was in vain.
+    not_told: Option<(Instant, String)>,
     events: NodeEvents,
     events_tried: Option<Instant>,
     /// Why Events cannot be written, if they cannot.
@@ -123,6 +128,7 @@ async fn listen(mut told: watch::Receiver<Option<Told>>, heard: watch::Sender<Op
             memory.look(&now, &heard).await;
             let halt = heard.borrow().clone();
             memory.write_events(&now, halt.as_ref()).await;
+            memory.tell_machine(&now).await;
         }
     }
 }
@@ -130,7 +136,42 @@ async fn listen(mut told: watch::Receiver<Option<Told>>, heard: watch::Sender<Op
 impl Memory {
     /// Whether nothing is to be done until the loop says more.
     fn is_at_rest(&self) -> bool {
-        self.looked.is_none() || (self.is_alone && self.unwritten.is_none())
+        let is_done = self.unwritten.is_none() && self.not_told.is_none();
+        self.looked.is_none() || (self.is_alone && is_done)
+    }
+
+    /// Tells Cluster API when the certificates end, after a renewal.
+    async fn tell_machine(&mut self, told: &Told) {
+        let soon = |(tried, _): &(Instant, String)| tried.elapsed() < PAUSE;
+        if self.not_told.as_ref().is_some_and(soon) {
+            return;
+        }
+        let telling = self.machine.tell(&told.context, &told.inventory);
+        let failure = match timeout(BOUND, telling).await {
+            Ok(Ok(Some(MachineTold::Updated))) => {
+                tracing::info!("Cluster API knows when this machine's certificates end now");
+                None
+            }
+            Ok(Ok(Some(told @ (MachineTold::NoMachine | MachineTold::AnotherMachine)))) => {
+                tracing::warn!(
+                    "Cluster API is not told when the certificates end: {}",
+                    match told {
+                        MachineTold::NoMachine => "the Node names no Machine that it is",
+                        _ => "the Machine that the Node names is another node's, or gone",
+                    }
+                );
+                None
+            }
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {} s", BOUND.as_secs())),
+        };
+        if let Some(reason) = &failure
+            && self.not_told.as_ref().map(|(_, before)| before) != Some(reason)
+        {
+            tracing::warn!("Cluster API is not told when the certificates end: {reason}");
+        }
+        self.not_told = failure.map(|reason| (Instant::now(), reason));
     }
 
     /// Writes what is to be said in Events. Those that cannot be written now are tried at the next look.

@@ -1,5 +1,6 @@
 //! By what and where the Kubernetes API is asked.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::Context;
@@ -24,8 +25,19 @@ pub(super) fn api_access(
         || inventory.directories.kubernetes.join("admin.conf"),
         |path| context.root.join(path),
     );
-    let resolved = context.root.resolve(&path);
-    let access = resolved
+    let access = credential(context, &path)?;
+    let hosts = known.others.iter().map(|(_, host)| host.as_str());
+    let servers = api_servers(inventory, hosts, &access);
+    Ok((Arc::new(access), servers))
+}
+
+/// What a kubeconfig has.
+///
+/// # Errors
+/// [`ApiError::ApiUnauthorized`].
+pub(super) fn credential(context: &Context, path: &Path) -> Result<Access, ApiError> {
+    let resolved = context.root.resolve(path);
+    resolved
         .map_err(|error| format!("{}: {error}", path.display()))
         .and_then(|path| access(&path).map_err(|error| error.to_string()))
         .map_err(|reason| ApiError::ApiUnauthorized {
@@ -34,8 +46,5 @@ pub(super) fn api_access(
                 port: 0,
             },
             reason,
-        })?;
-    let hosts = known.others.iter().map(|(_, host)| host.as_str());
-    let servers = api_servers(inventory, hosts, &access);
-    Ok((Arc::new(access), servers))
+        })
 }

@@ -31,6 +31,8 @@ pub(crate) struct Stored {
     pub(crate) nodes: Vec<String>,
     /// The Events of the namespace `default`, by name.
     pub(crate) events: BTreeMap<String, Value>,
+    /// Other objects, by their paths.
+    pub(crate) others: BTreeMap<String, Value>,
     /// The answer to every write.
     pub(crate) no_write: Option<(u16, String)>,
 }
@@ -82,6 +84,13 @@ impl Stored {
                     return status(409, "Conflict");
                 }
                 self.store(body, self.uids)
+            }
+            (method, None) if self.others.contains_key(path) => {
+                let object = self.others.get_mut(path).unwrap();
+                if method == "PATCH" {
+                    merge(object, &serde_json::from_str(body).unwrap());
+                }
+                Reply::Answer(200, object.to_string())
             }
             (method, None) if path.starts_with(EVENTS) => {
                 let name = path.trim_start_matches(EVENTS).trim_start_matches('/');

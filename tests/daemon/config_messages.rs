@@ -153,7 +153,7 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[cluster]\nlease = \"x\"\n",
             "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], \
-             [window.NAME], [restart], [turn], [hooks], [metrics], [events], [backup], [log]",
+             [window.NAME], [restart], [turn], [hooks], [metrics], [events], [cluster-api], [backup], [log]",
         ),
         (
             "[[renewal]]\nbefore = \"30d\"\n",

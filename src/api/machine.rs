@@ -1,0 +1,112 @@
+//! Cluster API's objects in its management cluster, as far as they keep when a control plane's certificates end.
+
+use std::sync::Arc;
+
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use super::transport::client;
+use super::{Access, ApiError};
+
+/// What Cluster API goes by where it replaces machines before their certificates end.
+const CERTIFICATES_EXPIRY: &str = "machine.cluster.x-k8s.io/certificates-expiry";
+/// The versions that are tried, the newest first.
+const VERSIONS: [&str; 2] = ["v1beta2", "v1beta1"];
+
+/// A kind of object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MachineKind {
+    /// `Machine`
+    Machine,
+    /// `KubeadmConfig`, by which a machine was made.
+    KubeadmConfig,
+}
+
+/// One namespace of the management cluster.
+#[derive(Debug, Clone)]
+pub struct Machines {
+    access: Arc<Access>,
+    namespace: String,
+}
+
+impl Machines {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub fn of(access: &Arc<Access>, namespace: &str) -> Self {
+        Self {
+            access: Arc::clone(access),
+            namespace: namespace.to_owned(),
+        }
+    }
+
+    /// An object, in the version in which it is had; `None` where there is none.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn get(
+        &self,
+        kind: MachineKind,
+        name: &str,
+    ) -> Result<Option<DynamicObject>, ApiError> {
+        for version in VERSIONS {
+            let found = self.api(kind, version).get_opt(name).await;
+            if let Some(found) = found.map_err(|error| self.failed(error))? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Says when the certificates end, of an object that was read.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn annotate(
+        &self,
+        kind: MachineKind,
+        object: &DynamicObject,
+        value: &str,
+    ) -> Result<(), ApiError> {
+        let version = object.types.as_ref().map_or("", |types| &types.api_version);
+        let version = version.rsplit('/').next().unwrap_or_default();
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let patch = Patch::Merge(json!({
+            // What was read and not another that has come into its place.
+            "metadata": {
+                "annotations": {CERTIFICATES_EXPIRY: value},
+                "resourceVersion": object.metadata.resource_version,
+            },
+        }));
+        let api = self.api(kind, version);
+        let patched = api.patch(name, &PatchParams::default(), &patch).await;
+        patched.map(drop).map_err(|error| self.failed(error))
+    }
+
+    fn api(&self, kind: MachineKind, version: &str) -> Api<DynamicObject> {
+        let (group, kind) = match kind {
+            MachineKind::Machine => ("cluster.x-k8s.io", "Machine"),
+            MachineKind::KubeadmConfig => ("bootstrap.cluster.x-k8s.io", "KubeadmConfig"),
+        };
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let client = client(Arc::clone(&self.access), self.access.address.clone());
+        Api::namespaced_with(client, &self.namespace, &resource)
+    }
+
+    fn failed(&self, error: kube::Error) -> ApiError {
+        ApiError::of(error, &self.access.address)
+    }
+}
+
+/// What an object says of its certificates' end.
+#[must_use]
+pub fn certificates_expiry(object: &DynamicObject) -> Option<&str> {
+    let annotations = object.metadata.annotations.as_ref()?;
+    annotations.get(CERTIFICATES_EXPIRY).map(String::as_str)
+}
+
+/// A text somewhere in an object: `/status/nodeRef/name`.
+#[must_use]
+pub fn text<'object>(object: &'object DynamicObject, pointer: &str) -> Option<&'object str> {
+    object.data.pointer(pointer).and_then(Value::as_str)
+}
