@@ -86,32 +86,23 @@ impl ApiError {
         )
     }
 
-    pub(super) fn of(error: kube::Error, server: &Address) -> Self {
-        let server = server.clone();
-        match error {
-            kube::Error::Api(status) => Self::of_status(&status, server),
-            kube::Error::Service(error) => match error.downcast::<NoAnswer>() {
-                Ok(failed) if failed.is_refusal => Self::ApiUnauthorized {
-                    server,
-                    reason: failed.reason,
-                },
-                Ok(failed) => Self::ApiUnreachable {
-                    server,
-                    reason: failed.reason,
-                },
-                Err(error) => Self::ApiUnreachable {
-                    server,
-                    reason: short(&error.to_string()),
-                },
-            },
-            other => Self::ApiTrouble {
-                server,
-                reason: format!("its answer cannot be read: {}", short(&other.to_string())),
-            },
+    pub(super) fn without_answer(failed: NoAnswer, server: &Address) -> Self {
+        let (server, reason) = (server.clone(), failed.reason);
+        if failed.is_refusal {
+            Self::ApiUnauthorized { server, reason }
+        } else {
+            Self::ApiUnreachable { server, reason }
         }
     }
 
-    fn of_status(status: &Status, server: Address) -> Self {
+    pub(super) fn trouble(reason: &str, server: &Address) -> Self {
+        Self::ApiTrouble {
+            server: server.clone(),
+            reason: short(reason),
+        }
+    }
+
+    pub(super) fn of_status(status: &Status, server: Address) -> Self {
         let said = match status.message.as_str() {
             "" => &status.reason,
             message => message,

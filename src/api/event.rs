@@ -3,11 +3,9 @@
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Event;
-use kube::Api;
-use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::transport::client;
+use super::objects::Objects;
 use super::{Access, ApiError};
 use crate::net::Address;
 
@@ -16,20 +14,13 @@ pub type EventObject = Event;
 
 /// One namespace's Events, at one API server.
 #[derive(Debug, Clone)]
-pub struct Events {
-    server: Address,
-    api: Api<Event>,
-}
+pub struct Events(Objects<Event>);
 
 impl Events {
     /// Nothing is asked yet.
     #[must_use]
     pub fn at(access: &Arc<Access>, server: &Address, namespace: &str) -> Self {
-        let client = client(Arc::clone(access), server.clone());
-        Self {
-            server: server.clone(),
-            api: Api::namespaced(client, namespace),
-        }
+        Self(Objects::of(access, server, Some(namespace)))
     }
 
     /// Makes one.
@@ -37,8 +28,7 @@ impl Events {
     /// # Errors
     /// [`ApiError::ApiConflict`] where there is one of that name.
     pub async fn create(&self, event: &Event) -> Result<(), ApiError> {
-        let created = self.api.create(&PostParams::default(), event).await;
-        created.map(drop).map_err(|error| self.failed(error))
+        self.0.create(event).await.map(drop)
     }
 
     /// Says that what the Event of that name says has happened again, as `event` says it. Nothing where it has gone meanwhile.
@@ -46,21 +36,15 @@ impl Events {
     /// # Errors
     /// [`ApiError`].
     pub async fn repeat(&self, name: &str, event: &Event) -> Result<(), ApiError> {
-        let before = self.api.get_opt(name).await;
-        let Some(before) = before.map_err(|error| self.failed(error))? else {
+        let Some(before) = self.0.get(name).await? else {
             return Ok(());
         };
         let count = before.count.unwrap_or(1).max(1).saturating_add(1);
-        let patch = Patch::Merge(json!({
+        let patch = json!({
             "count": count,
             "lastTimestamp": event.last_timestamp,
             "message": event.message,
-        }));
-        let patched = self.api.patch(name, &PatchParams::default(), &patch).await;
-        patched.map(drop).map_err(|error| self.failed(error))
-    }
-
-    fn failed(&self, error: kube::Error) -> ApiError {
-        ApiError::of(error, &self.server)
+        });
+        self.0.merge(name, patch).await.map(drop)
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use kube::Api;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use kube::Resource as _;
+use kube::core::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::{Value, json};
 
-use super::transport::client;
+use super::objects::Objects;
 use super::{Access, ApiError};
 
 /// What Cluster API goes by where it replaces machines before their certificates end.
@@ -50,8 +50,7 @@ impl Machines {
         name: &str,
     ) -> Result<Option<DynamicObject>, ApiError> {
         for version in VERSIONS {
-            let found = self.api(kind, version).get_opt(name).await;
-            if let Some(found) = found.map_err(|error| self.failed(error))? {
+            if let Some(found) = self.api(kind, version).get(name).await? {
                 return Ok(Some(found));
             }
         }
@@ -71,30 +70,24 @@ impl Machines {
         let version = object.types.as_ref().map_or("", |types| &types.api_version);
         let version = version.rsplit('/').next().unwrap_or_default();
         let name = object.metadata.name.as_deref().unwrap_or_default();
-        let patch = Patch::Merge(json!({
+        let patch = json!({
             // What was read and not another that has come into its place.
             "metadata": {
                 "annotations": {CERTIFICATES_EXPIRY: value},
                 "resourceVersion": object.metadata.resource_version,
             },
-        }));
-        let api = self.api(kind, version);
-        let patched = api.patch(name, &PatchParams::default(), &patch).await;
-        patched.map(drop).map_err(|error| self.failed(error))
+        });
+        self.api(kind, version).merge(name, patch).await.map(drop)
     }
 
-    fn api(&self, kind: MachineKind, version: &str) -> Api<DynamicObject> {
+    fn api(&self, kind: MachineKind, version: &str) -> Objects<DynamicObject> {
         let (group, kind) = match kind {
             MachineKind::Machine => ("cluster.x-k8s.io", "Machine"),
             MachineKind::KubeadmConfig => ("bootstrap.cluster.x-k8s.io", "KubeadmConfig"),
         };
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
-        let client = client(Arc::clone(&self.access), self.access.address.clone());
-        Api::namespaced_with(client, &self.namespace, &resource)
-    }
-
-    fn failed(&self, error: kube::Error) -> ApiError {
-        ApiError::of(error, &self.access.address)
+        let path = DynamicObject::url_path(&resource, Some(&self.namespace));
+        Objects::at(&self.access, &self.access.address, path)
     }
 }
 

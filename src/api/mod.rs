@@ -7,6 +7,7 @@ mod event;
 mod lease;
 mod machine;
 mod node;
+mod objects;
 mod transport;
 
 pub use access::Access;

@@ -4,28 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Node;
-use kube::Api;
 
-use super::transport::client;
+use super::objects::Objects;
 use super::{Access, ApiError};
 use crate::net::Address;
 
 /// The cluster's nodes, at one API server.
 #[derive(Debug, Clone)]
-pub struct Nodes {
-    server: Address,
-    api: Api<Node>,
-}
+pub struct Nodes(Objects<Node>);
 
 impl Nodes {
     /// Nothing is asked yet.
     #[must_use]
     pub fn at(access: &Arc<Access>, server: &Address) -> Self {
-        let client = client(Arc::clone(access), server.clone());
-        Self {
-            server: server.clone(),
-            api: Api::all(client),
-        }
+        Self(Objects::of(access, server, None))
     }
 
     /// Whether the cluster has a node of that name.
@@ -33,10 +25,7 @@ impl Nodes {
     /// # Errors
     /// [`ApiError`].
     pub async fn has(&self, name: &str) -> Result<bool, ApiError> {
-        let found = self.api.get_metadata_opt(name).await;
-        found
-            .map(|found| found.is_some())
-            .map_err(|error| ApiError::of(error, &self.server))
+        Ok(self.0.metadata(name).await?.is_some())
     }
 
     /// The annotations of the node of that name; none where there is no such node.
@@ -44,8 +33,7 @@ impl Nodes {
     /// # Errors
     /// [`ApiError`].
     pub async fn annotations(&self, name: &str) -> Result<BTreeMap<String, String>, ApiError> {
-        let found = self.api.get_metadata_opt(name).await;
-        let found = found.map_err(|error| ApiError::of(error, &self.server))?;
+        let found = self.0.metadata(name).await?;
         let annotations = found.and_then(|node| node.metadata.annotations);
         Ok(annotations.unwrap_or_default())
     }

@@ -128,13 +128,12 @@ fn absent(root: &Root, key: &str, path: &Path, expected: Expected) -> Option<Str
 const MODULES: &str = include_str!("../lib.rs");
 
 /// The libraries of this program that log.
-const LIBRARIES: [&str; 15] = [
+const LIBRARIES: [&str; 13] = [
     "h2",
     "hyper",
     "hyper_util",
     "jiff",
     "jiff_core",
-    "kube_client",
     "mio",
     "notify",
     "rtime_core",
@@ -142,7 +141,6 @@ const LIBRARIES: [&str; 15] = [
     "tokio",
     "tonic",
     "tower",
-    "tower_http",
     "tracing",
 ];
 
@@ -193,7 +191,6 @@ mod tests {
             "info,kubecertd::restart=debug,hyper=off",
             "kubecertd::restart::ladder=trace",
             "kubecertd[span]=debug",
-            "kube=debug",
             "h2::codec=debug",
             "[span]=debug",
         ] {
