@@ -4,6 +4,7 @@
 //! `fuzz_targets/` has a program for each. `tests/fuzz-smoke` runs them all for a bounded time; for longer:
 //! `cargo fuzz run --sanitizer none TARGET -- -dict=fuzz/dictionaries/…`.
 
+pub mod answers;
 pub mod backup_index;
 pub mod certificates;
 pub mod configuration;

@@ -5,6 +5,7 @@
 
 mod armour;
 mod authority;
+mod bundle;
 mod catalogue;
 mod certificate;
 mod der;
@@ -21,12 +22,14 @@ mod moment;
 mod name;
 mod private_key;
 mod reissue;
+mod request;
 mod signature;
 mod tbs;
 mod validity;
 mod verify;
 
 pub use authority::{CertificateAuthority, NewAuthority};
+pub use bundle::certificates_in;
 pub use catalogue::{AuthorityId, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{Certificate, CertificateError, certificates_from_pem, certificates_to_pem};
 pub use double::double;
@@ -40,6 +43,7 @@ pub use moment::{civil, date, rfc3339, serde_end};
 pub(crate) use name::usual_attributes;
 pub use private_key::{PrivateKey, private_key_der};
 pub use reissue::{NewLeaf, is_authoritys_own, reissue};
+pub use request::{CertificateRequest, digest_of_request};
 pub use signature::SignedBy;
 pub use validity::Validity;
-pub use verify::{SuccessorError, check_stand_in, check_successor};
+pub use verify::{SuccessorError, check_answer, check_stand_in, check_successor};

@@ -90,6 +90,58 @@ pub fn check_stand_in(
     Ok(())
 }
 
+/// The same for what a CA elsewhere answered: `issuer` has to have signed it, so that it can be checked here, and has been found
+/// to be trusted. What such a CA adds by its own rules (where its revocations are published, say) may change, and so may the
+/// way in which it writes the same subject.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn check_answer(
+    old: &Certificate,
+    new: &Certificate,
+    key: &PrivateKey,
+    issuer: &Certificate,
+    now: Timestamp,
+) -> Result<(), SuccessorError> {
+    if !key.matches(new) {
+        return Err(SuccessorError::KeyMismatch);
+    }
+    if new.is_ca {
+        return Err(SuccessorError::IsAuthority);
+    }
+    if !new.is_signed_by(issuer) || !accepts(issuer, new, now) {
+        return Err(SuccessorError::Untrusted {
+            issuer: new.issuer.clone(),
+        });
+    }
+    if !is_same_subject(old, new) {
+        return Err(SuccessorError::Lacks(format!(
+            "the subject {}",
+            old.subject
+        )));
+    }
+    if let Some(missing) = missing_names(old, new).or_else(|| missing_usages(old, new)) {
+        return Err(SuccessorError::Lacks(missing));
+    }
+    if !new.is_valid_at(now) {
+        return Err(SuccessorError::NotValidNow(now));
+    }
+    Ok(())
+}
+
+/// Whether both name the same: as text, and by what Kubernetes reads of it. Go and OpenSSL choose other kinds of strings for it.
+fn is_same_subject(old: &Certificate, new: &Certificate) -> bool {
+    let organizations = |certificate: &Certificate| {
+        let mut all = certificate.organizations.clone();
+        all.sort_unstable();
+        all
+    };
+    new.subject_der == old.subject_der
+        || (new.subject == old.subject
+            && new.common_name == old.common_name
+            && organizations(new) == organizations(old))
+}
+
 /// Whether someone who trusts `authority` accepts `leaf`. OpenSSL, unlike Go, refuses a key identifier of another key.
 fn accepts(authority: &Certificate, leaf: &Certificate, now: Timestamp) -> bool {
     authority.is_ca
@@ -100,19 +152,25 @@ fn accepts(authority: &Certificate, leaf: &Certificate, now: Timestamp) -> bool 
         && leaf.signed_by(authority) != SignedBy::No
 }
 
-/// The first thing of `old` that `new` has not, as far as a leaf may have it. An absent (extended) key usage allows everything, so nothing may stand in
-/// its place.
+/// The first thing of `old` that `new` has not, as far as a leaf may have it.
 fn missing(old: &Certificate, new: &Certificate) -> Option<String> {
     if new.subject_der != old.subject_der {
         return Some(format!("the subject {}", old.subject));
     }
-    if let Some(name) = old
-        .subject_alt_names
+    missing_names(old, new)
+        .or_else(|| missing_usages(old, new))
+        .or_else(|| missing_extension(old, new))
+}
+
+fn missing_names(old: &Certificate, new: &Certificate) -> Option<String> {
+    old.subject_alt_names
         .iter()
         .find(|name| !new.subject_alt_names.contains(name))
-    {
-        return Some(format!("the name {}", name_text(name)));
-    }
+        .map(|name| format!("the name {}", name_text(name)))
+}
+
+/// An absent (extended) key usage allows everything, so nothing may stand in its place.
+fn missing_usages(old: &Certificate, new: &Certificate) -> Option<String> {
     let extensions = of_a_leaf(old);
     let old_usage = extensions
         .iter()
@@ -129,14 +187,14 @@ fn missing(old: &Certificate, new: &Certificate) -> Option<String> {
     if old.extended_key_usage.is_empty() && !new.extended_key_usage.is_empty() {
         return Some("unrestricted extended key usage".to_owned());
     }
-    if let Some(usage) = old
-        .extended_key_usage
+    old.extended_key_usage
         .iter()
         .find(|usage| !new.extended_key_usage.contains(usage))
-    {
-        return Some(format!("the extended key usage {usage}"));
-    }
-    extensions
+        .map(|usage| format!("the extended key usage {usage}"))
+}
+
+fn missing_extension(old: &Certificate, new: &Certificate) -> Option<String> {
+    of_a_leaf(old)
         .iter()
         .filter(|extension| {
             !COMPARED_OTHERWISE.iter().any(|oid| extension.is(oid))
