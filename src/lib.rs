@@ -4,7 +4,7 @@
 //! One value goes down one line, and a module knows only those to its left:
 //!
 //! ```text
-//! host  pki  config  net  api  node ─► plan ─► issuer ─► journal, files ─► runtime, probe, restart ─► cluster ─► checks ─► report ─► operation ─► rehearsal, daemon, cli
+//! host  pki  config  net  api  node ─► plan ─► issuer ─► orders ─► journal, files ─► runtime, probe, restart ─► cluster ─► checks ─► report ─► operation ─► rehearsal, daemon, cli
 //! ```
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
@@ -22,6 +22,7 @@ pub mod journal;
 pub mod net;
 pub mod node;
 pub mod operation;
+pub mod orders;
 pub mod pki;
 pub mod plan;
 pub mod probe;

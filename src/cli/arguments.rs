@@ -54,6 +54,11 @@ pub(super) enum Command {
         #[arg(short, long, value_enum, default_value_t)]
         output: Format,
     },
+    /// Show the requests to CAs whose key is not on this node, and what came for them
+    Orders {
+        #[command(subcommand)]
+        action: Option<OrdersAction>,
+    },
     /// Show what is renewed when and why, and which pods that restarts
     Plan {
         /// For this moment instead of now: 2027-05-20T09:00:00Z, or from now: 30d
@@ -141,6 +146,7 @@ impl Command {
             | Self::Hold { .. }
             | Self::Unhold => true,
             Self::Turn { action } => matches!(action, Some(TurnAction::Clear)),
+            Self::Orders { action } => matches!(action, Some(OrdersAction::Cancel { .. })),
             Self::Renew(options) => !options.dry_run,
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
@@ -163,6 +169,29 @@ pub(super) enum TurnAction {
     Show,
     /// Let the other control planes go on: what has failed was looked at
     Clear,
+}
+
+/// `orders …`
+#[derive(Debug, Subcommand)]
+pub(super) enum OrdersAction {
+    /// Show the open requests (the default); exits with 1 if something else than answers to them came
+    List {
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Print one request, to be signed
+    Show {
+        /// The certificate (apiserver) or the request (apiserver-1a2b3c4d)
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// End one and forget its key: what is signed for it is of no use then
+    Cancel {
+        /// The certificate or the request
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
 }
 
 /// `check-expiration`

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use super::arguments::{CheckExpiration, StructuredFormat};
 use super::exit_codes;
-use super::output::{error, grouped, print};
+use super::output::{error, grouped, print, warning as note};
 use super::renew::exit_code;
 use super::runtime::runtime;
 use crate::cluster::Halt;
-use crate::operation::Context;
+use crate::operation::{Context, look_at_orders};
 use crate::pki::date;
 use crate::probe::look_in_memory;
 use crate::report::{ExpirationInfo, halted, read_status};
@@ -34,6 +34,11 @@ pub(super) fn run(
     });
     let Some(within) = options.within else {
         printed?;
+        if options.output == StructuredFormat::Text {
+            for awaited in look_at_orders(context, &inventory, now).awaited() {
+                note(&format!("{}: {awaited}", awaited.id));
+            }
+        }
         let unread = info.unread();
         for (names, reason) in grouped(unread.iter().cloned()) {
             error(&format!("{}: {reason}", names.join(", ")));

@@ -10,6 +10,7 @@ mod generate;
 mod hints;
 mod history;
 mod hold;
+mod orders;
 mod output;
 mod plan;
 mod preflight;
@@ -164,6 +165,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Restart { components } => restart::run(&context, &components),
         Command::Turn { action } => turn::run(&context, action.as_ref()),
         Command::Fleet { output } => fleet::run(&context, output),
+        Command::Orders { action } => orders::run(&context, action.as_ref()),
         Command::Hold { reason, until } => hold::hold(&context, reason, until),
         Command::Unhold => hold::unhold(&context),
         Command::Plan { at, output } => plan::run(&context, at, output),
@@ -225,6 +227,7 @@ fn can_do_without(command: &Command) -> bool {
         | Command::Generate { .. }
         | Command::Status { .. }
         | Command::Hold { .. }
+        | Command::Orders { .. }
         | Command::Unhold
         | Command::History { .. } => true,
         Command::Renew(options) => options.dry_run,

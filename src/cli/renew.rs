@@ -204,6 +204,7 @@ pub(super) fn is_failure(obstacle: &Obstacle, id: &CertificateId, request: &Requ
             obstacle,
             Obstacle::Missing
                 | Obstacle::ExternalAuthority { .. }
+                | Obstacle::AwaitingAnswer(_)
                 | Obstacle::Skipped { .. }
                 | Obstacle::NotManaged
                 // Of the kubelet's, which kubeadm does not renew either; what does is said.

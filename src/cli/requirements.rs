@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::arguments::{Command, Generated};
+use super::arguments::{Command, Generated, OrdersAction};
 use crate::node::{AuthorityState, CertificateState, KeyState};
 use crate::operation::Context;
 
@@ -95,6 +95,10 @@ fn needs(command: &Command) -> Option<Needs> {
         Command::Rollback(_) => needs("rollback", Use::Writes, false),
         Command::Turn { .. } => needs("turn", Use::Secrets, true),
         Command::Fleet { .. } => needs("fleet", Use::Secrets, true),
+        Command::Orders {
+            action: Some(OrdersAction::Cancel { .. }),
+        } => needs("orders cancel", Use::Writes, false),
+        Command::Orders { .. } => needs("orders", Use::Secrets, false),
         Command::Restart { .. } => needs("restart", Use::Writes, true),
         Command::Hold { .. } => needs("hold", Use::Writes, false),
         Command::Unhold => needs("unhold", Use::Writes, false),

@@ -9,7 +9,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEYS, Key, SECTIONS};
-use super::tables::{TableKey, TableSection, table_section};
+use super::table_section::{TableKey, TableSection};
+use super::tables::table_section;
 use super::unknown::{unknown_key, unknown_section, unknown_table_key};
 use super::value::{Wrong, describe};
 use super::{Config, ConfigError, ConfigWarning, Mistake, Oddity};

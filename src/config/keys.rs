@@ -35,10 +35,11 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 12] = [
+pub(super) const SECTIONS: [&str; 13] = [
     "paths",
     "renewal",
     "certificate",
+    "issuer",
     "window",
     "restart",
     "turn",

@@ -8,7 +8,8 @@ use super::keys::{KEYS, SECTIONS};
 use super::merge::{Merged, merge};
 use super::named::NamedCertificate;
 use super::source::{self, Source};
-use super::tables::{TableSection, table_section};
+use super::table_section::TableSection;
+use super::tables::table_section;
 use super::{Config, ConfigError, ConfigWarning};
 use crate::host::Root;
 

@@ -92,7 +92,7 @@ fn lacking(fragments: &[Fragment<'_>], last: &Last<'_, '_>) -> Vec<ConfigError> 
     for fragment in fragments {
         for table in &fragment.tables {
             let name = table.section.full_name(&table.name);
-            for key in table.section.required {
+            for key in (table.section.required)(&table.name) {
                 places.insert(format!("{name}.{key}"), (fragment, table, *key));
             }
         }
@@ -102,10 +102,13 @@ fn lacking(fragments: &[Fragment<'_>], last: &Last<'_, '_>) -> Vec<ConfigError> 
         .filter(|(name, _)| !last.contains_key(name))
         .map(|(_, (fragment, table, key))| {
             let name = table.section.full_name(&table.name);
-            let message = format!(
-                "[{name}] has no {key}; a {} needs one",
-                table.section.section
-            );
+            let section = table.section.section;
+            let article = if section.starts_with(['a', 'e', 'i', 'o', 'u']) {
+                "an"
+            } else {
+                "a"
+            };
+            let message = format!("[{name}] has no {key}; {article} {section} needs one");
             fragment.wrong(table.span.clone(), Mistake::MissingKey, message)
         })
         .collect()

@@ -4,6 +4,8 @@
 mod address;
 mod error;
 mod fragment;
+mod issuer;
+mod issuer_table;
 mod keys;
 mod load;
 mod merge;
@@ -13,14 +15,17 @@ mod odd;
 mod quantity;
 mod renewal;
 mod source;
+mod table_section;
 mod tables;
 mod types;
 mod unknown;
 mod value;
 mod window;
+mod words;
 mod written_name;
 
 pub use error::{ConfigError, ConfigWarning, Mistake, Oddity};
+pub use issuer::{IssuerCommand, Issuers, RequestFiles};
 pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};
 pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;

@@ -1,54 +1,14 @@
 //! Sections of named tables: which there are, and the keys of each.
 
-use toml::Spanned;
-use toml::de::DeValue;
-
+use super::issuer_table::ISSUER;
 use super::quantity::show_duration;
+use super::table_section::{TableKey, TableSection};
 use super::value::{
-    ALGORITHMS, Bounds, Wrong, before, boolean, check_certificate_name, check_table_name, days,
-    duration, key_algorithm, name_of, time_of_day, time_zone, validity,
+    ALGORITHMS, Bounds, before, boolean, check_certificate_name, check_table_name, days, duration,
+    key_algorithm, name_of, time_of_day, time_zone, validity,
 };
 use super::window::{DAYS, Window};
-use super::written_name::written_name;
 use super::{Config, OwnRenewal};
-
-/// A section whose tables have names that an administrator chooses: `[certificate.NAME]`.
-pub(super) struct TableSection {
-    /// `certificate`
-    pub(super) section: &'static str,
-    /// What such a table is written like.
-    pub(super) example: &'static str,
-    /// Whether a table may be called so; if not, why.
-    pub(super) check_name: fn(&str) -> Result<(), String>,
-    /// Keys that every such table has to have.
-    pub(super) required: &'static [&'static str],
-    /// Makes the table known, whether it has keys or not.
-    pub(super) declare: fn(&mut Config, &str),
-    /// The tables that the configuration has.
-    pub(super) names: fn(&Config) -> Vec<&str>,
-    /// The keys of each table, in the order in which they are shown.
-    pub(super) keys: &'static [TableKey],
-}
-
-/// Puts what is written into the table of that name.
-type Set = fn(&mut Config, &str, &Spanned<DeValue<'_>>) -> Result<(), Vec<Wrong>>;
-
-/// One key of the tables of a section.
-pub(super) struct TableKey {
-    /// `before`
-    pub(super) name: &'static str,
-    /// Puts what is written into the table of that name.
-    pub(super) set: Set,
-    /// What the table of that name has, as TOML; nothing where it says nothing.
-    pub(super) show: fn(&Config, &str) -> Option<toml::Value>,
-}
-
-impl TableSection {
-    /// `certificate."admin.conf"`
-    pub(super) fn full_name(&self, table: &str) -> String {
-        format!("{}.{}", self.section, written_name(table))
-    }
-}
 
 /// The section of that name, if it holds named tables.
 pub(super) fn table_section(section: &str) -> Option<&'static TableSection> {
@@ -56,12 +16,12 @@ pub(super) fn table_section(section: &str) -> Option<&'static TableSection> {
 }
 
 /// All of them.
-pub(super) static TABLES: [TableSection; 2] = [CERTIFICATE, WINDOW];
+pub(super) static TABLES: [TableSection; 3] = [CERTIFICATE, ISSUER, WINDOW];
 
 const CERTIFICATE: TableSection = TableSection {
     section: "certificate",
     example: "[certificate.\"admin.conf\"]",
-    required: &[],
+    required: |_| &[],
     check_name: check_certificate_name,
     declare: |config, name| {
         own(config, name);
@@ -114,7 +74,7 @@ const CERTIFICATE: TableSection = TableSection {
 const WINDOW: TableSection = TableSection {
     section: "window",
     example: "[window.night]",
-    required: &["start", "length"],
+    required: |_| &["start", "length"],
     check_name: check_table_name,
     declare: |config, name| {
         window(config, name);

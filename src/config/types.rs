@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Window;
+use super::issuer::Issuers;
 use super::renewal::{CertificateRenewal, Renewal};
 
 /// The whole configuration, checked.
@@ -14,6 +15,8 @@ pub struct Config {
     pub locations: Locations,
     /// `[renewal]`, and what `[certificate.NAME]` says of single ones
     pub renewal: Renewal,
+    /// `[issuer.NAME]`: who signs where the CA's key is not on this node
+    pub issuers: Issuers,
     /// `[window.NAME]`, by name; without any the daemon may act at any time
     pub windows: BTreeMap<String, Window>,
     /// `[restart]`

@@ -4,7 +4,8 @@ use toml::de::DeValue;
 
 use super::keys::{KEYS, Key, SECTIONS};
 use super::nearest::nearest;
-use super::tables::{TableSection, table_section};
+use super::table_section::TableSection;
+use super::tables::table_section;
 
 /// Of a section, or of a key outside of any.
 pub(super) fn unknown_section(name: &str, value: &DeValue<'_>) -> String {

@@ -520,7 +520,7 @@ fn not_among(written: &Written<'_>, text: &str, words: &[&str]) -> Vec<Wrong> {
     }]
 }
 
-fn suggestion(text: &str, words: &[&str]) -> String {
+pub(super) fn suggestion(text: &str, words: &[&str]) -> String {
     match nearest(text, words.iter().copied()) {
         Some(near) => format!("did you mean {near:?}? ({})", words.join(", ")),
         None => format!("not one of {}", words.join(", ")),

@@ -1,19 +1,30 @@
 //! Looking at the node, in three steps: the files, what is in use, and what restarts need. Each blocks or takes long.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::others::Others;
 use super::pass::Pass;
 use super::uses::Uses;
 use crate::checks::{Asked, Intent};
-use crate::operation::{Context, look_ahead, look_at_addresses, preflight};
+use crate::operation::{
+    Context, EventLog, ask_issuers, keep_orders, look_ahead, look_at_addresses, look_at_orders,
+    preflight,
+};
 use crate::plan::kubelet_need;
+
+/// When to go on where what a program answered could not be kept.
+const ASK_PAUSE: Duration = Duration::from_secs(60);
 
 /// Observes and plans. `others` and `uses` are what was known before.
 pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
     let inventory = context.observe();
     let now = crate::host::now();
-    let plan = context.plan_due(&inventory, now);
+    let mut log = EventLog::default();
+    let mut order_problems = keep_orders(context, &inventory, now, &mut |event| log.write(&event));
+    let looked = look_at_orders(context, &inventory, now);
+    let plan = context.plan_with(&inventory, &looked, now);
+    order_problems.extend(looked.problems.iter().map(ToString::to_string));
     let live = context.is_live();
     Pass {
         findings: preflight(context, &inventory, &plan, live, Asked::BySchedule),
@@ -21,6 +32,8 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
         kubelet: kubelet_need(&inventory, now),
         inventory: Arc::new(inventory),
         plan: Arc::new(plan),
+        order_problems,
+        ask_again: looked.ask_again_after(now),
         unfinished: in_flight(context),
         others,
         uses,
@@ -55,6 +68,7 @@ pub(super) async fn look_for_filter(context: &Context, pass: &mut Pass) {
 /// operation asks again just before it begins.
 pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
     pass.look_whether_down(context).await;
+    ask(context, &mut pass).await;
     if pass.due() == 0 || pass.node_down || !pass.unfinished.is_empty() {
         return pass;
     }
@@ -64,6 +78,21 @@ pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
     let found = look_ahead(context, &pass.inventory, &intent, asked).await;
     pass.findings.extend(found);
     pass
+}
+
+/// Asks the programs that sign for CAs elsewhere, where that is to be done now; whether one was asked. What they answer shows at the
+/// next look, which follows at once.
+pub(super) async fn ask(context: &Context, pass: &mut Pass) -> bool {
+    if pass.ask_again.is_none_or(|wait| !wait.is_zero()) {
+        return false;
+    }
+    let failed = ask_issuers(context, &pass.inventory).await;
+    pass.order_problems.extend(failed);
+    let now = crate::host::now();
+    let wait = look_at_orders(context, &pass.inventory, now).ask_again_after(now);
+    let was_kept = wait.is_none_or(|wait| !wait.is_zero());
+    pass.ask_again = Some(if was_kept { Duration::ZERO } else { ASK_PAUSE });
+    true
 }
 
 /// What cannot be listed is tried as well, so that the attempt says why.

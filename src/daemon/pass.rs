@@ -25,6 +25,10 @@ pub(super) struct Pass {
     pub(super) node_down: bool,
     /// What the kubelet needs to start.
     pub(super) kubelet: KubeletNeed,
+    /// What is wrong with requests to CAs elsewhere, or with what came for them; one sentence each.
+    pub(super) order_problems: Vec<String>,
+    /// When to look again because a program that signs is to be asked again, or has answered.
+    pub(super) ask_again: Option<Duration>,
     /// What other processes are at, or left behind.
     pub(super) others: Others,
     /// Whether the certificates in the files are the ones in use.

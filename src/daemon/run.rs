@@ -46,6 +46,11 @@ pub async fn run(context: Context, once: bool, log: Option<Level>) -> Result<(),
 async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(), DaemonError> {
     let context = daemon.context.clone();
     let mut pass = look::at_files(&context, Others::default(), Uses::default());
+    if look::ask(&context, &mut pass).await {
+        let failed = pass.order_problems;
+        pass = look::at_files(&context, pass.others, pass.uses);
+        pass.order_problems.extend(failed);
+    }
     look::at_others(&context, &mut pass);
     look::look_for_filter(&context, &mut pass).await;
     daemon.complain(&pass);

@@ -281,6 +281,7 @@ fn sentences(pass: &Pass) -> Vec<String> {
     };
     problems
         .chain(obstacles)
+        .chain(pass.order_problems.iter().cloned())
         .chain(kubelet)
         .chain(findings(pass).map(ToString::to_string))
         .collect()

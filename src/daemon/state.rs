@@ -161,6 +161,7 @@ impl State {
                 .into_iter()
                 .chain(pass.look_again_after())
                 .chain(pass.uses.look_again_after())
+                .chain(pass.ask_again)
                 .min()
                 .map(|pause| now.steady + pause),
             others: pass.others.pause(),

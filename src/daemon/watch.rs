@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use crate::host::{self, Place, Root};
 use crate::node::{CertificateId, Inventory};
 use crate::operation::Context;
+use crate::orders::OrderStore;
 
 /// Reading a file is an event too. The kubelet reads its manifests every 20 s, and the daemon reads everything, which would
 /// wake it for ever: the kernel is asked not to report that.
@@ -170,6 +171,8 @@ pub(super) fn directories(context: &Context, inventory: &Inventory) -> BTreeSet<
     watched.extend(existing);
     watched.extend(configuration);
     watched.insert(context.store().journal());
+    // Answers to requests come there.
+    watched.insert(OrderStore::new(root).inbox());
     watched
 }
 

@@ -4,7 +4,10 @@ use jiff::Timestamp;
 
 use super::error::IssuanceError;
 use super::order::{Issued, Order};
-use crate::pki::{Certificate, PrivateKey, check_stand_in, check_successor};
+use super::way_up::WayUp;
+use crate::pki::{
+    Certificate, PrivateKey, SuccessorError, check_answer, check_stand_in, check_successor,
+};
 
 /// What an issuer answered to an order.
 pub(super) struct Answer {
@@ -43,6 +46,41 @@ pub(super) fn accept(
         chain: order.present.chain.clone(),
         key,
         signer: answer.signer,
+        made: now,
+    })
+}
+
+/// The same for what a CA elsewhere answered: its signature and those above it, up to a CA certificate on this node's disk, are
+/// checked in any case, and what such a CA adds by its own rules may differ.
+///
+/// # Errors
+/// [`IssuanceError::Check`] with the first thing that does not hold.
+pub(super) fn accept_from_elsewhere(
+    order: &Order<'_>,
+    answer: &Certificate,
+    way: &WayUp<'_>,
+    key: PrivateKey,
+    now: Timestamp,
+) -> Result<Issued, IssuanceError> {
+    let old = &order.present.leaf;
+    let refuse = |source| IssuanceError::Check {
+        id: order.entry.id.clone(),
+        source,
+    };
+    check_answer(old, answer, &key, way.issuer(), now).map_err(refuse)?;
+    if !order.may_end_sooner && answer.not_after <= old.not_after {
+        return Err(refuse(SuccessorError::NotLater {
+            old: old.not_after,
+            new: answer.not_after,
+        }));
+    }
+    Ok(Issued {
+        id: order.entry.id.clone(),
+        old: old.clone(),
+        certificate: answer.clone(),
+        chain: way.between.iter().copied().cloned().collect(),
+        key,
+        signer: way.anchor.clone(),
         made: now,
     })
 }

@@ -1,9 +1,11 @@
 //! Turning due entries into new key material.
 //!
 //! An [`order`](order) names one certificate, its key and its authority; what an issuer answers goes through
-//! [`accept`](accept). One kind of issuer so far: the CA key on this node.
+//! [`accept`](accept). The CA key on this node signs at once; a CA elsewhere is sent a [`request`](request), and its answer comes
+//! hours or days later ([`crate::orders`]).
 
 mod accept;
+mod answered;
 mod authorities;
 mod error;
 mod files;
@@ -12,10 +14,14 @@ mod kubelet;
 mod local_ca;
 mod old_key;
 mod order;
+mod request;
+mod way_up;
 
+pub use answered::accept_answer;
 pub use authorities::ReadKey;
 pub use error::IssuanceError;
 pub use files::{Replacement, replacements};
 pub use kubelet::{KubeletClient, kubelet_client};
 pub use local_ca::{issue, issue_with_keys};
 pub use order::{Issued, Wanted};
+pub use request::{Asked, ask};

@@ -54,22 +54,43 @@ pub struct Issued {
     pub old: Certificate,
     /// The new one.
     pub certificate: Certificate,
-    /// Further certificates of the old file that are kept behind the new one.
+    /// Further certificates that follow the new one in its file: those of the old file, or those that came with an answer.
     pub chain: Vec<Certificate>,
     /// Its key.
     pub key: PrivateKey,
-    /// The CA's certificate whose key signed it.
+    /// The CA's certificate whose key signed it; of a chain the topmost, which its users have to trust.
     pub signer: Certificate,
     /// When it was made.
     pub made: Timestamp,
 }
 
 impl<'node> Order<'node> {
-    /// The order for an entry.
+    /// The order for an entry, for an authority of this node.
     ///
     /// # Errors
     /// [`IssuanceError::NotRenewable`].
     pub(super) fn new(
+        inventory: &'node Inventory,
+        renewal: &Renewal,
+        wanted: &Wanted,
+    ) -> Result<Self, IssuanceError> {
+        let order = Self::elsewhere(inventory, renewal, wanted)?;
+        match &order.present.signer {
+            Signer::Foreign(issuer) => Err(IssuanceError::NotRenewable {
+                id: wanted.id.clone(),
+                reason: format!(
+                    "it was issued by {issuer} and not by an authority of this node; renew it there"
+                ),
+            }),
+            _ => Ok(order),
+        }
+    }
+
+    /// The same for a CA elsewhere, which may be another than this node's where the file itself says which.
+    ///
+    /// # Errors
+    /// [`IssuanceError::NotRenewable`].
+    pub(super) fn elsewhere(
         inventory: &'node Inventory,
         renewal: &Renewal,
         wanted: &Wanted,
@@ -86,6 +107,8 @@ impl<'node> Order<'node> {
         })?;
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
+            // Who signed it is in its file.
+            Signer::Foreign(_) if !present.issuers().is_empty() => {}
             Signer::Foreign(issuer) => {
                 return Err(refuse(&format!(
                     "it was issued by {issuer} and not by an authority of this node; renew it there"

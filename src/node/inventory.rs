@@ -359,6 +359,28 @@ impl Entry {
 }
 
 impl Present {
+    /// The CA certificates of its own file that vouch for it, nearest first; each signed the one before.
+    #[must_use]
+    pub fn issuers(&self) -> Vec<&Certificate> {
+        let mut issuers: Vec<&Certificate> = Vec::new();
+        while let Some(next) = self.chain.iter().find(|one| {
+            let below = issuers.last().copied().unwrap_or(&self.leaf);
+            one.is_ca && below.is_signed_by(one) && !issuers.contains(one)
+        }) {
+            issuers.push(next);
+        }
+        issuers
+    }
+
+    /// Whether one of these authorities vouches for it, by itself or through the certificates of its own file.
+    #[must_use]
+    pub fn leads_to(&self, authorities: &[Certificate]) -> bool {
+        let issuers = self.issuers();
+        std::iter::once(&self.leaf)
+            .chain(issuers)
+            .any(|one| authorities.iter().any(|above| one.is_signed_by(above)))
+    }
+
     /// When the first of the leaf, its chain and `authority` ends: after that nobody accepts it.
     #[must_use]
     pub fn effective_not_after(&self, authority: Option<&Certificate>) -> Timestamp {

@@ -223,6 +223,21 @@ pub enum Fault {
         /// Why, and what to do.
         reason: String,
     },
+    /// The inbox, or a file in it, is not read.
+    NotDelivered {
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A file in the inbox is no answer to an open request.
+    NoAnswer {
+        /// What it is, and what to do.
+        reason: String,
+    },
+    /// What is kept of a request cannot be read.
+    OrderDamaged {
+        /// Why, and what to do.
+        reason: String,
+    },
     /// New credentials cannot be put into the kubeconfig in place.
     NotEditable {
         /// The construct and its line.

@@ -20,6 +20,9 @@ impl fmt::Display for Fault {
             Self::CannotBeRead { reason }
             | Self::UnsupportedKey { reason }
             | Self::NotOwn { reason }
+            | Self::NotDelivered { reason }
+            | Self::NoAnswer { reason }
+            | Self::OrderDamaged { reason }
             | Self::NotEditable { reason } => out.write_str(reason),
             Self::PermissionDenied => out.write_str("permission denied; run as root"),
             Self::LinkLoop => out.write_str(

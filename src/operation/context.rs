@@ -10,7 +10,8 @@ use crate::config::Config;
 use crate::host::{Journald, Root};
 use crate::journal::{Head, OperationKind, Outcome, Store};
 use crate::node::{Inventory, observe, observe_to_report};
-use crate::plan::{Hold, Plan, Request, UnknownName, plan, plan_due};
+use crate::orders::{Looked, look};
+use crate::plan::{Hold, Plan, Request, UnknownName, plan_awaiting, plan_due};
 use crate::report::History;
 use crate::runtime::KubeletService;
 
@@ -106,7 +107,8 @@ impl Context {
         match request {
             Request::Due => Ok(self.plan_due(inventory, now)),
             Request::DueByHand { .. } | Request::All { .. } | Request::Named { .. } => {
-                plan(inventory, &self.config, request, now)
+                let looked = look(&self.root, inventory, &self.config, now);
+                plan_awaiting(inventory, &self.config, request, looked.awaited(), now)
             }
         }
     }
@@ -114,7 +116,15 @@ impl Context {
     /// What the daemon does at `now`: what is due and was not rolled back by hand a moment ago.
     #[must_use]
     pub fn plan_due(&self, inventory: &Inventory, now: Timestamp) -> Plan {
-        plan_due(inventory, &self.config, &holds(&self.store()), now)
+        let looked = look(&self.root, inventory, &self.config, now);
+        self.plan_with(inventory, &looked, now)
+    }
+
+    /// The same where open requests were looked at already.
+    #[must_use]
+    pub fn plan_with(&self, inventory: &Inventory, looked: &Looked, now: Timestamp) -> Plan {
+        let holds = holds(&self.store());
+        plan_due(inventory, &self.config, &holds, looked.awaited(), now)
     }
 
     /// Whether pods can be restarted and components asked: only on the node itself, not on a copy or an image of it.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::error::Fault;
 use super::remark::Remark;
 use crate::node::CertificateId;
+use crate::orders::Closing;
 use crate::restart::Progress;
 
 /// One step of an operation. [`std::fmt::Display`] is the sentence that a person reads; `docs/codes.md` lists the codes.
@@ -64,6 +65,22 @@ pub enum Event {
     EtcdLeadershipMoved {
         /// To which.
         to: String,
+    },
+    /// A CA elsewhere is asked for a certificate.
+    RequestOpened {
+        /// Which.
+        certificate: CertificateId,
+        /// The request's file, as the node names it.
+        request: PathBuf,
+        /// Where the answer belongs.
+        inbox: PathBuf,
+    },
+    /// A request has come to its end.
+    RequestClosed {
+        /// For which certificate.
+        certificate: CertificateId,
+        /// What overtook it.
+        by: Closing,
     },
     /// Keys and certificates are being made.
     Issuing {

@@ -1,19 +1,21 @@
 //! From the plan to new certificates, and the contents of the files they go into.
 
+use super::Context;
 use super::checks::may_be_replaced;
 use super::error::{Fault, OperationError};
 use super::event::Event;
 use super::known_keys;
 use super::not_renewed::not_renewed;
+use super::orders::look_at_orders;
 use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::trusted::keep_trusted;
 use super::twins::{twins, without_twins};
 use crate::files::Targets;
-use crate::issuer::{Issued, Replacement, Wanted, issue_with_keys, replacements};
+use crate::issuer::{IssuanceError, Issued, Replacement, Wanted, issue_with_keys, replacements};
 use crate::node::{CertificateId, Inventory, Replaceable};
-use crate::plan::{Action, Plan, Request};
+use crate::plan::{Action, Plan, Reason, Request};
 use crate::report::{Described, RenewedCertificate};
 
 /// New certificates, and the contents of the files they go into.
@@ -56,11 +58,10 @@ pub(super) fn issue_planned(
         count: wanted.len(),
     });
     let context = run.context;
-    let (results, read) = issue_with_keys(&node, &context.config.renewal, &wanted, plan.at);
-    known_keys::keep(context, &read);
+    let results = issued(context, &node, plan, &wanted);
     let mut ready = Vec::new();
     let mut targets = Targets::new(&context.store(), replaceable);
-    for (want, result) in wanted.iter().zip(results) {
+    for (want, result) in results {
         let made = result
             .and_then(|one| replacements(&node, &one).map(|files| (one, files)))
             .map_err(Fault::from)
@@ -85,6 +86,39 @@ pub(super) fn issue_planned(
         made.files.extend(files);
     }
     Ok(Some(made))
+}
+
+/// A certificate for each that is wanted: from its answer, or signed here.
+fn issued<'wanted>(
+    context: &Context,
+    node: &Inventory,
+    plan: &Plan,
+    wanted: &'wanted [Wanted],
+) -> Vec<(&'wanted Wanted, Result<Issued, IssuanceError>)> {
+    let (answered, here): (Vec<&Wanted>, Vec<&Wanted>) =
+        wanted.iter().partition(|want| is_answered(plan, &want.id));
+    let here_alone: Vec<Wanted> = here.iter().copied().cloned().collect();
+    let (results, read) = issue_with_keys(node, &context.config.renewal, &here_alone, plan.at);
+    known_keys::keep(context, &read);
+    let mut results: Vec<_> = here.into_iter().zip(results).collect();
+    if !answered.is_empty() {
+        let mut looked = look_at_orders(context, node, plan.at);
+        results.extend(answered.into_iter().map(|want| {
+            let taken = looked
+                .take(&want.id)
+                .ok_or_else(|| IssuanceError::NotRenewable {
+                    id: want.id.clone(),
+                    reason: "its answer was taken away meanwhile".to_owned(),
+                });
+            (want, taken)
+        }));
+    }
+    results
+}
+
+fn is_answered(plan: &Plan, id: &CertificateId) -> bool {
+    let mut items = plan.items.iter();
+    items.any(|item| item.id == *id && item.action == Action::Renew(Reason::Answered))
 }
 
 /// What is to be known of a renewal goes to the log and into the receipt.

@@ -59,6 +59,14 @@ impl EventLog {
                 certificate = certificate.as_str(),
                 "{text}"
             ),
+            Event::RequestOpened { certificate, .. } | Event::RequestClosed { certificate, .. } => {
+                tracing::info!(target: EVENTS,
+                    operation_id,
+                    event = code,
+                    certificate = certificate.as_str(),
+                    "{text}"
+                );
+            }
             Event::PickedUp { component, .. } => tracing::info!(target: EVENTS,
                 operation_id,
                 event = code,

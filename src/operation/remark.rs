@@ -41,6 +41,11 @@ pub enum Remark {
         /// Why.
         reason: String,
     },
+    /// A request to a CA elsewhere could not be opened, sent or closed.
+    NotAsked {
+        /// Why.
+        reason: String,
+    },
     /// These were signed by another CA than before.
     SignedByAnother {
         /// Which.

@@ -8,6 +8,7 @@ use super::checks::{look_ahead, no_restart, permit, preflight, take_lock};
 use super::execute::{Change, execute};
 use super::issue::{Made, issue_planned, receipt_lines};
 use super::kubelet::make_for_kubelet;
+use super::orders::{ask_issuers, can_be_asked_for, close_overtaken, open_orders};
 use super::remark::Remark;
 use super::report::{Options, RenewalReport};
 use super::run::Run;
@@ -19,7 +20,7 @@ use crate::checks::{Asked, Cause, Finding, Intent, Severity};
 use crate::files::{Recovery, recover};
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{CertificateId, Replaceable, hard_links};
-use crate::plan::{Action, Obstacle, Plan, Request, RestartMethod};
+use crate::plan::{Action, Obstacle, Plan, PlanItem, Request, RestartMethod};
 
 /// Renews what `request` asks for. Finishes an operation that was cut off first.
 ///
@@ -38,6 +39,12 @@ pub async fn renew(
     // Boxed here and below: together these futures are too large for a thread's stack.
     let ended = Box::pin(renew_after(&mut run, recoveries, request, options)).await;
     give_back_unused(&mut run, &ended).await;
+    if ended
+        .as_ref()
+        .is_ok_and(|report| !report.renewed.is_empty())
+    {
+        close_overtaken(&mut run);
+    }
     ended
 }
 
@@ -55,9 +62,12 @@ pub(super) async fn renew_after<'a>(
     let begun = Instant::now();
     run.learn_of_others().await;
     let node = run.node();
-    let plan = run
-        .plan(request)?
-        .adopting(&backlog.unfinished, &node, &run.context.config.restart);
+    let plan = run.plan(request)?;
+    let plan = Box::pin(ask_elsewhere(run, plan, request)).await?.adopting(
+        &backlog.unfinished,
+        &node,
+        &run.context.config.restart,
+    );
     let mut report = RenewalReport {
         left: left_alone(&plan, request),
         unread: node.problems.clone(),
@@ -73,6 +83,45 @@ pub(super) async fn renew_after<'a>(
     };
     let change = prepared.change(run, plan, options, backlog, begun);
     Box::pin(execute(run, change, report)).await
+}
+
+/// By hand a CA elsewhere is asked for what is wanted, due or not; the plan then says that it waits for the answer.
+async fn ask_elsewhere(
+    run: &mut Run<'_>,
+    plan: Plan,
+    request: &Request,
+) -> Result<Plan, OperationError> {
+    let is_wanted = |item: &&PlanItem| match request {
+        Request::Named { names, .. } => names.iter().any(|name| name == item.id.as_str()),
+        Request::All { .. } => true,
+        Request::Due | Request::DueByHand { .. } => false,
+    };
+    let wanted: Vec<CertificateId> = plan
+        .items
+        .iter()
+        .filter(is_wanted)
+        .filter(|item| can_be_asked_for(&item.action))
+        .map(|item| item.id.clone())
+        .collect();
+    let is_open = plan.items.iter().filter(is_wanted).any(|item| {
+        matches!(&item.action, Action::Leave(Obstacle::AwaitingAnswer(one)) if one.issuer.is_some())
+    });
+    if wanted.is_empty() && !is_open {
+        return Ok(plan);
+    }
+    let (context, lock, node) = (run.context, run.lock, run.node());
+    let mut told = Vec::new();
+    let failed = open_orders(context, lock, &node, (wanted, plan.at), &mut |event| {
+        told.push(event);
+    });
+    for event in told {
+        run.emit(event);
+    }
+    let not_asked = Box::pin(ask_issuers(context, &node)).await;
+    for reason in failed.into_iter().chain(not_asked) {
+        run.remark(Remark::NotAsked { reason });
+    }
+    run.plan(request)
 }
 
 /// What was made for an operation that may begin.

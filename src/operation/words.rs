@@ -54,6 +54,19 @@ impl fmt::Display for Event {
             Self::EtcdLeadershipMoved { to } => {
                 write!(out, "etcd: the leadership went over to {}", printable(to))
             }
+            Self::RequestOpened {
+                certificate,
+                request,
+                inbox,
+            } => write!(
+                out,
+                "{certificate}: request written to {}; have it signed and put the certificate into {}",
+                request.display(),
+                inbox.display()
+            ),
+            Self::RequestClosed { certificate, by } => {
+                write!(out, "{certificate}: request closed, because {by}")
+            }
             Self::Issuing { count: 1 } => write!(out, "making one key and certificate"),
             Self::Issuing { count } => write!(out, "making {count} keys and certificates"),
             Self::IssuingForKubelet { certificate: true } => {
@@ -212,6 +225,7 @@ fn restart(out: &mut fmt::Formatter<'_>, progress: &Progress) -> fmt::Result {
 impl fmt::Display for Remark {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotAsked { reason } => out.write_str(reason),
             Self::Finding(finding) => finding.fmt(out),
             Self::Note { certificate, note } => write!(out, "{certificate}: {note}"),
             Self::NotRenewed { reason, .. } => out.write_str(reason),

@@ -4,20 +4,18 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::fit::{check_editable, check_keys, check_says_ca, not_valid};
 use super::note::{self, Note};
-use super::obstacle::{AuthorityFault, Obstacle, UnsupportedKey};
+use super::obstacle::{AuthorityFault, Obstacle};
 use super::reason::Reason;
 use super::schedule::{
     BACKDATED, begins_later, between, due_at, earlier, jitter, later, lead, lifetime, margin,
 };
-use super::signing::{Signing, signing};
+use super::signing::{Elsewhere, Signing, signing};
 use super::types::Action;
-use crate::config::{CertificateRenewal, Renewal};
-use crate::node::{
-    Authority, CertificateState, Custody, Entry, Fault, Inventory, KeyState, Present, Problem,
-    Signer,
-};
-use crate::pki::{Certificate, is_authoritys_own};
+use crate::config::{CertificateRenewal, Config};
+use crate::node::{CertificateState, Custody, Entry, Inventory, KeyState, Present, Signer};
+use crate::pki::{AuthorityId, Certificate};
 
 /// What somebody wants of one certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,12 +52,14 @@ impl Wish {
 pub(super) struct Candidate<'node> {
     pub(super) present: &'node Present,
     /// At least one: those that the authority's key belongs to (several where a CA was renewed with its key).
-    authority: &'node [Certificate],
+    pub(super) authority: &'node [Certificate],
     /// When the certificate ends that signed the present one: while a CA is being changed, another than the one that signs.
-    issuer_ends: Option<Timestamp>,
-    renewal: CertificateRenewal,
+    pub(super) issuer_ends: Option<Timestamp>,
+    pub(super) renewal: CertificateRenewal,
     /// How much earlier this machine is than others.
     jitter: Duration,
+    /// Who signs it where that is not a key on this node.
+    pub(super) elsewhere: Option<Elsewhere>,
 }
 
 impl<'node> Candidate<'node> {
@@ -67,9 +67,10 @@ impl<'node> Candidate<'node> {
     pub(super) fn new(
         inventory: &'node Inventory,
         entry: &'node Entry,
-        renewal: &Renewal,
+        config: &Config,
         wish: Wish,
     ) -> Result<Self, Obstacle> {
+        let renewal = &config.renewal;
         let authority = match entry.custody() {
             Custody::Issuer(authority) => Some(authority),
             Custody::Kubelet | Custody::Watched => None,
@@ -103,18 +104,29 @@ impl<'node> Candidate<'node> {
         if let KeyState::NotOwn(problem) = &present.key {
             return Err(Obstacle::NotReplaceable(problem.clone()));
         }
+        let asks = config.issuers.asks(authority);
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
+            Signer::Foreign(_) if asks && !present.issuers().is_empty() => {
+                return Self::elsewhere(
+                    inventory,
+                    entry,
+                    (present, &present.chain, authority),
+                    config,
+                );
+            }
             Signer::Foreign(issuer) => {
                 return Err(Obstacle::ForeignIssuer {
                     issuer: issuer.clone(),
                     itself: false,
+                    request_from: None,
                 });
             }
             Signer::SelfSigned => {
                 return Err(Obstacle::ForeignIssuer {
                     issuer: present.leaf.issuer.clone(),
                     itself: true,
+                    request_from: None,
                 });
             }
         }
@@ -123,6 +135,13 @@ impl<'node> Candidate<'node> {
             .ok_or(Obstacle::AuthorityUnusable(AuthorityFault::NotHere {
                 authority,
             }))?;
+        if asks
+            && authority.is_external()
+            && let Some(certificates) = authority.certificates()
+        {
+            let signed = (present.as_ref(), certificates, authority.name);
+            return Self::elsewhere(inventory, entry, signed, config);
+        }
         let Signing {
             certificates,
             signing,
@@ -136,14 +155,7 @@ impl<'node> Candidate<'node> {
             check_says_ca(entry, present, certificates)?;
         }
         check_keys(authority, signing, present, renewal)?;
-        if let Some(reason) = inventory.uneditable.get(&entry.id) {
-            return Err(Obstacle::NotEditable(Problem::new(
-                &entry.path,
-                Fault::NotEditable {
-                    reason: reason.clone(),
-                },
-            )));
-        }
+        check_editable(inventory, entry)?;
         Ok(Self {
             present,
             authority: signing,
@@ -156,6 +168,39 @@ impl<'node> Candidate<'node> {
             },
             renewal,
             jitter,
+            elsewhere: None,
+        })
+    }
+
+    /// One that a CA elsewhere signs, with the CA certificates that may have.
+    fn elsewhere(
+        inventory: &Inventory,
+        entry: &Entry,
+        (present, certificates, authority): (&'node Present, &'node [Certificate], AuthorityId),
+        config: &Config,
+    ) -> Result<Self, Obstacle> {
+        if present.leaf.is_ca {
+            check_says_ca(entry, present, certificates)?;
+        }
+        check_editable(inventory, entry)?;
+        let is_foreign = matches!(present.signer, Signer::Foreign(_));
+        let signer = certificates
+            .iter()
+            .find(|one| present.leaf.is_signed_by(one));
+        Ok(Self {
+            present,
+            authority: certificates,
+            issuer_ends: signer.map(|one| one.not_after),
+            renewal: config.renewal.of(entry.id.as_str()),
+            jitter: jitter(inventory, &config.renewal),
+            elsewhere: Some(Elsewhere {
+                authority,
+                is_foreign,
+                lead: config
+                    .renewal
+                    .enabled
+                    .then(|| config.issuers.lead(authority)),
+            }),
         })
     }
 
@@ -168,10 +213,14 @@ impl<'node> Candidate<'node> {
     /// not: they are kept as they are, so renewing does not help against their end. Jitter makes it earlier; whatever is reckoned
     /// from the end (deadlines, emergencies) goes by [`due_at`] without it.
     pub(super) fn due_at(&self) -> Timestamp {
-        let leaf_end = self.present.leaf.not_after;
-        let end = self.issuer_ends.map_or(leaf_end, |end| leaf_end.min(end));
-        let threshold = due_at(self.present, end, self.renewal.before);
+        let threshold = due_at(self.present, self.end(), self.renewal.before);
         earlier(threshold, lead(lifetime(self.present), self.jitter))
+    }
+
+    /// When the first of it and its authority ends.
+    pub(super) fn end(&self) -> Timestamp {
+        let leaf_end = self.present.leaf.not_after;
+        self.issuer_ends.map_or(leaf_end, |end| leaf_end.min(end))
     }
 
     /// What is to be done about it at that moment.
@@ -309,7 +358,7 @@ impl<'node> Candidate<'node> {
 
     /// Whether nothing can use the certificate because its key is gone, damaged or another's. A new certificate comes with a
     /// new key, so that heals it.
-    fn key_is_unusable(&self) -> bool {
+    pub(super) fn key_is_unusable(&self) -> bool {
         match &self.present.key {
             KeyState::Matching(_)
             | KeyState::Unread
@@ -319,72 +368,4 @@ impl<'node> Candidate<'node> {
             KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_) => true,
         }
     }
-}
-
-/// A leaf that says CA:TRUE is renewed as what it was meant to be, as kubeadm does it. But a CA's own certificate may have
-/// got into its place: that has no leaf's key beside it, or signed itself, or others.
-fn check_says_ca(
-    entry: &Entry,
-    present: &Present,
-    authorities: &[Certificate],
-) -> Result<(), Obstacle> {
-    let leaf = &present.leaf;
-    let is_authoritys = authorities
-        .iter()
-        .any(|authority| is_authoritys_own(leaf, authority))
-        || present.chain.iter().any(|other| other.is_signed_by(leaf));
-    let fault = if is_authoritys {
-        Fault::AuthorityInPlace
-    } else if !matches!(present.key, KeyState::Matching(_)) {
-        Fault::SaysAuthority
-    } else {
-        return Ok(());
-    };
-    Err(Obstacle::Unreadable(Problem::new(
-        &entry.certificate_path,
-        fault,
-    )))
-}
-
-/// Whether the keys that a renewal needs are of kinds that can be used here.
-fn check_keys(
-    authority: &Authority,
-    signing: &[Certificate],
-    present: &Present,
-    renewal: CertificateRenewal,
-) -> Result<(), Obstacle> {
-    let kinds = signing.iter().map(Certificate::key_kind);
-    if let Some(kind) = kinds.clone().next()
-        && !kinds.clone().any(|kind| kind.can_sign())
-    {
-        return Err(Obstacle::NotSupported(UnsupportedKey::Authority {
-            authority: authority.name,
-            kind: kind.to_string(),
-        }));
-    }
-    let own = present.leaf.key_kind();
-    if renewal.reuse_key && !own.can_sign() {
-        return Err(Obstacle::NotSupported(UnsupportedKey::Own {
-            kind: own.to_string(),
-        }));
-    }
-    Ok(())
-}
-
-fn not_valid(authority: &Certificate, now: Timestamp) -> Option<Obstacle> {
-    let subject = authority.subject.clone();
-    let fault = if now > authority.not_after {
-        AuthorityFault::Expired {
-            subject,
-            ended: authority.not_after,
-        }
-    } else if now < authority.not_before {
-        AuthorityFault::NotYetValid {
-            subject,
-            begins: authority.not_before,
-        }
-    } else {
-        return None;
-    };
-    Some(Obstacle::AuthorityUnusable(fault))
 }

@@ -7,10 +7,10 @@ use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
 use super::settle::{Decided, settle};
 use super::{
-    Action, AffectedPod, Obstacle, Plan, PlanItem, Reloading, Request, RestartMethod, UnknownName,
-    affected_pods, reloading, restart_groups,
+    Action, AffectedPod, Awaited, Obstacle, Plan, PlanItem, Reloading, Request, RestartMethod,
+    UnknownName, affected_pods, reloading, restart_groups,
 };
-use crate::config::{Config, Renewal, RestartMode, nearest};
+use crate::config::{Config, RestartMode, nearest};
 use crate::node::{CertificateId, Entry, Inventory, PodRef};
 
 /// Decides, for the moment `now`, what happens to each entry.
@@ -23,21 +23,42 @@ pub fn plan(
     request: &Request,
     now: Timestamp,
 ) -> Result<Plan, UnknownName> {
+    plan_awaiting(inventory, config, request, &[], now)
+}
+
+/// The same where requests wait for answers, or have them.
+///
+/// # Errors
+/// As [`plan`].
+pub fn plan_awaiting(
+    inventory: &Inventory,
+    config: &Config,
+    request: &Request,
+    awaited: &[Awaited],
+    now: Timestamp,
+) -> Result<Plan, UnknownName> {
     let asked = Asked::by(inventory, request)?;
-    Ok(decide(inventory, config, &asked, &[], now))
+    Ok(decide(inventory, config, &asked, (&[], awaited), now))
 }
 
 /// [`plan`] for whatever is due at `now` and not held, which asks for nothing by name.
 #[must_use]
-pub fn plan_due(inventory: &Inventory, config: &Config, holds: &[Hold], now: Timestamp) -> Plan {
-    decide(inventory, config, &Asked::Alike(Wish::WhenDue), holds, now)
+pub fn plan_due(
+    inventory: &Inventory,
+    config: &Config,
+    holds: &[Hold],
+    awaited: &[Awaited],
+    now: Timestamp,
+) -> Plan {
+    let asked = Asked::Alike(Wish::WhenDue);
+    decide(inventory, config, &asked, (holds, awaited), now)
 }
 
 fn decide(
     inventory: &Inventory,
     config: &Config,
     asked: &Asked<'_>,
-    holds: &[Hold],
+    (holds, awaited): (&[Hold], &[Awaited]),
     now: Timestamp,
 ) -> Plan {
     let decided: Vec<Decided<'_>> = inventory
@@ -45,7 +66,8 @@ fn decide(
         .iter()
         .map(|entry| {
             let wish = asked.wish(&entry.id);
-            let (item, candidate) = item(inventory, &config.renewal, entry, wish, now);
+            let awaited = awaited.iter().find(|one| one.id == entry.id);
+            let (item, candidate) = item(inventory, config, entry, (wish, awaited), now);
             Decided {
                 item: hold::apply(holds, inventory, item, now),
                 wish,
@@ -86,7 +108,7 @@ fn decide(
             .collect();
         restart_groups(inventory, &rest)
     };
-    let next_due = next_due(inventory, &config.renewal, &renewed, now)
+    let next_due = next_due(inventory, config, &renewed, now)
         .into_iter()
         .chain(items.iter().filter_map(next_try))
         .min();
@@ -164,16 +186,18 @@ fn next_try(item: &PlanItem) -> Option<(Timestamp, CertificateId)> {
 
 fn item<'node>(
     inventory: &'node Inventory,
-    renewal: &Renewal,
+    config: &Config,
     entry: &'node Entry,
-    wish: Wish,
+    (wish, awaited): (Wish, Option<&Awaited>),
     now: Timestamp,
 ) -> (PlanItem, Option<Candidate<'node>>) {
-    let found = Candidate::new(inventory, entry, renewal, wish);
+    let found = Candidate::new(inventory, entry, config, wish);
     let (due_at, action, notes) = match &found {
         Ok(candidate) => (
             Some(candidate.due_at()),
-            candidate.action(wish, now),
+            candidate
+                .action_elsewhere(wish, awaited)
+                .unwrap_or_else(|| candidate.action(wish, now)),
             candidate.notes(),
         ),
         // Without it the kubelet does not start: that is said whatever is to be left alone.
@@ -198,7 +222,7 @@ fn item<'node>(
 /// What the daemon will renew next, of that which is not renewed now.
 fn next_due(
     inventory: &Inventory,
-    renewal: &Renewal,
+    config: &Config,
     renewed: &[&CertificateId],
     now: Timestamp,
 ) -> Option<(Timestamp, CertificateId)> {
@@ -208,8 +232,10 @@ fn next_due(
         .filter(|entry| !renewed.contains(&&entry.id))
         .filter_map(|entry| {
             let candidate: Result<Candidate<'_>, Obstacle> =
-                Candidate::new(inventory, entry, renewal, Wish::WhenDue);
-            Some((candidate.ok()?.next_renewal(now)?, entry.id.clone()))
+                Candidate::new(inventory, entry, config, Wish::WhenDue);
+            // When an answer comes nobody knows.
+            let candidate = candidate.ok().filter(|one| !one.is_elsewhere())?;
+            Some((candidate.next_renewal(now)?, entry.id.clone()))
         })
         .min()
 }

@@ -3,9 +3,12 @@
 //! Pure: no disk, no clock, no randomness. `--at` and the property tests live on that.
 
 mod affected;
+mod awaited;
 mod candidate;
 mod decide;
+mod elsewhere;
 mod expired;
+mod fit;
 mod hold;
 mod longest;
 mod note;
@@ -24,7 +27,8 @@ mod window;
 mod words;
 
 pub use affected::affected_pods;
-pub use decide::{plan, plan_due};
+pub use awaited::{Answered, Awaited, Left};
+pub use decide::{plan, plan_awaiting, plan_due};
 pub use expired::{KubeletNeed, Reachability, expired, is_node_down, kubelet_need};
 pub use hold::Hold;
 pub use longest::longest;

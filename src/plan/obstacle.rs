@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::awaited::Awaited;
 use super::trust::Refusal;
 use crate::host::serialize_path;
 use crate::node::Problem;
@@ -31,7 +32,12 @@ pub enum Obstacle {
     ExternalAuthority {
         /// Which.
         authority: AuthorityId,
+        /// When its request is written; absent where none is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_from: Option<Timestamp>,
     },
+    /// Its request waits for an answer.
+    AwaitingAnswer(Box<Awaited>),
     /// Its kubeconfig is written so that nothing can be put into it in place: construct and line.
     NotEditable(Problem),
     /// The local authority did not sign it.
@@ -40,6 +46,9 @@ pub enum Obstacle {
         issuer: String,
         /// Whether that is the certificate itself.
         itself: bool,
+        /// When its request is written; absent where none is.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_from: Option<Timestamp>,
     },
     /// The authority cannot sign.
     AuthorityUnusable(AuthorityFault),

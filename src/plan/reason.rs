@@ -19,4 +19,6 @@ pub enum Reason {
     SignerChanges,
     /// Somebody asked.
     Requested,
+    /// The CA that has its key elsewhere has answered the request.
+    Answered,
 }

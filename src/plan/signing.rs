@@ -1,8 +1,10 @@
 //! Whether an authority of this node can sign, and with which certificates. What time changes is not looked at here.
 
+use std::time::Duration;
+
 use super::obstacle::{AuthorityFault, Obstacle, UnsupportedKey};
 use crate::node::{Authority, AuthorityState, KeyState};
-use crate::pki::Certificate;
+use crate::pki::{AuthorityId, Certificate};
 
 /// The certificates of an authority that can sign.
 pub(super) struct Signing<'node> {
@@ -10,6 +12,16 @@ pub(super) struct Signing<'node> {
     pub(super) certificates: &'node [Certificate],
     /// Those that its key belongs to.
     pub(super) signing: &'node [Certificate],
+}
+
+/// A CA whose key is not on this node.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Elsewhere {
+    pub(super) authority: AuthorityId,
+    /// Whether this node's CA did not sign the present certificate.
+    pub(super) is_foreign: bool,
+    /// So long before the end its request is written; absent where none is.
+    pub(super) lead: Option<Duration>,
 }
 
 /// Why it cannot, or the certificates.
@@ -38,6 +50,7 @@ pub(super) fn signing(authority: &Authority) -> Result<Signing<'_>, Obstacle> {
         }),
         KeyState::Missing => Err(Obstacle::ExternalAuthority {
             authority: authority.name,
+            request_from: None,
         }),
         KeyState::Mismatched => unusable(AuthorityFault::KeyOfAnother {
             key: authority.key_path.clone(),

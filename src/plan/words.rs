@@ -38,6 +38,7 @@ impl fmt::Display for Reason {
                 "the CA that signs the API server's certificate changes, and renewing adds it here"
             }
             Self::Requested => "asked for",
+            Self::Answered => "the CA has answered its request",
         })
     }
 }
@@ -82,19 +83,46 @@ impl fmt::Display for Obstacle {
             Self::NotSupported(key) => key.fmt(formatter),
             Self::NeedsRecovery(fault) => fault.fmt(formatter),
             Self::NotTrusted(refusal) => refusal.fmt(formatter),
-            Self::ExternalAuthority { authority } => write!(
-                formatter,
-                "the key of {authority} is not on this node; have it signed where that key is and put it in place"
-            ),
-            Self::ForeignIssuer { issuer, itself } => write!(
-                formatter,
-                "issued by {} and not by this node's CA, so it is not overwritten; renew it with its issuer",
-                if *itself {
+            Self::ExternalAuthority {
+                authority,
+                request_from,
+            } => {
+                write!(formatter, "the key of {authority} is not on this node; ")?;
+                match request_from {
+                    Some(moment) => write!(
+                        formatter,
+                        "its request is written on {}, to be signed where that key is",
+                        date(*moment)
+                    ),
+                    None => {
+                        formatter.write_str("have it signed where that key is and put it in place")
+                    }
+                }
+            }
+            Self::ForeignIssuer {
+                issuer,
+                itself,
+                request_from,
+            } => {
+                let issuer = if *itself {
                     format!("itself ({issuer})")
                 } else {
                     issuer.clone()
+                };
+                write!(
+                    formatter,
+                    "issued by {issuer} and not by this node's CA, so it is not overwritten; "
+                )?;
+                match request_from {
+                    Some(moment) => write!(
+                        formatter,
+                        "its request is written on {}, to be signed by its issuer",
+                        date(*moment)
+                    ),
+                    None => formatter.write_str("renew it with its issuer"),
                 }
-            ),
+            }
+            Self::AwaitingAnswer(awaited) => awaited.fmt(formatter),
             Self::AuthorityEndsTooSoon { ends } => write!(
                 formatter,
                 "its CA ends on {}, so a new certificate would gain nothing; renew the CA first",

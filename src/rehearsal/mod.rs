@@ -22,13 +22,13 @@ pub use handshakes::{Check, Verdict};
 pub use private::{PrivateDirectory, sweep};
 pub use sample::{Sample, SampleError};
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, Locations};
+use crate::config::{Config, Issuers, Locations, RequestFiles};
 use crate::files::Targets;
 use crate::host::Root;
 use crate::issuer::Replacement;
@@ -180,6 +180,14 @@ fn located(context: &Context, inventory: &Inventory) -> Config {
             manifests: on_node(&inventory.directories.manifests),
             kubelet_pki: on_node(&inventory.directories.kubelet_pki),
             ..config.locations
+        },
+        // Nobody elsewhere is asked for the sake of a copy.
+        issuers: Issuers {
+            files: RequestFiles {
+                enabled: false,
+                ..config.issuers.files
+            },
+            commands: BTreeMap::new(),
         },
         ..config
     }

@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use kubecertd::config::{Config, ConfigError, KeyPolicy, parse};
-use kubecertd::pki::KeyAlgorithm;
+use kubecertd::pki::{AuthorityId, KeyAlgorithm};
 
 fn mistakes(text: &str) -> Vec<String> {
     parse(Path::new("k.toml"), text)
@@ -152,7 +152,7 @@ fn each_mistake_names_place_key_and_remedy() {
         ),
         (
             "[cluster]\nlease = \"x\"\n",
-            "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], \
+            "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], [issuer.NAME], \
              [window.NAME], [restart], [turn], [hooks], [metrics], [events], [cluster-api], [backup], [log]",
         ),
         (
@@ -482,4 +482,64 @@ fn each_mistake_has_the_code_of_its_kind() {
         let codes: Vec<&str> = errors.iter().map(ConfigError::code).collect();
         assert_eq!(codes, [code], "{text}\n{errors:?}");
     }
+}
+
+#[test]
+fn issuers_are_files_or_programs_and_each_has_its_own_keys() {
+    for (text, expected) in [
+        (
+            "[issuer.files]\nlead = \"5m\"\n",
+            "k.toml:2:8: issuer.files.lead = \"5m\"",
+        ),
+        (
+            "[issuer.files]\ncommand = [\"/x\"]\n",
+            "k.toml:2:11: issuer.files.command belongs to a program",
+        ),
+        (
+            "[issuer.vault]\ncommand = [\"/x\"]\nlead = \"30d\"\n",
+            "k.toml:3:8: issuer.vault.lead is a key of [issuer.files]",
+        ),
+        (
+            "[issuer.vault]\ntime-limit = \"30s\"\n",
+            "k.toml:1:9: [issuer.vault] has no command; an issuer needs one",
+        ),
+        (
+            "[issuer.vault]\ncommand = [\"vault\"]\n",
+            "k.toml:2:11: issuer.vault.command: \"vault\" is no absolute path",
+        ),
+        (
+            "[issuer.vault]\ncommand = \"/bin/x\"\n",
+            "k.toml:2:11: issuer.vault.command expects a program and its arguments",
+        ),
+        (
+            "[issuer.vault]\ncommand = []\n",
+            "k.toml:2:11: issuer.vault.command expects a program and its arguments",
+        ),
+        (
+            "[issuer.vault]\ncommand = [\"/x\"]\nauthorities = [\"etcd\"]\n",
+            "k.toml:3:15: issuer.vault.authorities = \"etcd\"; ",
+        ),
+        (
+            "[issuer.file]\nenabled = true\n",
+            "k.toml:1:9: [issuer.file]: did you mean \"files\"?",
+        ),
+        (
+            "[issuer]\nenabled = true\n",
+            "k.toml:2:11: issuer.enabled belongs into a named table",
+        ),
+    ] {
+        let mistake = only_mistake(text);
+        assert!(mistake.starts_with(expected), "{mistake}\n{expected}");
+    }
+    let config = parse(
+        Path::new("k.toml"),
+        "[issuer.files]\nenabled = false\nlead = \"20d\"\n[issuer.vault]\ncommand = [\"/x\", \"y\"]\nauthorities = [\"etcd-ca\"]\n",
+    )
+    .unwrap();
+    assert!(!config.issuers.files.enabled);
+    let named = |authority| config.issuers.command_for(authority).map(|(name, _)| name);
+    assert_eq!(named(AuthorityId::Etcd), Some("vault"));
+    assert_eq!(named(AuthorityId::Kubernetes), None);
+    assert!(config.issuers.asks(AuthorityId::Etcd));
+    assert!(!config.issuers.asks(AuthorityId::Kubernetes));
 }

@@ -20,7 +20,10 @@ fn what_the_local_ca_did_not_sign_is_never_touched() {
         present_mut(&mut node, APISERVER).signer = signer.clone();
         for action in [when_due(&node), asked(&node, false), asked(&node, true)] {
             match (&signer, action) {
-                (Signer::Foreign(_), Action::Leave(Obstacle::ForeignIssuer { issuer, itself })) => {
+                (
+                    Signer::Foreign(_),
+                    Action::Leave(Obstacle::ForeignIssuer { issuer, itself, .. }),
+                ) => {
                     assert_eq!((issuer.as_str(), itself), ("CN=Corp CA", false));
                 }
                 (
@@ -93,12 +96,16 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
         AuthorityId::Kubernetes,
         authority_state(certificates, KeyState::Missing),
     );
-    assert_eq!(
-        asked(&node, true),
-        Action::Leave(Obstacle::ExternalAuthority {
-            authority: AuthorityId::Kubernetes
-        })
-    );
+    let asked_for = asked(&node, true);
+    let Action::Leave(Obstacle::ExternalAuthority {
+        authority,
+        request_from,
+    }) = asked_for
+    else {
+        panic!("{asked_for:?}")
+    };
+    assert_eq!(authority, AuthorityId::Kubernetes);
+    assert!(request_from.unwrap() < now(), "it has ended already");
     node.authorities.clear();
     assert!(matches!(
         when_due(&node),

@@ -30,7 +30,7 @@ fn action(plan: &Plan) -> &Action {
 }
 
 fn planned(node: &Inventory, hold: Hold) -> Plan {
-    plan_due(node, &Config::default(), &[hold], now())
+    plan_due(node, &Config::default(), &[hold], &[], now())
 }
 
 #[test]

@@ -13,6 +13,7 @@ use kubecertd::node::Fault;
 use kubecertd::operation::{
     Crossed, Event, OperationError, Remark, RollBackError, RollBackNote, Unfitness,
 };
+use kubecertd::orders::OrderError;
 use kubecertd::plan::{Note, Obstacle, Reason};
 use kubecertd::rehearsal::{CopyError, RehearsalError, SampleError};
 use kubecertd::report::{HistoryError, MetricsError, StatusError};
@@ -20,7 +21,7 @@ use kubecertd::restart::{Progress, RestartError};
 use strum::VariantNames;
 
 /// What has the code of what is in it.
-const DELEGATING: [&str; 20] = [
+const DELEGATING: [&str; 21] = [
     // of a problem in a field of a kubeconfig
     "in-field",
     // of events and remarks
@@ -44,6 +45,7 @@ const DELEGATING: [&str; 20] = [
     "restarts-pending",
     "not-put-back",
     "not-returned",
+    "order-not-made",
 ];
 
 /// The codes that the documentation lists under a heading.
@@ -74,6 +76,7 @@ fn every_code_is_documented_and_no_other() {
             "not-renewed",
         ],
         IssuanceError::VARIANTS,
+        OrderError::VARIANTS,
         RestartError::VARIANTS,
         TransactionError::VARIANTS,
         RollBackError::VARIANTS,

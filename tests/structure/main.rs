@@ -14,7 +14,7 @@ use std::path::Path;
 use tree::Tree;
 
 /// The rooms, each of which knows only those before it: the table of `ARCHITECTURE.md`.
-const ROOMS: [&str; 20] = [
+const ROOMS: [&str; 21] = [
     "host",
     "pki",
     "config",
@@ -23,6 +23,7 @@ const ROOMS: [&str; 20] = [
     "node",
     "plan",
     "issuer",
+    "orders",
     "journal",
     "files",
     "runtime",

@@ -1,0 +1,45 @@
+//! Asking another for a certificate: a new key, and the request that is signed with it.
+
+use super::error::IssuanceError;
+use super::old_key::old_key;
+use super::order::{KeySource, Order, Wanted};
+use crate::config::Renewal;
+use crate::node::{CertificateId, Inventory};
+use crate::pki::{CertificateRequest, IssueError, PrivateKey};
+
+/// A key, and the request for a certificate for it.
+#[derive(Debug)]
+pub struct Asked {
+    /// The key.
+    pub key: PrivateKey,
+    /// The request, signed with it.
+    pub request: CertificateRequest,
+}
+
+/// What is to be asked for as the successor of that certificate.
+///
+/// # Errors
+/// [`IssuanceError`].
+pub fn ask(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    id: &CertificateId,
+) -> Result<Asked, IssuanceError> {
+    let wanted = Wanted {
+        id: id.clone(),
+        may_end_sooner: false,
+    };
+    let order = Order::elsewhere(inventory, renewal, &wanted)?;
+    let failed = |source: IssueError| IssuanceError::Issue {
+        id: id.clone(),
+        source,
+    };
+    let key = match order.key {
+        KeySource::Old(path) => old_key(order.entry, path, &order.present.leaf)?,
+        KeySource::New(algorithm) => {
+            PrivateKey::generate(algorithm).map_err(|error| failed(error.into()))?
+        }
+    };
+    let request = CertificateRequest::for_successor(&order.present.leaf, &key).map_err(failed)?;
+    Ok(Asked { key, request })
+}

@@ -1,0 +1,202 @@
+//! Requests to CAs elsewhere: opened ahead of time, closed when they are overtaken. Outside any operation, but under its lock.
+
+use jiff::Timestamp;
+
+use super::Context;
+use super::event::Event;
+use super::remark::Remark;
+use super::run::Run;
+use crate::host::digest;
+use crate::issuer::ask;
+use crate::journal::{Lock, TransactionError};
+use crate::node::{CertificateId, Inventory};
+use crate::orders::{AskedIssuer, Looked, OpenOrder, OrderError, OrderStore, Step, decide, look};
+use crate::pki::digest_of_request;
+use crate::plan::{Action, Obstacle, plan_due};
+
+/// Looks at the open requests and at what came for them.
+#[must_use]
+pub fn look_at_orders(context: &Context, inventory: &Inventory, now: Timestamp) -> Looked {
+    look(&context.root, inventory, &context.config, now)
+}
+
+/// Opens the requests whose time has come and closes those that are overtaken, unless an operation runs. What could not be done, one
+/// sentence each.
+pub fn keep_orders(
+    context: &Context,
+    inventory: &Inventory,
+    now: Timestamp,
+    events: &mut dyn FnMut(Event),
+) -> Vec<String> {
+    let steps = steps(context, inventory, now);
+    if steps.is_empty() {
+        return Vec::new();
+    }
+    let lock = match Lock::take_at_once(&context.store()) {
+        Ok(lock) => lock,
+        // It is done after that operation.
+        Err(TransactionError::Busy { .. }) => return Vec::new(),
+        Err(error) => return vec![format!("requests cannot be kept: {error}")],
+    };
+    // Another process may have done some of it meanwhile.
+    let steps = self::steps(context, inventory, now);
+    carry_out(context, &lock, inventory, (steps, now), events)
+}
+
+/// Asks the programs that sign for CAs elsewhere, where that is to be done now, and keeps what they answer. What could not be done,
+/// one sentence each.
+///
+/// They may take long, so that no lock is held meanwhile; what was decided of an order by another process wins.
+pub async fn ask_issuers(context: &Context, inventory: &Inventory) -> Vec<String> {
+    let now = crate::host::now();
+    let looked = look_at_orders(context, inventory, now);
+    let (asked, failed) = looked.ask_issuers(inventory, &context.config, now).await;
+    let failed = failed.iter().map(ToString::to_string);
+    failed.chain(keep_answers(context, &asked)).collect()
+}
+
+fn keep_answers(context: &Context, asked: &[AskedIssuer]) -> Vec<String> {
+    let store = OrderStore::new(&context.root);
+    let (open, _) = store.open_orders();
+    asked
+        .iter()
+        .filter(|one| open.contains(&one.order))
+        .filter_map(|one| {
+            let answer = one.answer.as_deref();
+            let kept = store.keep_contact(&one.order, &one.contact, answer);
+            let error = kept.err()?;
+            Some(format!("{}: {error}", one.order.certificate))
+        })
+        .collect()
+}
+
+/// The same for requests that an administrator asks for by name, due or not.
+pub(super) fn open_orders(
+    context: &Context,
+    lock: &Lock,
+    inventory: &Inventory,
+    (wanted, now): (Vec<CertificateId>, Timestamp),
+    events: &mut dyn FnMut(Event),
+) -> Vec<String> {
+    let steps = wanted.into_iter().map(Step::Open).collect();
+    carry_out(context, lock, inventory, (steps, now), events)
+}
+
+/// Closes the requests whose answers an operation has put in place.
+pub(super) fn close_overtaken(run: &mut Run<'_>) {
+    let context = run.context;
+    if OrderStore::new(&context.root).open_orders().0.is_empty() {
+        return;
+    }
+    run.forget_node();
+    let (node, now, lock) = (run.node(), crate::host::now(), run.lock);
+    let closing = steps(context, &node, now)
+        .into_iter()
+        .filter(|step| !matches!(step, Step::Open(_)))
+        .collect();
+    let mut told = Vec::new();
+    let failed = carry_out(context, lock, &node, (closing, now), &mut |event| {
+        told.push(event);
+    });
+    for event in told {
+        run.emit(event);
+    }
+    for reason in failed {
+        run.remark(Remark::NotAsked { reason });
+    }
+}
+
+/// Whether a certificate is left alone only because nobody has asked for it yet.
+pub(super) fn can_be_asked_for(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::Leave(
+            Obstacle::ExternalAuthority {
+                request_from: Some(_),
+                ..
+            } | Obstacle::ForeignIssuer {
+                request_from: Some(_),
+                ..
+            }
+        )
+    )
+}
+
+fn steps(context: &Context, inventory: &Inventory, now: Timestamp) -> Vec<Step> {
+    let looked = look_at_orders(context, inventory, now);
+    let bare = plan_due(inventory, &context.config, &[], &[], now);
+    decide(inventory, &bare, &looked.open(), &looked.delivered, now)
+}
+
+fn carry_out(
+    context: &Context,
+    _lock: &Lock,
+    inventory: &Inventory,
+    (steps, now): (Vec<Step>, Timestamp),
+    events: &mut dyn FnMut(Event),
+) -> Vec<String> {
+    let looked = look_at_orders(context, inventory, now);
+    let store = looked.store();
+    let mut failed = Vec::new();
+    if let Err(error) = store.sweep() {
+        failed.push(format!("requests cannot be kept: {error}"));
+    }
+    for step in steps {
+        let done = match &step {
+            Step::Open(id) => open(context, inventory, &looked, id, now).map(|order| {
+                Some(Event::RequestOpened {
+                    certificate: id.clone(),
+                    request: store.request_on_node(&order),
+                    inbox: store.inbox_on_node(),
+                })
+            }),
+            Step::Close { order, by } => store.close(&order.id).map(|()| {
+                Some(Event::RequestClosed {
+                    certificate: order.certificate.clone(),
+                    by: *by,
+                })
+            }),
+            Step::Discard(name) => store.discard(name).map(|()| None),
+        };
+        match done {
+            Ok(Some(event)) => events(event),
+            Ok(None) => {}
+            Err(error) => failed.push(match &step {
+                Step::Open(id) => format!("{id}: no request could be made: {error}"),
+                Step::Close { order, .. } => {
+                    format!("the request for {} stays open: {error}", order.certificate)
+                }
+                Step::Discard(name) => {
+                    format!("inbox: {} stays: {error}", name.to_string_lossy())
+                }
+            }),
+        }
+    }
+    failed
+}
+
+fn open(
+    context: &Context,
+    inventory: &Inventory,
+    looked: &Looked,
+    id: &CertificateId,
+    now: Timestamp,
+) -> Result<OpenOrder, OrderError> {
+    let asked = ask(inventory, &context.config.renewal, id)?;
+    let public_key = digest(&asked.key.public_key_der());
+    let leaf = inventory
+        .entry(id)
+        .and_then(|entry| entry.present())
+        .map(|present| &present.leaf);
+    let order = OpenOrder {
+        id: format!("{id}-{}", public_key.get(..8).unwrap_or_default()),
+        certificate: id.clone(),
+        since: now,
+        asks_for: leaf.map(digest_of_request).unwrap_or_default(),
+        follows: leaf.map(|leaf| leaf.fingerprint()).unwrap_or_default(),
+        public_key,
+    };
+    let by_files = context.config.issuers.files.enabled;
+    looked.store().open(&order, &asked, by_files)?;
+    Ok(order)
+}
