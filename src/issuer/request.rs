@@ -5,15 +5,15 @@ use super::old_key::old_key;
 use super::order::{KeySource, Order, Wanted};
 use crate::config::Renewal;
 use crate::node::{CertificateId, Inventory};
-use crate::pki::{CertificateRequest, IssueError, PrivateKey};
+use crate::pki::{IssueError, PrivateKey, request_successor};
 
 /// A key, and the request for a certificate for it.
 #[derive(Debug)]
 pub struct Asked {
     /// The key.
     pub key: PrivateKey,
-    /// The request, signed with it.
-    pub request: CertificateRequest,
+    /// The request, signed with it: PEM.
+    pub request: String,
 }
 
 /// What is to be asked for as the successor of that certificate.
@@ -40,6 +40,6 @@ pub fn ask(
             PrivateKey::generate(algorithm).map_err(|error| failed(error.into()))?
         }
     };
-    let request = CertificateRequest::for_successor(&order.present.leaf, &key).map_err(failed)?;
+    let request = request_successor(&order.present.leaf, &key).map_err(failed)?;
     Ok(Asked { key, request })
 }

@@ -205,7 +205,7 @@ impl OrderStore {
             path: directory.join(KEY),
             reason: error.to_string(),
         })?;
-        let request = asked.request.to_pem();
+        let request = &asked.request;
         write_atomically(&directory.join(KEY), key.as_bytes(), 0o600)?;
         write_atomically(&directory.join(REQUEST), request.as_bytes(), 0o600)?;
         if by_files {
@@ -307,7 +307,7 @@ mod tests {
     use super::*;
     use crate::host::digest;
     use crate::pki::{
-        CertificateAuthority, CertificateRequest, KeyAlgorithm, NewAuthority, NewLeaf, Validity,
+        CertificateAuthority, KeyAlgorithm, NewAuthority, NewLeaf, Validity, request_successor,
     };
     use jiff::{SignedDuration, Timestamp};
     use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -337,7 +337,7 @@ mod tests {
         };
         let old = leaf.sign(&key, &authority, validity).unwrap();
         Asked {
-            request: CertificateRequest::for_successor(&old, &key).unwrap(),
+            request: request_successor(&old, &key).unwrap(),
             key,
         }
     }

@@ -15,7 +15,7 @@ pub struct CertificateAuthority {
     pub(super) key: PrivateKey,
 }
 
-/// What a new self-signed CA is made of; used for samples and tests, kubecertd never replaces a cluster's CA.
+/// What a new self-signed CA is made of; for clusters that have none, samples and tests: a cluster's CA is never replaced.
 #[derive(Debug, Clone)]
 pub struct NewAuthority {
     /// Common name, which is also its only DNS name, as kubeadm makes it.
@@ -75,7 +75,8 @@ impl CertificateAuthority {
                 not_before: new.not_before,
                 not_after: new.not_after,
             },
-            public_key: &key,
+            public_key: &key.public_key_der(),
+            serial: None,
             extensions: vec![
                 Extension::key_usage(
                     key_usage::DIGITAL_SIGNATURE
@@ -166,7 +167,8 @@ mod tests {
                 not_before: time("2026-01-01T00:00:00Z"),
                 not_after: time("2046-01-01T00:00:00Z"),
             },
-            public_key: first.key(),
+            public_key: &first.key().public_key_der(),
+            serial: None,
             extensions: first.certificate().extensions.clone(),
         }
         .sign(first.key())
@@ -201,7 +203,8 @@ mod tests {
             issuer: &subject,
             subject: &subject,
             validity,
-            public_key: &key,
+            public_key: &key.public_key_der(),
+            serial: None,
             extensions: vec![
                 Extension::basic_constraints(true),
                 Extension::key_usage(key_usage::DIGITAL_SIGNATURE),

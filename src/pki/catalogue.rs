@@ -119,6 +119,19 @@ impl LeafName {
         }
     }
 
+    /// Whether it is shown by a server, and by a client: etcd shows its servers' to itself and to the other members.
+    #[must_use]
+    pub fn usages(self) -> (bool, bool) {
+        match self {
+            Self::Apiserver => (true, false),
+            Self::EtcdServer | Self::EtcdPeer => (true, true),
+            Self::ApiserverEtcdClient
+            | Self::ApiserverKubeletClient
+            | Self::EtcdHealthcheckClient
+            | Self::FrontProxyClient => (false, true),
+        }
+    }
+
     /// What it is for, in kubeadm's words.
     #[must_use]
     pub fn purpose(self) -> &'static str {

@@ -271,6 +271,17 @@ impl<'der> PublicKey<'der> {
     }
 }
 
+/// Whether two SubjectPublicKeyInfos hold the same key, however it is described.
+pub(super) fn same_public_key(one: &[u8], other: &[u8]) -> bool {
+    one == other
+        || match (PublicKey::of(one), PublicKey::of(other)) {
+            (Some(one), Some(other)) => {
+                one.bits == other.bits && one.is_described_like(&other.kind())
+            }
+            _ => false,
+        }
+}
+
 fn other(number: &str) -> KeyKind {
     if let Some((_, name, like)) = OTHERS.iter().find(|(known, ..)| *known == number) {
         return KeyKind::Other((*name).to_owned(), *like);

@@ -44,6 +44,35 @@ pub(super) fn organizations(name: &[u8]) -> Vec<String> {
     values(name, ORGANIZATION)
 }
 
+/// Whether a name has one common name, perhaps organizations, and nothing else, all of which could be read.
+pub(super) fn is_plain(name: &[u8]) -> bool {
+    let number = |number: &[u64]| {
+        number
+            .iter()
+            .map(u64::to_string)
+            .collect::<Vec<_>>()
+            .join(".")
+    };
+    let (common_name, organization) = (number(COMMON_NAME), number(ORGANIZATION));
+    let Ok(sets) = der::elements(name) else {
+        return false;
+    };
+    let mut common_names = 0;
+    for set in sets {
+        let Ok(attributes) = attributes(set) else {
+            return false;
+        };
+        for attribute in attributes {
+            if attribute.number == common_name {
+                common_names += 1;
+            } else if attribute.number != organization {
+                return false;
+            }
+        }
+    }
+    common_names == 1
+}
+
 /// All values of one attribute, in order.
 fn values(name: &[u8], number: &[u64]) -> Vec<String> {
     let number = number.iter().map(u64::to_string).collect::<Vec<_>>();

@@ -10,7 +10,7 @@ use sec1::der::{Decode as _, Encode as _};
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::key_error::KeyError;
-use super::key_kind::PublicKey;
+use super::key_kind::{PublicKey, same_public_key};
 use super::{Certificate, KeyAlgorithm, KeyKind, armour, der};
 
 /// A private key. Wiped when dropped; has no `Clone` and its `Debug` says only the algorithm.
@@ -208,6 +208,22 @@ pub fn private_key_der(text: &[u8]) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     Err(KeyError::NoKey(skipped))
 }
 
+/// A SubjectPublicKeyInfo as PEM, `PUBLIC KEY`.
+#[must_use]
+pub fn public_key_to_pem(der: &[u8]) -> String {
+    armour::encode(PUBLIC_KEY, der).to_string()
+}
+
+/// Whether a PEM file's first `PUBLIC KEY` is that of a SubjectPublicKeyInfo.
+#[must_use]
+pub fn is_public_key(text: &[u8], der: &[u8]) -> bool {
+    armour::blocks(text)
+        .find(|block| block.label == PUBLIC_KEY)
+        .and_then(|block| block.contents().ok())
+        .is_some_and(|read| same_public_key(&read, der))
+}
+
+const PUBLIC_KEY: &str = "PUBLIC KEY";
 const PKCS1: &str = "RSA PRIVATE KEY";
 const SEC1: &str = "EC PRIVATE KEY";
 const PKCS8: &str = "PRIVATE KEY";

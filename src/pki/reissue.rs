@@ -4,9 +4,12 @@ use jiff::Timestamp;
 
 use super::extension::{self, Extension};
 use super::issue_error::IssueError;
+use super::serial_number::SerialNumber;
 use super::tbs::{TbsCertificate, key_id};
 use super::validity::Validity;
-use super::{Certificate, CertificateAuthority, PrivateKey, SubjectAltName, key_usage, name};
+use super::{
+    Certificate, CertificateAuthority, PrivateKey, SubjectAltName, key_usage, name, request,
+};
 
 /// A leaf made from nothing, as `kubeadm init` makes them; for samples, tests and new credentials.
 #[derive(Debug, Clone)]
@@ -72,8 +75,9 @@ pub fn reissue(
         issuer: &authority.certificate.subject_der,
         subject: &old.subject_der,
         validity: within(validity, authority)?,
-        public_key: key,
+        public_key: &key.public_key_der(),
         extensions: succeeding_extensions(old, key, authority),
+        serial: None,
     }
     .sign(&authority.key)
 }
@@ -89,8 +93,61 @@ impl NewLeaf {
         authority: &CertificateAuthority,
         validity: Validity,
     ) -> Result<Certificate, IssueError> {
-        let subject = name::encode(&self.common_name, &self.organizations);
+        let recipient = Recipient {
+            public_key: &key.public_key_der(),
+            subject: None,
+            serial: None,
+        };
+        self.sign_for(recipient, authority, validity)
+    }
+
+    /// The same for a key that is known by its public half.
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    pub fn sign_for(
+        &self,
+        recipient: Recipient<'_>,
+        authority: &CertificateAuthority,
+        validity: Validity,
+    ) -> Result<Certificate, IssueError> {
+        let subject = match recipient.subject {
+            Some(subject) => subject.to_vec(),
+            None => self.subject_der(),
+        };
         // In the order of Go's crypto/x509.
+        let mut extensions = self.usages();
+        extensions.push(Extension::basic_constraints(false));
+        extensions.extend(authority_key_id(authority));
+        extensions.extend(self.names());
+        TbsCertificate {
+            issuer: &authority.certificate.subject_der,
+            subject: &subject,
+            validity: within(validity, authority)?,
+            public_key: recipient.public_key,
+            extensions,
+            serial: recipient.serial,
+        }
+        .sign(&authority.key)
+    }
+
+    /// A request for it, signed with its key, that asks for the usages as well: PEM.
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    pub fn request(&self, key: &PrivateKey) -> Result<String, IssueError> {
+        let mut extensions = self.usages();
+        extensions.extend(self.names());
+        request::encode(&self.subject_der(), &extensions, key)
+    }
+
+    /// DER of its subject.
+    #[must_use]
+    pub fn subject_der(&self) -> Vec<u8> {
+        name::encode(&self.common_name, &self.organizations)
+    }
+
+    fn usages(&self) -> Vec<Extension> {
         let mut extensions = vec![Extension::key_usage(
             key_usage::DIGITAL_SIGNATURE | key_usage::KEY_ENCIPHERMENT,
         )];
@@ -104,23 +161,25 @@ impl NewLeaf {
         if !usages.is_empty() {
             extensions.push(Extension::extended_key_usage(&usages));
         }
-        extensions.push(Extension::basic_constraints(false));
-        extensions.extend(authority_key_id(authority));
-        if !self.subject_alt_names.is_empty() {
-            extensions.push(Extension::subject_alt_name(
-                &self.subject_alt_names,
-                self.common_name.is_empty() && self.organizations.is_empty(),
-            ));
-        }
-        TbsCertificate {
-            issuer: &authority.certificate.subject_der,
-            subject: &subject,
-            validity: within(validity, authority)?,
-            public_key: key,
-            extensions,
-        }
-        .sign(&authority.key)
+        extensions
     }
+
+    fn names(&self) -> Option<Extension> {
+        let without_subject = self.common_name.is_empty() && self.organizations.is_empty();
+        (!self.subject_alt_names.is_empty())
+            .then(|| Extension::subject_alt_name(&self.subject_alt_names, without_subject))
+    }
+}
+
+/// For whom a [`NewLeaf`] is signed.
+#[derive(Debug, Clone, Copy)]
+pub struct Recipient<'a> {
+    /// DER of the SubjectPublicKeyInfo.
+    pub public_key: &'a [u8],
+    /// DER of the subject where it is to stay as it was asked for; it says the same as the leaf's.
+    pub subject: Option<&'a [u8]>,
+    /// `None` for a random one.
+    pub serial: Option<&'a SerialNumber>,
 }
 
 const SERVER_AUTH: &[u64] = &[1, 3, 6, 1, 5, 5, 7, 3, 1];

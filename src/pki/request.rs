@@ -1,93 +1,334 @@
-//! A certificate request (PKCS#10) for the successor of a certificate.
+//! A certificate signing request (PKCS#10): read, checked and written.
 
 use yasna::Tag;
 
+use super::der::{self, Element, Malformed, Reader};
 use super::extension::{self, Extension};
 use super::issue_error::IssueError;
-use super::reissue::of_a_leaf;
-use super::{Certificate, PrivateKey, armour, der};
-use crate::host::digest;
+use super::key_kind::{KeyKind, same_public_key};
+use super::signature::{self, Signed, SignedBy};
+use super::{Certificate, PrivateKey, SubjectAltName, armour, key_usage, name};
 
-/// What is asked for by request: the rest is the CA's own affair.
-const ASKED_FOR: [&[u64]; 4] = [
-    extension::SUBJECT_ALT_NAME,
-    extension::KEY_USAGE,
-    extension::EXTENDED_KEY_USAGE,
-    extension::BASIC_CONSTRAINTS,
-];
+/// Why a file is no request that could be signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// Not one PEM block of a request.
+    #[error("{0}")]
+    Pem(String),
+    /// Damaged.
+    #[error("damaged request: {0}")]
+    Der(String),
+    /// Not made by who has the key, or changed since.
+    #[error(
+        "its signature is not by its own key, so it was changed or made without the key; make it again"
+    )]
+    Signature,
+    /// The signature cannot be checked here.
+    #[error("its signature cannot be checked here: {0}")]
+    Unchecked(String),
+}
 
-/// PKCS#9's extensionRequest.
-const EXTENSION_REQUEST: &[u64] = &[1, 2, 840, 113_549, 1, 9, 14];
-
-const LABEL: &str = "CERTIFICATE REQUEST";
-
-/// A certificate request, signed with the key that it is for.
+/// A request whose signature is by its own key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateRequest {
-    der: Vec<u8>,
+    /// Subject as text.
+    pub subject: String,
+    /// DER of the subject.
+    pub subject_der: Vec<u8>,
+    /// First common name.
+    pub common_name: Option<String>,
+    /// All organizations, in order.
+    pub organizations: Vec<String>,
+    /// Whether the subject has a common name, organizations and nothing else, and only one common name.
+    pub has_plain_subject: bool,
+    /// The names asked for.
+    pub subject_alt_names: Vec<SubjectAltName>,
+    /// The key usages asked for, if any.
+    pub key_usage: Option<u16>,
+    /// The extended key usages asked for, dotted.
+    pub extended_key_usage: Vec<String>,
+    /// Whether a CA's certificate is asked for.
+    pub is_ca: bool,
+    /// Numbers of whatever else is asked for.
+    pub other_extensions: Vec<String>,
+    /// DER of the SubjectPublicKeyInfo.
+    pub public_key_der: Vec<u8>,
 }
+
+const LABEL: &str = "CERTIFICATE REQUEST";
+/// What old programs write.
+const OLD_LABEL: &str = "NEW CERTIFICATE REQUEST";
+const ATTRIBUTES: u8 = 0xa0;
+/// PKCS#9's extensionRequest.
+const EXTENSION_REQUEST: &str = "1.2.840.113549.1.9.14";
 
 impl CertificateRequest {
-    /// Asks for a successor of `old` for `key`: its subject byte for byte, its names, key usages and extended key usages; and
-    /// never for a CA.
+    /// Reads a PEM file that holds one request and no other block, and checks its signature.
     ///
     /// # Errors
-    /// [`IssueError::Signing`].
-    pub fn for_successor(old: &Certificate, key: &PrivateKey) -> Result<Self, IssueError> {
-        let mut information = vec![
-            yasna::construct_der(|writer| writer.write_u8(0)),
-            old.subject_der.clone(),
-            key.public_key_der(),
-        ];
-        information.push(attributes(&asked_for(old)));
-        let information = der::sequence(&information);
-        let signature = key
-            .sign(&information)
-            .map_err(|_| IssueError::Signing("the new key made no signature".to_owned()))?;
-        let algorithm = key.signature_algorithm();
-        Ok(Self {
-            der: der::sequence(&[information, algorithm, der::bit_string(&signature)]),
-        })
+    /// [`RequestError`].
+    pub fn from_pem(text: &[u8]) -> Result<Self, RequestError> {
+        let mut blocks = armour::blocks(text);
+        let Some(block) = blocks.next() else {
+            return Err(RequestError::Pem("holds no PEM block".to_owned()));
+        };
+        if block.label != LABEL && block.label != OLD_LABEL {
+            return Err(RequestError::Pem(format!(
+                "holds a {} and no {LABEL}",
+                block.label
+            )));
+        }
+        if blocks.next().is_some() {
+            return Err(RequestError::Pem(
+                "holds more than one PEM block, so it is not clear what is to be signed".to_owned(),
+            ));
+        }
+        let der = block.contents().map_err(RequestError::Pem)?;
+        Self::from_der(&der)
     }
 
-    /// As PEM, which every CA reads.
+    fn from_der(der: &[u8]) -> Result<Self, RequestError> {
+        let damaged = |error: Malformed| RequestError::Der(format!("it {error}"));
+        let mut input = Reader::new(der);
+        let whole = input.expect(der::SEQUENCE).map_err(damaged)?;
+        if !input.is_empty() {
+            return Err(RequestError::Der("more follows it".to_owned()));
+        }
+        let mut outer = whole.inside();
+        let signed = outer.expect(der::SEQUENCE).map_err(damaged)?;
+        let algorithm = outer.expect(der::SEQUENCE).map_err(damaged)?;
+        let signature = outer.expect(der::BIT_STRING).map_err(damaged)?;
+        let mut inner = signed.inside();
+        inner.expect(der::INTEGER).map_err(damaged)?;
+        let subject = inner.expect(der::SEQUENCE).map_err(damaged)?;
+        let public_key = inner.expect(der::SEQUENCE).map_err(damaged)?;
+        let mut extensions = Vec::new();
+        while !inner.is_empty() {
+            let field = inner.next().map_err(damaged)?;
+            if field.tag != ATTRIBUTES {
+                return Err(RequestError::Der(
+                    "it has a field that PKCS#10 does not know".to_owned(),
+                ));
+            }
+            extensions.extend(requested(field).map_err(damaged)?);
+        }
+        let parts = Signed {
+            signed: signed.whole,
+            algorithm: algorithm.whole,
+            inner_algorithm: algorithm.whole,
+            signature: signature.bytes_of_bits(),
+        };
+        match signature::check_signed(&parts, public_key.whole) {
+            SignedBy::Yes => {}
+            SignedBy::No => return Err(RequestError::Signature),
+            SignedBy::Unchecked(why) => return Err(RequestError::Unchecked(why)),
+        }
+        Self::of(subject, public_key, &extensions)
+    }
+
+    fn of(
+        subject: Element<'_>,
+        public_key: Element<'_>,
+        extensions: &[Extension],
+    ) -> Result<Self, RequestError> {
+        if let Some(twice) = extension::first_repeated(extensions) {
+            return Err(RequestError::Der(format!(
+                "it asks for the extension {} twice",
+                twice.number()
+            )));
+        }
+        let mut request = Self {
+            subject: name::text(subject.whole),
+            subject_der: subject.whole.to_vec(),
+            common_name: name::common_name(subject.whole),
+            organizations: name::organizations(subject.whole),
+            has_plain_subject: name::is_plain(subject.whole),
+            subject_alt_names: Vec::new(),
+            key_usage: None,
+            extended_key_usage: Vec::new(),
+            is_ca: false,
+            other_extensions: Vec::new(),
+            public_key_der: public_key.whole.to_vec(),
+        };
+        for extension in extensions {
+            let value = extension.value.as_slice();
+            let unreadable = || {
+                RequestError::Der(format!(
+                    "its extension {} cannot be read",
+                    extension.number()
+                ))
+            };
+            if extension.is(extension::SUBJECT_ALT_NAME) {
+                request.subject_alt_names =
+                    extension::subject_alt_names(value).ok_or_else(unreadable)?;
+            } else if extension.is(extension::KEY_USAGE) {
+                request.key_usage = Some(extension::key_usages(value).ok_or_else(unreadable)?);
+            } else if extension.is(extension::EXTENDED_KEY_USAGE) {
+                request.extended_key_usage =
+                    extension::extended_key_usages(value).ok_or_else(unreadable)?;
+            } else if extension.is(extension::BASIC_CONSTRAINTS) {
+                request.is_ca = extension::is_ca(value).ok_or_else(unreadable)?;
+            } else if !extension.is(extension::SUBJECT_KEY_ID) {
+                // The subject key identifier says nothing that the key does not.
+                request.other_extensions.push(extension.number());
+            }
+        }
+        Ok(request)
+    }
+
+    /// Whether a certificate is for this request's key.
     #[must_use]
-    pub fn to_pem(&self) -> String {
-        armour::encode(LABEL, &self.der).to_string()
+    pub fn is_of_key_of(&self, certificate: &Certificate) -> bool {
+        same_public_key(&self.public_key_der, &certificate.public_key_der)
+    }
+
+    /// The kind of its key.
+    #[must_use]
+    pub fn key_kind(&self) -> KeyKind {
+        KeyKind::of_public_key(&self.public_key_der)
+    }
+
+    /// Whether it asks for another key usage than digitalSignature and keyEncipherment.
+    #[must_use]
+    pub fn asks_for_more_key_usages(&self) -> bool {
+        let usual = key_usage::DIGITAL_SIGNATURE | key_usage::KEY_ENCIPHERMENT;
+        self.key_usage.is_some_and(|bits| bits & !usual != 0)
     }
 }
 
-/// A digest of what a request for a successor of this certificate asks for: it changes only with that.
-#[must_use]
-pub fn digest_of_request(old: &Certificate) -> String {
-    let mut all = old.subject_der.clone();
-    for extension in asked_for(old) {
-        all.extend(extension.der);
+/// The extensions that the attributes ask for. Other attributes (a challenge password) say nothing about the certificate.
+fn requested(attributes: Element<'_>) -> Result<Vec<Extension>, Malformed> {
+    let mut extensions = Vec::new();
+    let mut inside = attributes.inside();
+    while !inside.is_empty() {
+        let mut attribute = inside.expect(der::SEQUENCE)?.inside();
+        let number = attribute.expect(der::OBJECT_IDENTIFIER)?;
+        let values = attribute.expect(der::SET)?;
+        if der::dotted(number.contents) == EXTENSION_REQUEST {
+            extensions.extend(extension::extensions(values)?);
+        }
     }
-    digest(&all)
+    Ok(extensions)
 }
 
-fn asked_for(old: &Certificate) -> Vec<Extension> {
-    of_a_leaf(old)
-        .into_iter()
-        .filter(|extension| ASKED_FOR.iter().any(|oid| extension.is(oid)))
-        .collect()
-}
-
-fn attributes(extensions: &[Extension]) -> Vec<u8> {
-    let extensions: Vec<&[u8]> = extensions.iter().map(|one| one.der.as_slice()).collect();
-    let extensions = der::sequence(&extensions);
-    let attribute = yasna::construct_der(|writer| {
-        writer.write_sequence(|writer| {
-            writer.next().write_der(&der::oid(EXTENSION_REQUEST));
-            writer
-                .next()
-                .write_set(|writer| writer.next().write_der(&extensions));
+/// A request for `subject` with these extensions, signed with `key`: PEM.
+pub(super) fn encode(
+    subject: &[u8],
+    extensions: &[Extension],
+    key: &PrivateKey,
+) -> Result<String, IssueError> {
+    let list: Vec<&[u8]> = extensions
+        .iter()
+        .map(|extension| extension.der.as_slice())
+        .collect();
+    // An empty set where nothing is asked for, as Go and OpenSSL write it.
+    let attributes = yasna::construct_der(|writer| {
+        writer.write_tagged_implicit(Tag::context(0), |writer| {
+            writer.write_set_of(|writer| {
+                if list.is_empty() {
+                    return;
+                }
+                writer.next().write_sequence(|writer| {
+                    let number = der::oid(&[1, 2, 840, 113_549, 1, 9, 14]);
+                    writer.next().write_der(&number);
+                    writer.next().write_set_of(|writer| {
+                        writer.next().write_der(&der::sequence(&list));
+                    });
+                });
+            });
         });
     });
-    yasna::construct_der(|writer| {
-        writer.write_tagged_implicit(Tag::context(0), |writer| {
-            writer.write_set(|writer| writer.next().write_der(&attribute));
-        });
-    })
+    let version = yasna::construct_der(|writer| writer.write_u8(0));
+    let signed = der::sequence(&[version, subject.to_vec(), key.public_key_der(), attributes]);
+    let signature = key
+        .sign(&signed)
+        .map_err(|_| IssueError::Signing("the new key made no signature".to_owned()))?;
+    let request = der::sequence(&[
+        signed,
+        key.signature_algorithm(),
+        der::bit_string(&signature),
+    ]);
+    Ok(armour::encode(LABEL, &request).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::pki::{KeyAlgorithm, NewLeaf};
+
+    fn leaf() -> NewLeaf {
+        NewLeaf {
+            common_name: "cp-1".to_owned(),
+            organizations: vec!["system:nodes".to_owned()],
+            subject_alt_names: vec![
+                SubjectAltName::Dns("cp-1".to_owned()),
+                SubjectAltName::Ip("2001:db8::1".parse().unwrap()),
+            ],
+            server_auth: true,
+            client_auth: true,
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_for_every_kind_of_key() {
+        for algorithm in [
+            KeyAlgorithm::Rsa2048,
+            KeyAlgorithm::EcdsaP256,
+            KeyAlgorithm::EcdsaP384,
+            KeyAlgorithm::Ed25519,
+        ] {
+            let key = PrivateKey::generate(algorithm).unwrap();
+            let pem = leaf().request(&key).unwrap();
+            let read = CertificateRequest::from_pem(pem.as_bytes()).unwrap();
+            assert_eq!(read.common_name.as_deref(), Some("cp-1"));
+            assert_eq!(read.organizations, ["system:nodes"]);
+            assert_eq!(read.subject_alt_names, leaf().subject_alt_names);
+            assert_eq!(
+                read.extended_key_usage,
+                ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"]
+            );
+            assert!(!read.asks_for_more_key_usages() && read.has_plain_subject);
+            assert_eq!(read.key_kind().made(), Some(algorithm));
+        }
+    }
+
+    #[test]
+    fn a_changed_request_is_refused() {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let pem = leaf().request(&key).unwrap();
+        let block = armour::blocks(pem.as_bytes()).next().unwrap();
+        let mut der = block.contents().unwrap().to_vec();
+        let place = der.windows(4).position(|bytes| bytes == b"cp-1").unwrap();
+        der[place + 3] = b'2';
+        assert_eq!(
+            CertificateRequest::from_der(&der),
+            Err(RequestError::Signature)
+        );
+        der.push(0);
+        assert!(matches!(
+            CertificateRequest::from_der(&der),
+            Err(RequestError::Der(_))
+        ));
+    }
+
+    #[test]
+    fn one_block_and_nothing_else_is_signed() {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let pem = leaf().request(&key).unwrap();
+        for text in [String::new(), pem.repeat(2), pem.replace(" REQUEST", "")] {
+            assert!(matches!(
+                CertificateRequest::from_pem(text.as_bytes()),
+                Err(RequestError::Pem(_))
+            ));
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = CertificateRequest::from_der(&bytes);
+            let _ = CertificateRequest::from_pem(&bytes);
+        }
+    }
 }

@@ -22,8 +22,29 @@ pub enum SignedBy {
     Unchecked(String),
 }
 
+/// What was signed, how, and the signature.
+pub(super) struct Signed<'der> {
+    pub(super) signed: &'der [u8],
+    /// The AlgorithmIdentifier of the signature.
+    pub(super) algorithm: &'der [u8],
+    /// The same within what is signed, which a request does not have.
+    pub(super) inner_algorithm: &'der [u8],
+    pub(super) signature: Option<&'der [u8]>,
+}
+
 /// Whether `authority`'s key made `certificate`'s signature. Names are not compared.
 pub(super) fn check(certificate: &Layout<'_>, authority: &[u8]) -> SignedBy {
+    let signed = Signed {
+        signed: certificate.signed,
+        algorithm: certificate.algorithm,
+        inner_algorithm: certificate.inner_algorithm,
+        signature: certificate.signature,
+    };
+    check_signed(&signed, authority)
+}
+
+/// Whether the key of a SubjectPublicKeyInfo made a signature.
+pub(super) fn check_signed(certificate: &Signed<'_>, authority: &[u8]) -> SignedBy {
     let unchecked = |what: String| SignedBy::Unchecked(what);
     let Some(key) = PublicKey::of(authority) else {
         return unchecked("a CA key of no known form".to_owned());

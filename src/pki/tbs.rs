@@ -5,6 +5,7 @@ use yasna::Tag;
 
 use super::extension::Extension;
 use super::issue_error::IssueError;
+use super::serial_number::SerialNumber;
 use super::validity::Validity;
 use super::{Certificate, PrivateKey, der};
 
@@ -14,18 +15,28 @@ pub(super) struct TbsCertificate<'a> {
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
     pub(super) validity: Validity,
-    pub(super) public_key: &'a PrivateKey,
+    /// DER of the SubjectPublicKeyInfo.
+    pub(super) public_key: &'a [u8],
     pub(super) extensions: Vec<Extension>,
+    /// `None` for a random one.
+    pub(super) serial: Option<&'a SerialNumber>,
 }
 
 impl TbsCertificate<'_> {
-    /// Signs it under a new serial number and reads the result back.
+    /// Signs it and reads the result back.
     pub(super) fn sign(self, signer: &PrivateKey) -> Result<Certificate, IssueError> {
         let failed = |what: &str| IssueError::Signing(what.to_owned());
         let version3 = yasna::construct_der(|writer| {
             writer.write_tagged(Tag::context(0), |writer| writer.write_u8(2));
         });
-        let serial = serial().map_err(|_| failed("this machine gives no random numbers"))?;
+        let serial = match self.serial {
+            Some(serial) => serial.to_der(),
+            None => {
+                let serial =
+                    serial().map_err(|_| failed("this machine gives no random numbers"))?;
+                yasna::construct_der(|writer| writer.write_u64(serial))
+            }
+        };
         let algorithm = signer.signature_algorithm();
         let validity = der::sequence(&[
             der::time(self.validity.not_before),
@@ -33,12 +44,12 @@ impl TbsCertificate<'_> {
         ]);
         let mut tbs = vec![
             version3,
-            yasna::construct_der(|writer| writer.write_u64(serial)),
+            serial,
             algorithm.clone(),
             self.issuer.to_vec(),
             validity,
             self.subject.to_vec(),
-            self.public_key.public_key_der(),
+            self.public_key.to_vec(),
         ];
         if !self.extensions.is_empty() {
             let extensions: Vec<&[u8]> = self

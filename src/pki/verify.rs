@@ -24,6 +24,9 @@ pub enum SuccessorError {
     /// Something the old one had is missing.
     #[error("the new certificate lacks what the old one had: {0}")]
     Lacks(String),
+    /// It is not what was asked for.
+    #[error("the new certificate is not what was asked for: {0}")]
+    Differs(String),
     /// It would not end later.
     #[error("the new certificate would end at {new}, not later than the old one ({old})")]
     NotLater {
@@ -143,7 +146,7 @@ fn is_same_subject(old: &Certificate, new: &Certificate) -> bool {
 }
 
 /// Whether someone who trusts `authority` accepts `leaf`. OpenSSL, unlike Go, refuses a key identifier of another key.
-fn accepts(authority: &Certificate, leaf: &Certificate, now: Timestamp) -> bool {
+pub(super) fn accepts(authority: &Certificate, leaf: &Certificate, now: Timestamp) -> bool {
     authority.is_ca
         && authority.is_valid_at(now)
         && leaf.may_name_key_of(authority)
@@ -219,7 +222,7 @@ const COMPARED_OTHERWISE: [&[u64]; 5] = [
     extension::AUTHORITY_KEY_ID,
 ];
 
-fn name_text(name: &SubjectAltName) -> String {
+pub(super) fn name_text(name: &SubjectAltName) -> String {
     match name {
         SubjectAltName::Dns(name) | SubjectAltName::Email(name) | SubjectAltName::Uri(name) => {
             format!("{name:?}")
