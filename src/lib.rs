@@ -4,7 +4,7 @@
 //! One value goes down one line, and a module knows only those to its left:
 //!
 //! ```text
-//! host  pki  config  net  api  node ─► plan ─► issuer ─► orders ─► journal, files ─► runtime, probe, restart ─► cluster ─► checks ─► report ─► operation ─► rehearsal, daemon, cli
+//! host  pki  config  net  api  node ─► plan ─► issuer ─► orders ─► journal, files ─► runtime, probe, restart ─► cluster ─► checks ─► report ─► credentials, operation ─► rehearsal, daemon, cli
 //! ```
 //!
 //! `ARCHITECTURE.md` has the drawing and the promises; `cli` and `daemon` call the same functions.
@@ -14,6 +14,7 @@ pub mod checks;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod credentials;
 pub mod daemon;
 pub mod files;
 pub mod host;

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use super::credential_arguments::Csr;
+use super::values::{Format, duration};
 use crate::config::check_filter;
 
 /// Renews the certificates of a kubeadm control-plane node, restarts what uses them and proves that it worked
@@ -129,6 +131,8 @@ pub(super) enum Command {
         #[arg(long, requires = "expired")]
         force: bool,
     },
+    /// Have the credentials of a control plane signed elsewhere: keys and requests, signing, putting in place
+    Csr(Csr),
     /// Make what other programs read, from what is on this node
     Generate {
         #[command(subcommand)]
@@ -158,6 +162,7 @@ impl Command {
             | Self::Config { .. }
             | Self::Rehearse { .. }
             | Self::Generate { .. } => false,
+            Self::Csr(_) => true,
         }
     }
 }
@@ -276,16 +281,6 @@ pub(super) enum HistoryAction {
     Verify,
 }
 
-/// For people or for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Format {
-    /// A table
-    #[default]
-    Text,
-    /// JSON
-    Json,
-}
-
 /// As kubeadm's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum StructuredFormat {
@@ -326,16 +321,6 @@ pub(super) enum Generated {
 
 fn filter(text: &str) -> Result<String, String> {
     check_filter(text).map(|()| text.to_owned())
-}
-
-/// `30d`, `2w`, `36h`, `8760h0m0s`; a day is 24 hours.
-fn duration(text: &str) -> Result<std::time::Duration, String> {
-    let wrong = |_| format!("{text:?} is not a duration; write 30d, 36h or 90m");
-    let span: jiff::Span = text.parse().map_err(wrong)?;
-    let duration = span
-        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
-        .map_err(|_| format!("{text:?} has years or months, which differ in length; write days"))?;
-    std::time::Duration::try_from(duration).map_err(|_| format!("{text:?} lies in the past"))
 }
 
 /// A sentence on one line.

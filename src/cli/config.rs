@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use super::arguments::{ConfigAction, Format};
+use super::arguments::ConfigAction;
 use super::exit_codes;
 use super::output::{line, print, warning};
+use super::values::Format;
 use super::wrong_config::WrongConfig;
 use crate::config::{ConfigError, ConfigWarning, Loaded, load};
 use crate::host::Root;

@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::arguments::Format;
 use super::output::{print, warning};
 use super::runtime::runtime;
+use super::values::Format;
 use crate::operation::{Context, look_at_fleet, own_report};
 use crate::pki::date;
 use crate::report::{FleetView, halted};

@@ -3,9 +3,10 @@
 use std::iter;
 use std::process::ExitCode;
 
-use super::arguments::{Format, HistoryAction};
+use super::arguments::HistoryAction;
 use super::output::{error, line, print};
 use super::renew::exit_code;
+use super::values::Format;
 use crate::config::nearest;
 use crate::files::{Generation, generations};
 use crate::host::{Journald, Root};

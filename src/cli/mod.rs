@@ -4,6 +4,8 @@ mod address_filter;
 mod arguments;
 mod check_expiration;
 mod config;
+mod credential_arguments;
+mod csr;
 mod exit_codes;
 mod fleet;
 mod generate;
@@ -24,6 +26,7 @@ mod run;
 mod runtime;
 mod status;
 mod turn;
+mod values;
 mod wrong_config;
 
 use std::io;
@@ -166,6 +169,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Turn { action } => turn::run(&context, action.as_ref()),
         Command::Fleet { output } => fleet::run(&context, output),
         Command::Orders { action } => orders::run(&context, action.as_ref()),
+        Command::Csr(csr) => csr::run(&context, &csr.action),
         Command::Hold { reason, until } => hold::hold(&context, reason, until),
         Command::Unhold => hold::unhold(&context),
         Command::Plan { at, output } => plan::run(&context, at, output),
@@ -231,6 +235,8 @@ fn can_do_without(command: &Command) -> bool {
         | Command::Unhold
         | Command::History { .. } => true,
         Command::Renew(options) => options.dry_run,
+        // Also on a machine that only has the authorities' keys.
+        Command::Csr(_) => true,
         Command::Run { .. }
         | Command::Restart { .. }
         | Command::Turn { .. }

@@ -2,8 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::arguments::{Format, OrdersAction};
+use super::arguments::OrdersAction;
 use super::output::{line, print};
+use super::values::Format;
 use crate::journal::Lock;
 use crate::operation::{Context, log_line, look_at_orders};
 use crate::orders::OrderStore;

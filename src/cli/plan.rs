@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::arguments::Format;
 use super::output::{error, print};
 use super::renew::exit_code;
 use super::runtime::runtime;
+use super::values::Format;
 use crate::config::RestartMode;
 use crate::node::{CertificateId, hard_links};
 use crate::operation::{Context, hooks, schedule};

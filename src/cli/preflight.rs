@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::arguments::Format;
 use super::exit_codes;
 use super::output::{error, print};
 use super::runtime::runtime;
+use super::values::Format;
 use crate::checks::{Asked, Finding, Intent, unrenewable};
 use crate::operation::{Context, look_ahead, look_at_addresses, preflight};
 use crate::plan::Request;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::arguments::{Command, Generated, OrdersAction};
+use super::credential_arguments::{Csr, CsrAction};
 use crate::node::{AuthorityState, CertificateState, KeyState};
 use crate::operation::Context;
 
@@ -117,6 +118,12 @@ fn needs(command: &Command) -> Option<Needs> {
         } => needs("generate address-filter", Use::Secrets, true),
         // What was cut off is finished wherever it is.
         Command::Recover { expired, .. } => needs("recover", Use::Writes, *expired),
+        Command::Csr(Csr {
+            action: CsrAction::Generate(options),
+            ..
+        }) if options.from_existing => needs("csr generate", Use::Secrets, true),
+        // The others work on directories, which need not be a node's.
+        Command::Csr(_) => None,
         Command::Status { .. }
         | Command::History { .. }
         | Command::Config { .. }

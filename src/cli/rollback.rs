@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use jiff::Timestamp;
 
-use super::arguments::{Format, Rollback};
+use super::arguments::Rollback;
 use super::output::{Narrator, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime::runtime;
+use super::values::Format;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, RollBack, log_summary, roll_back};
 use crate::pki::civil;

@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::arguments::Format;
 use super::exit_codes;
 use super::output::{error, line, print};
+use super::values::Format;
 use crate::host::Root;
 use crate::pki::date;
 use crate::report::{

@@ -6,7 +6,8 @@ use super::error::IssuanceError;
 use super::order::{Issued, Order};
 use super::way_up::WayUp;
 use crate::pki::{
-    Certificate, PrivateKey, SuccessorError, check_answer, check_stand_in, check_successor,
+    Certificate, NewLeaf, PrivateKey, SuccessorError, check_answer, check_delivered, check_new,
+    check_stand_in, check_successor,
 };
 
 /// What an issuer answered to an order.
@@ -85,6 +86,34 @@ pub(super) fn accept_from_elsewhere(
     })
 }
 
+/// Accepts a certificate that follows none: for that key, signed by one of `trusted`, and like `leaf` in everything.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub(super) fn accept_fresh(
+    leaf: &NewLeaf,
+    certificate: &Certificate,
+    public_key: &[u8],
+    trusted: &[Certificate],
+    now: Timestamp,
+) -> Result<(), SuccessorError> {
+    check_new(leaf, certificate, public_key, trusted, now)
+}
+
+/// Accepts what an authority elsewhere made of a request: `leaf` in everything, and perhaps more names.
+///
+/// # Errors
+/// The first thing that does not hold.
+pub fn accept_signed(
+    leaf: &NewLeaf,
+    chain: &[Certificate],
+    public_key: &[u8],
+    trusted: &[Certificate],
+    now: Timestamp,
+) -> Result<(), SuccessorError> {
+    check_delivered(leaf, chain, public_key, trusted, now)
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -96,8 +125,7 @@ mod tests {
     use crate::issuer::order::KeySource;
     use crate::node::{CertificateId, CertificateState, Entry, KeyState, Present, Signer};
     use crate::pki::{
-        AuthorityId, CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority, NewLeaf,
-        SuccessorError, Validity,
+        AuthorityId, CertificateAuthority, KeyAlgorithm, LeafName, NewAuthority, Validity,
     };
 
     fn days(days: i64) -> Timestamp {

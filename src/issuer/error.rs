@@ -5,6 +5,17 @@ use std::path::PathBuf;
 use crate::node::CertificateId;
 use crate::pki::{IssueError, SuccessorError};
 
+/// Why a certificate that follows none was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum FreshError {
+    /// Signing failed.
+    #[error(transparent)]
+    Sign(#[from] IssueError),
+    /// What came back is not what was asked for.
+    #[error(transparent)]
+    Check(#[from] SuccessorError),
+}
+
 /// Why an entry could not be issued.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
 #[strum(serialize_all = "kebab-case")]

@@ -141,9 +141,14 @@ impl<'node> Order<'node> {
 
     /// From when to when it is to be valid, if it is made at `now`. An authority that ends sooner cuts it.
     pub(super) fn validity_from(&self, now: Timestamp) -> Validity {
-        Validity {
-            not_before: now.checked_sub(BACKDATING).unwrap_or(now),
-            not_after: now.checked_add(self.validity).unwrap_or(Timestamp::MAX),
-        }
+        valid_from(now, self.validity)
+    }
+}
+
+/// So long from `now`, with the usual start.
+pub(crate) fn valid_from(now: Timestamp, validity: Duration) -> Validity {
+    Validity {
+        not_before: now.checked_sub(BACKDATING).unwrap_or(now),
+        not_after: now.checked_add(validity).unwrap_or(Timestamp::MAX),
     }
 }

@@ -3,11 +3,13 @@
 mod anchors;
 mod current;
 mod edit;
+mod embed;
 mod error;
 mod refer;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod waiting;
 mod written;
 
 use zeroize::Zeroizing;
@@ -17,6 +19,7 @@ use written::Written;
 
 pub use current::{Credential, Kubeconfig};
 pub use error::KubeconfigError;
+pub use waiting::Waiting;
 
 impl Kubeconfig {
     /// The contents with the current user's embedded client certificate and key replaced (data fields only) and not one
@@ -60,6 +63,21 @@ impl Kubeconfig {
     ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
         let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
         let edited = refer::refer_to(&text.text, file)?;
+        Ok(text.encode(&edited))
+    }
+
+    /// The contents with a client certificate beside the current user's embedded key, and with authorities for the current
+    /// cluster where it has none; not one other byte is changed. The result is read back and compared.
+    ///
+    /// # Errors
+    /// [`KubeconfigError::Edit`] when the fields are not plain embedded values, or the comparison fails.
+    pub fn embed_certificate(
+        contents: impl AsRef<[u8]>,
+        certificate_pem: &str,
+        authorities_pem: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
+        let edited = embed::embed(&text.text, certificate_pem, authorities_pem)?;
         Ok(text.encode(&edited))
     }
 

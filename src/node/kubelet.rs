@@ -1,7 +1,6 @@
 //! The kubelet's own configuration, as far as it concerns certificates and static pods.
 
 mod flags;
-mod go_duration;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -11,7 +10,7 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{Document, Fault, Problem, read};
+use super::{Document, Fault, Problem, go_duration, read};
 use crate::config::Locations;
 use crate::host::{self, Root};
 use flags::Flags;

@@ -5,9 +5,11 @@
 
 mod certificate_id;
 mod encoding;
+mod go_duration;
 mod hard_links;
 mod inventory;
 mod known_keys;
+mod kubeadm_config;
 mod kubeconfig;
 mod kubelet;
 mod kubelet_files;
@@ -31,7 +33,9 @@ pub use inventory::{
     Present, ServiceAccountKeys, Signer,
 };
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
-pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH};
+pub(crate) use kubeadm_config::is_dns_name;
+pub use kubeadm_config::{ControlPlane, Defaults, KubeadmConfigError, read_kubeadm_config};
+pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH, Waiting};
 pub use kubelet::KubeletConfiguration;
 pub use kubelet_files::KUBELET_CLIENT;
 pub use lot::Lot;
@@ -39,6 +43,7 @@ pub use manifest::{
     Container, FlagFiles, HttpProbe, ManifestError, RESTARTED_AT, StaticPod, annotated,
 };
 pub use name_servers::name_servers;
+pub(crate) use observe::host_name;
 pub use observe::{observe, observe_to_report};
 pub use pod_ref::{PodRef, components};
 pub use problem::{Block, Document, Fault, NamedBy, Problem};

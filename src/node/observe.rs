@@ -23,6 +23,8 @@ use super::{Authority, Inventory, KubeletConfiguration, Lot, StaticPod, replacea
 use crate::config::Locations;
 use crate::host::{Root, Sight, on_all_cores};
 use crate::pki::Catalogued;
+pub(crate) use name::host_name;
+
 use closed::Reader;
 use findings::Findings;
 use manifests::Manifests;

@@ -2,6 +2,7 @@
 //! the content.
 
 mod document;
+mod documents;
 mod merges;
 mod message;
 #[cfg(test)]
@@ -37,6 +38,21 @@ pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<Option<T>, String>
         options(DuplicateKeyPolicy::LastWins, MergeKeyPolicy::Merge),
     )
     .map_err(|error| message::of(&error))
+}
+
+/// Reads every document in which something is, in order.
+///
+/// # Errors
+/// As [`read`], with the position in the whole text.
+pub(super) fn read_all<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, String> {
+    let mut all = Vec::new();
+    for document in documents::documents(text)? {
+        if document.trim().is_empty() {
+            continue;
+        }
+        all.extend(read(&document)?);
+    }
+    Ok(all)
 }
 
 /// Reads JSON. A repeated key is an error: Go merges the two, so no other reader can tell what counts.

@@ -7,6 +7,7 @@ use kubecertd::checks::Cause;
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
 use kubecertd::cluster::{EventReason, FleetLockError};
 use kubecertd::config::{Mistake, Oddity};
+use kubecertd::credentials::CredentialError;
 use kubecertd::issuer::IssuanceError;
 use kubecertd::journal::{Outcome, TransactionError};
 use kubecertd::node::Fault;
@@ -21,7 +22,7 @@ use kubecertd::restart::{Progress, RestartError};
 use strum::VariantNames;
 
 /// What has the code of what is in it.
-const DELEGATING: [&str; 21] = [
+const DELEGATING: [&str; 22] = [
     // of a problem in a field of a kubeconfig
     "in-field",
     // of events and remarks
@@ -46,6 +47,7 @@ const DELEGATING: [&str; 21] = [
     "not-put-back",
     "not-returned",
     "order-not-made",
+    "several",
 ];
 
 /// The codes that the documentation lists under a heading.
@@ -86,6 +88,7 @@ fn every_code_is_documented_and_no_other() {
         RehearsalError::VARIANTS,
         CopyError::VARIANTS,
         SampleError::VARIANTS,
+        CredentialError::VARIANTS,
     ];
     let cluster = [
         ReadError::VARIANTS,

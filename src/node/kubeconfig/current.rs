@@ -108,7 +108,8 @@ impl Kubeconfig {
             user: current.user.name().to_owned(),
             cluster: current.cluster.name().to_owned(),
             server: cluster
-                .and_then(|cluster| cluster.server.clone())
+                .and_then(|cluster| cluster.server.as_ref())
+                .map(|server| server.value.clone())
                 .unwrap_or_default(),
             tls_server_name: cluster
                 .and_then(|cluster| cluster.tls_server_name.clone())

@@ -39,7 +39,7 @@ pub(super) struct Context {
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Cluster {
-    pub(super) server: Option<String>,
+    pub(super) server: Option<Spanned<String>>,
     pub(super) tls_server_name: Option<String>,
     pub(super) certificate_authority: Option<String>,
     pub(super) certificate_authority_data: Option<Data>,

@@ -31,7 +31,7 @@ pub(super) fn node_name(
 }
 
 /// The host's name; for a tree that is not this machine's, the one in its `/etc/hostname`.
-fn host_name(root: &Root) -> Option<String> {
+pub(crate) fn host_name(root: &Root) -> Option<String> {
     let name = if root.is_system() {
         nix::unistd::gethostname().ok()?.into_string().ok()?
     } else {

@@ -1,0 +1,105 @@
+//! What can be said of `csr`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// `csr`
+#[derive(Debug, Args)]
+pub(super) struct Csr {
+    // Takes the place of the flag of all other commands, whose name kubeadm has for its own configuration.
+    /// kubecertd's own configuration [default: /etc/kubecertd/kubecertd.toml]
+    #[arg(id = "config", long = "kubecertd-config", value_name = "FILE")]
+    pub(super) own_config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) action: CsrAction,
+}
+
+/// `csr …`
+#[derive(Debug, Subcommand)]
+pub(super) enum CsrAction {
+    /// Make a key and a request for each credential of a control plane, as `kubeadm certs generate-csr`
+    ///
+    /// In the certificates directory .csr and .key for each certificate, in the other one .conf (with the key) and .conf.csr for each
+    /// kubeconfig, kubelet.conf among them. Nothing is written if one of the files is there already. The requests ask for the usages
+    /// that each certificate needs.
+    Generate(CsrGenerate),
+    /// Sign the requests with the authorities' keys: the script of kubeadm's page
+    ///
+    /// Each request is checked before any is signed: its signature, and that it asks for what its file's name says and no more. The
+    /// files with serial numbers (.srl) are continued or begun as openssl does it.
+    Sign(CsrSign),
+    /// Check the signed certificates, and embed those of kubeconfigs
+    Install(CsrInstall),
+    /// Remove requests whose certificates are in place, and .conf.crt files that are embedded
+    Clean(CsrClean),
+}
+
+/// Where the credentials are.
+#[derive(Debug, Args)]
+pub(super) struct CredentialPlaces {
+    /// Where certificates, keys and their requests are [default: /etc/kubernetes/pki]
+    #[arg(long, value_name = "DIR")]
+    pub(super) cert_dir: Option<PathBuf>,
+    /// Where kubeconfigs and their requests are [default: /etc/kubernetes]
+    #[arg(long, value_name = "DIR")]
+    pub(super) kubeconfig_dir: Option<PathBuf>,
+}
+
+/// `csr generate`
+#[derive(Debug, Args)]
+pub(super) struct CsrGenerate {
+    #[command(flatten)]
+    pub(super) places: CredentialPlaces,
+    /// kubeadm's configuration: ClusterConfiguration and InitConfiguration [default: kubeadm's defaults on this machine]
+    #[arg(id = "kubeadm-config", long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Prepare a renewal: subject, names and usages are those of this node's certificates, and the files go to /etc/kubernetes/renewal
+    #[arg(long, conflicts_with = "kubeadm-config")]
+    pub(super) from_existing: bool,
+    /// Only this one (apiserver, admin.conf, kubelet.conf …); may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) only: Vec<String>,
+}
+
+/// `csr sign`
+#[derive(Debug, Args)]
+pub(super) struct CsrSign {
+    #[command(flatten)]
+    pub(super) places: CredentialPlaces,
+    /// Where the authorities' certificates, keys and .srl files are [default: the certificates directory]
+    #[arg(long, value_name = "DIR")]
+    pub(super) ca_dir: Option<PathBuf>,
+    /// How long the certificates are valid
+    #[arg(long, value_name = "DAYS", default_value_t = 365, value_parser = clap::value_parser!(u32).range(1..=36500))]
+    pub(super) days: u32,
+    /// Sign only names that follow from this configuration of kubeadm's
+    #[arg(id = "kubeadm-config", long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Also system:masters where clusters older than 1.29 have it
+    #[arg(long)]
+    pub(super) allow_system_masters: bool,
+}
+
+/// `csr install`
+#[derive(Debug, Args)]
+pub(super) struct CsrInstall {
+    #[command(flatten)]
+    pub(super) places: CredentialPlaces,
+    /// Where the authorities' certificates are [default: the certificates directory]
+    #[arg(long, value_name = "DIR")]
+    pub(super) ca_dir: Option<PathBuf>,
+    /// Also system:masters where clusters older than 1.29 have it
+    #[arg(long)]
+    pub(super) allow_system_masters: bool,
+}
+
+/// `csr clean`
+#[derive(Debug, Args)]
+pub(super) struct CsrClean {
+    #[command(flatten)]
+    pub(super) places: CredentialPlaces,
+    /// Also requests whose certificate is not in place
+    #[arg(long)]
+    pub(super) unsigned: bool,
+}

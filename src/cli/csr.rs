@@ -1,0 +1,213 @@
+//! `kubecertd csr`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::credential_arguments::{
+    CredentialPlaces, CsrAction, CsrClean, CsrGenerate, CsrInstall, CsrSign,
+};
+use super::output::{line, print, warning};
+use crate::credentials::{
+    Allowed, Installed, Member, Places, SignOptions, clean, control_plane, generate,
+    generate_successors, install, sign,
+};
+use crate::operation::Context;
+use crate::pki::date;
+
+pub(super) const CERTIFICATES: &str = "/etc/kubernetes/pki";
+pub(super) const KUBECONFIGS: &str = "/etc/kubernetes";
+/// Where requests for successors go: beside what they are to follow, and not over it.
+const RENEWAL: [&str; 2] = ["/etc/kubernetes/renewal/pki", "/etc/kubernetes/renewal"];
+
+pub(super) fn run(context: &Context, action: &CsrAction) -> anyhow::Result<ExitCode> {
+    match action {
+        CsrAction::Generate(options) if options.from_existing => from_existing(context, options),
+        CsrAction::Generate(options) => from_configuration(context, options),
+        CsrAction::Sign(options) => sign_requests(context, options),
+        CsrAction::Install(options) => put_in_place(context, options),
+        CsrAction::Clean(options) => tidy(context, options),
+    }
+}
+
+/// The directories that were given, else these.
+pub(super) fn places(
+    context: &Context,
+    given: &CredentialPlaces,
+    certificates: &Path,
+    kubeconfigs: &Path,
+) -> anyhow::Result<Places> {
+    Ok(Places::new(
+        &context.root,
+        given.cert_dir.as_deref().unwrap_or(certificates),
+        given.kubeconfig_dir.as_deref().unwrap_or(kubeconfigs),
+    )?)
+}
+
+fn default_places(context: &Context, given: &CredentialPlaces) -> anyhow::Result<Places> {
+    places(
+        context,
+        given,
+        Path::new(CERTIFICATES),
+        Path::new(KUBECONFIGS),
+    )
+}
+
+/// Those that were named, else all.
+pub(super) fn members(names: &[String]) -> anyhow::Result<Vec<Member>> {
+    if names.is_empty() {
+        return Ok(Member::all());
+    }
+    names
+        .iter()
+        .map(|name| {
+            Member::by_name(name).ok_or_else(|| {
+                let all: Vec<&str> = Member::all().into_iter().map(Member::name).collect();
+                anyhow::anyhow!("{name:?} is none of {}", all.join(", "))
+            })
+        })
+        .collect()
+}
+
+fn from_configuration(context: &Context, options: &CsrGenerate) -> anyhow::Result<ExitCode> {
+    let control_plane = control_plane(&context.root, options.config.as_deref())?;
+    let places = places(
+        context,
+        &options.places,
+        &control_plane.certificates_directory,
+        Path::new(KUBECONFIGS),
+    )?;
+    // With etcd elsewhere there is nobody here whom its certificates would be of.
+    let wanted: Vec<Member> = members(&options.only)?
+        .into_iter()
+        .filter(|member| !(control_plane.external_etcd && member.is_of_etcd()))
+        .collect();
+    let made = generate(&places, &control_plane, &wanted)?;
+    say_generated(&places, &made)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn from_existing(context: &Context, options: &CsrGenerate) -> anyhow::Result<ExitCode> {
+    let [certificates, kubeconfigs] = RENEWAL.map(PathBuf::from);
+    let places = places(context, &options.places, &certificates, &kubeconfigs)?;
+    let inventory = context.observe();
+    let renewal = &context.config.renewal;
+    let (made, missing) =
+        generate_successors(&places, &inventory, &members(&options.only)?, |id, old| {
+            renewal.of(id.as_str()).key_algorithm.after(&old.key_kind())
+        })?;
+    say_generated(&places, &made)?;
+    for member in missing {
+        warning(&format!(
+            "{member}: there is no certificate of this node to follow, or the kubelet renews it by itself"
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// kubeadm's words, in a fixed order.
+fn say_generated(places: &Places, made: &[Member]) -> anyhow::Result<()> {
+    for (directory, is_kubeconfig) in [(&places.certificates, false), (&places.kubeconfigs, true)] {
+        let of_it: Vec<&Member> = made
+            .iter()
+            .filter(|member| member.is_kubeconfig() == is_kubeconfig)
+            .collect();
+        if of_it.is_empty() {
+            continue;
+        }
+        let directory = places.shown(directory);
+        print(&line(format_args!(
+            "generating keys and CSRs in {}",
+            directory.display()
+        )))?;
+        for member in of_it {
+            print(&line(format_args!("  {member}")))?;
+        }
+    }
+    Ok(())
+}
+
+fn sign_requests(context: &Context, options: &CsrSign) -> anyhow::Result<ExitCode> {
+    let control_plane = match &options.config {
+        Some(config) => Some(control_plane(&context.root, Some(config))?),
+        None => None,
+    };
+    let certificates = control_plane
+        .as_ref()
+        .map_or(Path::new(CERTIFICATES), |control_plane| {
+            &control_plane.certificates_directory
+        });
+    let places = places(
+        context,
+        &options.places,
+        certificates,
+        Path::new(KUBECONFIGS),
+    )?;
+    let authorities = authorities(context, &places, options.ca_dir.as_deref())?;
+    let options = SignOptions {
+        authorities: &authorities,
+        validity: Duration::from_secs(u64::from(options.days) * 24 * 3600),
+        control_plane: control_plane.as_ref(),
+        allowed: Allowed {
+            masters: options.allow_system_masters,
+        },
+    };
+    for signed in sign(&places, &options, crate::host::now())? {
+        let what = if signed.is_kept {
+            "was signed before"
+        } else {
+            "signed"
+        };
+        print(&line(format_args!(
+            "{}: {what}, until {}, serial {}: {}",
+            signed.member,
+            date(signed.certificate.not_after),
+            signed.certificate.serial,
+            signed.path.display()
+        )))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn authorities(context: &Context, places: &Places, given: Option<&Path>) -> anyhow::Result<Places> {
+    Ok(match given {
+        Some(directory) => Places::new(&context.root, directory, directory)?,
+        None => places.clone(),
+    })
+}
+
+fn put_in_place(context: &Context, options: &CsrInstall) -> anyhow::Result<ExitCode> {
+    let places = default_places(context, &options.places)?;
+    let authorities = authorities(context, &places, options.ca_dir.as_deref())?;
+    let allowed = Allowed {
+        masters: options.allow_system_masters,
+    };
+    let mut is_complete = true;
+    for found in install(&places, &authorities, allowed, crate::host::now())? {
+        let said = match found {
+            Installed::InPlace(member, end) => format!("{member}: in place, until {}", date(end)),
+            Installed::Embedded(member, end) => format!("{member}: embedded, until {}", date(end)),
+            Installed::Waiting(member, path) => {
+                is_complete = false;
+                format!(
+                    "{member}: not signed yet; its certificate is expected at {}",
+                    path.display()
+                )
+            }
+        };
+        print(&line(format_args!("{said}")))?;
+    }
+    Ok(super::renew::exit_code(is_complete))
+}
+
+fn tidy(context: &Context, options: &CsrClean) -> anyhow::Result<ExitCode> {
+    let places = default_places(context, &options.places)?;
+    let cleaned = clean(&places, options.unsigned)?;
+    for path in &cleaned.removed {
+        print(&line(format_args!("removed {}", path.display())))?;
+    }
+    for (path, reason) in &cleaned.kept {
+        warning(&format!("{}: {reason}", path.display()));
+    }
+    Ok(super::renew::exit_code(cleaned.kept.is_empty()))
+}

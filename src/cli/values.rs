@@ -1,0 +1,23 @@
+//! Values that several commands take.
+
+use clap::ValueEnum;
+
+/// For people or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum Format {
+    /// A table
+    #[default]
+    Text,
+    /// JSON
+    Json,
+}
+
+/// `30d`, `2w`, `36h`, `8760h0m0s`; a day is 24 hours.
+pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let wrong = |_| format!("{text:?} is not a duration; write 30d, 36h or 90m");
+    let span: jiff::Span = text.parse().map_err(wrong)?;
+    let duration = span
+        .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+        .map_err(|_| format!("{text:?} has years or months, which differ in length; write days"))?;
+    std::time::Duration::try_from(duration).map_err(|_| format!("{text:?} lies in the past"))
+}

@@ -1,0 +1,30 @@
+//! What kubeadm makes before there is a node to renew: keys, requests, certificates and kubeconfigs from its configuration.
+//!
+//! Everything is written as sets: checked as a whole before the first file is made, and then all of it or nothing is there.
+
+mod authority;
+mod check;
+mod clean;
+mod error;
+mod file_set;
+mod generate;
+mod install;
+mod kubeconfig;
+mod machine;
+mod member;
+mod places;
+mod reading;
+mod serial_file;
+mod sign;
+mod successor;
+
+pub use check::Allowed;
+pub use clean::{Cleaned, clean};
+pub use error::CredentialError;
+pub use generate::generate;
+pub use install::{Installed, install};
+pub use machine::{control_plane, control_plane_of_others};
+pub use member::Member;
+pub use places::Places;
+pub use sign::{SignOptions, Signed, sign};
+pub use successor::generate_successors;

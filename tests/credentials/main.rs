@@ -1,0 +1,14 @@
+//! Credentials made from kubeadm's configuration, as processes: requests, signing, putting in place.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods
+)]
+
+mod generate;
+mod hostile;
+mod install;
+mod place;
+mod serials;
+mod sign;
