@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use super::credential_arguments::Csr;
+use super::credential_arguments::{Csr, KubeconfigAction, KubeconfigCommand};
 use super::values::{Format, duration};
 use crate::config::check_filter;
 
@@ -133,6 +133,8 @@ pub(super) enum Command {
     },
     /// Have the credentials of a control plane signed elsewhere: keys and requests, signing, putting in place
     Csr(Csr),
+    /// Make kubeconfigs for further users, and show who has one
+    Kubeconfig(KubeconfigCommand),
     /// Make what other programs read, from what is on this node
     Generate {
         #[command(subcommand)]
@@ -163,6 +165,7 @@ impl Command {
             | Self::Rehearse { .. }
             | Self::Generate { .. } => false,
             Self::Csr(_) => true,
+            Self::Kubeconfig(command) => matches!(command.action, KubeconfigAction::User(_)),
         }
     }
 }

@@ -1,8 +1,10 @@
-//! What can be said of `csr`.
+//! What can be said of `csr`, `pki` and `kubeconfig`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+
+use super::values::{Format, duration};
 
 /// `csr`
 #[derive(Debug, Args)]
@@ -102,4 +104,62 @@ pub(super) struct CsrClean {
     /// Also requests whose certificate is not in place
     #[arg(long)]
     pub(super) unsigned: bool,
+}
+
+/// `kubeconfig`
+#[derive(Debug, Args)]
+pub(super) struct KubeconfigCommand {
+    /// kubecertd's own configuration [default: /etc/kubecertd/kubecertd.toml]
+    #[arg(id = "config", long = "kubecertd-config", value_name = "FILE")]
+    pub(super) own_config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) action: KubeconfigAction,
+}
+
+/// `kubeconfig …`
+#[derive(Debug, Subcommand)]
+pub(super) enum KubeconfigAction {
+    /// Print a kubeconfig with a new certificate for a user, as `kubeadm kubeconfig user`
+    ///
+    /// Server and name of the cluster are those of kubeadm's configuration (--config), else of this node's admin.conf. What is issued
+    /// is recorded, see `kubecertd kubeconfig list`.
+    User(KubeconfigUser),
+    /// Show who got a certificate, until when, and its serial number
+    List {
+        /// Also those that have ended
+        #[arg(long)]
+        all: bool,
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+}
+
+/// `kubeconfig user`
+#[derive(Debug, Args)]
+pub(super) struct KubeconfigUser {
+    /// Who: the certificate's common name
+    #[arg(long, value_name = "NAME")]
+    pub(super) client_name: String,
+    /// A group of the user's (organization); may be repeated
+    #[arg(long, value_name = "GROUP", value_delimiter = ',')]
+    pub(super) org: Vec<String>,
+    /// How long the certificate is valid: 24h, 30d [default: the configuration's, else a year]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(super) validity_period: Option<std::time::Duration>,
+    /// A token in place of a certificate
+    #[arg(long, value_name = "TOKEN", conflicts_with_all = ["org", "validity_period"])]
+    pub(super) token: Option<String>,
+    /// kubeadm's configuration
+    #[arg(id = "kubeadm-config", long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Where the authority's certificate and key are [default: the configuration's certificatesDir, else this node's]
+    #[arg(long, value_name = "DIR")]
+    pub(super) cert_dir: Option<PathBuf>,
+    /// Write to this new file, mode 0600, in place of standard output
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    /// Allow the group system:masters, whose members no role limits
+    #[arg(long)]
+    pub(super) allow_system_masters: bool,
 }

@@ -12,6 +12,7 @@ mod generate;
 mod hints;
 mod history;
 mod hold;
+mod kubeconfig;
 mod orders;
 mod output;
 mod plan;
@@ -170,6 +171,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Fleet { output } => fleet::run(&context, output),
         Command::Orders { action } => orders::run(&context, action.as_ref()),
         Command::Csr(csr) => csr::run(&context, &csr.action),
+        Command::Kubeconfig(command) => kubeconfig::run(&context, &command.action),
         Command::Hold { reason, until } => hold::hold(&context, reason, until),
         Command::Unhold => hold::unhold(&context),
         Command::Plan { at, output } => plan::run(&context, at, output),
@@ -236,7 +238,7 @@ fn can_do_without(command: &Command) -> bool {
         | Command::History { .. } => true,
         Command::Renew(options) => options.dry_run,
         // Also on a machine that only has the authorities' keys.
-        Command::Csr(_) => true,
+        Command::Csr(_) | Command::Kubeconfig(_) => true,
         Command::Run { .. }
         | Command::Restart { .. }
         | Command::Turn { .. }

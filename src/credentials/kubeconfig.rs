@@ -18,6 +18,10 @@ pub(super) struct NewKubeconfig<'a> {
 pub(super) enum NewCredential<'a> {
     /// A key whose certificate comes later.
     Key(&'a str),
+    /// A certificate and its key, PEM.
+    Certificate(&'a str, &'a str),
+    /// A bearer token.
+    Token(&'a str),
 }
 
 impl NewKubeconfig<'_> {
@@ -33,8 +37,17 @@ impl NewKubeconfig<'_> {
             .authorities
             .map(|pem| data("certificate-authority-data", pem))
             .unwrap_or_default();
-        let NewCredential::Key(key) = self.credential;
-        let key = data("client-key-data", key);
+        let (first, second) = match self.credential {
+            NewCredential::Key(key) => (data("client-key-data", key), Zeroizing::default()),
+            NewCredential::Certificate(certificate, key) => (
+                data("client-certificate-data", certificate),
+                data("client-key-data", key),
+            ),
+            NewCredential::Token(token) => (
+                Zeroizing::new(format!("    token: {}\n", scalar(token))),
+                Zeroizing::default(),
+            ),
+        };
         // concat() allocates once, so no part of a key is left behind by growing.
         let text = [
             "apiVersion: v1\nclusters:\n- cluster:\n",
@@ -54,7 +67,8 @@ impl NewKubeconfig<'_> {
             "\nkind: Config\nusers:\n- name: ",
             &user,
             "\n  user:\n",
-            &key,
+            &first,
+            &second,
         ]
         .concat();
         Zeroizing::new(text)
@@ -81,7 +95,7 @@ fn scalar(text: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::node::Waiting;
+    use crate::node::Kubeconfig;
 
     proptest::proptest! {
         #[test]
@@ -91,14 +105,14 @@ mod tests {
                 server: "https://[2001:db8::1]:6443",
                 authorities: Some("ca"),
                 user: &user,
-                credential: NewCredential::Key("key"),
+                credential: NewCredential::Certificate("certificate", "key"),
             }
             .text();
-            let read = Waiting::parse(text.as_bytes()).unwrap();
+            let read = Kubeconfig::parse(text.as_bytes()).unwrap();
             proptest::prop_assert_eq!(read.cluster, cluster);
             proptest::prop_assert_eq!(read.user, user);
             proptest::prop_assert_eq!(read.server, "https://[2001:db8::1]:6443");
-            proptest::prop_assert_eq!(read.authorities.as_ref().map(|pem| pem.as_slice()), Some(b"ca".as_slice()));
+            proptest::prop_assert_eq!(read.certificate_authority.as_deref(), Some(b"ca".as_slice()));
         }
     }
 }

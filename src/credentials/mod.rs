@@ -1,4 +1,5 @@
-//! What kubeadm makes before there is a node to renew: keys, requests, certificates and kubeconfigs from its configuration.
+//! What kubeadm makes before there is a node to renew: keys, requests, certificates and kubeconfigs from its configuration, and
+//! kubeconfigs for further users.
 //!
 //! Everything is written as sets: checked as a whole before the first file is made, and then all of it or nothing is there.
 
@@ -9,6 +10,7 @@ mod error;
 mod file_set;
 mod generate;
 mod install;
+mod issued;
 mod kubeconfig;
 mod machine;
 mod member;
@@ -17,14 +19,19 @@ mod reading;
 mod serial_file;
 mod sign;
 mod successor;
+mod user;
 
 pub use check::Allowed;
 pub use clean::{Cleaned, clean};
 pub use error::CredentialError;
 pub use generate::generate;
 pub use install::{Installed, install};
+pub use issued::{IssuedRecord, IssuedToUser};
 pub use machine::{control_plane, control_plane_of_others};
 pub use member::Member;
 pub use places::Places;
 pub use sign::{SignOptions, Signed, sign};
 pub use successor::generate_successors;
+pub use user::{
+    NewUser, TargetCluster, UserKubeconfig, with_certificate, with_token, write_kubeconfig,
+};

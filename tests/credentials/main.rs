@@ -1,4 +1,4 @@
-//! Credentials made from kubeadm's configuration, as processes: requests, signing, putting in place.
+//! Credentials made from kubeadm's configuration, as processes: requests, signing, putting in place, further users.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,3 +12,4 @@ mod install;
 mod place;
 mod serials;
 mod sign;
+mod user;
