@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
-use super::credential_arguments::{Csr, KubeconfigAction, KubeconfigCommand};
+use super::credential_arguments::{Csr, KubeconfigAction, KubeconfigCommand, Pki};
 use super::values::{Format, duration};
 use crate::config::check_filter;
 
@@ -133,6 +133,8 @@ pub(super) enum Command {
     },
     /// Have the credentials of a control plane signed elsewhere: keys and requests, signing, putting in place
     Csr(Csr),
+    /// Make authorities, certificates and kubeconfigs of a new control plane
+    Pki(Pki),
     /// Make kubeconfigs for further users, and show who has one
     Kubeconfig(KubeconfigCommand),
     /// Make what other programs read, from what is on this node
@@ -164,7 +166,7 @@ impl Command {
             | Self::Config { .. }
             | Self::Rehearse { .. }
             | Self::Generate { .. } => false,
-            Self::Csr(_) => true,
+            Self::Csr(_) | Self::Pki(_) => true,
             Self::Kubeconfig(command) => matches!(command.action, KubeconfigAction::User(_)),
         }
     }

@@ -106,6 +106,40 @@ pub(super) struct CsrClean {
     pub(super) unsigned: bool,
 }
 
+/// `pki`
+#[derive(Debug, Args)]
+pub(super) struct Pki {
+    /// kubecertd's own configuration [default: /etc/kubecertd/kubecertd.toml]
+    #[arg(id = "config", long = "kubecertd-config", value_name = "FILE")]
+    pub(super) own_config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(super) action: PkiAction,
+}
+
+/// `pki …`
+#[derive(Debug, Subcommand)]
+pub(super) enum PkiAction {
+    /// Make what is missing, as `kubeadm init phase certs` and `init phase kubeconfig`; what is there is checked and kept
+    ///
+    /// Names: ca, etcd-ca, front-proxy-ca, sa, the certificates and kubeconfigs by kubeadm's names; all for everything in the
+    /// certificates directory, kubeconfigs for all kubeconfigs. What is there has to be sound: the right authority's, with its key,
+    /// valid now. Where it differs from the configuration that is said, and it is kept.
+    Init(PkiInit),
+}
+
+/// `pki init`
+#[derive(Debug, Args)]
+pub(super) struct PkiInit {
+    /// ca, etcd-ca, front-proxy-ca, sa, apiserver, admin.conf, …, all or kubeconfigs
+    #[arg(required = true, value_name = "NAME")]
+    pub(super) names: Vec<String>,
+    #[command(flatten)]
+    pub(super) places: CredentialPlaces,
+    /// kubeadm's configuration: ClusterConfiguration and InitConfiguration [default: kubeadm's defaults on this machine]
+    #[arg(id = "kubeadm-config", long = "config", value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+}
+
 /// `kubeconfig`
 #[derive(Debug, Args)]
 pub(super) struct KubeconfigCommand {

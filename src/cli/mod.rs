@@ -15,6 +15,7 @@ mod hold;
 mod kubeconfig;
 mod orders;
 mod output;
+mod pki;
 mod plan;
 mod preflight;
 mod recover;
@@ -171,6 +172,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Fleet { output } => fleet::run(&context, output),
         Command::Orders { action } => orders::run(&context, action.as_ref()),
         Command::Csr(csr) => csr::run(&context, &csr.action),
+        Command::Pki(pki) => pki::run(&context, &pki.action),
         Command::Kubeconfig(command) => kubeconfig::run(&context, &command.action),
         Command::Hold { reason, until } => hold::hold(&context, reason, until),
         Command::Unhold => hold::unhold(&context),
@@ -238,7 +240,7 @@ fn can_do_without(command: &Command) -> bool {
         | Command::History { .. } => true,
         Command::Renew(options) => options.dry_run,
         // Also on a machine that only has the authorities' keys.
-        Command::Csr(_) | Command::Kubeconfig(_) => true,
+        Command::Csr(_) | Command::Pki(_) | Command::Kubeconfig(_) => true,
         Command::Run { .. }
         | Command::Restart { .. }
         | Command::Turn { .. }

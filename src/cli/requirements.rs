@@ -123,7 +123,7 @@ fn needs(command: &Command) -> Option<Needs> {
             ..
         }) if options.from_existing => needs("csr generate", Use::Secrets, true),
         // The others work on directories, which need not be a node's.
-        Command::Csr(_) | Command::Kubeconfig(_) => None,
+        Command::Csr(_) | Command::Pki(_) | Command::Kubeconfig(_) => None,
         Command::Status { .. }
         | Command::History { .. }
         | Command::Config { .. }

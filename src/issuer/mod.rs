@@ -26,5 +26,6 @@ pub use files::{Replacement, replacements};
 pub use fresh::{Fresh, issue_fresh};
 pub use kubelet::{KubeletClient, kubelet_client};
 pub use local_ca::{issue, issue_with_keys};
+pub(crate) use order::valid_from;
 pub use order::{Issued, Wanted};
 pub use request::{Asked, ask};

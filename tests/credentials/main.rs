@@ -8,6 +8,7 @@
 
 mod generate;
 mod hostile;
+mod init;
 mod install;
 mod place;
 mod serials;
