@@ -10,6 +10,7 @@ mod generate;
 mod hostile;
 mod init;
 mod install;
+mod page;
 mod place;
 mod serials;
 mod sign;
