@@ -193,6 +193,10 @@ impl Program {
         Ok(Ended {
             manner: match (manner, status) {
                 (Manner::Ended(_), Some(status)) => Manner::Ended(status),
+                // Never a success by default.
+                (Manner::Ended(_), None) => {
+                    return Err(io::Error::other("how it ended is not known"));
+                }
                 (manner, _) => manner,
             },
             output: kept.output,

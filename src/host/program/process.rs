@@ -11,6 +11,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 use tokio::net::unix::pipe::{Receiver, Sender};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A file that was written a moment ago may still be open in a process that is just being started by another thread.
 const ATTEMPTS: u32 = 5;
@@ -32,6 +33,8 @@ pub(super) struct Running {
 /// # Errors
 /// What the system says.
 pub(super) async fn spawn(command: &mut Command, has_capabilities: bool) -> io::Result<Running> {
+    // Who started this process may have it ignore the end of children; then the kernel would keep nothing of how they ended.
+    drop(signal(SignalKind::child())?);
     let mut attempts = 0;
     let mut child = loop {
         attempts += 1;

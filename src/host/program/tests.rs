@@ -183,3 +183,32 @@ async fn capabilities_can_be_taken_from_it() {
     let own = std::fs::read_to_string("/proc/thread-self/status").unwrap();
     assert!(!nix::unistd::geteuid().is_root() || !own.contains("CapEff:\t0000000000000000"));
 }
+
+/// Runs the next test in a process that ignores the end of its children, as a shell may leave it.
+#[test]
+fn a_failure_is_seen_also_where_the_end_of_children_is_ignored() {
+    let here = std::env::current_exe().unwrap();
+    // dash does not hand it on.
+    let output = std::process::Command::new("bash")
+        .args(["-c", "trap '' CHLD; exec \"$0\" \"$@\""])
+        .arg(here)
+        .args(["--ignored", "--exact"])
+        .arg("host::program::tests::a_failure_is_seen")
+        .output()
+        .unwrap();
+    let said = text(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+#[ignore = "the test before it runs it"]
+async fn a_failure_is_seen() {
+    let ended = shell("exit 3", LONG).await;
+    assert!(
+        matches!(ended.manner, Manner::Ended(status) if status.code() == Some(3)),
+        "{ended:?}"
+    );
+}
