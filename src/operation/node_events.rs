@@ -21,6 +21,8 @@ use crate::report::{LastOperation, Receipt, halted, in_words};
 const NEWS: SignedDuration = SignedDuration::from_hours(1);
 /// How often what goes on is said.
 const AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// So many things of one kind are said an hour, where their names are another's to choose.
+const MOST_AN_HOUR: usize = 3;
 /// So many are written at a time.
 const MOST: usize = 5;
 /// So many of what was said are remembered, and so many names are in a message.
@@ -94,10 +96,23 @@ impl NodeEvents {
 
     fn is_to_be_written(&self, event: &NodeEvent, now: Timestamp) -> bool {
         let Some(written) = self.written.get(&(event.reason.word(), event.key.clone())) else {
-            return true;
+            return !event.reason.goes_on() || self.said_lately(event.reason, now) < MOST_AN_HOUR;
         };
         let age = now.duration_since(*written);
         event.reason.goes_on() && (age >= AGAIN || age < SignedDuration::ZERO)
+    }
+
+    /// How many of a kind were written within the last hour.
+    fn said_lately(&self, reason: EventReason, now: Timestamp) -> usize {
+        let is_recent = |at: &Timestamp| {
+            let age = now.duration_since(*at);
+            age < AGAIN && age >= SignedDuration::ZERO
+        };
+        let of_the_kind = self
+            .written
+            .iter()
+            .filter(|((word, _), _)| *word == reason.word());
+        of_the_kind.filter(|(_, at)| is_recent(at)).count()
     }
 
     fn keep(&mut self, event: &NodeEvent, now: Timestamp) {

@@ -174,6 +174,10 @@ pub fn reloading(inventory: &Inventory, pod: &AffectedPod, asked: Option<Release
     else {
         return Reloading::Never(None);
     };
+    // What another container of the pod does with the files is not known.
+    if static_pod.containers.len() > 1 {
+        return Reloading::Never(None);
+    }
     let release = Release::of_image(static_pod).or_else(|| asked.filter(|_| program == API_SERVER));
     let mut by_itself = Vec::new();
     for id in &pod.certificates {

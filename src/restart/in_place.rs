@@ -62,11 +62,11 @@ impl<'node> Restarter<'node> {
         Ok(())
     }
 
-    /// What a container is given to end.
+    /// What a container is given to end. etcd ends as soon as it has handed its leadership over, and is not killed before.
     fn grace(&self, member: &Member<'_>) -> Duration {
         match self.settings.drain {
-            Drain::For(time) => time.min(grace(member)),
-            Drain::Pod => grace(member),
+            Drain::For(time) if member.pod.program() != Some(ETCD) => time.min(grace(member)),
+            Drain::For(_) | Drain::Pod => grace(member),
         }
     }
 }

@@ -373,6 +373,22 @@ fn when_needed_the_plan_says_what_re_reads_its_files_and_restarts_the_rest() {
     ] {
         assert!(table.contains(line), "{line} is not in {table}");
     }
+    // A second container of the pod may read the files at its start only.
+    let sidecar = |node: &mut Inventory, is_there: bool| {
+        let mut pods = node.static_pods.iter_mut();
+        let pod = pods.find(|pod| pod.name == "kube-apiserver").unwrap();
+        let mut another = pod.containers[0].clone();
+        another.name = "konnectivity-server".to_owned();
+        another.image = "registry.example/konnectivity:v1".to_owned();
+        if is_there {
+            pod.containers.push(another);
+        } else {
+            pod.containers.pop();
+        }
+    };
+    sidecar(&mut node, true);
+    assert!(told(&node).contains("kube-apiserver            restart"));
+    sidecar(&mut node, false);
     // Of an image that does not tell its release nothing is expected that is not seen.
     let api_server = node
         .static_pods

@@ -39,6 +39,33 @@ fn plan(items: &[(&str, &str, &str)]) -> Plan {
     }
 }
 
+/// Whoever may write the Lease chooses what the mark in it says.
+#[test]
+fn a_mark_that_changes_every_minute_is_said_a_few_times_an_hour() {
+    let plan = plan(&[]);
+    let mut events = NodeEvents::default();
+    let mut said = 0;
+    for minute in 0..60 {
+        let halt = Halt {
+            node: "cp2".to_owned(),
+            operation: format!("20261126T000000Z-{minute:04}"),
+            code: "rolled-back".to_owned(),
+            reason: "rolled-back".to_owned(),
+            since: at("2026-11-26T00:00:00Z"),
+        };
+        let happened = Happened {
+            halt: Some(&halt),
+            ..nothing(&plan)
+        };
+        let now = at("2026-11-26T00:00:00Z") + SignedDuration::from_mins(minute);
+        for event in events.due(&happened, now) {
+            events.keep(&event, now);
+            said += 1;
+        }
+    }
+    assert_eq!(said, MOST_AN_HOUR);
+}
+
 fn receipt(id: &str, finished: &str, outcome: Outcome) -> Receipt {
     let finished = at(finished);
     Receipt {
