@@ -2,6 +2,7 @@
 //! server, bound every answer and leave nothing open.
 
 mod access;
+mod daemon_set;
 mod error;
 mod event;
 mod lease;
@@ -11,8 +12,9 @@ mod objects;
 mod transport;
 
 pub use access::Access;
+pub use daemon_set::DaemonSets;
 pub use error::ApiError;
 pub use event::{EventObject, Events};
 pub use lease::{LeaseObject, Leases};
 pub use machine::{MachineKind, Machines, certificates_expiry, text};
-pub use node::Nodes;
+pub use node::{NodeObject, Nodes};

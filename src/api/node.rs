@@ -9,6 +9,14 @@ use super::objects::Objects;
 use super::{Access, ApiError};
 use crate::net::Address;
 
+/// What kubeadm labels its control planes with.
+const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+/// So many of them are looked at; etcd itself advises against more than seven members.
+const MOST: u32 = 32;
+
+/// A node as it was read.
+pub type NodeObject = Node;
+
 /// The cluster's nodes, at one API server.
 #[derive(Debug, Clone)]
 pub struct Nodes(Objects<Node>);
@@ -36,5 +44,13 @@ impl Nodes {
         let found = self.0.metadata(name).await?;
         let annotations = found.and_then(|node| node.metadata.annotations);
         Ok(annotations.unwrap_or_default())
+    }
+
+    /// The control planes.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn control_planes(&self) -> Result<Vec<NodeObject>, ApiError> {
+        self.0.labelled(CONTROL_PLANE, MOST).await
     }
 }

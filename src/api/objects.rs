@@ -6,9 +6,9 @@ use std::sync::Arc;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use kube::Resource;
-use kube::core::params::{GetParams, Patch, PatchParams, PostParams};
+use kube::core::params::{GetParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::request::{Error as UnusableRequest, Request as Requests};
-use kube::core::{PartialObjectMeta, Status};
+use kube::core::{ObjectList, PartialObjectMeta, Status};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -88,6 +88,16 @@ impl<K: DeserializeOwned> Objects<K> {
     ) -> Result<Option<PartialObjectMeta<K>>, ApiError> {
         let request = self.requests.get_metadata(name, &GetParams::default());
         if_any(self.read(request).await)
+    }
+
+    /// Those that bear a label, whatever its value, at most `most` of them.
+    pub(super) async fn labelled(&self, label: &str, most: u32) -> Result<Vec<K>, ApiError>
+    where
+        K: Clone,
+    {
+        let wanted = ListParams::default().labels(label).limit(most);
+        let list: ObjectList<K> = self.read(self.requests.list(&wanted)).await?;
+        Ok(list.items)
     }
 
     /// Sets what the patch says, of whatever version it is.

@@ -148,6 +148,25 @@ pub enum Cause {
         /// Why not.
         reason: String,
     },
+    /// kured is rebooting a machine.
+    RebootLocked {
+        /// Which node.
+        node: String,
+    },
+    /// kured's lock cannot be read.
+    RebootLockUnreadable {
+        /// Why.
+        reason: String,
+    },
+    /// A control plane is being drained.
+    NodeDrained {
+        /// Which.
+        node: String,
+        /// Whether it is this one.
+        own: bool,
+        /// What shows it: an annotation, a taint.
+        mark: String,
+    },
     /// etcd would be in danger without this node's member.
     EtcdCannotSpare {
         /// The code of the first objection.
@@ -325,6 +344,9 @@ impl Cause {
             | Self::TurnLater { .. }
             | Self::EtcdCannotSpare { .. }
             | Self::NoSlot { .. }
+            | Self::RebootLocked { .. }
+            | Self::RebootLockUnreadable { .. }
+            | Self::NodeDrained { .. }
             | Self::TurnOccupied { .. }
             | Self::TurnHalted { .. }
             | Self::TurnUnreachable { .. } => Check::Peers,

@@ -49,6 +49,10 @@ impl Finding {
                 | Cause::ControlPlaneSilent { .. },
                 Asked::ByHand { .. },
             ) => ", leave the restart to yourself with --no-restart, or go on with --force",
+            (
+                Cause::RebootLocked { .. } | Cause::NodeDrained { own: false, .. },
+                Asked::ByHand { .. },
+            ) => ", or go on with --force",
             (_, Asked::ByHand { .. }) => "",
         }
     }
@@ -146,6 +150,30 @@ impl fmt::Display for Cause {
                 moment(*begins)
             ),
             Self::NoSlot { reason, .. } => out.write_str(reason),
+            Self::RebootLocked { node } => write!(
+                out,
+                "{0} is rebooted by kured, or was just now: its lock, in the annotation weave.works/kured-node-lock of the DaemonSet \
+                 kube-system/kured, names it, and beside a reboot no control plane is restarted. If {0} is gone and the lock was left: \
+                 `kubectl -n kube-system annotate daemonset kured weave.works/kured-node-lock-`",
+                printable(node)
+            ),
+            Self::RebootLockUnreadable { reason } => write!(
+                out,
+                "the annotation weave.works/kured-node-lock of the DaemonSet kube-system/kured is no lock of kured's ({}), so it is taken \
+                 for free; remove it: `kubectl -n kube-system annotate daemonset kured weave.works/kured-node-lock-`",
+                printable(reason)
+            ),
+            Self::NodeDrained { node, own, mark } => write!(
+                out,
+                "{0} takes no pods and is about to be rebooted or maintained ({1}){2}; `kubectl uncordon {0}` when that is over",
+                printable(node),
+                printable(mark),
+                if *own {
+                    ", and would be in the middle of a renewal"
+                } else {
+                    ": no second control plane is restarted meanwhile"
+                }
+            ),
             Self::EtcdCannotSpare { objections, .. } => write!(
                 out,
                 "etcd cannot spare this node's member now: {}",

@@ -1,10 +1,11 @@
 //! The cluster around this node: whose turn it is to be disturbed, and what is known of the other control planes, and a
-//! lock that reboots share.
+//! lock that reboots share; which machines others reboot or drain.
 
 mod cluster_api;
 pub mod etcd;
 mod fleet_lock;
 mod known;
+mod maintenance;
 mod node_event;
 mod permission;
 mod turn;
@@ -12,6 +13,7 @@ mod turn;
 pub use cluster_api::{MachineTold, tell_machine};
 pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::{Known, KnownFleet};
+pub use maintenance::{Maintenance, MaintenanceSeen};
 pub use node_event::{EventReason, NodeEvent};
 pub use permission::{Peers, Permission, permission};
 pub use turn::{

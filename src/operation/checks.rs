@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use super::error::Fault;
 use super::hooks::longest;
 use super::run::Run;
-use super::table::{Wish, look_at_turn};
+use super::table::Wish;
+use super::turn_ahead::look_at_turn;
 use super::twins::conflict;
 use super::{Context, OperationError};
 use crate::checks::{

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::Context;
 use super::api_access::api_access;
 use super::etcd::{disturbed, look_at_etcd};
+use super::maintenance::look_at_maintenance;
 use super::right::step_bound;
 use crate::api::ApiError;
 use crate::checks::{Asked, Cause, Finding, Intent, Outlook, Severity, blocking, judge_outlook};
@@ -41,47 +42,6 @@ impl Wish<'_> {
     /// The first end of what is renewed; `None` where nothing ends.
     fn ends(&self) -> Option<Timestamp> {
         self.intent.first_end.as_ref().map(|(_, ends)| *ends)
-    }
-}
-
-/// What is seen of the turn without taking it.
-#[derive(Debug, Default)]
-pub(super) struct TurnSeen {
-    /// What speaks against this node's turn.
-    pub(super) findings: Vec<Finding>,
-    /// Whether another node has it, for which this one would wait in line.
-    pub(super) is_occupied: bool,
-}
-
-/// Looks at the turn without taking it.
-pub(super) async fn look_at_turn(
-    context: &Context,
-    inventory: &Inventory,
-    wish: Wish<'_>,
-) -> TurnSeen {
-    let Some(table) = Table::of(context, inventory).await else {
-        return TurnSeen::default();
-    };
-    let mut is_occupied = false;
-    let seen = match &table.seat {
-        Ok(seat) => table.look(seat).await,
-        Err(error) => Err(error.clone()),
-    };
-    let finding = match seen {
-        Ok(Sight {
-            halt: Some(halt), ..
-        }) if halt.node != table.me.node => table.halted(halt, wish),
-        Ok(sight) => {
-            let holder = sight.holder.as_ref();
-            is_occupied = holder.is_some_and(|holder| holder.node != table.me.node);
-            table.remember_first(sight.lease);
-            None
-        }
-        Err(error) => table.unreachable(&error, wish).await,
-    };
-    TurnSeen {
-        findings: finding.into_iter().collect(),
-        is_occupied,
     }
 }
 
@@ -173,6 +133,11 @@ impl<'a> Table<'a> {
         ))
     }
 
+    fn is_emergency(&self, wish: Wish<'_>) -> bool {
+        let begins = self.emergency(wish);
+        begins.is_some_and(|begins| begins <= crate::host::now())
+    }
+
     /// Another node has failed: this one waits for an administrator, until its own certificates are about to end and it has
     /// said so for long enough.
     pub(super) fn halted(&self, halt: Halt, wish: Wish<'_>) -> Option<Finding> {
@@ -253,15 +218,28 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// What others do to the control planes' machines. What has ended or is about to end waits for no reboot.
+    pub(super) async fn maintenance(&self, wish: Wish<'_>) -> Vec<Finding> {
+        let Ok(seat) = &self.seat else {
+            return Vec::new();
+        };
+        if self.is_emergency(wish) {
+            return Vec::new();
+        }
+        let severity = self.unless_forced(wish);
+        match look_at_maintenance(seat, severity, wish.asked).await {
+            Ok(findings) => findings,
+            Err(error) => self.unreachable(&error, wish).await.into_iter().collect(),
+        }
+    }
+
     /// What etcd's members say against restarting these, where that holds anything up. What has ended or is about to end does
     /// not wait for it, nor who insists.
     pub(super) async fn etcd(&self, wish: Wish<'_>, groups: &[RestartGroup]) -> Option<Finding> {
         let pods = groups.iter().flat_map(RestartGroup::pods);
         let disturbed = disturbed(self.inventory, pods)?;
-        let now = crate::host::now();
-        let is_over = self.emergency(wish).is_some_and(|begins| begins <= now);
         let severity = self.unless_forced(wish);
-        if is_over || severity == Severity::Warn {
+        if self.is_emergency(wish) || severity == Severity::Warn {
             return None;
         }
         let cause = look_at_etcd(self.inventory, disturbed).await?;

@@ -13,7 +13,7 @@ use super::remark::Remark;
 use super::right::Turn;
 use super::run::Run;
 use super::table::{Table, Well, Wish};
-use crate::checks::Finding;
+use crate::checks::{Finding, blocking};
 use crate::cluster::{Halt, Mark, NotTaken, Waiting, take};
 use crate::config::{RestartMode, TurnMode};
 use crate::host::stopped;
@@ -129,7 +129,8 @@ pub(super) fn disturbs(context: &Context, plan: &Plan) -> bool {
     !plan.affected.is_empty() && context.config.restart.mode != RestartMode::None
 }
 
-/// What speaks against disturbing anything although it is this node's turn: another control plane that does not answer, or etcd.
+/// What speaks against disturbing anything although it is this node's turn: another control plane that does not answer, a reboot or
+/// drain, or etcd.
 /// Whoever had the turn before may just be coming back.
 async fn against(
     table: &Table<'_>,
@@ -140,6 +141,7 @@ async fn against(
     let begun = Instant::now();
     loop {
         let mut findings = table.silent(wish).await;
+        findings.extend(blocking(&table.maintenance(wish).await));
         findings.extend(table.etcd(wish, groups).await);
         if findings.is_empty() || begun.elapsed() > COMES_BACK {
             return findings;

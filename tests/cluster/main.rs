@@ -11,6 +11,7 @@ mod etcd_gate;
 mod fleet;
 mod fleet_lock;
 mod lease_api;
+mod maintenance;
 mod node_events;
 mod real_etcd;
 mod turn;
