@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::permission::SlotSeen;
 use super::turn::Fleet;
 use crate::host::{FileError, read_at_most, write_atomically};
 use crate::journal::Store;
@@ -28,6 +29,9 @@ pub struct Known {
     /// What all control planes said of themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<KnownFleet>,
+    /// What this node saw of the others in the last slot of time in which it would have acted without a turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slot: Option<SlotSeen>,
 }
 
 /// What all control planes said of themselves when that was read last.

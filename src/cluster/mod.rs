@@ -15,7 +15,7 @@ pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::{Known, KnownFleet};
 pub use maintenance::{Maintenance, MaintenanceSeen};
 pub use node_event::{EventReason, NodeEvent};
-pub use permission::{Peers, Permission, permission};
+pub use permission::{Peers, Permission, SlotSeen, permission};
 pub use turn::{
     AsyncWell, Draft, Effect, Fleet, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE,
     NodeReport, NotTaken, Record, Seat, Sight, Timing, Token, Turn, Uptime, Waiting, clear,

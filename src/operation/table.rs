@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+use tokio::time::sleep;
 
 use super::Context;
 use super::api_access::api_access;
@@ -13,19 +15,21 @@ use super::right::step_bound;
 use crate::api::ApiError;
 use crate::checks::{Asked, Cause, Finding, Intent, Outlook, Severity, blocking, judge_outlook};
 use crate::cluster::{
-    AsyncWell, Halt, Identity, Known, Peers, Permission, Seat, Sight, Timing, is_name, look,
-    permission,
+    AsyncWell, Halt, Identity, Known, Peers, Permission, Seat, Sight, SlotSeen, Timing, is_name,
+    look, permission,
 };
 use crate::config::TurnMode;
-use crate::host::{read_at_most, shifted};
+use crate::host::{read_at_most, shifted, stopped};
 use crate::node::Inventory;
 use crate::plan::{RestartGroup, Share};
-use crate::probe::{control_planes, known_members};
+use crate::probe::{ControlPlanes, control_planes, known_members};
 
 /// How long a node stands in line before it looks at everything again.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// By so much longer than a Lease lives that is waited out.
 const BEYOND_LEASE: Duration = Duration::from_secs(60);
+/// So long a node looks at the others in its slot before it acts without a turn.
+const WATCHED: Duration = Duration::from_secs(10);
 /// A boot id is shorter.
 const BOOT_ID_LIMIT: u64 = 256;
 /// An API that does not answer at the first attempt may at the second: a look asks so often.
@@ -94,11 +98,16 @@ impl<'a> Table<'a> {
 
     /// Keeps what is known of the cluster. That it cannot be kept only means that it is found out again.
     pub(super) fn remember(&self, lease: Option<String>) {
-        let known = Known {
-            lease: lease.or_else(|| self.known.lease.clone()),
-            ..self.known.clone()
-        };
-        if let Err(error) = known.keep(&self.context.store()) {
+        self.keep(|known| known.lease = lease.or_else(|| self.known.lease.clone()));
+    }
+
+    /// What is kept may have changed since this table was made.
+    fn keep(&self, change: impl FnOnce(&mut Known)) {
+        let store = self.context.store();
+        let mut known = Known::read(&store);
+        known.others.clone_from(&self.known.others);
+        change(&mut known);
+        if let Err(error) = known.keep(&store) {
             tracing::debug!(%error, "what is known of the cluster is not kept");
         }
     }
@@ -193,7 +202,7 @@ impl<'a> Table<'a> {
         };
         let planes = control_planes(self.inventory).await;
         let others = self.known.others.len();
-        let peers = planes.map_or_else(
+        let peers = planes.as_ref().map_or_else(
             || Peers {
                 share: self.share(),
                 answering: 0,
@@ -214,8 +223,52 @@ impl<'a> Table<'a> {
                 };
                 finding(cause, Severity::Wait)
             }
+            Permission::InSlot { began } => self.gone_since(began, planes.as_ref(), wish),
             Permission::Acts => None,
         }
+    }
+
+    /// Looks once more a while after [`Table::unreachable`] or [`Table::occupied`] let this node act, where that was for its slot:
+    /// whether anything has gone away meanwhile, so that another one may be acting.
+    pub(super) async fn gone_in_slot(
+        &self,
+        wish: Wish<'_>,
+        stop: &watch::Receiver<bool>,
+    ) -> Option<Finding> {
+        let slot = Known::read(&self.context.store()).slot?;
+        if !slot.is_of(crate::host::now()) {
+            return None;
+        }
+        tokio::select! {
+            biased;
+            () = stopped(stop) => {}
+            () = sleep(WATCHED) => {}
+        }
+        let planes = control_planes(self.inventory).await;
+        self.gone_since(slot.began, planes.as_ref(), wish)
+    }
+
+    /// What does not answer any more of what answered in the slot that began then.
+    fn gone_since(
+        &self,
+        began: Timestamp,
+        planes: Option<&ControlPlanes>,
+        wish: Wish<'_>,
+    ) -> Option<Finding> {
+        let planes = planes?;
+        let mut gone = None;
+        self.keep(|known| {
+            let (seen, found) = SlotSeen::looked(known.slot.take(), began, &planes.silent);
+            known.slot = Some(seen);
+            gone = found;
+        });
+        let (who, seen) = gone?;
+        let cause = Cause::ControlPlaneSilent {
+            who,
+            seen,
+            control_planes: planes.count,
+        };
+        Some(Finding::new(cause, Severity::Wait, wish.asked))
     }
 
     /// What others do to the control planes' machines. What has ended or is about to end waits for no reboot.

@@ -109,6 +109,10 @@ async fn take_lease(
         Err(NotTaken::InLine { by }) => table.occupied(by, wish).await,
         Err(NotTaken::Unreachable(error)) => table.unreachable(&error, wish).await,
     };
+    let finding = match finding {
+        None => table.gone_in_slot(wish, run.stop).await,
+        found => found,
+    };
     match finding {
         Some(finding) if finding.blocks() => Err(OperationError::NotNow(vec![finding])),
         Some(finding) => {

@@ -42,14 +42,23 @@ impl Share {
     /// into slots of `length` seconds, the same for all, of which each has every n-th.
     #[must_use]
     pub fn next_slot(self, now: i64, length: i64, open: i64) -> i64 {
-        let round = length * i64::from(self.of.min(MOST_SLOTS));
-        let place = i64::from(self.place % self.of.min(MOST_SLOTS)) * length;
-        let since = (now - place).rem_euclid(round);
-        if since < open {
+        let began = self.slot_began(now, length);
+        if now - began < open {
             now
         } else {
-            now - since + round
+            began + self.round(length)
         }
+    }
+
+    /// When its slot began that is now, or was last.
+    #[must_use]
+    pub fn slot_began(self, now: i64, length: i64) -> i64 {
+        let place = i64::from(self.place % self.of.min(MOST_SLOTS)) * length;
+        now - (now - place).rem_euclid(self.round(length))
+    }
+
+    fn round(self, length: i64) -> i64 {
+        length * i64::from(self.of.min(MOST_SLOTS))
     }
 }
 
