@@ -9,11 +9,11 @@ use super::renew::exit_code;
 use super::runtime::runtime;
 use super::values::Format;
 use crate::config::RestartMode;
-use crate::node::{CertificateId, hard_links};
-use crate::operation::{Context, hooks, schedule};
+use crate::node::{CertificateId, Inventory, hard_links};
+use crate::operation::{Context, hooks, pending_here, schedule};
 use crate::plan::{Action, Request};
 use crate::probe::look_in_memory;
-use crate::report::PlanView;
+use crate::report::{PendingNext, PendingUse, PlanView, read_status};
 
 pub(super) fn run(
     context: &Context,
@@ -38,9 +38,11 @@ pub(super) fn run(
     } else {
         Vec::new()
     };
+    let pending = pending(context, &inventory);
     let schedule = schedule(context, &inventory, &plan);
     let view = PlanView::from(&plan)
         .with_notes(&notes)
+        .with_pending(pending)
         .with_in_memory(&in_memory, &context.config.renewal)
         .with_window(schedule.opening, schedule.notes)
         .with_hooks(&hooks(
@@ -57,4 +59,15 @@ pub(super) fn run(
     Ok(exit_code(
         inventory.problems.is_empty() && plan.unread_manifests.is_empty(),
     ))
+}
+
+/// What components have still to show: by the running daemon, which asks them, or else by the receipts.
+fn pending(context: &Context, inventory: &Inventory) -> Vec<PendingUse> {
+    match read_status(&context.root) {
+        Ok(status) if status.is_running() => status.pending,
+        _ => pending_here(context, inventory)
+            .iter()
+            .map(|proof| proof.as_use(PendingNext::AskWhenRunning))
+            .collect(),
+    }
 }

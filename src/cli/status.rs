@@ -10,7 +10,8 @@ use super::values::Format;
 use crate::host::Root;
 use crate::pki::date;
 use crate::report::{
-    CertificateStatus, State, Status, StatusError, UseState, columns, in_words, read_status,
+    CertificateStatus, PendingNext, PendingUse, State, Status, StatusError, UseState, columns,
+    in_words, read_status,
 };
 
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
@@ -80,12 +81,21 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
             )
         )));
     }
+    for pending in asked_again(&status.pending) {
+        text.push_str(&line(format_args!(" Wait: {pending}")));
+    }
     for problem in &status.problems {
         text.push_str(&line(format_args!(" Note: {problem}")));
     }
     text.push('\n');
     text.push_str(&table(&status.certificates, now));
     text
+}
+
+/// Those about which nothing is to be done yet; the others are among the problems.
+fn asked_again(pending: &[PendingUse]) -> impl Iterator<Item = &PendingUse> {
+    let is_asked = |one: &&PendingUse| matches!(one.next, PendingNext::AskAgain(_));
+    pending.iter().filter(is_asked)
 }
 
 /// The message, and how long it is until the moment that it names: the file holds moments, since it stands there for hours.
@@ -171,6 +181,12 @@ mod tests {
     fn what_the_file_says_is_counted_from_when_it_is_read() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let due = at("2027-10-27T03:12:00Z");
+        let pending = |next| PendingUse {
+            component: "etcd".to_owned(),
+            certificates: vec!["etcd-peer".to_owned()],
+            old_not_after: due,
+            next,
+        };
         let status = Status {
             version: "0".to_owned(),
             pid: 1,
@@ -191,9 +207,19 @@ mod tests {
                 attempts: 1,
                 retry_at: at("2027-10-27T03:00:00Z"),
             }),
+            pending: vec![
+                pending(PendingNext::AskAgain(due)),
+                pending(PendingNext::Restart),
+            ],
             problems: Vec::new(),
             findings: Vec::new(),
         };
+        let said = text(&status, true, due);
+        assert_eq!(
+            said.matches(" Wait: etcd has not yet shown").count(),
+            1,
+            "{said}"
+        );
         let early = text(&status, true, at("2027-10-27T00:12:00Z"));
         assert!(
             early.contains("Oct 27, 2027 03:12 UTC, in 3 hours\n"),

@@ -86,7 +86,7 @@ pub struct Restart {
     pub wait: RestartWait,
     /// `timeout`: the bound for one pod to go, and for one pod to become healthy, 5 min each.
     pub timeout: Duration,
-    /// `reload-timeout`: with `when-needed`, how long a component has to serve a renewed certificate by itself, 90 s.
+    /// `reload-timeout`: with `when-needed`, how long a renewal waits for a component to show a renewed certificate by itself, 90 s.
     pub reload_timeout: Duration,
     /// `container-runtime`: the CRI socket, else the kubelet's, else the usual ones.
     pub container_runtime: Option<PathBuf>,

@@ -16,6 +16,7 @@ mod odd_configuration;
 mod others;
 mod outside;
 mod pass;
+mod pending;
 mod retry;
 mod run;
 mod say;

@@ -33,6 +33,7 @@ pub async fn run(context: Context, once: bool, log: Option<Level>) -> Result<(),
     if once {
         return run_once(&mut daemon, &stop).await;
     }
+    daemon.context.asks_again = true;
     let watchdog = Systemd::watchdog().map(beat).transpose();
     let watchdog = watchdog.map_err(|source| DaemonError::System {
         what: "time cannot be measured",

@@ -200,6 +200,7 @@ impl Daemon {
                 retry_at: retry_at(state),
             }),
             halted: self.outside.as_ref().and_then(Outside::halt),
+            pending: pass.uses.pending(),
             problems: self
                 .standing(pass)
                 .into_iter()

@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::pending::Pending;
 use crate::config::RestartMode;
 use crate::node::{CertificateId, Inventory};
 use crate::operation::Context;
 use crate::pki::date;
 use crate::plan::restart_due_at;
 use crate::probe::{look_at_use, look_in_memory};
-use crate::report::{History, InUse, Receipt, UseState, in_use};
+use crate::report::{History, InUse, PendingUse, Receipt, UseState, in_use};
 
 /// No look follows another sooner, however often files change.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -28,6 +29,8 @@ pub(super) struct Uses {
     is_new: bool,
     /// Components whose own certificate, which is only in their memory, is about to end, and when.
     ending: Vec<(String, Timestamp)>,
+    /// Components that have still to show that they read their new files by themselves.
+    pending: Pending,
     /// How long the next look has to wait, where the last was asked for too soon.
     too_soon: Option<Duration>,
 }
@@ -60,12 +63,25 @@ impl Uses {
                     date(*end)
                 )
             }))
+            .chain(self.pending.notes(crate::host::now()))
             .collect()
     }
 
-    /// Components that are to be restarted, since what they have only in memory is about to end.
+    /// Components that are to be restarted, since what they have only in memory is about to end, or since they do not show that they
+    /// use their new files.
     pub(super) fn to_be_restarted(&self) -> Vec<String> {
-        self.ending.iter().map(|(one, _)| one.clone()).collect()
+        let mut all = self.pending.to_be_restarted(crate::host::now());
+        for (component, _) in &self.ending {
+            if !all.contains(component) {
+                all.push(component.clone());
+            }
+        }
+        all
+    }
+
+    /// What components have still to show.
+    pub(super) fn pending(&self) -> Vec<PendingUse> {
+        self.pending.uses(crate::host::now())
     }
 
     /// Whether the last look showed something new.
@@ -77,7 +93,10 @@ impl Uses {
     pub(super) fn look_again_after(&self) -> Option<Duration> {
         let not_yet = |known: &Use| known.in_use.state == UseState::NotYet;
         let again = self.known.iter().any(not_yet).then_some(NOT_YET_INTERVAL);
-        self.too_soon.into_iter().chain(again).min()
+        // A look that follows sooner asks nothing.
+        let ask = self.pending.ask_after(crate::host::now());
+        let ask = ask.map(|wait| wait.max(PAUSE));
+        self.too_soon.into_iter().chain(again).chain(ask).min()
     }
 
     /// How long a look has to wait, if it has to: for certificates that have been looked at.
@@ -110,6 +129,9 @@ impl Uses {
             .map(|entries| entries.into_iter().flatten().collect())
             .unwrap_or_default();
         let ending = ending(context, inventory, &receipts).await;
+        let before = self.pending.clone();
+        let looked = (seen.as_slice(), receipts.as_slice());
+        self.pending.look(context, inventory, looked).await;
         let known: Vec<Use> = in_use(inventory, &seen, &receipts, crate::host::now())
             .into_iter()
             .filter_map(|(id, in_use)| {
@@ -117,7 +139,8 @@ impl Uses {
                 Some(Use { id, serial, in_use })
             })
             .collect();
-        self.is_new = !is_same(&known, &self.known) || ending != self.ending;
+        self.is_new =
+            !is_same(&known, &self.known) || ending != self.ending || before != self.pending;
         (self.known, self.ending) = (known, ending);
         self.at = Some(Instant::now());
     }
@@ -255,6 +278,27 @@ mod tests {
             at: Some(Instant::now()),
             ..Uses::default()
         }
+    }
+
+    #[test]
+    fn who_goes_on_with_an_old_certificate_is_restarted_once_with_the_others_and_asked_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        let inventory = Context::new(root, Config::default(), None).observe();
+        let mut uses = Uses {
+            pending: Pending::old_in_use("kube-apiserver"),
+            ..Uses::about_to_end("kube-apiserver")
+        };
+        assert_eq!(uses.to_be_restarted(), ["kube-apiserver"]);
+        assert_eq!(uses.notes(&inventory).len(), 2);
+        assert_eq!(uses.pending().len(), 1);
+        uses.ending[0].0 = "kube-scheduler".to_owned();
+        assert_eq!(uses.to_be_restarted(), ["kube-apiserver", "kube-scheduler"]);
+        let wait = uses.look_again_after().unwrap();
+        assert!(
+            wait > PAUSE && wait <= Duration::from_secs(3600),
+            "{wait:?}"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::journal::{Head, OperationKind, Outcome, Store};
 use crate::node::{Inventory, observe, observe_to_report};
 use crate::orders::{Looked, look};
 use crate::plan::{Hold, Plan, Request, UnknownName, plan_awaiting, plan_due};
-use crate::report::History;
+use crate::report::{History, Status, read_status};
 use crate::runtime::KubeletService;
 
 /// The node, the configuration and kubecertd's own state directory.
@@ -30,6 +30,8 @@ pub struct Context {
     pub journald: Option<Journald>,
     /// How long the components have, all together, to show that they use the new certificates.
     pub proof_bound: Duration,
+    /// Whether this process goes on after its operations and asks components again which could not show yet what they use.
+    pub asks_again: bool,
 }
 
 /// A slow machine that was just switched on has its API server up by then.
@@ -64,6 +66,7 @@ impl Context {
             config,
             config_file,
             proof_bound: PROOF_BOUND,
+            asks_again: false,
         }
     }
 
@@ -71,6 +74,12 @@ impl Context {
     #[must_use]
     pub fn store(&self) -> Store {
         Store::new(&self.root)
+    }
+
+    /// Whether components that could not show yet what they use are asked again: by this process, or by the daemon that runs.
+    pub(super) fn are_asked_again(&self) -> bool {
+        let another = |status: Status| status.is_running() && status.pid != std::process::id();
+        self.asks_again || read_status(&self.root).is_ok_and(another)
     }
 
     /// Where the history ends now; `None` where that cannot be read.
@@ -157,4 +166,49 @@ fn holds(store: &Store) -> Vec<Hold> {
             })
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::report::{State, write_status};
+
+    #[test]
+    fn only_another_process_that_runs_or_a_daemon_itself_asks_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Root::new(directory.path()).unwrap();
+        let mut context = Context::new(root, Config::default(), None);
+        assert!(!context.are_asked_again(), "no daemon has run");
+        let parent = nix::unistd::Pid::parent().as_raw().unsigned_abs();
+        for (pid, state, wanted) in [
+            (parent, State::Waiting, true),
+            (parent, State::Stopped, false),
+            // `run --once`, which ends after this.
+            (std::process::id(), State::Renewing, false),
+        ] {
+            let now = crate::host::now();
+            let status = Status {
+                version: "0".to_owned(),
+                pid,
+                started: now,
+                updated: now,
+                state,
+                message: String::new(),
+                next: None,
+                certificates: Vec::new(),
+                last_operation: None,
+                failure: None,
+                halted: None,
+                pending: Vec::new(),
+                problems: Vec::new(),
+                findings: Vec::new(),
+            };
+            write_status(&context.root, &status).unwrap();
+            assert_eq!(context.are_asked_again(), wanted, "{pid} {state:?}");
+        }
+        context.asks_again = true;
+        assert!(context.are_asked_again());
+    }
 }

@@ -6,6 +6,7 @@
 mod addresses;
 mod adopted;
 mod api_access;
+mod ask_again;
 mod checks;
 mod context;
 mod ending;
@@ -32,6 +33,7 @@ mod not_renewed;
 mod old_keys;
 mod orders;
 mod past;
+mod pending;
 mod proof;
 mod put_back;
 mod recover;
@@ -59,6 +61,7 @@ mod witness;
 mod words;
 
 pub use addresses::{UnknownAddresses, look_at_addresses, needed_addresses};
+pub use ask_again::{ask_again, pending_here};
 pub use checks::{look_ahead, preflight, preflight_for};
 pub use context::{Context, Machine};
 pub use error::{Fault, OperationError};
@@ -73,6 +76,9 @@ pub use neighbours::{FleetSeen, Neighbours, look_at_fleet, own_report};
 pub use node_events::{Happened, NodeEvents};
 pub use old_keys::tidy_backups;
 pub use orders::{ask_issuers, keep_orders, look_at_orders};
+pub use pending::{
+    LastAnswer, PendingProof, PendingStep, is_started_since, pending_proofs, what_to_do,
+};
 pub use put_back::{Crossed, EndsSoon, RollBackNote, RollBackObstacle, Unfit, Unfitness};
 pub use recover::{RecoveryReport, finish_recovery};
 pub use remark::Remark;

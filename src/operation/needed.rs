@@ -2,19 +2,17 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::event::Event;
+use super::pending::NEAR;
 use super::remark::Remark;
 use super::run::Run;
 use super::waiting::reported;
 use crate::host::stopped;
 use crate::node::{CertificateId, PodRef};
-use crate::plan::{AffectedPod, Plan, Reloading, Reread, reloading};
-use crate::probe::{PickedUp, api_release, picked_up};
-
-/// As long as the old certificate has more than this to live, what nothing answers about is left to be asked again.
-const ENOUGH: SignedDuration = SignedDuration::from_hours(24);
+use crate::plan::{AffectedPod, LONGEST_REREAD, Plan, Reloading, Reread, reloading};
+use crate::probe::{Patience, PickedUp, api_release, picked_up};
 
 /// The pods that have to be restarted: those that never read their files anew, or do not show that they did. When the operation is
 /// stopped meanwhile, the rest is among them: the restart that is pending then is done at the next start.
@@ -49,12 +47,17 @@ async fn is_picked_up(
     };
     let component = pod.pod.component.clone();
     let restart = &context.config.restart;
-    let bound = certificates
-        .iter()
-        .map(|(_, line)| line.within)
-        .fold(restart.reload_timeout, std::cmp::max);
-    let looking = picked_up(&node, restart, static_pod, certificates, Duration::ZERO);
+    // What can wait is asked again later: lock and turn are not held up for it.
+    let has_time = has_time(plan, certificates, crate::host::now());
+    let (patience, longest) = if has_time && context.are_asked_again() {
+        (Patience::Short, Duration::ZERO)
+    } else {
+        (Patience::Table, LONGEST_REREAD)
+    };
+    let settings = (restart, patience);
+    let looking = picked_up(&node, settings, static_pod, certificates, Duration::ZERO);
     let what = (component.as_str(), "it to read its new files");
+    let bound = restart.reload_timeout.max(longest);
     let seen = tokio::select! {
         biased;
         () = stopped(stop) => return false,
@@ -68,13 +71,17 @@ async fn is_picked_up(
             });
             true
         }
-        PickedUp::Unknown(seen) if has_time(plan, certificates, crate::host::now()) => {
-            let remark = Remark::NotShown { component, seen };
+        PickedUp::Unknown { certificates, seen } if has_time => {
+            let remark = Remark::NotShown {
+                component,
+                certificates,
+                seen,
+            };
             run.remark(remark.clone());
             not_shown.push(remark);
             true
         }
-        PickedUp::No(seen) | PickedUp::Unknown(seen) => {
+        PickedUp::No(seen) | PickedUp::Unknown { seen, .. } => {
             tracing::info!(
                 component,
                 "{component}: did not take up its new certificates: {seen}"
@@ -95,6 +102,6 @@ fn has_time(
             .iter()
             .find(|item| item.id == *id)
             .and_then(|item| item.not_after)
-            .is_some_and(|end| end.duration_since(now) > ENOUGH)
+            .is_some_and(|end| end.duration_since(now) > NEAR)
     })
 }

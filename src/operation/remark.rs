@@ -79,10 +79,13 @@ pub enum Remark {
         /// Why.
         reason: String,
     },
-    /// Whether a component reads its new files by itself could not be seen, and the old ones still have more than a day.
+    /// Whether a component reads its new files by itself could not be seen, and the old ones still have more than a day: the daemon
+    /// asks again.
     NotShown {
         /// Which.
         component: String,
+        /// Of which certificates it was not seen.
+        certificates: Vec<CertificateId>,
         /// What was seen instead.
         seen: String,
     },

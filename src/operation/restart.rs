@@ -2,9 +2,11 @@
 
 use tokio::sync::watch;
 
+use super::ask_again::pending_here;
 use super::checks::{permit, preflight_for, take_lock};
 use super::ending::{Ending, end};
 use super::hooks::OperationHooks;
+use super::pending::overridden;
 use super::recover::finish;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
@@ -103,7 +105,15 @@ async fn restart_in(
         .filter_map(|name| node.static_pod(name).map(PodRef::from))
         .collect();
     let mut restarts = Restarts::of(&node, &pods);
+    let overridden = match asked {
+        Asked::BySchedule => {
+            let pending = pending_here(context, &node);
+            overridden(&pending, components, &context.config.renewal)
+        }
+        Asked::ByHand { .. } => None,
+    };
     let intent = Intent {
+        overridden,
         manifests: restarts.manifests(),
         longest: longest(restarts.groups(), &context.config.restart),
         ..Intent::default()

@@ -264,10 +264,15 @@ impl fmt::Display for Remark {
                 certificate,
                 reason,
             } => write!(out, "{certificate}: {reason}"),
-            Self::NotShown { component, seen } => write!(
+            Self::NotShown {
+                component,
+                certificates,
+                seen,
+            } => write!(
                 out,
-                "{component}: it was not seen whether it reads its new files by itself ({seen}); it is not restarted, since the old \
-                 ones are valid for more than a day"
+                "{component}: it has not yet shown that it uses the new {} ({seen}); it is not restarted, since the old ones are valid \
+                 for more than a day; the daemon asks it again",
+                listed(certificates)
             ),
             Self::NodeNotReady { seen } => write!(out, "the certificates are in use, but {seen}"),
             Self::Adopted { reason } => write!(

@@ -36,7 +36,7 @@ pub use note::Note;
 pub use obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};
 pub use order::{RestartGroup, RestartMethod, restart_groups};
 pub use reason::Reason;
-pub use reload::{Release, Reloading, Reread, Shown, reloading};
+pub use reload::{LONGEST as LONGEST_REREAD, Release, Reloading, Reread, Shown, reloading};
 pub use schedule::{due_at, jitter, lead, lifetime, restart_due_at};
 pub use spread::Share;
 pub use trust::{Doubter, Refusal, doubters, is_renewed_nevertheless, is_trusted};

@@ -62,7 +62,7 @@ const WATCHED: Duration = Duration::from_secs(60);
 const POLLED: Duration = Duration::from_secs(360);
 
 /// No line of the table takes longer.
-pub(super) const LONGEST: Duration = POLLED;
+pub const LONGEST: Duration = POLLED;
 
 static TABLE: [Reread; 6] = [
     Reread {

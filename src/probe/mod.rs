@@ -34,7 +34,7 @@ pub use in_use::{Seen, Usage, look_at_use};
 pub use nodes::node_is_ready;
 pub use peers::ControlPlanes;
 pub(crate) use peers::{control_planes, known_members, named_members};
-pub use picked_up::{PickedUp, api_release, picked_up};
+pub use picked_up::{Patience, PickedUp, api_release, picked_up};
 pub(crate) use port::{ApiServerPort, api_server_port};
 pub use prove::{Proof, ProofError, prove};
 pub use reachable::reachability;

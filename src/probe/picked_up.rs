@@ -25,15 +25,31 @@ pub enum PickedUp {
     Yes(Vec<String>),
     /// It goes on with another one: what was seen.
     No(String),
-    /// Nothing answered that could show it: what was seen.
-    Unknown(String),
+    /// Nothing that could show it was to be had.
+    Unknown {
+        /// Of which certificates.
+        certificates: Vec<CertificateId>,
+        /// What was seen.
+        seen: String,
+    },
 }
 
-/// Waits until each of these certificates is shown to be in use by the pod, as the table says how, for `restart.reload-timeout` or
-/// where that is longer for the table's time, counted from when the files were replaced. Where the kubelet may not be asked what it saw, the time itself has to do.
+/// How long is waited until a component shows what it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It is asked once.
+    Once,
+    /// For `restart.reload-timeout`: what the table gives longer is unknown after that.
+    Short,
+    /// For `restart.reload-timeout`, or where that is longer for the table's time.
+    Table,
+}
+
+/// Waits until each of these certificates is shown to be in use by the pod, as the table says how. The time counts from when the
+/// files were replaced. Where the kubelet may not be asked what it saw, the table's time itself has to do.
 pub async fn picked_up(
     inventory: &Inventory,
-    settings: &Restart,
+    (settings, patience): (&Restart, Patience),
     pod: &StaticPod,
     certificates: &[(CertificateId, &'static Reread)],
     replaced_before: Duration,
@@ -55,20 +71,66 @@ pub async fn picked_up(
     let began = Wait::begin(Duration::MAX);
     let mut pace = Pace::new();
     loop {
-        let mut left = Vec::new();
+        let (mut left, mut given_up) = (Vec::new(), Vec::new());
         for mut one in waits {
             let after = replaced_before + began.elapsed();
             match one.look(inventory, after).await {
                 Ok(said) => evidence.push(said),
-                Err(seen) if after >= one.bound(settings) => return seen,
-                Err(_) => left.push(one),
+                Err(seen) => {
+                    if after >= one.bound(settings, patience) {
+                        given_up.push(seen.if_it_had_its_time(one.line, after));
+                    }
+                    left.push(one);
+                }
             }
         }
         if left.is_empty() {
             return PickedUp::Yes(evidence);
         }
+        if !given_up.is_empty() {
+            let certificates = left.iter().map(|one| one.id.clone()).collect();
+            return summed_up(given_up, certificates);
+        }
         waits = left;
         pace.pause().await;
+    }
+}
+
+/// What was seen of one certificate instead of its use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NotSeen {
+    /// Another one is in use.
+    Another(String),
+    /// Nothing answered that could show it.
+    Nothing(String),
+}
+
+impl NotSeen {
+    /// What is not served by then is taken for not read, as `restart.reload-timeout` says. Everything else has the table's time.
+    fn if_it_had_its_time(self, line: &Reread, after: Duration) -> Self {
+        match self {
+            Self::Another(seen) if line.shown != Shown::Served && after < line.within => {
+                Self::Nothing(seen)
+            }
+            other => other,
+        }
+    }
+}
+
+/// One that is known to go on with another certificate decides.
+fn summed_up(given_up: Vec<NotSeen>, certificates: Vec<CertificateId>) -> PickedUp {
+    let (mut another, mut nothing) = (Vec::new(), Vec::new());
+    for one in given_up {
+        match one {
+            NotSeen::Another(seen) => another.push(seen),
+            NotSeen::Nothing(seen) => nothing.push(seen),
+        }
+    }
+    if another.is_empty() {
+        let seen = nothing.join("; ");
+        PickedUp::Unknown { certificates, seen }
+    } else {
+        PickedUp::No(another.join("; "))
     }
 }
 
@@ -97,21 +159,24 @@ struct Evidence<'a> {
     /// The last reading of the kubelet's.
     last: Option<Reading>,
     /// What was made of it, and when.
-    seen: Option<(Duration, PickedUp)>,
+    seen: Option<(Duration, NotSeen)>,
     /// Whether the kubelet says nothing of it, so that the time has to do.
     is_silent: bool,
 }
 
 impl Evidence<'_> {
-    fn bound(&self, settings: &Restart) -> Duration {
-        match self.line.shown {
-            Shown::Served => settings.reload_timeout,
-            Shown::KubeletSaw | Shown::Nothing => settings.reload_timeout.max(self.line.within),
+    fn bound(&self, settings: &Restart, patience: Patience) -> Duration {
+        match (patience, self.line.shown) {
+            (Patience::Once, _) => Duration::ZERO,
+            (Patience::Short, _) | (Patience::Table, Shown::Served) => settings.reload_timeout,
+            (Patience::Table, Shown::KubeletSaw | Shown::Nothing) => {
+                settings.reload_timeout.max(self.line.within)
+            }
         }
     }
 
     /// One look, so long after the files were replaced; how it is known, or what was seen instead.
-    async fn look(&mut self, inventory: &Inventory, after: Duration) -> Result<String, PickedUp> {
+    async fn look(&mut self, inventory: &Inventory, after: Duration) -> Result<String, NotSeen> {
         let said = match self.line.shown {
             Shown::Served => self.is_served(inventory).await?,
             Shown::KubeletSaw if !self.is_silent => self.kubelet_saw(inventory, after).await?,
@@ -120,17 +185,17 @@ impl Evidence<'_> {
         Ok(format!("{}: {said}", self.id))
     }
 
-    async fn is_served(&self, inventory: &Inventory) -> Result<String, PickedUp> {
-        let unknown = || PickedUp::Unknown(format!("{}: it is not served over TLS", self.id));
+    async fn is_served(&self, inventory: &Inventory) -> Result<String, NotSeen> {
+        let unknown = || NotSeen::Nothing(format!("{}: it is not served over TLS", self.id));
         let endpoint = self.endpoint.ok_or_else(unknown)?;
         let said = serves_file(endpoint, inventory)
             .await
             .map_err(|error| match error {
-                NotServed::Another { told, .. } => PickedUp::No(told),
-                NotServed::Unknown(told) => PickedUp::Unknown(told),
+                NotServed::Another { told, .. } => NotSeen::Another(told),
+                NotServed::Unknown(told) => NotSeen::Nothing(told),
             })?;
         if let Some(address) = &self.api_server {
-            is_api_server(address).await.map_err(PickedUp::No)?;
+            is_api_server(address).await.map_err(NotSeen::Another)?;
         }
         Ok(said)
     }
@@ -139,7 +204,7 @@ impl Evidence<'_> {
         &mut self,
         inventory: &Inventory,
         after: Duration,
-    ) -> Result<String, PickedUp> {
+    ) -> Result<String, NotSeen> {
         if let Some((asked, seen)) = &self.seen
             && after < *asked + KUBELET_PAUSE
         {
@@ -151,13 +216,13 @@ impl Evidence<'_> {
                 self.is_silent = true;
                 self.has_had_its_time(after)
             }
-            Err(NoReading::NotNow(reason)) => self.keep(after, PickedUp::Unknown(reason)),
-            Ok(Err(reason)) => self.keep(after, PickedUp::No(reason)),
+            Err(NoReading::NotNow(reason)) => self.keep(after, NotSeen::Nothing(reason)),
+            Ok(Err(reason)) => self.keep(after, NotSeen::Another(reason)),
             Ok(Ok(said)) => Ok(said),
         }
     }
 
-    fn keep(&mut self, after: Duration, seen: PickedUp) -> Result<String, PickedUp> {
+    fn keep(&mut self, after: Duration, seen: NotSeen) -> Result<String, NotSeen> {
         self.seen = Some((after, seen.clone()));
         Err(seen)
     }
@@ -178,11 +243,11 @@ impl Evidence<'_> {
         Ok(saw(before, reading, ends))
     }
 
-    fn has_had_its_time(&self, after: Duration) -> Result<String, PickedUp> {
+    fn has_had_its_time(&self, after: Duration) -> Result<String, NotSeen> {
         let Reread { how, within, .. } = self.line;
         if after < *within {
             let left = (*within - after).as_secs();
-            return Err(PickedUp::Unknown(format!(
+            return Err(NotSeen::Nothing(format!(
                 "{}: {left} s are left in which the component reads it anew",
                 self.id
             )));

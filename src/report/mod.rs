@@ -13,6 +13,7 @@ mod history;
 mod in_use;
 mod log;
 mod metrics;
+mod pending_use;
 mod plan;
 mod status;
 
@@ -32,6 +33,7 @@ pub use in_use::{InUse, UseState, in_use};
 pub(crate) use log::EVENTS;
 pub use log::{Level, start, start_for_command};
 pub use metrics::{MetricsError, metrics, write_metrics};
+pub use pending_use::{PendingNext, PendingUse};
 pub use plan::PlanView;
 pub(crate) use status::count;
 pub use status::{

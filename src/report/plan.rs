@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::coded::{Coded, fields};
 use super::columns::columns;
+use super::pending_use::PendingUse;
 use crate::config::Renewal;
 use crate::host::printable;
 use crate::node::{HardLinks, Problem, components};
@@ -28,6 +29,9 @@ pub struct PlanView {
     /// What lives only in components' memory; absent where nothing was seen.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     in_memory: Vec<InMemoryView>,
+    /// What components have still to show of earlier renewals; absent where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pending: Vec<PendingUse>,
     /// What else is to be known, one sentence each.
     notes: Vec<String>,
     /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
@@ -134,6 +138,7 @@ impl From<&Plan> for PlanView {
             }),
             unread_manifests: plan.unread_manifests.clone(),
             in_memory: Vec::new(),
+            pending: Vec::new(),
             notes: Vec::new(),
             window: None,
             hooks: Vec::new(),
@@ -218,6 +223,13 @@ impl PlanView {
         self
     }
 
+    /// The same with what components have still to show of earlier renewals.
+    #[must_use]
+    pub fn with_pending(mut self, pending: Vec<PendingUse>) -> Self {
+        self.pending = pending;
+        self
+    }
+
     /// The same with the window in which the daemon acts, and what speaks against acting at its time.
     #[must_use]
     pub fn with_window(mut self, opening: Option<Opening>, notes: Vec<String>) -> Self {
@@ -293,6 +305,7 @@ impl PlanView {
                 let notes = certificate.notes.iter();
                 notes.map(move |note| format!("Note: {name}: {note}"))
             })
+            .chain(self.pending.iter().map(|one| format!("Note: {one}")))
             .chain(self.notes.iter().map(|note| format!("Note: {note}")))
             .map(|note| format!("{}\n", printable(&note)))
             .collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Coded, InUse, Receipt};
+use super::{Coded, InUse, PendingUse, Receipt};
 use crate::cluster::Halt;
 use crate::host::{FileError, Root, make_directories, write_atomically};
 use crate::journal::{OperationKind, Outcome, Trigger};
@@ -41,6 +41,9 @@ pub struct Status {
     /// The control plane whose failure holds all of them up; absent where there is none, and in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub halted: Option<Halt>,
+    /// Components that have not yet shown that they use new certificates; absent where there is none, and in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pending: Vec<PendingUse>,
     /// Files that cannot be read and the like, one sentence each.
     pub problems: Vec<String>,
     /// What the checks found, with codes; absent where that is nothing, and in files of earlier versions.

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
 
 use kubecertd::journal::{Outcome, Store, Trigger};
-use kubecertd::report::{History, Receipt};
+use kubecertd::report::{Coded, History, Receipt};
 use testkit::{Node, contents};
 
 use crate::history::{done, operations};
@@ -23,6 +23,34 @@ fn a_receipt_has_codes_and_fields_beside_its_sentences() {
     assert_eq!(remark["fields"]["others"], 1);
     let warnings = receipt["warnings"].as_array().unwrap();
     assert!(warnings.contains(&remark["message"]), "{json}");
+}
+
+/// As the daemon's operation writes it; without a daemon, the receipts say what is pending.
+#[test]
+fn a_plan_says_which_component_has_still_to_show_what_it_uses() {
+    let node = Node::fresh();
+    done(&node, &["renew", "apiserver", "etcd-server"]);
+    assert!(!done(&node, &["plan"]).contains("has not yet shown"));
+    let history = History::new(&Store::new(&node.root));
+    let remark = Coded {
+        code: "not-shown".to_owned(),
+        fields: Some(serde_json::json!({
+            "component": "kube-apiserver", "certificates": ["apiserver"], "seen": "nothing answered"
+        })),
+        message: String::new(),
+    };
+    let mut receipt = history.receipts().unwrap().remove(0);
+    receipt.remarks = vec![remark];
+    history.append(&receipt).unwrap();
+    let plan = done(&node, &["plan"]);
+    let said = "Note: kube-apiserver has not yet shown that it uses the new apiserver; the daemon asks it when it runs";
+    assert_eq!(plan.matches(said).count(), 1, "{plan}");
+    let json = done(&node, &["plan", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["pending"][0]["next"], "ask-when-running");
+    // Another certificate lies in the file by now: its own receipt counts.
+    done(&node, &["renew", "apiserver"]);
+    assert!(!done(&node, &["plan"]).contains("has not yet shown"));
 }
 
 /// A renewal that was killed when everything was in place but the receipt; `None` where nothing can be traced.

@@ -10,6 +10,7 @@
 mod hooks;
 mod outlook;
 mod owed;
+mod pending;
 mod recovery;
 mod restart_due;
 mod whole;

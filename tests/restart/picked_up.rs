@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use kubecertd::config::Restart;
 use kubecertd::node::Inventory;
 use kubecertd::plan::{AffectedPod, Release, Reloading, reloading};
-use kubecertd::probe::{PickedUp, api_release, picked_up};
+use kubecertd::probe::{Patience, PickedUp, api_release, picked_up};
 use testkit::loopback::{NODE_ADDRESS, authority, ids, issue};
 use testkit::peer::{Clients, Handler, listen};
 
@@ -23,6 +23,16 @@ const LONG_AGO: Duration = Duration::from_secs(1000);
 
 /// What the plan says of these certificates of the pod, and what is seen then.
 async fn asked(
+    plane: &ControlPlane,
+    pod: (&str, &[&str]),
+    release: Option<Release>,
+    replaced_before: Duration,
+) -> Option<PickedUp> {
+    asked_with(Patience::Table, plane, pod, release, replaced_before).await
+}
+
+async fn asked_with(
+    patience: Patience,
     plane: &ControlPlane,
     (component, names): (&str, &[&str]),
     release: Option<Release>,
@@ -38,7 +48,8 @@ async fn asked(
         ..Restart::default()
     };
     let pod = inventory.static_pod(component).unwrap();
-    Some(picked_up(&inventory, &settings, pod, &certificates, replaced_before).await)
+    let settings = (&settings, patience);
+    Some(picked_up(&inventory, settings, pod, &certificates, replaced_before).await)
 }
 
 fn affected(inventory: &Inventory, component: &str, names: &[&str]) -> AffectedPod {
@@ -243,6 +254,36 @@ async fn the_kubelet_tells_which_client_certificate_the_api_server_shows_it() {
     assert!(
         evidence[0].contains("the kubelet saw a client certificate with 2.0 h"),
         "{evidence:?}"
+    );
+}
+
+/// Where the old one has time, an operation waits no longer than `restart.reload-timeout` for what the table gives six minutes.
+#[tokio::test]
+async fn what_still_has_its_time_is_not_known_yet_and_what_is_known_to_be_old_decides() {
+    let old = Timestamp::now() + jiff::SignedDuration::from_hours(24);
+    let kubelet = Kubelet {
+        ends: old,
+        status: 200,
+    };
+    let (plane, _) = with_metrics(kubelet).await;
+    let client = "apiserver-kubelet-client";
+    for patience in [Patience::Short, Patience::Once] {
+        let pod = ("kube-apiserver", &[client, "apiserver-etcd-client"][..]);
+        let seen = asked_with(patience, &plane, pod, KNOWN, Duration::ZERO).await;
+        let Some(PickedUp::Unknown { certificates, seen }) = seen else {
+            panic!("{patience:?}: {seen:?}");
+        };
+        assert_eq!(certificates, ids(&[client]));
+        assert!(seen.contains("24.0 h to live"), "{seen}");
+        let seen = asked_with(patience, &plane, pod, KNOWN, LONG_AGO).await;
+        assert!(matches!(seen, Some(PickedUp::No(_))), "{seen:?}");
+    }
+    // What ends TLS there is no API server: that it is not served is known at once.
+    let both = ("kube-apiserver", &[client, "apiserver"][..]);
+    let seen = asked_with(Patience::Short, &plane, both, KNOWN, Duration::ZERO).await;
+    assert!(
+        matches!(&seen, Some(PickedUp::No(told)) if told.contains("ends TLS")),
+        "{seen:?}"
     );
 }
 
