@@ -78,9 +78,15 @@ pub(super) struct CsrSign {
     /// Sign only names that follow from this configuration of kubeadm's
     #[arg(id = "kubeadm-config", long = "config", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
-    /// Also system:masters where clusters older than 1.29 have it
+    /// Also system:masters: in super-admin.conf, and where clusters older than 1.29 have it
     #[arg(long)]
     pub(super) allow_system_masters: bool,
+    /// Also kubeadm:cluster-admins for apiserver-kubelet-client, as clusters older than 1.36.1 have it, where no configuration says it
+    #[arg(long)]
+    pub(super) allow_cluster_admins: bool,
+    /// Only the request of this one (apiserver, admin.conf, kubelet.conf …); may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) only: Vec<String>,
 }
 
 /// `csr install`

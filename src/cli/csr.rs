@@ -84,6 +84,11 @@ fn from_configuration(context: &Context, options: &CsrGenerate) -> anyhow::Resul
         .collect();
     let made = generate(&places, &control_plane, &wanted)?;
     say_generated(&places, &made)?;
+    for member in made {
+        if let Some(caution) = member.caution(&control_plane) {
+            warning(&format!("{member}: {caution}"));
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -144,19 +149,24 @@ fn sign_requests(context: &Context, options: &CsrSign) -> anyhow::Result<ExitCod
         Path::new(KUBECONFIGS),
     )?;
     let authorities = authorities(context, &places, options.ca_dir.as_deref())?;
+    let wanted = members(&options.only)?;
     let options = SignOptions {
+        members: &wanted,
         authorities: &authorities,
         validity: Duration::from_secs(u64::from(options.days) * 24 * 3600),
         control_plane: control_plane.as_ref(),
         allowed: Allowed {
             masters: options.allow_system_masters,
+            cluster_admins: options.allow_cluster_admins,
         },
     };
     for signed in sign(&places, &options, crate::host::now())? {
-        let what = if signed.is_kept {
-            "was signed before"
-        } else {
-            "signed"
+        let what = match &signed.again {
+            _ if signed.is_kept => "was signed before".to_owned(),
+            Some(reason) => {
+                format!("signed again, since the certificate there is of no use ({reason})")
+            }
+            None => "signed".to_owned(),
         };
         print(&line(format_args!(
             "{}: {what}, until {}, serial {}: {}",
@@ -181,12 +191,17 @@ fn put_in_place(context: &Context, options: &CsrInstall) -> anyhow::Result<ExitC
     let authorities = authorities(context, &places, options.ca_dir.as_deref())?;
     let allowed = Allowed {
         masters: options.allow_system_masters,
+        // An authority gave it already; clusters older than 1.36.1 have it so.
+        cluster_admins: true,
     };
     let mut is_complete = true;
     for found in install(&places, &authorities, allowed, crate::host::now())? {
         let said = match found {
             Installed::InPlace(member, end) => format!("{member}: in place, until {}", date(end)),
             Installed::Embedded(member, end) => format!("{member}: embedded, until {}", date(end)),
+            Installed::Skipped(member) => {
+                format!("{member}: skipped, there is no key in it; its credentials are elsewhere")
+            }
             Installed::Waiting(member, path) => {
                 is_complete = false;
                 format!(

@@ -1,5 +1,7 @@
 //! Whether a request asks for what its file's name says, and for nothing more.
 
+use std::collections::BTreeSet;
+
 use super::member::{CLUSTER_ADMINS, MASTERS, Member, NODE_USER, NODES};
 use crate::node::{ControlPlane, is_dns_name};
 use crate::pki::{
@@ -9,8 +11,10 @@ use crate::pki::{
 /// What an administrator allows besides.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// `system:masters` for others than super-admin.conf, as clusters older than 1.29 have it.
+    /// `system:masters`: for super-admin.conf, and for others as clusters older than 1.29 have it.
     pub masters: bool,
+    /// The administrators' group for the API server's client of the kubelets, as clusters older than 1.36.1 have it.
+    pub cluster_admins: bool,
 }
 
 const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
@@ -27,9 +31,11 @@ pub(super) fn leaf_for(
     allowed: Allowed,
 ) -> Result<NewLeaf, String> {
     check_subject(member, request, allowed)?;
+    check_opt_in(member, request, control_plane, allowed)?;
     check_names(member, request)?;
     if let Some(control_plane) = control_plane {
         check_against(member, request, control_plane)?;
+        check_groups_against(member, request, control_plane, allowed)?;
     }
     check_usages(member, request)?;
     check_key(&request.key_kind())?;
@@ -114,6 +120,66 @@ fn check_groups(member: Member, groups: &[String], allowed: Allowed) -> Result<(
     } else {
         format!("asks for the groups (O) [{asked}], which {member} does not have")
     })
+}
+
+/// That the groups which give a whole cluster away are meant.
+fn check_opt_in(
+    member: Member,
+    request: &CertificateRequest,
+    control_plane: Option<&ControlPlane>,
+    allowed: Allowed,
+) -> Result<(), String> {
+    let groups = request.organizations.as_slice();
+    if member == Member::Kubeconfig(KubeconfigName::SuperAdmin)
+        && groups == [MASTERS]
+        && !allowed.masters
+    {
+        return Err(format!(
+            "asks for the group {MASTERS}, which no role limits and no role takes rights from: give --allow-system-masters if {member} \
+             is meant to be signed, or sign only others (--only)"
+        ));
+    }
+    let by_version = control_plane.is_some_and(ControlPlane::knows_its_version);
+    if member == Member::Leaf(LeafName::ApiserverKubeletClient)
+        && groups == [CLUSTER_ADMINS]
+        && !by_version
+        && !allowed.cluster_admins
+    {
+        return Err(format!(
+            "asks for the group {CLUSTER_ADMINS}, an administrator's rights in the whole cluster, which {member} has in clusters older \
+             than 1.36.1: give --config with a kubernetesVersion that says so, or --allow-cluster-admins"
+        ));
+    }
+    Ok(())
+}
+
+/// That the groups are those that follow from the configuration.
+fn check_groups_against(
+    member: Member,
+    request: &CertificateRequest,
+    control_plane: &ControlPlane,
+    allowed: Allowed,
+) -> Result<(), String> {
+    let wanted: BTreeSet<String> = member
+        .leaf(control_plane)
+        .organizations
+        .into_iter()
+        .collect();
+    let asked: BTreeSet<String> = request.organizations.iter().cloned().collect();
+    let is_only = |group: &str| asked.len() == 1 && asked.contains(group);
+    // Whether a configuration without a version wants the administrators' group cannot be told from it.
+    let is_open = member == Member::Leaf(LeafName::ApiserverKubeletClient)
+        && !control_plane.knows_its_version()
+        && (asked.is_empty() || is_only(CLUSTER_ADMINS));
+    if asked == wanted || is_open || (allowed.masters && is_only(MASTERS)) {
+        return Ok(());
+    }
+    let shown = |groups: BTreeSet<String>| groups.into_iter().collect::<Vec<_>>().join(", ");
+    Err(format!(
+        "asks for the groups (O) [{}], and by the configuration {member} has [{}]; make the request again, or correct kubernetesVersion",
+        shown(asked),
+        shown(wanted)
+    ))
 }
 
 /// What a certificate that came back says of itself, where that is what its file's name says. An authority may add names and usages,

@@ -1,30 +1,34 @@
 //! Files that are put in place together: all of them, or none.
 //!
-//! Each is written beside its place and flushed. Then a mark in the certificates directory says that the set is whole, and
-//! the files get their names. What was killed before the mark is removed by the next command, what was killed after it is
-//! finished. Meanwhile the directory is locked, so no two sets get into each other's way.
+//! Each is written beside its place and flushed. Then a mark in the certificates directory says that the set is whole and which
+//! files belong to it, and the files get their names. What was killed before the mark is removed by the next command for the same
+//! directories, what was killed after it is finished, wherever its files lie, unless what they were to replace is another by now.
+//! Meanwhile the directories are locked, so no two sets get into each other's way.
 
-use std::fs::{File, Permissions, TryLockError};
+use std::fs::Permissions;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use super::error::CredentialError;
+use super::locks::Locks;
 use super::places::{Places, check_directory};
-use super::reading;
-use crate::host::write::hidden_beside;
-use crate::host::{FileError, Place, Root, digest, durable, remove_temporaries, write_atomically};
+use super::reading::{self, Relied};
+use super::set_mark::{Mark, Marked, is_staged, new_id, staged};
+use crate::host::{
+    Attributes, FileError, Root, digest, durable, remove_temporaries, temporary_beside,
+    write_atomically,
+};
 
 /// One file to be.
 pub(super) struct NewFile {
     pub(super) path: PathBuf,
     pub(super) contents: Zeroizing<Vec<u8>>,
     pub(super) mode: u32,
-    /// What is there now, where it is to be replaced.
-    pub(super) replaces: Option<Zeroizing<Vec<u8>>>,
+    /// What is there now, where it is to be replaced; its owner, group, mode and access list are kept.
+    pub(super) replaces: Option<Relied>,
 }
 
 pub(super) const SECRET: u32 = 0o600;
@@ -40,27 +44,27 @@ impl NewFile {
             replaces: None,
         }
     }
-}
 
-/// The mark of a set that is whole.
-const MARK: &str = ".set-of-kubecertd";
-/// What the name of a file contains that gets a free name, and of one that takes another's place.
-const FREE: &str = "set-";
-const OVER: &str = "set-over-";
+    /// A file in the place of another.
+    pub(super) fn over(path: PathBuf, contents: impl AsRef<[u8]>, old: Relied) -> Self {
+        Self {
+            mode: old.attributes.mode,
+            replaces: Some(old),
+            ..Self::new(path, contents, SECRET)
+        }
+    }
+}
 
 /// The only one that makes sets in these directories. Released when dropped.
 pub(super) struct Sets<'a> {
     places: &'a Places,
-    _locked: File,
+    locks: Locks,
 }
 
 impl<'a> Sets<'a> {
     /// Makes the directories where they are missing, locks them, and finishes or removes what a killed command left.
     pub(super) fn open(places: &'a Places) -> Result<Self, CredentialError> {
-        let root = places.root();
-        for directory in places.directories() {
-            check_directory(root, &directory)?;
-        }
+        places.check()?;
         for directory in places.directories() {
             durable::make_directories_above(&directory.join("x"))?;
         }
@@ -69,11 +73,8 @@ impl<'a> Sets<'a> {
 
     /// The same where the directories have to be there; `None` where the first is not.
     pub(super) fn open_existing(places: &'a Places) -> Result<Self, CredentialError> {
-        let root = places.root();
-        for directory in places.directories() {
-            check_directory(root, &directory)?;
-        }
-        if reading::look(root, &places.certificates)?.is_none() {
+        places.check()?;
+        if reading::look(places.root(), &places.certificates)?.is_none() {
             return Err(CredentialError::NothingThere(format!(
                 "{}: there is no such directory",
                 places.shown(&places.certificates).display()
@@ -83,71 +84,74 @@ impl<'a> Sets<'a> {
     }
 
     fn lock(places: &'a Places) -> Result<Self, CredentialError> {
-        let directory = &places.certificates;
-        let failed = || FileError::of(directory, "could not be locked");
-        let locked = Place::at(directory)
-            .and_then(|place| place.open(OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NONBLOCK))
-            .map_err(failed())?;
-        match locked.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(CredentialError::PlaceRefused {
-                    path: places.shown(directory),
-                    reason: "another kubecertd makes files there; wait until it has ended"
-                        .to_owned(),
-                });
-            }
-            Err(TryLockError::Error(error)) => return Err(failed()(error).into()),
-        }
         let sets = Self {
             places,
-            _locked: locked,
+            locks: Locks::default(),
         };
+        for directory in places.directories() {
+            if reading::look(places.root(), &directory)?.is_some() {
+                sets.lock_also(&directory)?;
+            }
+        }
         sets.settle()?;
         Ok(sets)
     }
 
-    fn mark(&self) -> PathBuf {
-        self.places.certificates.join(MARK)
+    /// Locks one more directory for as long as these.
+    pub(super) fn lock_also(&self, directory: &Path) -> Result<(), CredentialError> {
+        self.locks.lock(self.places.root(), directory)
     }
 
     /// Finishes a set that was whole, and removes what is left of one that was not.
     fn settle(&self) -> Result<(), CredentialError> {
-        let mark = self.mark();
-        let root = self.places.root();
-        remove_temporaries(&self.places.certificates, mark.file_name())?;
-        let is_whole = reading::find(root, &mark)?;
-        let id = is_whole
-            .as_ref()
-            .map(|id| String::from_utf8_lossy(id).into_owned());
-        for path in self.places.files() {
-            let Some(directory) = path.parent() else {
-                continue;
-            };
-            for name in durable::names_in(directory)? {
-                let Some(over) = staged_kind(&path, &name) else {
-                    continue;
-                };
-                let staged = directory.join(&name);
-                let of_whole = id.as_deref().is_some_and(|id| {
-                    name.to_str()
-                        .is_some_and(|name| name.ends_with(&format!("-{id}")))
-                });
-                let is_free = reading::look(root, &path)?.is_none();
-                if of_whole && (over || is_free) {
-                    durable::rename_over(&staged, &path)?;
-                } else {
-                    durable::remove_if_there(&staged)?;
+        let path = Mark::path(self.places);
+        remove_temporaries(&self.places.certificates, path.file_name())?;
+        let mark = Mark::find(self.places)?;
+        if let Some(mark) = &mark {
+            for file in &mark.files {
+                self.finish(file, &mark.id)?;
+            }
+        }
+        for directory in self.places.directories() {
+            for name in durable::names_in(&directory)? {
+                if is_staged(&name, self.places) {
+                    durable::remove_if_there(&directory.join(&name))?;
                 }
             }
         }
         self.flush()?;
-        if is_whole.is_some() {
-            tracing::warn!(path = %mark.display(), "a set of files that a killed command left half in place was finished");
-            durable::remove_if_there(&mark)?;
+        if mark.is_some() {
+            tracing::warn!(path = %path.display(), "a set of files that a killed command left half in place was finished");
+            durable::remove_if_there(&path)?;
             durable::sync_directory(&self.places.certificates)?;
         }
         Ok(())
+    }
+
+    /// Gives a file of a whole set its name, unless another has it by now: that is newer.
+    fn finish(&self, file: &Marked, id: &str) -> Result<(), CredentialError> {
+        let root = self.places.root();
+        let path = root.join(&file.path);
+        let Some(directory) = path.parent() else {
+            return Ok(());
+        };
+        check_directory(root, directory)?;
+        let staged = staged(&path, file.replaces.is_some(), id)?;
+        if reading::look(root, &staged)?.is_none() {
+            return Ok(());
+        }
+        self.lock_also(directory)?;
+        let is_as_it_was = match &file.replaces {
+            Some(old) => durable::digest_of(&path)?.as_ref() == Some(old),
+            None => reading::look(root, &path)?.is_none(),
+        };
+        if is_as_it_was {
+            durable::rename_over(&staged, &path)?;
+        } else {
+            tracing::warn!(path = %file.path.display(), "{}: is another by now than when a killed command was to write it, and is kept", file.path.display());
+            durable::remove_if_there(&staged)?;
+        }
+        Ok(durable::sync_directory(directory)?)
     }
 
     fn flush(&self) -> Result<(), CredentialError> {
@@ -162,17 +166,21 @@ impl<'a> Sets<'a> {
     /// Puts the files in place. On an error everything is as it was before.
     pub(super) fn put(&self, files: &[NewFile]) -> Result<(), CredentialError> {
         self.check_names(files)?;
-        let id = random_id(&self.places.certificates)?;
+        let path = Mark::path(self.places);
+        let mark = Mark {
+            id: new_id(self.places)?,
+            files: files.iter().map(|file| self.marked(file)).collect(),
+        };
+        let text = mark.text(self.places)?;
         let mut staged = Vec::with_capacity(files.len());
         let written = files.iter().try_for_each(|file| {
-            let kind = if file.replaces.is_some() { OVER } else { FREE };
-            let path = hidden_beside(&file.path, &format!("{kind}{id}"))?;
+            let path = super::set_mark::staged(&file.path, file.replaces.is_some(), &mark.id)?;
             staged.push(path.clone());
             stage(&path, file)
         });
         let committed = written
             .and_then(|()| self.flush())
-            .and_then(|()| Ok(write_atomically(&self.mark(), id.as_bytes(), SECRET)?));
+            .and_then(|()| Ok(write_atomically(&path, &text, SECRET)?));
         if let Err(error) = committed {
             discard(&staged);
             return Err(error);
@@ -185,15 +193,22 @@ impl<'a> Sets<'a> {
         });
         if let Err(error) = placed {
             // The mark goes first: what is left then is removed, and not finished.
-            durable::remove_if_there(&self.mark())?;
+            durable::remove_if_there(&path)?;
             discard(&staged);
             take_back(files.get(..done).unwrap_or_default())?;
             return Err(error);
         }
         self.flush()?;
-        durable::remove_if_there(&self.mark())?;
+        durable::remove_if_there(&path)?;
         durable::sync_directory(&self.places.certificates)?;
         Ok(())
+    }
+
+    fn marked(&self, file: &NewFile) -> Marked {
+        Marked {
+            path: self.places.shown(&file.path),
+            replaces: file.replaces.as_ref().map(|old| digest(&old.contents)),
+        }
     }
 
     /// That no name is taken but those that are to be replaced.
@@ -208,37 +223,31 @@ impl<'a> Sets<'a> {
     }
 }
 
-/// Whether a name is one that [`Sets::put`] gives a file on its way to `path`, and then whether it replaces what is there.
-fn staged_kind(path: &Path, name: &std::ffi::OsStr) -> Option<bool> {
-    let own = path.file_name()?.to_str()?;
-    let id = name
-        .to_str()?
-        .strip_prefix('.')?
-        .strip_prefix(own)?
-        .strip_prefix(".kubecertd-")?;
-    let over = id.strip_prefix(OVER);
-    let id = over.or_else(|| id.strip_prefix(FREE))?;
-    let is_id = id.len() == 16 && id.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_id.then_some(over.is_some())
-}
-
-fn random_id(directory: &Path) -> Result<String, FileError> {
-    let mut random = [0u8; 8];
-    aws_lc_rs::rand::fill(&mut random).map_err(|error| {
-        FileError::of(directory, "no random name could be made in")(io::Error::other(error))
-    })?;
-    Ok(format!("{:016x}", u64::from_ne_bytes(random)))
-}
-
 fn stage(path: &Path, file: &NewFile) -> Result<(), CredentialError> {
-    durable::create_private(path)
-        .and_then(|mut staged| {
-            staged.write_all(&file.contents)?;
-            staged.set_permissions(Permissions::from_mode(file.mode))?;
-            staged.sync_all()
-        })
-        .map_err(FileError::of(&file.path, "could not be written"))?;
+    let old = file.replaces.as_ref();
+    write_new(
+        path,
+        &file.contents,
+        old.map(|old| &old.attributes),
+        file.mode,
+    )
+    .map_err(FileError::of(&file.path, "could not be written"))?;
     Ok(())
+}
+
+fn write_new(
+    path: &Path,
+    contents: &[u8],
+    attributes: Option<&Attributes>,
+    mode: u32,
+) -> io::Result<()> {
+    let mut new = durable::create_private(path)?;
+    new.write_all(contents)?;
+    match attributes {
+        Some(attributes) => attributes.give_to(&new)?,
+        None => new.set_permissions(Permissions::from_mode(mode))?,
+    }
+    new.sync_all()
 }
 
 fn place(root: &Root, file: &NewFile, staged: &Path) -> Result<(), CredentialError> {
@@ -252,7 +261,7 @@ fn place(root: &Root, file: &NewFile, staged: &Path) -> Result<(), CredentialErr
             renamed => Ok(renamed.map_err(FileError::of(&file.path, "could not be made"))?),
         };
     };
-    if durable::digest_of(&file.path)? != Some(digest(old)) {
+    if durable::digest_of(&file.path)? != Some(digest(&old.contents)) {
         return Err(CredentialError::CredentialRefused {
             path: root.node_path(&file.path),
             reason: "was changed meanwhile by another process; try again".to_owned(),
@@ -265,11 +274,31 @@ fn place(root: &Root, file: &NewFile, staged: &Path) -> Result<(), CredentialErr
 fn take_back(done: &[NewFile]) -> Result<(), CredentialError> {
     for file in done.iter().rev() {
         match &file.replaces {
-            Some(old) => write_atomically(&file.path, old, file.mode)?,
+            Some(old) => put_back(&file.path, old)?,
             None => {
                 durable::remove_if_there(&file.path)?;
             }
         }
+    }
+    Ok(())
+}
+
+fn put_back(path: &Path, old: &Relied) -> Result<(), CredentialError> {
+    let temporary = temporary_beside(path)?;
+    let put_back = write_new(
+        &temporary,
+        &old.contents,
+        Some(&old.attributes),
+        old.attributes.mode,
+    )
+    .map_err(FileError::of(path, "could not be put back"))
+    .and_then(|()| durable::rename_over(&temporary, path));
+    if let Err(error) = put_back {
+        discard(&[temporary]);
+        return Err(error.into());
+    }
+    if let Some(directory) = path.parent() {
+        durable::sync_directory(directory)?;
     }
     Ok(())
 }
@@ -281,90 +310,4 @@ fn discard(staged: &[PathBuf]) {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, clippy::disallowed_methods)]
-    use super::*;
-    use crate::host::names;
-
-    fn places(directory: &tempfile::TempDir) -> Places {
-        let root = Root::new(directory.path()).unwrap();
-        Places::new(&root, Path::new("/k/pki"), Path::new("/k")).unwrap()
-    }
-
-    #[test]
-    fn what_was_put_in_place_is_taken_back_when_a_later_file_cannot_be() {
-        let directory = tempfile::tempdir().unwrap();
-        let places = places(&directory);
-        let sets = Sets::open(&places).unwrap();
-        let [first, second, third] =
-            ["ca.crt", "ca.key", "sa.key"].map(|name| places.certificates.join(name));
-        std::fs::write(&first, "old").unwrap();
-        std::fs::write(&third, "changed meanwhile").unwrap();
-        let over = |path: &Path| NewFile {
-            replaces: Some(Zeroizing::new(b"old".to_vec())),
-            ..NewFile::new(path.to_path_buf(), "new", SECRET)
-        };
-        let files = [
-            over(&first),
-            NewFile::new(second, "new", SECRET),
-            over(&third),
-        ];
-        let error = sets.put(&files).unwrap_err();
-        assert!(
-            error.to_string().contains("was changed meanwhile"),
-            "{error}"
-        );
-        assert_eq!(std::fs::read_to_string(&first).unwrap(), "old");
-        assert_eq!(
-            std::fs::read_to_string(&third).unwrap(),
-            "changed meanwhile"
-        );
-        assert_eq!(
-            names(&places.certificates).unwrap(),
-            ["ca.crt", "etcd", "sa.key"]
-        );
-    }
-
-    #[test]
-    fn two_commands_do_not_work_in_one_directory() {
-        let directory = tempfile::tempdir().unwrap();
-        let places = places(&directory);
-        let _sets = Sets::open(&places).unwrap();
-        let error = Sets::open(&places).err().unwrap();
-        assert!(error.to_string().contains("another kubecertd"), "{error}");
-    }
-
-    #[test]
-    fn a_set_that_was_whole_is_finished_and_one_that_was_not_is_removed() {
-        let directory = tempfile::tempdir().unwrap();
-        let places = places(&directory);
-        drop(Sets::open(&places).unwrap());
-        let id = "0123456789abcdef";
-        let free = places.certificates.join("sa.key");
-        let taken = places.certificates.join("sa.pub");
-        let over = places.certificates.join("ca.crt");
-        std::fs::write(&taken, "another's").unwrap();
-        std::fs::write(&over, "old").unwrap();
-        let stage = |id: &str| {
-            for (path, kind) in [(&free, FREE), (&taken, FREE), (&over, OVER)] {
-                std::fs::write(hidden_beside(path, &format!("{kind}{id}")).unwrap(), "new")
-                    .unwrap();
-            }
-        };
-        stage(id);
-        drop(Sets::open(&places).unwrap());
-        assert_eq!(
-            names(&places.certificates).unwrap(),
-            ["ca.crt", "etcd", "sa.pub"]
-        );
-        stage(id);
-        std::fs::write(places.certificates.join(MARK), id).unwrap();
-        drop(Sets::open(&places).unwrap());
-        assert_eq!(
-            names(&places.certificates).unwrap(),
-            ["ca.crt", "etcd", "sa.key", "sa.pub"]
-        );
-        assert_eq!(std::fs::read_to_string(&over).unwrap(), "new");
-        assert_eq!(std::fs::read_to_string(&taken).unwrap(), "another's");
-    }
-}
+mod tests;

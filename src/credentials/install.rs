@@ -8,13 +8,15 @@ use zeroize::Zeroizing;
 use super::authority::trusted;
 use super::check::{Allowed, leaf_of};
 use super::error::CredentialError;
-use super::file_set::{NewFile, SECRET, Sets};
+use super::file_set::{NewFile, Sets};
 use super::member::Member;
 use super::places::Places;
 use super::reading;
 use crate::issuer::accept_signed;
 use crate::node::Waiting;
-use crate::pki::{Certificate, PrivateKey, certificates_from_pem, certificates_to_pem};
+use crate::pki::{
+    Certificate, CertificateRequest, PrivateKey, certificates_from_pem, certificates_to_pem,
+};
 
 /// What was found of one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,9 @@ pub enum Installed {
     InPlace(Member, Timestamp),
     /// The certificate was embedded in the kubeconfig now.
     Embedded(Member, Timestamp),
+    /// The kubeconfig has no key in it, so there is nothing to embed: its credentials are files, which the kubelet renews itself, or
+    /// something else than a certificate.
+    Skipped(Member),
     /// A key waits for its certificate: that is where it is expected.
     Waiting(Member, PathBuf),
 }
@@ -38,6 +43,7 @@ pub fn install(
     allowed: Allowed,
     now: Timestamp,
 ) -> Result<Vec<Installed>, CredentialError> {
+    authorities.check()?;
     let sets = Sets::open_existing(places)?;
     let (mut installed, mut files, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     for member in Member::all() {
@@ -106,15 +112,29 @@ impl One<'_> {
     /// A kubeconfig, with the certificate that waits beside it or is embedded already.
     fn kubeconfig(&self) -> Result<Option<(Installed, Option<NewFile>)>, CredentialError> {
         let path = self.places.key(self.member);
-        let Some(old) = reading::find(self.places.root(), &path)? else {
+        let Some(file) = reading::find_all(self.places.root(), &path)? else {
             return Ok(None);
         };
+        let old = &file.contents;
         let waiting = Waiting::parse(old.as_slice())
             .map_err(|error| self.refused(&path, error.to_string()))?;
-        let key = PrivateKey::from_pem(&waiting.key)
-            .map_err(|error| self.refused(&path, error.to_string()))?;
         let beside = self.places.certificate(self.member);
-        let Some(text) = reading::find(self.places.root(), &beside)? else {
+        let text = reading::find(self.places.root(), &beside)?;
+        let Some(key) = &waiting.key else {
+            return match text {
+                None => Ok(Some((Installed::Skipped(self.member), None))),
+                Some(_) => Err(self.refused(
+                    &beside,
+                    format!(
+                        "{} has no key in it that this could be for; move it away",
+                        self.member
+                    ),
+                )),
+            };
+        };
+        let key =
+            PrivateKey::from_pem(key).map_err(|error| self.refused(&path, error.to_string()))?;
+        let Some(text) = text else {
             return Ok(Some((self.embedded_already(&path, &waiting, &key)?, None)));
         };
         let chain = self.read(&beside, &text)?;
@@ -130,12 +150,7 @@ impl One<'_> {
         if new.as_slice() == old.as_slice() {
             return Ok(Some((Installed::InPlace(self.member, end), None)));
         }
-        let file = NewFile {
-            path,
-            contents: new,
-            mode: SECRET,
-            replaces: Some(old),
-        };
+        let file = NewFile::over(path, new, file);
         Ok(Some((Installed::Embedded(self.member, end), Some(file))))
     }
 
@@ -176,11 +191,31 @@ impl One<'_> {
         let certificate = chain
             .first()
             .ok_or_else(|| self.refused(path, "holds no certificate".to_owned()))?;
-        let leaf = leaf_of(self.member, certificate, self.allowed)
+        let mut leaf = leaf_of(self.member, certificate, self.allowed)
             .map_err(|reason| self.refused(path, reason))?;
+        if let Some(request) = self.request(certificate)? {
+            leaf.common_name = request.common_name.unwrap_or_default();
+            leaf.organizations = request.organizations;
+            leaf.subject_alt_names = request.subject_alt_names;
+        }
         accept_signed(&leaf, chain, &key.public_key_der(), &trusted, self.now)
             .map_err(|error| self.refused(path, error.to_string()))?;
         Ok(certificate.not_after)
+    }
+
+    /// The request beside it, if it is the one for this certificate's key: that says which names its users need. One for another key
+    /// is left from another time.
+    fn request(
+        &self,
+        certificate: &Certificate,
+    ) -> Result<Option<CertificateRequest>, CredentialError> {
+        let path = self.places.request(self.member);
+        let Some(text) = reading::find(self.places.root(), &path)? else {
+            return Ok(None);
+        };
+        let request = CertificateRequest::from_pem(&text)
+            .map_err(|error| self.refused(&path, error.to_string()))?;
+        Ok(Some(request).filter(|request| request.is_of_key_of(certificate)))
     }
 
     fn refused(&self, path: &std::path::Path, reason: String) -> CredentialError {

@@ -98,6 +98,19 @@ impl Member {
         })
     }
 
+    /// What has to be said when it is made by this configuration.
+    #[must_use]
+    pub fn caution(self, control_plane: &ControlPlane) -> Option<String> {
+        (self == Self::Leaf(LeafName::ApiserverKubeletClient) && !control_plane.knows_its_version())
+            .then(|| {
+                format!(
+                    "the configuration has no kubernetesVersion of the form v1.36.1, so it is made without the group {CLUSTER_ADMINS}, \
+                     as clusters since 1.36.1 have it; in an older one the API server could not reach its kubelets with it (logs, exec): \
+                     move its files away, write kubernetesVersion into the configuration (ClusterConfiguration) and make it again"
+                )
+            })
+    }
+
     /// What its certificate is to be like.
     pub(super) fn leaf(self, control_plane: &ControlPlane) -> NewLeaf {
         let node = &control_plane.node_name;

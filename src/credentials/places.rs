@@ -8,6 +8,9 @@ use super::member::Member;
 use crate::host::{FileError, Place, Root, is_trusted_owner};
 use crate::pki::AuthorityId;
 
+/// Mode bits by which others than the owner write.
+pub(super) const OTHERS_WRITE: u32 = 0o022;
+
 /// The two directories, real and without links.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Places {
@@ -51,6 +54,14 @@ impl Places {
         }
     }
 
+    /// That no one but root decides what lies in them.
+    pub(super) fn check(&self) -> Result<(), CredentialError> {
+        for directory in self.directories() {
+            check_directory(&self.root, &directory)?;
+        }
+        Ok(())
+    }
+
     /// The root they lie under.
     #[must_use]
     pub fn root(&self) -> &Root {
@@ -91,25 +102,6 @@ impl Places {
         with_ending(&self.certificates.join(authority.base()), ending)
     }
 
-    /// Every file that a set may have.
-    pub(super) fn files(&self) -> Vec<PathBuf> {
-        let mut files: Vec<PathBuf> = Member::all()
-            .into_iter()
-            .flat_map(|member| {
-                [
-                    self.key(member),
-                    self.request(member),
-                    self.certificate(member),
-                ]
-            })
-            .collect();
-        for authority in AuthorityId::ALL {
-            files.extend(["crt", "key"].map(|ending| self.authority(authority, ending)));
-        }
-        files.extend(["sa.key", "sa.pub"].map(|name| self.certificates.join(name)));
-        files
-    }
-
     /// The directories of all of them.
     pub(super) fn directories(&self) -> [PathBuf; 3] {
         [
@@ -146,8 +138,26 @@ pub(super) fn real(root: &Root, given: &Path) -> Result<PathBuf, CredentialError
     Ok(root.resolve(&path).map_err(failed(&path))?)
 }
 
-/// Whether a directory that is there is one in which nobody else decides what a name stands for.
+/// Whether a directory, if it is there, is one in which no other user decides what a name stands for, and so is each above it, as far
+/// as the root that was given. From above: what lies below one that others write could be exchanged after it was looked at.
 pub(super) fn check_directory(root: &Root, directory: &Path) -> Result<(), CredentialError> {
+    let top = root.join("/");
+    let mut above: Vec<&Path> = directory
+        .ancestors()
+        .skip(1)
+        .take_while(|one| one.starts_with(&top))
+        .collect();
+    above.reverse();
+    for one in above {
+        check_one(root, one, true)?;
+    }
+    check_one(root, directory, false)
+}
+
+/// What only root and the owner of a thing may rename or remove: its own entries in a directory.
+const STICKY: u32 = 0o1000;
+
+fn check_one(root: &Root, directory: &Path, is_above: bool) -> Result<(), CredentialError> {
     let refused = |reason: String| CredentialError::PlaceRefused {
         path: root.node_path(directory),
         reason,
@@ -156,20 +166,26 @@ pub(super) fn check_directory(root: &Root, directory: &Path) -> Result<(), Crede
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         found => found.map_err(FileError::of(directory, "could not be looked at"))?,
     };
-    match found {
-        None => Ok(()),
-        Some(found) if !found.is_directory() => Err(refused(
+    let Some(found) = found else {
+        return Ok(());
+    };
+    let is_safe = found.mode & OTHERS_WRITE == 0 || (is_above && found.mode & STICKY != 0);
+    if !found.is_directory() {
+        Err(refused(
             "is no directory; move it away or give another one".to_owned(),
-        )),
-        Some(found) if !is_trusted_owner(found.uid) => Err(refused(format!(
+        ))
+    } else if !is_trusted_owner(found.uid) {
+        Err(refused(format!(
             "belongs to user {}, who could exchange what is put there; give it to root (chown) or give another one",
             found.uid
-        ))),
-        Some(found) if found.mode & 0o022 != 0 => Err(refused(format!(
+        )))
+    } else if !is_safe {
+        Err(refused(format!(
             "can be written to by others (mode {:04o}), who could exchange what is put there; take that from them (chmod go-w) \
              or give another one",
             found.mode
-        ))),
-        Some(_) => Ok(()),
+        )))
+    } else {
+        Ok(())
     }
 }

@@ -6,38 +6,77 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::error::CredentialError;
-use crate::host::{Found, Place, Root, is_trusted_owner, read_at_most};
+use super::places::{OTHERS_WRITE, check_directory};
+use crate::host::{
+    Attributes, Found, LinkOnTheWay, Place, Root, is_trusted_owner, open_regular, read_within,
+};
 
 /// More than any request, certificate, key or kubeconfig with all its authorities: bytes.
 const LIMIT: u64 = 256 * 1024;
 
-/// A file that is there and may be relied on; `None` where there is none. A link, a file of another user, or one that is larger
-/// than any of its kind is refused.
+/// The contents of a file that may be relied on, and what else it has.
+pub(super) struct Relied {
+    pub(super) contents: Zeroizing<Vec<u8>>,
+    pub(super) attributes: Attributes,
+}
+
+/// A file that is there and may be relied on; `None` where there is none. A link, a file of another user or in a directory that
+/// others write, one that others write, or one that is larger than any of its kind is refused.
 pub(super) fn find(
     root: &Root,
     path: &Path,
 ) -> Result<Option<Zeroizing<Vec<u8>>>, CredentialError> {
+    Ok(find_all(root, path)?.map(|relied| relied.contents))
+}
+
+/// The same with its attributes. It is opened once, and judged by what was opened.
+pub(super) fn find_all(root: &Root, path: &Path) -> Result<Option<Relied>, CredentialError> {
     let refused = |reason: String| CredentialError::CredentialRefused {
         path: root.node_path(path),
         reason,
     };
-    let Some(found) = look(root, path)? else {
-        return Ok(None);
-    };
-    if found.is_link() {
-        return Err(refused(
-            "is a symbolic link; put the file itself there".to_owned(),
-        ));
+    if let Some(directory) = path.parent() {
+        check_directory(root, directory)?;
     }
-    if !is_trusted_owner(found.uid) {
+    let (file, length) = match open_regular(path, LIMIT) {
+        Ok(opened) => opened,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_link(&error) => {
+            return Err(refused(
+                "is a symbolic link, or one is on the way to it; put the file itself there"
+                    .to_owned(),
+            ));
+        }
+        Err(error) => return Err(refused(error.to_string())),
+    };
+    let unread = |error: io::Error| refused(error.to_string());
+    let attributes = Attributes::of(&file).map_err(unread)?;
+    if !is_trusted_owner(attributes.uid) {
         return Err(refused(format!(
             "belongs to user {}, who could have put anything into it; look at it, and give it to root (chown)",
-            found.uid
+            attributes.uid
         )));
     }
-    read_at_most(path, LIMIT)
-        .map(|bytes| Some(Zeroizing::new(bytes)))
-        .map_err(|error| refused(error.to_string()))
+    if attributes.mode & OTHERS_WRITE != 0 {
+        return Err(refused(format!(
+            "can be written to by others (mode {:04o}), who could have put anything into it; look at it, and take that from them \
+             (chmod go-w)",
+            attributes.mode
+        )));
+    }
+    // One more than its length: then reading to the end never moves a key to a second buffer.
+    let room = Vec::with_capacity(usize::try_from(length).unwrap_or(0).saturating_add(1));
+    let contents = read_within(file, LIMIT, room).map_err(unread)?;
+    Ok(Some(Relied {
+        contents: Zeroizing::new(contents),
+        attributes,
+    }))
+}
+
+fn is_link(error: &io::Error) -> bool {
+    error
+        .get_ref()
+        .is_some_and(|source| source.is::<LinkOnTheWay>())
 }
 
 /// What is under a name, links not followed.

@@ -1,14 +1,12 @@
 //! The file with the last serial number of an authority, which openssl counts up.
 
-use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 
-use rustix::fs::OFlags;
-
 use super::error::CredentialError;
+use super::file_set::Sets;
 use super::places::Places;
 use super::reading;
-use crate::host::{Place, remove_temporaries, write_atomically};
+use crate::host::{remove_temporaries, write_atomically};
 use crate::pki::{AuthorityId, SerialNumber};
 
 /// Serial numbers of one authority, taken one after the other. Nothing is written before [`Serials::keep`].
@@ -18,24 +16,28 @@ pub(super) struct Serials {
     /// The last one that was given out.
     last: SerialNumber,
     mode: u32,
-    /// The file as it was, locked; `None` for a new one.
-    _locked: Option<File>,
 }
 
 /// What a new one gets, as openssl's.
 const MODE: u32 = 0o644;
 
 impl Serials {
-    /// Reads the file, or begins with a random number where there is none.
-    pub(super) fn open(places: &Places, authority: AuthorityId) -> Result<Self, CredentialError> {
+    /// Reads the file, or begins with a random number where there is none. Its directory is locked before, for as long as `sets`: the
+    /// file itself could be replaced by whoever holds another lock of it.
+    pub(super) fn open(
+        sets: &Sets<'_>,
+        places: &Places,
+        authority: AuthorityId,
+    ) -> Result<Self, CredentialError> {
         let path = places.authority(authority, "srl");
         let shown = places.shown(&path);
         let refused = |reason: String| CredentialError::SerialFile {
             path: shown.clone(),
             reason,
         };
-        // What a killed command left.
         if let Some(directory) = path.parent() {
+            sets.lock_also(directory)?;
+            // What a killed command left.
             remove_temporaries(directory, path.file_name())?;
         }
         // openssl ca writes the next one beside the file and renames it.
@@ -48,42 +50,28 @@ impl Serials {
                 places.shown(&half).display()
             )));
         }
-        let Some(text) = reading::find(places.root(), &path)? else {
+        let Some(file) = reading::find_all(places.root(), &path)? else {
             let last = SerialNumber::random().map_err(|error| refused(error.to_string()))?;
             return Ok(Self {
                 path,
                 shown,
                 last,
                 mode: MODE,
-                _locked: None,
             });
         };
-        let locked = Place::at(&path)
-            .and_then(|place| place.open(OFlags::RDONLY | OFlags::NONBLOCK))
-            .map_err(|error| refused(error.to_string()))?;
-        match locked.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(refused(
-                    "is locked by another process that signs; wait until it has ended".to_owned(),
-                ));
-            }
-            Err(TryLockError::Error(error)) => return Err(refused(error.to_string())),
-        }
-        let text = std::str::from_utf8(&text).map_err(|_| refused("is not text".to_owned()))?;
+        let text =
+            std::str::from_utf8(&file.contents).map_err(|_| refused("is not text".to_owned()))?;
         let last = SerialNumber::from_text(text).map_err(|error| {
             refused(format!(
                 "{error}; write the last serial number of this authority in hexadecimal digits, or remove the file and a random \
                  one is begun with"
             ))
         })?;
-        let mode = reading::look(places.root(), &path)?.map_or(MODE, |found| found.mode);
         Ok(Self {
             path,
             shown,
             last,
-            mode,
-            _locked: Some(locked),
+            mode: file.attributes.mode,
         })
     }
 

@@ -66,6 +66,13 @@ impl TargetCluster {
                 reason: error.to_string(),
             }
         })?;
+        if admin.server.is_empty() {
+            return Err(CredentialError::CredentialRefused {
+                path: root.node_path(&path),
+                reason: "its cluster has no server; give kubeadm's configuration (--config)"
+                    .to_owned(),
+            });
+        }
         Ok(Self {
             name: admin.cluster,
             server: admin.server,
@@ -307,7 +314,8 @@ fn warnings(
         );
     }
     let asked = now.checked_add(validity).unwrap_or(Timestamp::MAX);
-    if certificate.not_after < asked {
+    // A certificate's moments are whole seconds.
+    if certificate.not_after.as_second() < asked.as_second() {
         warnings.push("it ends with its authority, sooner than was asked for".to_owned());
     }
     warnings

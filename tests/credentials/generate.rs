@@ -98,7 +98,7 @@ fn a_set_is_made_as_kubeadm_makes_it_and_asks_for_usages() {
         let waiting = Waiting::parse(place.read(&format!("/etc/kubernetes/{name}"))).unwrap();
         assert_eq!(waiting.server, server, "{name}");
         assert_eq!(waiting.cluster, "prod");
-        let key = PrivateKey::from_pem(&waiting.key).unwrap();
+        let key = PrivateKey::from_pem(&waiting.key.unwrap()).unwrap();
         assert_eq!(
             key.public_key_der(),
             place.request(name).public_key_der,

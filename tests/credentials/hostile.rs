@@ -14,7 +14,7 @@ fn what_others_could_have_put_there_is_not_signed() {
     place.remove(path);
     place.write("/elsewhere.csr", &request);
     place.link(path, "/elsewhere.csr");
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(
         error.contains(&format!("{path}: is a symbolic link")),
         "{error}"
@@ -22,7 +22,7 @@ fn what_others_could_have_put_there_is_not_signed() {
 
     place.remove(path);
     place.write(path, request.clone() + &"#".repeat(300 * 1024));
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(
         error.contains(&format!("{path}: is larger than 256 KiB")),
         "{error}"
@@ -30,7 +30,7 @@ fn what_others_could_have_put_there_is_not_signed() {
 
     place.remove(path);
     std::fs::create_dir(place.path(path)).unwrap();
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(
         error.contains(&format!("{path}: is a directory")),
         "{error}"
@@ -42,7 +42,7 @@ fn what_others_could_have_put_there_is_not_signed() {
         .status()
         .unwrap();
     assert!(made.success());
-    let output = place.run(&["csr", "sign"]);
+    let output = place.run(&["csr", "sign", "--allow-system-masters"]);
     assert_eq!(output.status.code(), Some(1));
     assert!(testkit::text(&output.stderr).contains(&format!("{path}: is a FIFO")));
     std::fs::remove_file(place.path(path)).unwrap();
@@ -52,8 +52,19 @@ fn what_others_could_have_put_there_is_not_signed() {
         testkit::not_on_this_machine("not root: no file can be given to another user");
         return;
     }
+    let mode = |mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(place.path(path), permissions).unwrap();
+    };
+    mode(0o666);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
+    assert!(
+        error.contains(&format!("{path}: can be written to by others (mode 0666)")),
+        "{error}"
+    );
+    mode(0o600);
     chown(place.path(path), Some(12345), None).unwrap();
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(
         error.contains(&format!("{path}: belongs to user 12345")),
         "{error}"
@@ -83,6 +94,66 @@ fn keys_are_not_put_where_others_write() {
 }
 
 #[test]
+fn no_authority_is_read_where_others_write() {
+    let place = Place::with_authorities();
+    place.generate();
+    let mode = |path: &str, mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(place.path(path), permissions).unwrap();
+    };
+    // An authority elsewhere, below a directory that others write.
+    for name in ["ca", "etcd/ca", "front-proxy-ca"] {
+        for ending in ["crt", "key"] {
+            let contents = place.read(&format!("/etc/kubernetes/pki/{name}.{ending}"));
+            place.write(&format!("/open/below/ca/{name}.{ending}"), contents);
+            place.remove(&format!("/etc/kubernetes/pki/{name}.{ending}"));
+        }
+    }
+    let sign = [
+        "csr",
+        "sign",
+        "--allow-system-masters",
+        "--ca-dir",
+        "/open/below/ca",
+    ];
+    for path in [
+        "/open",
+        "/open/below",
+        "/open/below/ca",
+        "/open/below/ca/etcd",
+    ] {
+        mode(path, 0o777);
+        for arguments in [&sign[..], &["csr", "install", "--ca-dir", "/open/below/ca"]] {
+            let error = place.fail(arguments);
+            assert!(
+                error.contains(&format!("{path}: can be written to by others (mode 0777)")),
+                "{error}"
+            );
+        }
+        mode(path, 0o755);
+    }
+    mode("/open/below/ca", 0o777);
+    let error = place.fail(&[
+        "kubeconfig",
+        "user",
+        "--config",
+        CONFIG,
+        "--client-name",
+        "x",
+        "--cert-dir",
+        "/open/below/ca",
+    ]);
+    assert!(
+        error.contains("/open/below/ca: can be written to by others"),
+        "{error}"
+    );
+    mode("/open/below/ca", 0o755);
+    // In a sticky one others can exchange nothing of root's.
+    mode("/open", 0o1777);
+    place.succeed(&sign);
+}
+
+#[test]
 fn a_huge_configuration_is_refused() {
     let place = Place::new();
     place.write("/huge.yaml", "#".repeat(11 * 1024 * 1024));
@@ -91,9 +162,15 @@ fn a_huge_configuration_is_refused() {
         error.contains("/huge.yaml: ") && error.contains("larger than 10 MiB"),
         "{error}"
     );
-    place.write("/aliases.yaml", "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\na: &a [x,x,x,x,x,x,x,x,x]\n\
+    place.write("/aliases.yaml", "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\nnodeRegistration: {name: cp-1}\n\
+        localAPIEndpoint: {advertiseAddress: 10.0.0.5}\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\na: &a [x,x,x,x,x,x,x,x,x]\n\
         b: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n");
-    place.fail(&["csr", "generate", "--config", "/aliases.yaml"]);
+    let error = place.fail(&["csr", "generate", "--config", "/aliases.yaml"]);
+    assert!(
+        error.contains("/aliases.yaml: ")
+            && error.contains("with more aliases than any file of Kubernetes"),
+        "{error}"
+    );
 }
 
 fn nix_is_root() -> bool {

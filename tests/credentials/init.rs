@@ -69,7 +69,7 @@ fn the_pages_way_from_authorities_to_kubeconfigs() {
     let place = Place::new();
     init(&place, &["ca", "etcd-ca", "front-proxy-ca", "sa"]);
     place.succeed(&["csr", "generate", "--config", CONFIG]);
-    place.succeed(&["csr", "sign", "--config", CONFIG]);
+    place.succeed(&["csr", "sign", "--allow-system-masters", "--config", CONFIG]);
     place.succeed(&["csr", "install"]);
     place.succeed(&["csr", "clean"]);
     // What that made is what `pki init` would have made.
@@ -307,4 +307,35 @@ fn the_pages_configurations_are_read() {
             "front-proxy-ca",
         ]);
     }
+}
+
+#[test]
+fn a_configuration_without_a_version_is_said_where_it_decides() {
+    let said = |configuration: &str, command: &[&str]| {
+        let place = Place::with_authorities();
+        place.write("/said.yaml", configuration);
+        let output = place.run(&[command, &["--config", "/said.yaml"]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let without = Place::new().read(CONFIG);
+    let with = format!("{without}kubernetesVersion: v1.36.2\n");
+    for command in [
+        &["csr", "generate"][..],
+        &["pki", "init", "apiserver-kubelet-client"],
+    ] {
+        let warning = said(&without, command);
+        assert!(
+            warning
+                .contains("apiserver-kubelet-client: the configuration has no kubernetesVersion")
+                && warning.contains("write kubernetesVersion into the configuration"),
+            "{warning}"
+        );
+        assert_eq!(said(&with, command), "");
+    }
+    // Where it decides nothing, nothing is said.
+    assert_eq!(
+        said(&without, &["csr", "generate", "--only", "apiserver"]),
+        ""
+    );
 }

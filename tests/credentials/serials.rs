@@ -25,7 +25,7 @@ fn a_number_is_continued_by_turns_with_openssl() {
     let place = Place::with_authorities();
     place.generate();
     place.write(CA, "0FFF\n");
-    place.succeed(&["csr", "sign"]);
+    place.succeed(&["csr", "sign", "--allow-system-masters"]);
     // Six are signed by this authority.
     assert_eq!(
         place.read(CA),
@@ -54,7 +54,7 @@ fn a_number_is_continued_by_turns_with_openssl() {
         ]
     ));
     assert_eq!(place.read(CA), "1007\n");
-    place.succeed(&["csr", "sign"]);
+    place.succeed(&["csr", "sign", "--allow-system-masters"]);
     assert_eq!(place.read(CA), "1008\n");
     assert_eq!(place.certificate("scheduler.conf").serial, "1008");
     // One that was begun here, at random, is read by openssl.
@@ -100,21 +100,51 @@ fn a_file_that_cannot_be_relied_on_is_refused_and_nothing_signed() {
         ),
     ] {
         place.write(CA, content);
-        let error = place.fail(&["csr", "sign"]);
+        let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
         assert!(error.contains(&format!("{CA}: {said}")), "{error}");
     }
     place.write(CA, "01\n");
     place.write("/etc/kubernetes/pki/ca.srl.new", "02\n");
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(error.contains("openssl is just writing it"), "{error}");
     place.remove("/etc/kubernetes/pki/ca.srl.new");
-    let held = File::open(place.path(CA)).unwrap();
-    held.lock().unwrap();
-    let error = place.fail(&["csr", "sign"]);
-    assert!(error.contains("is locked by another process"), "{error}");
-    drop(held);
     place.remove(CA);
     place.link(CA, "/etc/kubernetes/pki/etcd/ca.srl");
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(error.contains("is a symbolic link"), "{error}");
+}
+
+/// Two that sign in different directories with the same authorities would give the same numbers.
+#[test]
+fn only_one_signs_with_an_authority_at_a_time() {
+    let place = Place::with_authorities();
+    for name in ["ca", "etcd/ca", "front-proxy-ca"] {
+        for ending in ["crt", "key"] {
+            let contents = place.read(&format!("/etc/kubernetes/pki/{name}.{ending}"));
+            place.write(&format!("/authorities/{name}.{ending}"), contents);
+        }
+    }
+    place.write("/authorities/ca.srl", "01\n");
+    place.generate();
+    let sign = [
+        "csr",
+        "sign",
+        "--allow-system-masters",
+        "--ca-dir",
+        "/authorities",
+    ];
+    for directory in ["/authorities", "/authorities/etcd"] {
+        let held = File::open(place.path(directory)).unwrap();
+        held.lock().unwrap();
+        let error = place.fail(&sign);
+        assert!(
+            error.contains(&format!(
+                "{directory}: another kubecertd makes or signs files there"
+            )),
+            "{error}"
+        );
+    }
+    place.succeed(&sign);
+    // Seven are signed by this authority.
+    assert_eq!(place.read("/authorities/ca.srl"), "08\n");
 }

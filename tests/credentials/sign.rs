@@ -14,7 +14,15 @@ fn every_request_is_signed_by_its_authority_with_its_usages() {
     let place = Place::with_authorities();
     place.generate();
     let before = Timestamp::now();
-    place.succeed(&["csr", "sign", "--days", "30", "--config", CONFIG]);
+    place.succeed(&[
+        "csr",
+        "sign",
+        "--days",
+        "30",
+        "--allow-system-masters",
+        "--config",
+        CONFIG,
+    ]);
     let mut serials = BTreeSet::new();
     for base in TWELVE {
         let certificate = place.certificate(base);
@@ -49,7 +57,7 @@ fn every_request_is_signed_by_its_authority_with_its_usages() {
     }
     // Once more: what is signed is kept.
     let signed = place.entries("/etc/kubernetes");
-    let said = place.succeed(&["csr", "sign"]);
+    let said = place.succeed(&["csr", "sign", "--allow-system-masters"]);
     assert_eq!(said.matches("was signed before").count(), 12, "{said}");
     assert_eq!(place.entries("/etc/kubernetes"), signed);
 }
@@ -202,6 +210,101 @@ fn with_a_configuration_names_of_another_node_or_cluster_are_refused() {
 }
 
 #[test]
+fn the_administrators_group_is_signed_only_where_it_is_meant() {
+    let base = "pki/apiserver-kubelet-client";
+    let asking = |groups: &[&str]| {
+        let place = Place::with_authorities();
+        let configuration = place.read(CONFIG);
+        for version in ["v1.36.0", "v1.36.2"] {
+            place.write(
+                &format!("/{version}.yaml"),
+                format!("{configuration}kubernetesVersion: {version}\n"),
+            );
+        }
+        ask(
+            &place,
+            base,
+            &client("kube-apiserver-kubelet-client", groups),
+        );
+        place
+    };
+    let admins = asking(&["kubeadm:cluster-admins"]);
+    for arguments in [
+        &["csr", "sign", "--config", "/v1.36.2.yaml"][..],
+        &[
+            "csr",
+            "sign",
+            "--config",
+            "/v1.36.2.yaml",
+            "--allow-cluster-admins",
+            "--allow-system-masters",
+        ],
+    ] {
+        let error = admins.fail(arguments);
+        assert!(
+            error.contains("asks for the groups (O) [kubeadm:cluster-admins], and by the configuration apiserver-kubelet-client has []"),
+            "{error}"
+        );
+    }
+    for arguments in [
+        &["csr", "sign"][..],
+        &["csr", "sign", "--config", CONFIG],
+        &["csr", "sign", "--allow-system-masters"],
+    ] {
+        let error = admins.fail(arguments);
+        assert!(error.contains("or --allow-cluster-admins"), "{error}");
+    }
+    admins.succeed(&["csr", "sign", "--config", "/v1.36.0.yaml"]);
+    assert_eq!(
+        admins.certificate(base).organizations,
+        ["kubeadm:cluster-admins"]
+    );
+    asking(&["kubeadm:cluster-admins"]).succeed(&["csr", "sign", "--allow-cluster-admins"]);
+
+    // The other way round: an older cluster's API server needs it.
+    let none = asking(&[]);
+    let error = none.fail(&["csr", "sign", "--config", "/v1.36.0.yaml"]);
+    assert!(
+        error.contains("has [kubeadm:cluster-admins]; make the request again"),
+        "{error}"
+    );
+    none.succeed(&["csr", "sign", "--config", "/v1.36.2.yaml"]);
+}
+
+#[test]
+fn super_admin_is_signed_only_where_it_is_meant() {
+    let place = Place::with_authorities();
+    place.generate();
+    for arguments in [
+        &["csr", "sign"][..],
+        &["csr", "sign", "--config", CONFIG],
+        &["csr", "sign", "--only", "super-admin.conf"],
+    ] {
+        let error = place.fail(arguments);
+        assert!(
+            error.contains(
+                "/etc/kubernetes/super-admin.conf.csr: asks for the group system:masters"
+            ) && error.contains("give --allow-system-masters if super-admin.conf is meant"),
+            "{error}"
+        );
+    }
+    // The others without it.
+    let said = place.succeed(&["csr", "sign", "--only", "admin.conf", "--only", "apiserver"]);
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert!(
+        !place
+            .files()
+            .contains("/etc/kubernetes/super-admin.conf.crt")
+    );
+    assert!(!place.files().contains("/etc/kubernetes/pki/etcd/peer.crt"));
+    place.succeed(&["csr", "sign", "--allow-system-masters"]);
+    assert_eq!(
+        place.certificate("super-admin.conf").organizations,
+        ["system:masters"]
+    );
+}
+
+#[test]
 fn an_old_clusters_administrators_are_signed_where_that_is_allowed() {
     let place = Place::with_authorities();
     ask(
@@ -259,7 +362,7 @@ fn without_the_right_authority_nothing_is_signed() {
     let place = Place::with_authorities();
     place.generate();
     place.remove("/etc/kubernetes/pki/etcd/ca.key");
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(
         error.contains("/etc/kubernetes/pki/etcd/ca.key: is not there"),
         "{error}"
@@ -270,7 +373,7 @@ fn without_the_right_authority_nothing_is_signed() {
         "/etc/kubernetes/pki/etcd/ca.key",
         other.key().to_pem().unwrap().as_bytes(),
     );
-    let error = place.fail(&["csr", "sign"]);
+    let error = place.fail(&["csr", "sign", "--allow-system-masters"]);
     assert!(
         error.contains("does not belong to the CA certificate"),
         "{error}"
@@ -316,4 +419,20 @@ fn requests_of_kubeadm_and_openssl_are_signed_with_their_subjects_as_they_are() 
         .output()
         .unwrap();
     assert!(verified.status.success(), "{}", text(&verified.stderr));
+}
+
+#[test]
+fn what_another_authority_signed_is_not_taken_for_signed() {
+    let place = Place::with_authorities();
+    place.generate();
+    let sign = ["csr", "sign", "--only", "admin.conf"];
+    place.succeed(&sign);
+    let before = place.certificate("admin.conf");
+    assert!(place.succeed(&sign).contains("was signed before"));
+    place.write_pair("ca", &authority("kubernetes"));
+    let said = place.succeed(&sign);
+    assert!(said.contains("admin.conf: signed again"), "{said}");
+    let after = place.certificate("admin.conf");
+    assert!(after.is_signed_by(&place.certificate("pki/ca")));
+    assert!(!before.is_signed_by(&place.certificate("pki/ca")));
 }

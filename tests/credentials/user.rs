@@ -65,6 +65,17 @@ fn the_pages_examples() {
     assert_eq!(issued.subject, "O=appdevs, CN=johndoe");
     assert_eq!(issued.extended_key_usage, ["1.3.6.1.5.5.7.3.2"]);
     assert!(issued.is_signed_by(&place.certificate("pki/ca")));
+    let output = place.run(&[
+        "kubeconfig",
+        "user",
+        "--config",
+        CONFIG,
+        "--client-name",
+        "johndoe",
+        "--org",
+        "appdevs",
+    ]);
+    assert_eq!(text(&output.stderr), "");
     let day = Timestamp::now() + SignedDuration::from_hours(24);
     assert!(issued.not_after.duration_since(day).abs() < SignedDuration::from_secs(60));
 
@@ -90,7 +101,7 @@ fn the_pages_examples() {
         serde_json::from_str(&place.succeed(&["kubeconfig", "list", "-o", "json"])).unwrap();
     assert_eq!(json[1]["clientName"], "johndoe");
     assert_eq!(json[1]["serial"], issued.serial);
-    assert_eq!(json[2]["clientName"], "admin");
+    assert_eq!(json[3]["clientName"], "admin");
     assert!(
         json[1]["by"]["command"]
             .as_array()

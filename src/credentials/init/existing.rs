@@ -36,8 +36,16 @@ impl Existing<'_> {
         } else {
             self.pair(member)?
         };
-        let Some((path, chain, key, mut differences)) = found else {
+        let Some((path, pair, mut differences)) = found else {
             return Ok(None);
+        };
+        let Some((chain, key)) = pair else {
+            return Ok(Some(Initialised {
+                name: member.name().to_owned(),
+                is_kept: true,
+                end: None,
+                differences,
+            }));
         };
         let refused = |reason: String| CredentialError::CredentialRefused {
             path: self.0.places.shown(&path),
@@ -53,7 +61,16 @@ impl Existing<'_> {
         let leaf = chain
             .first()
             .ok_or_else(|| "holds no certificate".to_owned())
-            .and_then(|certificate| leaf_of(member, certificate, Allowed { masters: true }))
+            .and_then(|certificate| {
+                leaf_of(
+                    member,
+                    certificate,
+                    Allowed {
+                        masters: true,
+                        cluster_admins: true,
+                    },
+                )
+            })
             .map_err(refused)?;
         accept_signed(&leaf, &chain, &key.public_key_der(), trusted, self.0.now).map_err(
             |error| {
@@ -100,7 +117,7 @@ impl Existing<'_> {
                     .map_err(|error| refused(&path, error.to_string()))?;
                 let key = PrivateKey::from_pem(&key)
                     .map_err(|error| refused(&key_path, error.to_string()))?;
-                Ok(Some((path, chain, key, Vec::new())))
+                Ok(Some((path, Some((chain, key)), Vec::new())))
             }
         }
     }
@@ -120,15 +137,12 @@ impl Existing<'_> {
         };
         let waiting =
             Waiting::parse(text.as_slice()).map_err(|error| refused(error.to_string()))?;
-        let Some(certificate) = &waiting.certificate else {
+        if waiting.key.is_some() && waiting.certificate.is_none() {
             return Err(refused(
                 "waits for its certificate; have its request signed and embedded (kubecertd csr sign, csr install), or move it away"
                     .to_owned(),
             ));
-        };
-        let chain =
-            certificates_from_pem(certificate).map_err(|error| refused(error.to_string()))?;
-        let key = PrivateKey::from_pem(&waiting.key).map_err(|error| refused(error.to_string()))?;
+        }
         let mut differences = Vec::new();
         let wanted = init_server(member, self.0.control_plane);
         if waiting.server != wanted {
@@ -149,13 +163,26 @@ impl Existing<'_> {
             .and_then(|pem| certificates_from_pem(pem).ok())
             .unwrap_or_default();
         let trusted = authorities.trusted(member.authority()).unwrap_or_default();
-        if !own.iter().any(|one| trusted.contains(one)) {
+        // Without a key its authorities may be in a file as well.
+        let are_elsewhere = waiting.key.is_none() && waiting.authorities.is_none();
+        if !are_elsewhere && !own.iter().any(|one| trusted.contains(one)) {
             return Err(refused(format!(
                 "trusts none of the certificates of {}: it is of another cluster, or lacks them; move it away",
                 member.authority()
             )));
         }
-        Ok(Some((path, chain, key, differences)))
+        let (Some(key), Some(certificate)) = (&waiting.key, &waiting.certificate) else {
+            differences.push(
+                "there is no key in it, so its credentials are elsewhere and were not checked (kubecertd check-expiration shows those of \
+                 the kubelet)"
+                    .to_owned(),
+            );
+            return Ok(Some((path, None, differences)));
+        };
+        let chain =
+            certificates_from_pem(certificate).map_err(|error| refused(error.to_string()))?;
+        let key = PrivateKey::from_pem(key).map_err(|error| refused(error.to_string()))?;
+        Ok(Some((path, Some((chain, key)), differences)))
     }
 
     /// Where a certificate that is kept is not as the configuration would make it.
@@ -189,11 +216,10 @@ impl Existing<'_> {
     }
 }
 
-/// Where it is, the certificate with those behind it, the key, and differences so far.
+/// Where it is; the certificate with those behind it, and the key, unless they are elsewhere; and differences so far.
 type Found = (
     std::path::PathBuf,
-    Vec<Certificate>,
-    PrivateKey,
+    Option<(Vec<Certificate>, PrivateKey)>,
     Vec<String>,
 );
 

@@ -69,7 +69,7 @@ fn one(
             name: member.name().to_owned(),
             is_kept: false,
             end: Some(certificate.not_after),
-            differences: Vec::new(),
+            differences: member.caution(control_plane).into_iter().collect(),
         },
         files: files(setting, member, &certificate, &pem, &trusted),
     })

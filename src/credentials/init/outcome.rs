@@ -11,6 +11,6 @@ pub struct Initialised {
     pub is_kept: bool,
     /// When it ends, if it does.
     pub end: Option<Timestamp>,
-    /// Where what was kept differs from the configuration.
+    /// Where what was kept differs from the configuration, and what has to be known of what was made.
     pub differences: Vec<String>,
 }

@@ -160,6 +160,12 @@ impl ControlPlane {
         })
     }
 
+    /// Whether the configuration says for which version it is.
+    #[must_use]
+    pub fn knows_its_version(&self) -> bool {
+        self.version.is_some()
+    }
+
     /// Whether the API server's client of the kubelets belongs to the administrators' group, as kubeadm had it before 1.36.1; since
     /// then a binding of its user gives it its rights.
     #[must_use]

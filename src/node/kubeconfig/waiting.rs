@@ -1,4 +1,4 @@
-//! A kubeconfig that has a key and waits for its certificate, as `kubeadm certs generate-csr` makes it.
+//! A kubeconfig that may have a key and wait for its certificate, as `kubeadm certs generate-csr` makes it.
 
 use zeroize::Zeroizing;
 
@@ -15,8 +15,8 @@ pub struct Waiting {
     pub cluster: String,
     /// `server`
     pub server: String,
-    /// PEM of the embedded key.
-    pub key: Zeroizing<Vec<u8>>,
+    /// PEM of the embedded key; `None` where its credentials are files, or are none.
+    pub key: Option<Zeroizing<Vec<u8>>>,
     /// PEM of the embedded certificate.
     pub certificate: Option<Zeroizing<Vec<u8>>>,
     /// PEM of the embedded authorities.
@@ -37,7 +37,7 @@ impl Waiting {
     /// Reads one.
     ///
     /// # Errors
-    /// [`KubeconfigError`]: one without an embedded key among them.
+    /// [`KubeconfigError`].
     pub fn parse(contents: impl AsRef<[u8]>) -> Result<Self, KubeconfigError> {
         let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
         let written = Written::parse(&text.text)?;
@@ -49,12 +49,6 @@ impl Waiting {
                 .map_err(|reason| KubeconfigError::Syntax(format!("{field}: {reason}")))
         };
         let user = current.credentials;
-        let key = read("client-key-data", user.client_key_data.as_deref())?.ok_or_else(|| {
-            KubeconfigError::NoCertificate(format!(
-                "the user {:?} has no embedded key (client-key-data)",
-                current.user.name()
-            ))
-        })?;
         let cluster = current.cluster.value();
         Ok(Self {
             user: current.user.name().to_owned(),
@@ -63,7 +57,7 @@ impl Waiting {
                 .and_then(|cluster| cluster.server.as_ref())
                 .map(|server| server.value.clone())
                 .unwrap_or_default(),
-            key,
+            key: read("client-key-data", user.client_key_data.as_deref())?,
             certificate: read(
                 "client-certificate-data",
                 user.client_certificate_data.as_deref(),
