@@ -126,8 +126,8 @@ impl Program {
         self
     }
 
-    /// Takes all of root's capabilities from it, and every way to gain new ones: as root it can still read root's files, and
-    /// nothing else that an ordinary user could not do.
+    /// Takes all of root's capabilities from it, and every way to gain new ones. It is no sandbox: the program still owns root's
+    /// files, so that it may read, write and remove them, and may signal root's processes.
     #[must_use]
     pub fn without_capabilities(mut self) -> Self {
         self.has_capabilities = false;

@@ -2,8 +2,9 @@
 //!
 //! The program is root's, by the configuration, but what it prints may come from a server far away. It is given the request and a
 //! description, never a key; its time and output are limited, it has none of the daemon's capabilities, and what it answers is no
-//! more trusted than a file in the inbox.
+//! more trusted than a file in the inbox. As uid 0 it still owns root's files, so it is run only where root alone can have written it.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,10 +74,21 @@ pub(super) async fn ask(
     }
     match program.run(None, &mut |_, _| {}).await {
         Ok(ended) => answer(&ended),
-        Err(error) => refused(format!(
-            "{path} cannot be run: {error}; the unit has to allow it by ExecPaths= in a drop-in"
-        )),
+        Err(error) => refused(not_run(path, &error)),
     }
+}
+
+/// Why it cannot be run, and what to do. Where the unit does not allow to run it, the system says what it says of a file that is not
+/// executable.
+fn not_run(path: &str, error: &io::Error) -> String {
+    let remedy = match error.kind() {
+        io::ErrorKind::NotFound => "; correct its path in the configuration, or install it",
+        _ if error.raw_os_error() == Some(nix::libc::EACCES) => {
+            "; make it executable, and have the unit allow it by ExecPaths= in a drop-in"
+        }
+        _ => "",
+    };
+    format!("{path} cannot be run: {error}{remedy}")
 }
 
 /// What the program is told in its environment. Lists are separated by commas; names that have one in them, or control

@@ -349,7 +349,8 @@ fn one_that_cannot_be_run_is_said_with_what_to_do() {
     configure(&here, &["/nowhere/issuer"], "");
     let said = here.once();
     assert!(said.contains("/nowhere/issuer cannot be run"), "{said}");
-    assert!(said.contains("ExecPaths="), "{said}");
+    assert!(said.contains("correct its path"), "{said}");
+    assert!(!said.contains("ExecPaths="), "{said}");
 }
 
 #[test]

@@ -212,3 +212,31 @@ async fn a_failure_is_seen() {
         "{ended:?}"
     );
 }
+
+/// systemd goes by the lines in their order: what a later one takes away is gone.
+fn allows(unit: &str, call: &str) -> bool {
+    // systemd.exec(5) and `systemd-analyze syscall-filter`: both sets have capset in them.
+    let has = |word: &str| word == call || matches!(word, "@system-service" | "@privileged");
+    let filters = unit
+        .lines()
+        .filter_map(|line| line.strip_prefix("SystemCallFilter="));
+    filters.fold(false, |is_allowed, filter| {
+        let (filter, gives) = match filter.strip_prefix('~') {
+            Some(rest) => (rest, false),
+            None => (filter, true),
+        };
+        if filter.split_whitespace().any(has) {
+            gives
+        } else {
+            is_allowed
+        }
+    })
+}
+
+#[test]
+fn the_shipped_unit_lets_capabilities_be_taken_from_a_program() {
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/kubecertd.service");
+    let unit = std::fs::read_to_string(unit).unwrap();
+    assert!(allows(&unit, "capset"));
+    assert!(!allows(&unit.replace(" capset\n", "\n"), "capset"));
+}
