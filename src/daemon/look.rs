@@ -1,10 +1,11 @@
 //! Looking at the node, in three steps: the files, what is in use, and what restarts need. Each blocks or takes long.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::others::Others;
 use super::pass::Pass;
+use super::unkept::Unkept;
 use super::uses::Uses;
 use crate::checks::{Asked, Intent};
 use crate::operation::{
@@ -33,7 +34,9 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
         inventory: Arc::new(inventory),
         plan: Arc::new(plan),
         order_problems,
-        ask_again: looked.ask_again_after(now),
+        ask_again: looked
+            .ask_again_after(now)
+            .map(|wait| wait.max(others.unkept.remaining(Instant::now()))),
         unfinished: in_flight(context),
         others,
         uses,
@@ -87,11 +90,18 @@ pub(super) async fn ask(context: &Context, pass: &mut Pass) -> bool {
         return false;
     }
     let failed = ask_issuers(context, &pass.inventory).await;
+    let unkept = &mut pass.others.unkept;
+    if failed.is_empty() {
+        *unkept = Unkept::default();
+    } else {
+        unkept.failed(Instant::now());
+    }
+    let pause = unkept.remaining(Instant::now()).max(ASK_PAUSE);
     pass.order_problems.extend(failed);
     let now = crate::host::now();
     let wait = look_at_orders(context, &pass.inventory, now).ask_again_after(now);
     let was_kept = wait.is_none_or(|wait| !wait.is_zero());
-    pass.ask_again = Some(if was_kept { Duration::ZERO } else { ASK_PAUSE });
+    pass.ask_again = Some(if was_kept { Duration::ZERO } else { pause });
     true
 }
 

@@ -26,6 +26,7 @@ mod state;
 mod stop;
 mod systemd;
 mod tidy;
+mod unkept;
 mod uses;
 mod watch;
 

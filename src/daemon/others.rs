@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::aside::aside;
+use super::unkept::Unkept;
 use crate::files::return_parked;
 use crate::journal::{Lock, Store, TransactionError};
 use crate::node::Inventory;
@@ -26,6 +27,8 @@ pub(super) struct Others {
     looked_for_strays: bool,
     /// Why manifests could not be brought back.
     pub(super) problem: Option<String>,
+    /// What programs that sign answered and could not be kept, perhaps for another operation.
+    pub(super) unkept: Unkept,
 }
 
 impl Others {

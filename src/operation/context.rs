@@ -144,7 +144,7 @@ impl Context {
 }
 
 /// What was rolled back by hand, from the receipts.
-fn holds(store: &Store) -> Vec<Hold> {
+pub(super) fn holds(store: &Store) -> Vec<Hold> {
     let entries = History::new(store).entries().unwrap_or_else(|error| {
         tracing::debug!(%error, "what was rolled back by hand is not known");
         Vec::new()

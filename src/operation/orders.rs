@@ -1,8 +1,12 @@
 //! Requests to CAs elsewhere: opened ahead of time, closed when they are overtaken. Outside any operation, but under its lock.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::Context;
+use super::context::holds;
 use super::event::Event;
 use super::remark::Remark;
 use super::run::Run;
@@ -13,6 +17,10 @@ use crate::node::{CertificateId, Inventory};
 use crate::orders::{AskedIssuer, Looked, OpenOrder, OrderError, OrderStore, Step, decide, look};
 use crate::pki::digest_of_request;
 use crate::plan::{Action, Obstacle, plan_due};
+
+/// How long another operation is waited for.
+const LOCK_ATTEMPTS: u32 = 120;
+const LOCK_PAUSE: Duration = Duration::from_millis(500);
 
 /// Looks at the open requests and at what came for them.
 #[must_use]
@@ -29,7 +37,8 @@ pub fn keep_orders(
     events: &mut dyn FnMut(Event),
 ) -> Vec<String> {
     let steps = steps(context, inventory, now);
-    if steps.is_empty() {
+    // A key of a request that is half closed goes at the first chance, not with the next request.
+    if steps.is_empty() && !OrderStore::new(&context.root).has_leftovers() {
         return Vec::new();
     }
     let lock = match Lock::take_at_once(&context.store()) {
@@ -48,14 +57,53 @@ pub fn keep_orders(
 ///
 /// They may take long, so that no lock is held meanwhile; what was decided of an order by another process wins.
 pub async fn ask_issuers(context: &Context, inventory: &Inventory) -> Vec<String> {
-    let now = crate::host::now();
-    let looked = look_at_orders(context, inventory, now);
-    let (asked, failed) = looked.ask_issuers(inventory, &context.config, now).await;
-    let failed = failed.iter().map(ToString::to_string);
-    failed.chain(keep_answers(context, &asked)).collect()
+    let (asked, mut failed) = ask_now(context, inventory, (&[], None)).await;
+    if asked.is_empty() {
+        return failed;
+    }
+    match lock_for_answers(context).await {
+        Ok(lock) => failed.extend(keep_answers(context, &lock, &asked)),
+        Err(error) => failed.push(format!("what an issuer answered cannot be kept: {error}")),
+    }
+    failed
 }
 
-fn keep_answers(context: &Context, asked: &[AskedIssuer]) -> Vec<String> {
+/// The same by hand, for these at once, with the operation's lock.
+pub(super) async fn ask_issuers_by_hand(
+    context: &Context,
+    lock: &Lock,
+    inventory: &Inventory,
+    (at_once, stop): (&[CertificateId], &watch::Receiver<bool>),
+) -> Vec<String> {
+    let (asked, mut failed) = ask_now(context, inventory, (at_once, Some(stop))).await;
+    failed.extend(keep_answers(context, lock, &asked));
+    failed
+}
+
+async fn ask_now(
+    context: &Context,
+    inventory: &Inventory,
+    at_once: (&[CertificateId], Option<&watch::Receiver<bool>>),
+) -> (Vec<AskedIssuer>, Vec<String>) {
+    let now = crate::host::now();
+    let looked = look_at_orders(context, inventory, now);
+    let asking = looked.ask_issuers(inventory, &context.config, at_once, now);
+    let (asked, failed) = asking.await;
+    (asked, failed.iter().map(ToString::to_string).collect())
+}
+
+/// What was answered once may not come again, so another operation is waited for; for a while.
+async fn lock_for_answers(context: &Context) -> Result<Lock, TransactionError> {
+    for _ in 1..LOCK_ATTEMPTS {
+        match Lock::take_at_once(&context.store()) {
+            Err(TransactionError::Busy { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+            taken => return taken,
+        }
+    }
+    Lock::take_at_once(&context.store())
+}
+
+fn keep_answers(context: &Context, _lock: &Lock, asked: &[AskedIssuer]) -> Vec<String> {
     let store = OrderStore::new(&context.root);
     let (open, _) = store.open_orders();
     asked
@@ -124,7 +172,8 @@ pub(super) fn can_be_asked_for(action: &Action) -> bool {
 
 fn steps(context: &Context, inventory: &Inventory, now: Timestamp) -> Vec<Step> {
     let looked = look_at_orders(context, inventory, now);
-    let bare = plan_due(inventory, &context.config, &[], &[], now);
+    let holds = holds(&context.store());
+    let bare = plan_due(inventory, &context.config, &holds, &[], now);
     decide(inventory, &bare, &looked.open(), &looked.delivered, now)
 }
 

@@ -8,7 +8,7 @@ use super::checks::{look_ahead, no_restart, permit, preflight, take_lock};
 use super::execute::{Change, execute};
 use super::issue::{Made, issue_planned, receipt_lines};
 use super::kubelet::make_for_kubelet;
-use super::orders::{ask_issuers, can_be_asked_for, close_overtaken, open_orders};
+use super::orders::{ask_issuers_by_hand, can_be_asked_for, close_overtaken, open_orders};
 use super::remark::Remark;
 use super::report::{Options, RenewalReport};
 use super::run::Run;
@@ -103,10 +103,12 @@ async fn ask_elsewhere(
         .filter(|item| can_be_asked_for(&item.action))
         .map(|item| item.id.clone())
         .collect();
-    let is_open = plan.items.iter().filter(is_wanted).any(|item| {
+    let open = plan.items.iter().filter(is_wanted).filter(|item| {
         matches!(&item.action, Action::Leave(Obstacle::AwaitingAnswer(one)) if one.issuer.is_some())
     });
-    if wanted.is_empty() && !is_open {
+    let mut at_once: Vec<CertificateId> = open.map(|item| item.id.clone()).collect();
+    at_once.extend(wanted.iter().cloned());
+    if at_once.is_empty() {
         return Ok(plan);
     }
     let (context, lock, node) = (run.context, run.lock, run.node());
@@ -117,7 +119,8 @@ async fn ask_elsewhere(
     for event in told {
         run.emit(event);
     }
-    let not_asked = Box::pin(ask_issuers(context, &node)).await;
+    let asking = ask_issuers_by_hand(context, lock, &node, (&at_once, run.stop));
+    let not_asked = Box::pin(asking).await;
     for reason in failed.into_iter().chain(not_asked) {
         run.remark(Remark::NotAsked { reason });
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::command::{self, Answer};
 use super::contact::Contact;
@@ -11,7 +12,7 @@ use super::error::OrderError;
 use super::look::{Considered, Looked};
 use super::open_order::OpenOrder;
 use crate::config::Config;
-use crate::node::Inventory;
+use crate::node::{CertificateId, Inventory};
 
 /// What came of asking a program about an order; not kept yet.
 #[derive(Debug)]
@@ -32,7 +33,8 @@ impl Looked {
     }
 
     /// Asks every program that is to be asked now, one after the other. One that took all of its time is not asked about anything else
-    /// before the next time.
+    /// before the next time. `at_once`: certificates that an administrator asks for by hand, whatever the program said of a pause.
+    /// `stop`: what ends it early.
     ///
     /// # Errors
     /// The first request that cannot be read; the others go on.
@@ -40,15 +42,16 @@ impl Looked {
         &self,
         inventory: &Inventory,
         config: &Config,
+        (at_once, stop): (&[CertificateId], Option<&watch::Receiver<bool>>),
         now: Timestamp,
     ) -> (Vec<AskedIssuer>, Vec<OrderError>) {
         let mut slow = BTreeSet::new();
         let mut asked = Vec::new();
         let mut failed = Vec::new();
-        let due = self
-            .orders
-            .iter()
-            .filter(|one| wait(one, now).is_some_and(|wait| wait.is_zero()));
+        let due = self.orders.iter().filter(|one| {
+            let is_asked_for = at_once.contains(&one.order.certificate);
+            wait(one, now).is_some_and(|wait| wait.is_zero() || is_asked_for)
+        });
         for one in due {
             let Some((name, issuer)) = one.issuer.as_ref().and_then(|name| {
                 let issuer = config.issuers.commands.get(name)?;
@@ -75,8 +78,12 @@ impl Looked {
                 &one.order,
                 &request,
                 (token, validity),
+                stop,
             )
             .await;
+            let Some(answer) = answer else {
+                break;
+            };
             if matches!(answer, Answer::Refused { is_slow: true, .. }) {
                 slow.insert(name);
             }
@@ -96,7 +103,7 @@ impl Looked {
 /// How long until the program of an order is to be asked about it.
 fn wait(one: &Considered, now: Timestamp) -> Option<Duration> {
     let issuer = one.issuer.as_ref()?;
-    if one.issued.is_some() {
+    if one.issued.is_some() || !one.has_certificate {
         return None;
     }
     let last = one.contact.as_ref().filter(|last| last.issuer == *issuer);

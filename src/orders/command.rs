@@ -8,6 +8,9 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use super::fit::unfit;
 use super::open_order::OpenOrder;
 use crate::config::IssuerCommand;
 use crate::host::{Ended, Manner, Program, printable};
@@ -47,21 +50,27 @@ pub enum Answer {
     },
 }
 
-/// Runs the program for an order.
+/// Runs the program for an order; `None` where it was ended because `stop` says so.
 pub(super) async fn ask(
     inventory: &Inventory,
     (name, issuer): (&str, &IssuerCommand),
     order: &OpenOrder,
     request: &str,
     (token, validity): (Option<&str>, Duration),
-) -> Answer {
-    let refused = |reason: String| Answer::Refused {
-        reason,
-        is_slow: false,
+    stop: Option<&watch::Receiver<bool>>,
+) -> Option<Answer> {
+    let refused = |reason: String| {
+        Some(Answer::Refused {
+            reason,
+            is_slow: false,
+        })
     };
     let Some((path, arguments)) = issuer.command.split_first() else {
         return refused("no command is configured".to_owned());
     };
+    if let Some(reason) = unfit(Path::new(path)) {
+        return refused(format!("{path} is not run: {reason}"));
+    }
     let mut program = Program::new(Path::new(path), issuer.time_limit)
         .input(request.as_bytes().to_vec())
         .output_limit(OUTPUT_LIMIT)
@@ -72,8 +81,9 @@ pub(super) async fn ask(
     for (name, value) in description(inventory, name, order, (token, validity)) {
         program = program.variable(name, value);
     }
-    match program.run(None, &mut |_, _| {}).await {
-        Ok(ended) => answer(&ended),
+    match program.run(stop, &mut |_, _| {}).await {
+        Ok(ended) if ended.manner == Manner::Stopped => None,
+        Ok(ended) => Some(answer(&ended)),
         Err(error) => refused(not_run(path, &error)),
     }
 }
@@ -187,6 +197,7 @@ pub(super) fn answer(ended: &Ended) -> Answer {
     }
     let status = match ended.manner {
         Manner::Ended(status) => status,
+        // Who is asked to stop uses nothing of it.
         Manner::OutOfTime | Manner::Stopped => {
             let reason = format!(
                 "it was ended after {} s without an answer (time-limit){}",

@@ -10,6 +10,8 @@ use crate::host::shifted;
 /// The pause after a first refusal; it doubles with each.
 const FIRST_PAUSE: i64 = 60;
 const LONGEST_PAUSE: i64 = 6 * 3600;
+/// No pause is longer, whoever asks for it.
+const LONGEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// The last time that an issuer was asked, as its file has it. What is there in a released form stays readable.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -22,6 +24,9 @@ pub struct Contact {
     pub token: Option<String>,
     /// When that is.
     pub ask_again: Timestamp,
+    /// When it was asked; absent where an earlier version wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Timestamp>,
     /// How often in a row it gave nothing that can be used.
     pub failures: u32,
     /// Why it refused, if it did.
@@ -50,6 +55,7 @@ impl Contact {
             issuer: issuer.to_owned(),
             token,
             ask_again: shifted(now, SignedDuration::from_secs(pause)),
+            asked: Some(now),
             failures,
             refused,
         }
@@ -58,10 +64,12 @@ impl Contact {
     /// How long until the next time.
     #[must_use]
     pub fn remaining(&self, now: Timestamp) -> Duration {
-        // A clock that was set back must not keep it waiting for longer than the longest pause.
         let left = self.ask_again.duration_since(now);
-        let most = SignedDuration::from_hours(24);
-        Duration::try_from(left.min(most)).unwrap_or_default()
+        // The clock was ahead when it was asked, so that the moment says nothing.
+        if left > LONGEST || self.asked.is_some_and(|asked| asked > now) {
+            return Duration::ZERO;
+        }
+        Duration::try_from(left).unwrap_or_default()
     }
 }
 
@@ -106,5 +114,34 @@ mod tests {
         // Another issuer is another story.
         let other = Contact::after(Some(&contact), "step", &refusal, now);
         assert_eq!((other.token, other.failures), (None, 1));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_keeps_it_from_nothing() {
+        let ahead = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * 400);
+        let refusal = Answer::Refused {
+            reason: "no".to_owned(),
+            is_slow: false,
+        };
+        let contact = Contact::after(None, "vault", &refusal, ahead);
+        assert_eq!(contact.remaining(ahead), Duration::from_secs(60));
+        // Set back by a second, an hour and a year; also where it is not known when it was asked.
+        for hours in [0, 1, 24 * 365] {
+            let back = SignedDuration::from_hours(hours) + SignedDuration::from_secs(1);
+            assert_eq!(contact.remaining(ahead - back), Duration::ZERO, "{hours}");
+        }
+        let old = Contact {
+            asked: None,
+            ..contact
+        };
+        let now = ahead - SignedDuration::from_hours(24 * 365);
+        assert_eq!(old.remaining(now), Duration::ZERO);
+        // The longest pause there is.
+        let pending = Answer::Pending {
+            token: None,
+            ask_again: Duration::from_secs(86_400),
+        };
+        let contact = Contact::after(None, "vault", &pending, now);
+        assert_eq!(contact.remaining(now), Duration::from_secs(86_400));
     }
 }

@@ -40,6 +40,8 @@ pub enum Closing {
     LeftAlone,
     /// Another request for the same certificate is open.
     Double,
+    /// The node has no such certificate any more.
+    Gone,
 }
 
 /// What is to be done. `plan` is one that knows of no request, so that it says from when on each is wanted.
@@ -59,9 +61,10 @@ pub fn decide(
         let closing = if kept.iter().any(|one| one.certificate == order.certificate) {
             Some(Closing::Double)
         } else {
-            item(&order.certificate)
-                .zip(entry)
-                .and_then(|(item, entry)| closing(item, entry, order, now))
+            match item(&order.certificate).zip(entry) {
+                Some((item, entry)) => closing(item, entry, order),
+                None => Some(Closing::Gone),
+            }
         };
         match closing {
             Some(by) => steps.push(Step::Close {
@@ -78,27 +81,26 @@ pub fn decide(
     steps.extend(wanted.map(|item| Step::Open(item.id.clone())));
     let done = delivered.iter().filter(|file| {
         let mut leaves = file.certificates.iter().filter(|one| !one.is_ca).peekable();
-        leaves.peek().is_some() && leaves.all(|leaf| is_in_place(inventory, leaf))
+        file.is_whole && leaves.peek().is_some() && leaves.all(|leaf| is_in_place(inventory, leaf))
     });
     steps.extend(done.map(|file| Step::Discard(file.name.clone())));
     steps
 }
 
 /// Why an order has come to its end, if it has.
-fn closing(item: &PlanItem, entry: &Entry, order: &OpenOrder, now: Timestamp) -> Option<Closing> {
+fn closing(item: &PlanItem, entry: &Entry, order: &OpenOrder) -> Option<Closing> {
     match &item.action {
         Action::Leave(Obstacle::Skipped { .. }) => return Some(Closing::LeftAlone),
-        Action::Leave(Obstacle::ExternalAuthority { .. } | Obstacle::ForeignIssuer { .. }) => {}
         Action::Renew(_) | Action::Wait => return Some(Closing::SignedHere),
         // It may be put right again.
-        Action::Leave(_) => return None,
+        Action::Leave(_) => {}
     }
     let leaf = &entry.present()?.leaf;
     if digest_of_request(leaf) != order.asks_for {
         return Some(Closing::Changed);
     }
-    let is_wanted = request_from(item).is_none_or(|from| from <= now);
-    (leaf.fingerprint() != order.follows && !is_wanted).then_some(Closing::Renewed)
+    // One that is wanted all the same is another request, with another key.
+    (leaf.fingerprint() != order.follows).then_some(Closing::Renewed)
 }
 
 /// From when on its request is wanted.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 
 use super::contact::Contact;
-use super::inbox::{self, Delivered};
+use super::inbox::{self, Delivered, Use};
 use super::open_order::OpenOrder;
 use super::store::OrderStore;
 use crate::config::Config;
@@ -14,6 +14,9 @@ use crate::issuer::{Issued, Wanted, accept_answer};
 use crate::node::{CertificateId, Fault, Inventory, KeyState, Problem};
 use crate::pki::{Certificate, SubjectAltName, certificates_in, date};
 use crate::plan::{Answered, Awaited, Left};
+
+/// So many characters of what a certificate says are shown.
+const LONGEST_DESCRIPTION: usize = 500;
 
 /// The open requests and what came for them.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Looked {
 pub struct Considered {
     /// It.
     pub order: OpenOrder,
+    /// Whether its certificate is there and can be read: what is asked for and accepted is like it.
+    pub has_certificate: bool,
     /// The program that is asked, by the name that the configuration gives it.
     pub issuer: Option<String>,
     /// When it was asked last.
@@ -48,13 +53,24 @@ pub struct Considered {
 pub fn look(root: &Root, inventory: &Inventory, config: &Config, now: Timestamp) -> Looked {
     let store = OrderStore::new(root);
     let (open, mut problems) = store.open_orders();
-    let (delivered, unread) = inbox::read(&store.inbox());
-    problems.extend(unread);
+    let is_answer = |one: &Certificate| {
+        open.iter().any(|order| is_for(one, order)) || is_in_place(inventory, one)
+    };
+    let of_use = Use {
+        is_answer: &is_answer,
+        stranger: &|all| stranger(&store, inventory, &open, all),
+    };
+    let (delivered, unused) = inbox::read(&store.inbox(), &of_use);
+    problems.extend(unused);
     let orders: Vec<Considered> = open
         .into_iter()
         .map(|order| considered(&store, inventory, config, order, &delivered, now))
         .collect();
-    problems.extend(strangers(&store, inventory, &orders, &delivered));
+    problems.extend(
+        orders
+            .iter()
+            .filter_map(|one| without_certificate(&store, one)),
+    );
     let awaited = orders
         .iter()
         .filter_map(|one| awaited(&store, inventory, one, now))
@@ -123,10 +139,9 @@ fn considered(
     let mut rejected: Vec<String> = refusal(issuer.as_deref(), contact.as_ref())
         .into_iter()
         .collect();
-    let mut delivered = in_inbox.to_vec();
-    delivered.extend(from_issuer(store, &order, issuer.as_deref(), &mut rejected));
+    let printed = from_issuer(store, &order, issuer.as_deref(), &mut rejected);
     let mut issued: Option<Issued> = None;
-    for (file, answer, along) in answers(&order, &delivered) {
+    for (file, answer, along) in answers(&order, in_inbox.iter().chain(&printed)) {
         if present.is_some_and(|present| present.leaf == *answer) {
             // It is in place already.
             continue;
@@ -154,7 +169,6 @@ fn considered(
             });
         match accepted {
             Ok(one) => {
-                let ends = |issued: &Issued| issued.certificate.not_after;
                 if issued.as_ref().is_none_or(|best| ends(&one) > ends(best)) {
                     issued = Some(one);
                 }
@@ -163,6 +177,7 @@ fn considered(
         }
     }
     Considered {
+        has_certificate: present.is_some(),
         order,
         issuer,
         contact,
@@ -202,6 +217,7 @@ fn from_issuer(
             Some(Delivered {
                 name: name.into(),
                 certificates,
+                is_whole: true,
             })
         }
         Err(error) => {
@@ -214,9 +230,9 @@ fn from_issuer(
 /// The certificates for the key of an order, each with its file and all that is in that.
 fn answers<'all>(
     order: &'all OpenOrder,
-    delivered: &'all [Delivered],
+    delivered: impl Iterator<Item = &'all Delivered>,
 ) -> impl Iterator<Item = (&'all OsString, &'all Certificate, &'all [Certificate])> {
-    delivered.iter().flat_map(move |file| {
+    delivered.flat_map(move |file| {
         let along = file.certificates.as_slice();
         along
             .iter()
@@ -229,49 +245,27 @@ fn is_for(certificate: &Certificate, order: &OpenOrder) -> bool {
     digest(&certificate.public_key_der) == order.public_key
 }
 
-/// The files that hold no answer to any open request, and why.
-fn strangers(
-    store: &OrderStore,
-    inventory: &Inventory,
-    orders: &[Considered],
-    delivered: &[Delivered],
-) -> Vec<Problem> {
-    let is_answer = |one: &Certificate| {
-        orders
-            .iter()
-            .any(|considered| is_for(one, &considered.order))
-            || is_in_place(inventory, one)
-    };
-    delivered
-        .iter()
-        .filter(|file| !file.certificates.iter().any(is_answer))
-        .map(|file| {
-            let reason = stranger(store, inventory, orders, file);
-            Problem::new(store.inbox().join(&file.name), Fault::NoAnswer { reason })
-        })
-        .collect()
-}
-
+/// Why a file holds no answer to any open request.
 fn stranger(
     store: &OrderStore,
     inventory: &Inventory,
-    orders: &[Considered],
-    file: &Delivered,
+    open: &[OpenOrder],
+    certificates: &[Certificate],
 ) -> String {
-    let Some(leaf) = file.certificates.iter().find(|one| !one.is_ca) else {
+    let Some(leaf) = certificates.iter().find(|one| !one.is_ca) else {
         return "holds only certificates of CAs, and no answer to a request".to_owned();
     };
-    let of_another_key = orders.iter().find(|one| {
-        let entry = inventory.entry(&one.order.certificate);
+    let of_another_key = open.iter().find(|order| {
+        let entry = inventory.entry(&order.certificate);
         entry
             .and_then(|entry| entry.present())
             .is_some_and(|present| present.leaf.subject == leaf.subject)
     });
     match of_another_key {
-        Some(one) => format!(
+        Some(order) => format!(
             "is for another key than the open request for {}: an earlier request was signed, or another node's; sign {}",
-            one.order.certificate,
-            store.request_on_node(&one.order).display()
+            order.certificate,
+            store.request_on_node(order).display()
         ),
         None => format!("answers no open request of this node: {}", described(leaf)),
     }
@@ -284,6 +278,17 @@ pub(super) fn is_in_place(inventory: &Inventory, certificate: &Certificate) -> b
         .iter()
         .filter_map(|entry| entry.present())
         .any(|present| present.leaf == *certificate)
+}
+
+/// An order of which nothing else is told.
+fn without_certificate(store: &OrderStore, considered: &Considered) -> Option<Problem> {
+    let order = &considered.order;
+    let reason = format!(
+        "the request for {0} is open, and {0} is missing or cannot be read: put that right, or run `kubecertd orders cancel {1}`",
+        order.certificate, order.id
+    );
+    let request = store.request_on_node(order);
+    (!considered.has_certificate).then(|| Problem::new(request, Fault::OrderDamaged { reason }))
 }
 
 fn awaited(
@@ -304,12 +309,20 @@ fn awaited(
         inbox: store.inbox_on_node(),
         deadline,
         left: Left::until(deadline, now),
-        answered: match considered.issued {
-            Some(_) => Answered::Yes,
+        answered: match &considered.issued {
+            Some(issued) => Answered::Yes { ends: ends(issued) },
             None => Answered::NotYet,
         },
         rejected: (!rejected.is_empty()).then(|| rejected.join("; ")),
     })
+}
+
+/// When the first of a new certificate and those that vouch for it ends.
+fn ends(issued: &Issued) -> Timestamp {
+    let above = issued.chain.iter().chain([&issued.signer]);
+    above
+        .map(|one| one.not_after)
+        .fold(issued.certificate.not_after, Timestamp::min)
 }
 
 /// What a certificate says, as far as an answer is compared by it.
@@ -337,7 +350,7 @@ fn described(certificate: &Certificate) -> String {
             list
         }
     };
-    format!(
+    shortened(format!(
         "{} (names: {}; for: {}; from {} until {}; by {})",
         certificate.subject,
         or_none(names.join(", ")),
@@ -345,5 +358,26 @@ fn described(certificate: &Certificate) -> String {
         date(certificate.not_before),
         date(certificate.not_after),
         certificate.issuer
-    )
+    ))
+}
+
+/// Whoever delivers a certificate decides how much it says.
+fn shortened(mut text: String) -> String {
+    if let Some((at, _)) = text.char_indices().nth(LONGEST_DESCRIPTION) {
+        text.truncate(at);
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_description_is_cut_between_characters() {
+        let text = "ü".repeat(LONGEST_DESCRIPTION);
+        assert_eq!(shortened(text.clone()), text);
+        assert_eq!(shortened(format!("{text}xy")), format!("{text}…"));
+    }
 }

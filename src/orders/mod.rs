@@ -14,6 +14,7 @@ mod command;
 mod contact;
 mod decide;
 mod error;
+mod fit;
 mod inbox;
 mod look;
 mod open_order;

@@ -228,6 +228,18 @@ impl OrderStore {
         self.clear(id)
     }
 
+    /// Whether a crash left anything of orders that were not open yet, or not any more: a key, perhaps.
+    #[must_use]
+    pub fn has_leftovers(&self) -> bool {
+        let Ok((names, _)) = some_names(&self.orders(), MOST) else {
+            return false;
+        };
+        let mut ids = names.iter().filter_map(|name| name.to_str());
+        ids.any(|id| {
+            is_id(id) && matches!(durable::exists(&self.directory(id).join(RECORD)), Ok(false))
+        })
+    }
+
     /// Removes what a crash left of orders that were not open yet, or not any more. Only with the lock on the state directory.
     ///
     /// # Errors
@@ -368,12 +380,15 @@ mod tests {
         );
         let request = std::fs::read_to_string(store.in_outbox(&order.id)).unwrap();
         assert_eq!(store.request(&order).unwrap(), request);
+        assert!(!store.has_leftovers());
         store.sweep().unwrap();
         assert_eq!(store.open_orders().0.len(), 1);
         // A crash just after its record was removed.
         std::fs::remove_file(store.directory(&order.id).join(RECORD)).unwrap();
         assert!(store.open_orders().0.is_empty());
+        assert!(store.has_leftovers());
         store.sweep().unwrap();
+        assert!(!store.has_leftovers());
         assert!(durable::names_in(&store.orders()).unwrap().is_empty());
         assert!(!store.in_outbox(&order.id).exists());
     }

@@ -13,6 +13,7 @@ impl fmt::Display for Closing {
             }
             Self::SignedHere => "the CA's key is on this node now",
             Self::LeftAlone => "the configuration says that the certificate is to be left alone",
+            Self::Gone => "the node has no such certificate any more",
             Self::Double => "another one for the certificate is open",
         })
     }

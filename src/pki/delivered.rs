@@ -120,21 +120,24 @@ pub fn check_delivered(
     Ok(())
 }
 
-/// Whether a chain leads to someone who is trusted: each certificate is signed by a trusted one or by the next.
+/// Whether a chain leads to someone who is trusted: each certificate is signed by a trusted one or by the next. A signature that
+/// cannot be checked here counts for nothing.
 fn leads_to(
     leaf: &Certificate,
     behind: &[Certificate],
     trusted: &[Certificate],
     now: Timestamp,
 ) -> bool {
-    let is_trusted =
-        |one: &Certificate| trusted.iter().any(|authority| accepts(authority, one, now));
+    let vouches = |authority: &Certificate, one: &Certificate| {
+        one.is_signed_by(authority) && accepts(authority, one, now)
+    };
+    let is_trusted = |one: &Certificate| trusted.iter().any(|authority| vouches(authority, one));
     let mut at = leaf;
     for next in behind {
         if is_trusted(at) {
             return true;
         }
-        if !accepts(next, at, now) {
+        if !vouches(next, at) {
             return false;
         }
         at = next;
@@ -144,3 +147,66 @@ fn leads_to(
 
 const SERVER_AUTH: &str = "1.3.6.1.5.5.7.3.1";
 const CLIENT_AUTH: &str = "1.3.6.1.5.5.7.3.2";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::pki::{CertificateAuthority, KeyAlgorithm, NewAuthority, PrivateKey, Validity};
+    use jiff::SignedDuration;
+
+    /// ecdsa-with-SHA256 as an object identifier.
+    const ALGORITHM: &[u8] = &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02];
+
+    /// The same certificate, which says that its signature is of a kind that nothing here knows.
+    fn with_unknown_algorithm(certificate: &Certificate) -> Certificate {
+        let mut der = certificate.der.clone();
+        let places: Vec<usize> = (0..der.len() - ALGORITHM.len())
+            .filter(|at| der[*at..].starts_with(ALGORITHM))
+            .collect();
+        assert_eq!(places.len(), 2);
+        for at in places {
+            der[at + ALGORITHM.len() - 1] = 0x7f;
+        }
+        Certificate::from_der(&der).unwrap()
+    }
+
+    #[test]
+    fn a_signature_that_cannot_be_checked_counts_for_nothing() {
+        let now = Timestamp::UNIX_EPOCH;
+        let later = now + SignedDuration::from_hours(1);
+        let authority = CertificateAuthority::generate(&NewAuthority {
+            common_name: "ca".to_owned(),
+            algorithm: KeyAlgorithm::EcdsaP256,
+            not_before: now,
+            not_after: later,
+        })
+        .unwrap();
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let wanted = NewLeaf {
+            common_name: "x".to_owned(),
+            organizations: Vec::new(),
+            subject_alt_names: Vec::new(),
+            server_auth: true,
+            client_auth: false,
+        };
+        let validity = Validity {
+            not_before: now,
+            not_after: later,
+        };
+        let good = wanted.sign(&key, &authority, validity).unwrap();
+        let unknown = with_unknown_algorithm(&good);
+        let check = |one: &Certificate| {
+            let trusted = std::slice::from_ref(authority.certificate());
+            let chain = std::slice::from_ref(one);
+            check_delivered(&wanted, chain, &key.public_key_der(), trusted, now)
+        };
+        assert_eq!(check(&good), Ok(()));
+        assert!(accepts(authority.certificate(), &unknown, now));
+        let refused = check(&unknown);
+        assert!(
+            matches!(refused, Err(SuccessorError::Untrusted { .. })),
+            "{refused:?}"
+        );
+    }
+}

@@ -45,7 +45,10 @@ pub enum Answered {
     /// Nothing that could be put in place.
     NotYet,
     /// A certificate that can be put in place.
-    Yes,
+    Yes {
+        /// When the first of it and those that vouch for it ends.
+        ends: Timestamp,
+    },
 }
 
 /// How little time is left at most.

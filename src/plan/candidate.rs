@@ -266,7 +266,7 @@ impl<'node> Candidate<'node> {
         })
     }
 
-    fn reason(&self, wish: Wish, now: Timestamp) -> Option<Reason> {
+    pub(super) fn reason(&self, wish: Wish, now: Timestamp) -> Option<Reason> {
         if wish == Wish::Nothing {
             None
         } else if self.key_is_unusable() {
@@ -283,21 +283,17 @@ impl<'node> Candidate<'node> {
     }
 
     /// What stands against a renewal that is wanted, so that none is done in vain or over and over.
-    fn obstacle(
+    pub(super) fn obstacle(
         &self,
         wish: Wish,
         reason: Reason,
         signing: &Certificate,
         now: Timestamp,
     ) -> Option<Obstacle> {
-        let (force, minimum) = match wish {
-            Wish::Now { force, .. } => (force, Duration::from_secs(1)),
-            Wish::WhenDueByHand => (false, Duration::from_secs(1)),
-            Wish::WhenDue | Wish::Nothing => (false, self.minimum_interval()),
-        };
-        if force {
+        if wish.is_forced() {
             return None;
         }
+        let minimum = self.minimum(wish);
         let wanted_end = later(now, self.renewal.validity);
         let end = wanted_end.min(signing.not_after);
         let too_soon = if signing.not_after < wanted_end {
@@ -331,6 +327,14 @@ impl<'node> Candidate<'node> {
         later(self.present.leaf.not_before, BACKDATED)
     }
 
+    /// The least that a renewal has to gain: by hand anything.
+    pub(super) fn minimum(&self, wish: Wish) -> Duration {
+        match wish {
+            Wish::Now { .. } | Wish::WhenDueByHand => Duration::from_secs(1),
+            Wish::WhenDue | Wish::Nothing => self.minimum_interval(),
+        }
+    }
+
     /// The least time between two renewals, and the least that one has to gain.
     fn minimum_interval(&self) -> Duration {
         Duration::from_secs((self.renewal.validity.as_secs() / 10).min(60))
@@ -348,7 +352,7 @@ impl<'node> Candidate<'node> {
     }
 
     /// The authority's certificate that would sign: the valid one that lasts longest.
-    fn signing(&self, now: Timestamp) -> &'node Certificate {
+    pub(super) fn signing(&self, now: Timestamp) -> &'node Certificate {
         self.authority
             .iter()
             .filter(|certificate| certificate.is_valid_at(now))

@@ -196,7 +196,7 @@ fn item<'node>(
         Ok(candidate) => (
             Some(candidate.due_at()),
             candidate
-                .action_elsewhere(wish, awaited)
+                .action_elsewhere(wish, awaited, now)
                 .unwrap_or_else(|| candidate.action(wish, now)),
             candidate.notes(),
         ),

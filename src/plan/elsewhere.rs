@@ -8,7 +8,7 @@ use super::awaited::{Answered, Awaited};
 use super::candidate::{Candidate, Wish};
 use super::obstacle::Obstacle;
 use super::reason::Reason;
-use super::schedule::{earlier, lifetime};
+use super::schedule::{earlier, later, lifetime};
 use super::types::Action;
 
 impl Candidate<'_> {
@@ -28,18 +28,33 @@ impl Candidate<'_> {
     }
 
     /// What is to be done about one that a CA elsewhere signs, given what came of its request.
-    pub(super) fn action_elsewhere(&self, wish: Wish, awaited: Option<&Awaited>) -> Option<Action> {
+    pub(super) fn action_elsewhere(
+        &self,
+        wish: Wish,
+        awaited: Option<&Awaited>,
+        now: Timestamp,
+    ) -> Option<Action> {
         let elsewhere = self.elsewhere?;
         let request_from = elsewhere.lead.map(|lead| self.request_from(lead));
+        let in_vain = || {
+            let is_wanted = match wish {
+                Wish::Nothing => false,
+                Wish::WhenDue | Wish::WhenDueByHand => request_from.is_some_and(|from| from <= now),
+                Wish::Now { .. } => request_from.is_some(),
+            };
+            is_wanted
+                .then(|| self.asked_in_vain(wish, now))
+                .flatten()
+                .map(Action::Leave)
+        };
         Some(match awaited {
-            Some(awaited) if awaited.answered == Answered::Yes => match wish {
-                Wish::Nothing => Action::Wait,
-                Wish::WhenDue if !self.renewal.enabled => Action::Leave(Obstacle::Disabled),
-                Wish::WhenDue | Wish::WhenDueByHand | Wish::Now { .. } => {
-                    Action::Renew(Reason::Answered)
+            Some(awaited) => match awaited.answered {
+                Answered::Yes { ends } => self.action_answered(wish, ends, now),
+                Answered::NotYet => {
+                    Action::Leave(Obstacle::AwaitingAnswer(Box::new(awaited.clone())))
                 }
             },
-            Some(awaited) => Action::Leave(Obstacle::AwaitingAnswer(Box::new(awaited.clone()))),
+            None if let Some(in_vain) = in_vain() => in_vain,
             None if elsewhere.is_foreign => Action::Leave(Obstacle::ForeignIssuer {
                 issuer: self.present.leaf.issuer.clone(),
                 itself: false,
@@ -50,5 +65,30 @@ impl Candidate<'_> {
                 request_from,
             }),
         })
+    }
+
+    /// What is to be done about one whose answer is here: it is put in place if that gains anything.
+    fn action_answered(&self, wish: Wish, ends: Timestamp, now: Timestamp) -> Action {
+        if wish == Wish::Nothing {
+            return Action::Wait;
+        }
+        if wish == Wish::WhenDue && !self.renewal.enabled {
+            return Action::Leave(Obstacle::Disabled);
+        }
+        let reason = self.reason(wish, now).unwrap_or(Reason::Answered);
+        let gains = ends >= later(self.end(), self.minimum(wish));
+        if gains || wish.is_forced() || reason.allows_earlier_end() {
+            Action::Renew(Reason::Answered)
+        } else {
+            Action::Leave(Obstacle::AuthorityEndsTooSoon { ends })
+        }
+    }
+
+    /// Why no answer could be of use: the same that keeps a CA on this node from signing over and over. How long a CA elsewhere lets
+    /// a certificate last is its own decision.
+    fn asked_in_vain(&self, wish: Wish, now: Timestamp) -> Option<Obstacle> {
+        let reason = self.reason(wish, now).unwrap_or(Reason::Answered);
+        self.obstacle(wish, reason, self.signing(now), now)
+            .filter(|obstacle| !matches!(obstacle, Obstacle::WouldNotEndLater { .. }))
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn apply(
         .max();
     match until {
         Some(until)
-            if item.action == Action::Renew(Reason::Due)
+            if is_held(&item.action, now)
                 && now < until
                 && later(now, LAST_MOMENT) < present.leaf.not_after =>
         {
@@ -55,5 +55,17 @@ pub(super) fn apply(
             }
         }
         _ => item,
+    }
+}
+
+/// What would undo the roll-back: a renewal, and a request for one.
+fn is_held(action: &Action, now: Timestamp) -> bool {
+    match action {
+        Action::Renew(reason) => matches!(reason, Reason::Due | Reason::Answered),
+        Action::Leave(
+            Obstacle::ExternalAuthority { request_from, .. }
+            | Obstacle::ForeignIssuer { request_from, .. },
+        ) => request_from.is_some_and(|from| from <= now),
+        Action::Leave(_) | Action::Wait => false,
     }
 }

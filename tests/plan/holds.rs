@@ -3,7 +3,7 @@
 
 use kubecertd::config::Config;
 use kubecertd::node::{CertificateState, Inventory};
-use kubecertd::plan::{Action, Hold, Obstacle, Plan, Reason, plan_due};
+use kubecertd::plan::{Action, Answered, Hold, Obstacle, Plan, Reason, plan_due};
 use testkit::inventory::*;
 
 const APISERVER: &str = "apiserver";
@@ -86,4 +86,28 @@ fn a_moment_that_is_still_to_come_holds_nothing() {
     let mut node = node_ending(20 * DAY);
     let hold = held(&mut node, -60);
     assert_eq!(action(&planned(&node, hold)), &Action::Renew(Reason::Due));
+}
+
+/// A request would be the first step of undoing it, and its answer the last.
+#[test]
+fn a_request_and_an_answer_are_held_as_a_renewal_is() {
+    let mut node = node_ending(20 * DAY);
+    take_key(&mut node);
+    let hold = held(&mut node, 60);
+    let held_back = Action::Leave(Obstacle::RolledBack {
+        until: after(DAY - 60),
+    });
+    let planned = |holds: &[Hold], awaited: &[_]| {
+        let plan = plan_due(&node, &Config::default(), holds, awaited, now());
+        plan.items[0].action.clone()
+    };
+    let answered = [awaited(APISERVER, Answered::Yes { ends: after(YEAR) })];
+    assert!(matches!(
+        planned(&[], &[]),
+        Action::Leave(Obstacle::ExternalAuthority { .. })
+    ));
+    assert_eq!(planned(&[], &answered), Action::Renew(Reason::Answered));
+    let hold = std::slice::from_ref(&hold);
+    assert_eq!(planned(hold, &[]), held_back);
+    assert_eq!(planned(hold, &answered), held_back);
 }

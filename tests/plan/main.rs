@@ -2,6 +2,7 @@
 
 mod authorities;
 mod decisions;
+mod elsewhere;
 mod expired;
 mod holds;
 mod properties;

@@ -15,6 +15,7 @@ use kubecertd::pki::{
     AuthorityId, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, NewAuthority,
     NewLeaf, PrivateKey, Validity,
 };
+use kubecertd::plan::{Answered, Awaited};
 
 pub const HOUR: i64 = 3600;
 pub const DAY: i64 = 24 * HOUR;
@@ -286,4 +287,26 @@ pub fn add_pod(
     let path = PathBuf::from(format!("/etc/kubernetes/manifests/{name}.yaml"));
     node.static_pods
         .push(StaticPod::parse(&path, &text, &Root::default()).unwrap());
+}
+
+/// The key of the Kubernetes CA is elsewhere.
+pub fn take_key(node: &mut Inventory) {
+    let certificates = vec![authority_certificate(after(-YEAR), after(9 * YEAR))];
+    let state = authority_state(certificates, KeyState::Missing);
+    set_authority(node, AuthorityId::Kubernetes, state);
+}
+
+/// An open request.
+pub fn awaited(id: &str, answered: Answered) -> Awaited {
+    Awaited {
+        id: id.into(),
+        since: after(-DAY),
+        request: PathBuf::from("/var/lib/kubecertd/outbox/x.csr"),
+        issuer: None,
+        inbox: PathBuf::from("/var/lib/kubecertd/inbox"),
+        deadline: after(DAY),
+        left: None,
+        answered,
+        rejected: None,
+    }
 }
