@@ -34,6 +34,8 @@ pub struct Recovery<'lock> {
     pub restarts_left: Vec<PodRef>,
     /// Of the certificates, those that are still to be proved in use: the caller does that afterwards.
     pub proofs_left: Vec<CertificateId>,
+    /// Where running hooks before it was all that it did: the moments that they were of.
+    pub only_hooks: Option<Vec<String>>,
     /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.
     pub node_down: bool,
     /// Manifests that were out and are back.
@@ -46,7 +48,7 @@ pub struct Recovery<'lock> {
     pub operation: Operation<'lock>,
 }
 
-/// Finishes or undoes every operation in flight, manifests first. One that had changed nothing is removed and not
+/// Finishes or undoes every operation in flight, manifests first. One that had changed nothing and run no hooks is removed and not
 /// among the results; the others wait for their restarts and for [`Operation::finish`].
 ///
 /// # Errors
@@ -204,7 +206,8 @@ fn settle<'lock>(
         return Err(error);
     }
     let left_alone = settled?;
-    if operation.state.is_without_effect() {
+    let is_without_effect = operation.state.is_without_effect();
+    if is_without_effect && operation.state.hooks.is_empty() {
         tracing::info!(
             operation = operation.id(),
             "an operation was cut off before it changed anything"
@@ -215,12 +218,21 @@ fn settle<'lock>(
     let state = &operation.state;
     Ok(Some(Recovery {
         id: operation.id().to_owned(),
-        rolled_forward: state.way() != Way::Back,
+        rolled_forward: !is_without_effect && state.way() != Way::Back,
         reason: state.reason.clone(),
         changes: state.changes.clone(),
         certificates: state.certificates(),
-        proofs_left: state.proofs_left(),
-        restarts_left: operation.restarts_left(),
+        proofs_left: if is_without_effect {
+            Vec::new()
+        } else {
+            state.proofs_left()
+        },
+        restarts_left: if is_without_effect {
+            Vec::new()
+        } else {
+            operation.restarts_left()
+        },
+        only_hooks: is_without_effect.then(|| state.hooks.clone()),
         node_down: state.node_down,
         returned: manifests.returned,
         superseded: superseded(&operation, manifests.superseded),

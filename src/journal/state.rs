@@ -24,6 +24,8 @@ pub(crate) struct State {
     pub(crate) changes: Vec<RenewedCertificate>,
     /// Expired certificates had stopped the node.
     pub(crate) node_down: bool,
+    /// The moments whose hooks were begun.
+    pub(crate) hooks: Vec<String>,
     /// Whether the components are to be asked about the certificates, once they are restarted.
     to_be_proved: bool,
     /// Certificates proved to be in use.
@@ -148,7 +150,7 @@ impl State {
         }
     }
 
-    /// Whether neither a file nor a manifest has been touched, so that there is nothing to finish.
+    /// Whether neither a file nor a manifest has been touched, so that there is nothing to finish but hooks.
     pub(crate) fn is_without_effect(&self) -> bool {
         let files = match &self.files {
             Files::Untouched | Files::Staging(_) => true,
@@ -289,6 +291,7 @@ impl State {
                 self.node_down = true;
                 self.to_be_proved = true;
             }
+            Record::HooksBegun { moment } => self.hooks.push(moment.clone()),
             // For whoever reads the journal: a turn is never gone on with, but taken again.
             Record::Turn { .. } => {}
             Record::Proved { names } => self.proved.extend(names.iter().cloned()),

@@ -113,6 +113,12 @@ pub enum Record {
     /// moving a manifest, by recovery as well.
     #[serde(rename = "stopped")]
     NodeDown,
+    /// An administrator's hooks of this moment are about to be run, which may change anything: those after the operation undo that,
+    /// so they are run by recovery as well.
+    HooksBegun {
+        /// The moment's name.
+        moment: String,
+    },
     /// By what right the cluster is disturbed; none is noted where no other node could be disturbed as well.
     Turn {
         /// Whence.

@@ -64,7 +64,7 @@ pub(super) async fn execute<'a>(
     let mut operation = begin(run, &change)?;
     report.operation = Some(operation.id().to_owned());
     let mut hooks = hooks(run, &operation, &change);
-    let not_begun = match before(run, &mut hooks, &change, &mut report).await {
+    let not_begun = match before(run, &mut operation, &mut hooks, &change, &mut report).await {
         Err(error) => Some(Ending::rolled_back(error)),
         Ok(()) => install(run, &mut operation, &mut change)
             .err()
@@ -126,6 +126,7 @@ fn hooks(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -> O
 /// Runs the hooks that come before: all of them before the first file is changed, so that one that fails leaves everything as it is.
 async fn before(
     run: &mut Run<'_>,
+    operation: &mut Operation<'_>,
     hooks: &mut OperationHooks,
     change: &Change<'_>,
     report: &mut RenewalReport,
@@ -135,6 +136,7 @@ async fn before(
     let moments = [(Moment::PreRenew, true), (Moment::PreRestart, restarts)];
     for (moment, is_due) in moments {
         if is_due {
+            hooks.announce(run.context, operation, moment)?;
             let ready = hooks.before(run, moment, report).await;
             ready.map_err(|finding| OperationError::HookFailed(Box::new(finding)))?;
         }

@@ -11,7 +11,7 @@ use super::run::Run;
 use crate::checks::{Asked, Cause, Finding, Severity};
 use crate::files::Operation;
 use crate::host::printable;
-use crate::journal::{OperationKind, Trigger};
+use crate::journal::{OperationKind, Record, TransactionError, Trigger};
 use crate::node::CertificateId;
 use crate::runtime::{Hook, Hooks, Moment};
 
@@ -99,6 +99,25 @@ impl OperationHooks {
         if !self.begun.contains(&moment) {
             self.begun.push(moment);
         }
+    }
+
+    /// Writes down that those of a moment before the operation are about to be run, if there are any: whatever ends this program then,
+    /// recovery runs those after it.
+    ///
+    /// # Errors
+    /// [`TransactionError`]; then none of them is to be run.
+    pub(super) fn announce(
+        &self,
+        context: &Context,
+        operation: &mut Operation<'_>,
+        moment: Moment,
+    ) -> Result<(), TransactionError> {
+        if self.found(context, moment).fit.is_empty() {
+            return Ok(());
+        }
+        operation.note(Record::HooksBegun {
+            moment: moment.name().to_owned(),
+        })
     }
 
     /// Runs those of a moment before the operation, one after the other.

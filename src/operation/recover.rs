@@ -84,7 +84,8 @@ async fn finish_one(
 ) -> Result<RecoveryReport, OperationError> {
     announce(run, &recovery);
     let mut report = so_far(run, &recovery);
-    let can_go_back = !recovery.node_down && old_are_valid(run, &recovery);
+    let can_go_back =
+        recovery.only_hooks.is_none() && !recovery.node_down && old_are_valid(run, &recovery);
     let mut restarts = restarts_left(run, &recovery)?;
     if restarts.need_a_turn() {
         Box::pin(take_turn_for(run, &recovery, restarts.groups())).await?;
@@ -96,13 +97,18 @@ async fn finish_one(
         reason,
         certificates,
         proofs_left,
+        only_hooks,
         mut operation,
         ..
     } = recovery;
     if let Some(turn) = turn_record(run) {
         operation.note(turn)?;
     }
+    let begun = moments_begun(&operation, only_hooks.as_deref());
     let mut hooks = hooks(run, &operation, &certificates, &restarts);
+    for moment in begun {
+        hooks.begun_before(moment);
+    }
     let ready = if restarts.groups().is_empty() {
         Ok(())
     } else {
@@ -160,7 +166,7 @@ async fn finish_one(
     })
 }
 
-/// Its hooks: those before it were run by its earlier life, as far as that got, so those after it are run whatever is left to be done.
+/// Its hooks. Those before it were run by its earlier life, as far as that got, so those after it are run whatever is left to be done.
 fn hooks(
     run: &mut Run<'_>,
     operation: &Operation<'_>,
@@ -168,13 +174,21 @@ fn hooks(
     restarts: &Restarts,
 ) -> OperationHooks {
     let components = components(restarts.groups().iter().flat_map(RestartGroup::pods));
-    let mut hooks = OperationHooks::of(run, operation, certificates, &components)
-        .binding(restarts.method == RestartMethod::Manifests);
-    hooks.begun_before(Moment::PreRestart);
-    if operation.kind() != OperationKind::Restart {
-        hooks.begun_before(Moment::PreRenew);
-    }
-    hooks
+    OperationHooks::of(run, operation, certificates, &components)
+        .binding(restarts.method == RestartMethod::Manifests)
+}
+
+/// The moments before an operation whose hooks its earlier life began: those that it wrote down where it did no more than that, and
+/// else all that it has.
+fn moments_begun(operation: &Operation<'_>, only_hooks: Option<&[String]>) -> Vec<Moment> {
+    let is_begun = |moment: &Moment| match only_hooks {
+        Some(names) => names.iter().any(|name| name == moment.name()),
+        None => *moment != Moment::PreRenew || operation.kind() != OperationKind::Restart,
+    };
+    Moment::ALL
+        .into_iter()
+        .filter(|moment| moment.is_before() && is_begun(moment))
+        .collect()
 }
 
 /// The restarts that it left, if this is a moment for them.

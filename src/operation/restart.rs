@@ -146,6 +146,7 @@ async fn restart_in(
     };
     let affected = crate::node::components(restarts.groups().iter().flat_map(RestartGroup::pods));
     let mut hooks = OperationHooks::of(run, &operation, [], &affected);
+    hooks.announce(context, &mut operation, Moment::PreRestart)?;
     let ready = hooks.before(run, Moment::PreRestart, &mut report).await;
     let ending = match ready {
         Err(finding) => Ending::failed(OperationError::HookFailed(Box::new(finding))),

@@ -38,6 +38,14 @@ impl<'lock> Backlog<'lock> {
         if recoveries.is_empty() {
             return Ok(Self::default());
         }
+        // Nothing is left of these but to run the hooks after them, which nothing has to wait for.
+        let (only_hooks, recoveries): (Vec<_>, Vec<_>) = recoveries
+            .into_iter()
+            .partition(|one| one.only_hooks.is_some());
+        finish_all(run, only_hooks).await?;
+        if recoveries.is_empty() {
+            return Ok(Self::default());
+        }
         let node = run.node();
         let due = run.context.plan_due(&node, crate::host::now());
         let kept = Self::keep(run, recoveries, None);

@@ -187,7 +187,7 @@ mod tests {
         }
 
         fn put(&self, name: &str, certificates: &[&Certificate], padding: usize) {
-            let mut content = " ".repeat(padding);
+            let mut content = "\n".repeat(padding);
             content += &certificates_to_pem(certificates.iter().copied());
             std::fs::write(self.directory.path().join(name), content).unwrap();
         }

@@ -378,6 +378,37 @@ async fn an_operation_that_was_cut_off_runs_those_that_are_left_and_waits_for_on
     assert_eq!(node.served(), node.serial("apiserver"));
 }
 
+/// Whatever those before it did is undone by those after it.
+#[tokio::test]
+async fn one_that_is_cut_off_while_those_before_run_is_recovered_with_those_after() {
+    let mut node = node_with_hooks().await;
+    let serial = node.serial("apiserver");
+    hook(&node, "pre-renew", "60-hangs", "exec sleep 600");
+    let ran_path = node.tree.path("/ran");
+    {
+        let stop = never();
+        let mut on = nothing;
+        let renewing = node.renew(&["apiserver"], &stop, &mut on);
+        tokio::pin!(renewing);
+        // Dropped as a kill would end it.
+        tokio::select! {
+            _ = &mut renewing => panic!("it ended"),
+            () = async {
+                while !fs::read_to_string(&ran_path).is_ok_and(|text| text.contains("60-hangs")) {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            } => {}
+        }
+    }
+    assert_eq!(node.in_flight(), 1);
+    ran(&node);
+    node.recover(&mut nothing).await.unwrap();
+    // Those before a restart were not begun.
+    assert_eq!(ran(&node), ["post-renew 50-note rolled-back interrupted"]);
+    assert_eq!((node.restarts(), node.in_flight()), (0, 0));
+    assert_eq!(node.serial("apiserver"), serial);
+}
+
 #[tokio::test]
 async fn those_afterwards_run_where_only_a_proof_was_left() {
     let mut node = node_with_hooks().await;
