@@ -376,3 +376,26 @@ fn the_daemon_asks_again_when_it_was_told_to_and_ends_while_a_program_hangs() {
     daemon.stop();
     assert!(begun.elapsed().as_secs() < 5, "{:?}", begun.elapsed());
 }
+
+/// By a signal to its whole group. `/bin/sh` is dash on Debian, which runs nothing for EXIT then.
+#[test]
+fn an_example_that_is_ended_leaves_nothing_behind() {
+    use std::os::unix::process::CommandExt as _;
+    for name in ["openssl", "step-ca", "vault"] {
+        let directory = tempfile::tempdir().unwrap();
+        let count = || std::fs::read_dir(directory.path()).unwrap().count();
+        let mut child = std::process::Command::new(example(name))
+            .args(["/dev/null", "/dev/null", "/dev/null", "/dev/null"])
+            .env("TMPDIR", directory.path())
+            .stdin(std::process::Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        wait_until("it has a directory", || count() == 1);
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGTERM).unwrap();
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(count(), 0, "{name}");
+    }
+}
