@@ -12,6 +12,7 @@ use crate::credentials::{
     Allowed, Installed, Member, Places, SignOptions, clean, control_plane, generate,
     generate_successors, install, sign,
 };
+use crate::node::ControlPlane;
 use crate::operation::Context;
 use crate::pki::date;
 
@@ -31,7 +32,7 @@ pub(super) fn run(context: &Context, action: &CsrAction) -> anyhow::Result<ExitC
 }
 
 /// The directories that were given, else these.
-pub(super) fn places(
+fn places(
     context: &Context,
     given: &CredentialPlaces,
     certificates: &Path,
@@ -42,6 +43,18 @@ pub(super) fn places(
         given.cert_dir.as_deref().unwrap_or(certificates),
         given.kubeconfig_dir.as_deref().unwrap_or(kubeconfigs),
     )?)
+}
+
+/// What kubeadm's configuration says, and where its files lie.
+pub(super) fn configured(
+    context: &Context,
+    config: Option<&Path>,
+    given: &CredentialPlaces,
+) -> anyhow::Result<(ControlPlane, Places)> {
+    let control_plane = control_plane(&context.root, config)?;
+    let certificates = &control_plane.certificates_directory;
+    let places = places(context, given, certificates, Path::new(KUBECONFIGS))?;
+    Ok((control_plane, places))
 }
 
 fn default_places(context: &Context, given: &CredentialPlaces) -> anyhow::Result<Places> {
@@ -70,13 +83,7 @@ pub(super) fn members(names: &[String]) -> anyhow::Result<Vec<Member>> {
 }
 
 fn from_configuration(context: &Context, options: &CsrGenerate) -> anyhow::Result<ExitCode> {
-    let control_plane = control_plane(&context.root, options.config.as_deref())?;
-    let places = places(
-        context,
-        &options.places,
-        &control_plane.certificates_directory,
-        Path::new(KUBECONFIGS),
-    )?;
+    let (control_plane, places) = configured(context, options.config.as_deref(), &options.places)?;
     // With etcd elsewhere there is nobody here whom its certificates would be of.
     let wanted: Vec<Member> = members(&options.only)?
         .into_iter()

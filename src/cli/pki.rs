@@ -1,12 +1,11 @@
 //! `kubecertd pki`
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use super::credential_arguments::{PkiAction, PkiInit};
-use super::csr::{KUBECONFIGS, places};
+use super::csr::configured;
 use super::output::{line, print, warning};
-use crate::credentials::{Target, control_plane, init};
+use crate::credentials::{Target, init};
 use crate::operation::Context;
 use crate::pki::date;
 
@@ -17,13 +16,7 @@ pub(super) fn run(context: &Context, action: &PkiAction) -> anyhow::Result<ExitC
 }
 
 fn initialise(context: &Context, options: &PkiInit) -> anyhow::Result<ExitCode> {
-    let control_plane = control_plane(&context.root, options.config.as_deref())?;
-    let places = places(
-        context,
-        &options.places,
-        &control_plane.certificates_directory,
-        Path::new(KUBECONFIGS),
-    )?;
+    let (control_plane, places) = configured(context, options.config.as_deref(), &options.places)?;
     let mut targets = Vec::new();
     for name in &options.names {
         for target in Target::named(name, &control_plane).map_err(anyhow::Error::msg)? {

@@ -88,13 +88,7 @@ pub(super) fn signer(
             "is not there, so nothing can be signed here; do it where the authority's key is",
         )
     })?;
-    let usable: Vec<Certificate> = trusted
-        .iter()
-        .filter(|certificate| certificate.is_valid_at(now) && key.matches(certificate))
-        .cloned()
-        .collect();
-    let bundle = if usable.is_empty() { &trusted } else { &usable };
-    let signing =
-        CertificateAuthority::new(bundle, key).map_err(|error| unusable(key_path(), error))?;
+    let signing = CertificateAuthority::valid_at(&trusted, key, now)
+        .map_err(|error| unusable(key_path(), error))?;
     Ok(Signer { signing, trusted })
 }

@@ -117,23 +117,17 @@ fn load(
             others,
         });
     }
-    // One that is valid, if the key has one; the error of a bundle without is the same for all of them.
-    let usable: Vec<Certificate> = trusted
-        .iter()
-        .filter(|certificate| certificate.is_valid_at(now) && key.matches(certificate))
-        .cloned()
-        .collect();
-    let bundle = if usable.is_empty() { &trusted } else { &usable };
-    let signing = CertificateAuthority::new(bundle, key).map_err(|error| match error {
-        IssueError::AuthorityKeyMismatch { .. } => unusable(
-            key_path,
-            &format!(
-                "{error} in {}; put back the two files that belong together",
-                certificate_path.display()
+    let signing =
+        CertificateAuthority::valid_at(&trusted, key, now).map_err(|error| match error {
+            IssueError::AuthorityKeyMismatch { .. } => unusable(
+                key_path,
+                &format!(
+                    "{error} in {}; put back the two files that belong together",
+                    certificate_path.display()
+                ),
             ),
-        ),
-        error => unusable(certificate_path, &error),
-    })?;
+            error => unusable(certificate_path, &error),
+        })?;
     Ok(LoadedAuthority { signing, trusted })
 }
 

@@ -61,6 +61,23 @@ impl CertificateAuthority {
         })
     }
 
+    /// The same, with one that is valid `now` if the key has one: the error of a bundle without is the same for all of them.
+    ///
+    /// # Errors
+    /// As [`CertificateAuthority::new`].
+    pub fn valid_at(
+        bundle: &[Certificate],
+        key: PrivateKey,
+        now: Timestamp,
+    ) -> Result<Self, IssueError> {
+        let usable: Vec<Certificate> = bundle
+            .iter()
+            .filter(|certificate| certificate.is_valid_at(now) && key.matches(certificate))
+            .cloned()
+            .collect();
+        Self::new(if usable.is_empty() { bundle } else { &usable }, key)
+    }
+
     /// Makes a self-signed CA as kubeadm does.
     ///
     /// # Errors

@@ -165,7 +165,8 @@ fn number(text: &str) -> Option<u32> {
 /// What a pod does about the new files that it uses. `asked`: what the API server says of its own release, which counts where its
 /// image says none.
 ///
-/// Where the release is not known, what only its time would show is not believed.
+/// Where the release is not known, only what a handshake shows is believed: whatever else is waited for may end with nothing but that
+/// its time has passed.
 #[must_use]
 pub fn reloading(inventory: &Inventory, pod: &AffectedPod, asked: Option<Release>) -> Reloading {
     let Some((static_pod, program)) = inventory
@@ -189,7 +190,7 @@ pub fn reloading(inventory: &Inventory, pod: &AffectedPod, asked: Option<Release
             .find(|line| line.program == program && CertificateId::leaf(line.leaf) == *id)
             .filter(|line| match release {
                 Some(release) => release >= line.since,
-                None => line.shown != Shown::Nothing,
+                None => line.shown == Shown::Served,
             });
         match line {
             Some(line) => by_itself.push((id.clone(), line)),

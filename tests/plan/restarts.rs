@@ -396,6 +396,17 @@ fn when_needed_the_plan_says_what_re_reads_its_files_and_restarts_the_rest() {
         .find(|pod| pod.name == "kube-apiserver");
     api_server.unwrap().containers[0].image = "registry.example/api@sha256:0".to_owned();
     assert!(told(&node).contains("kube-apiserver            restart"));
+    // Nor that the kubelet saw it: one that may not be asked would leave only the time.
+    let only = |name: &str| {
+        let names = vec![name.to_owned()];
+        let request = Request::Named {
+            names,
+            force: false,
+        };
+        PlanView::from(&plan(&node, &config, &request, now()).unwrap()).to_table()
+    };
+    assert!(only("apiserver-kubelet-client").contains("kube-apiserver   restart"));
+    assert!(only("apiserver").contains("kube-apiserver   re-reads it by itself"));
 }
 
 #[test]
