@@ -40,7 +40,7 @@ pub(super) enum CsrAction {
 /// Where the credentials are.
 #[derive(Debug, Args)]
 pub(super) struct CredentialPlaces {
-    /// Where certificates, keys and their requests are [default: /etc/kubernetes/pki]
+    /// Where certificates, keys and their requests are [default: /etc/kubernetes/pki, or certificatesDir of --config]
     #[arg(long, value_name = "DIR")]
     pub(super) cert_dir: Option<PathBuf>,
     /// Where kubeconfigs and their requests are [default: /etc/kubernetes]
@@ -175,6 +175,24 @@ pub(super) enum KubeconfigAction {
     },
 }
 
+/// A bearer token: wiped when dropped, and never shown.
+#[derive(Clone)]
+pub(super) struct Token(pub(super) zeroize::Zeroizing<String>);
+
+impl std::str::FromStr for Token {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(zeroize::Zeroizing::new(text.to_owned())))
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token(..)")
+    }
+}
+
 /// `kubeconfig user`
 #[derive(Debug, Args)]
 pub(super) struct KubeconfigUser {
@@ -189,7 +207,7 @@ pub(super) struct KubeconfigUser {
     pub(super) validity_period: Option<std::time::Duration>,
     /// A token in place of a certificate
     #[arg(long, value_name = "TOKEN", conflicts_with_all = ["org", "validity_period"])]
-    pub(super) token: Option<String>,
+    pub(super) token: Option<Token>,
     /// kubeadm's configuration
     #[arg(id = "kubeadm-config", long = "config", value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

@@ -71,7 +71,7 @@ pub(super) fn members(names: &[String]) -> anyhow::Result<Vec<Member>> {
     if names.is_empty() {
         return Ok(Member::all());
     }
-    names
+    let mut named = names
         .iter()
         .map(|name| {
             Member::by_name(name).ok_or_else(|| {
@@ -79,16 +79,23 @@ pub(super) fn members(names: &[String]) -> anyhow::Result<Vec<Member>> {
                 anyhow::anyhow!("{name:?} is none of {}", all.join(", "))
             })
         })
-        .collect()
+        .collect::<anyhow::Result<Vec<Member>>>()?;
+    named.sort();
+    named.dedup();
+    Ok(named)
 }
 
 fn from_configuration(context: &Context, options: &CsrGenerate) -> anyhow::Result<ExitCode> {
     let (control_plane, places) = configured(context, options.config.as_deref(), &options.places)?;
-    // With etcd elsewhere there is nobody here whom its certificates would be of.
-    let wanted: Vec<Member> = members(&options.only)?
-        .into_iter()
-        .filter(|member| !(control_plane.external_etcd && member.is_of_etcd()))
-        .collect();
+    let mut wanted = members(&options.only)?;
+    if control_plane.external_etcd {
+        // With etcd elsewhere no certificate of it is used here.
+        let named = wanted.iter().find(|member| member.is_of_etcd());
+        if let Some(member) = named.filter(|_| !options.only.is_empty()) {
+            anyhow::bail!("{member} is not made here: the configuration has an external etcd");
+        }
+        wanted.retain(|member| !member.is_of_etcd());
+    }
     let made = generate(&places, &control_plane, &wanted)?;
     say_generated(&places, &made)?;
     for member in made {

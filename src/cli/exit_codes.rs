@@ -13,7 +13,7 @@ pub(super) const NOT_RUNNING: u8 = 3;
 pub(super) const CONFIG: u8 = 78;
 
 /// Code, command, and what it means there. Clap ends with 2 as well.
-pub(super) const TABLE: [(u8, &str, &str); 18] = [
+pub(super) const TABLE: [(u8, &str, &str); 19] = [
     (
         0,
         "all commands",
@@ -78,13 +78,18 @@ pub(super) const TABLE: [(u8, &str, &str); 18] = [
     (NO, "status", "the daemon runs, and fails"),
     (
         NO,
+        "orders",
+        "the inbox holds what answers no request, or something could not be read",
+    ),
+    (
+        NO,
         "history verify",
         "a receipt was changed, removed or moved",
     ),
     (
         UNANSWERED,
         "check-expiration --within, preflight",
-        "it cannot be told, as something cannot be read or asked; counts before 1 for check-expiration and after it for preflight",
+        "it is not known, because something cannot be read or asked; counts before 1 for check-expiration and after it for preflight",
     ),
     (UNANSWERED, "all commands", "the command line is wrong"),
     (NOT_RUNNING, "status", "the daemon does not run"),

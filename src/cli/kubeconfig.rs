@@ -1,5 +1,6 @@
 //! `kubecertd kubeconfig`
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -51,7 +52,7 @@ fn user(context: &Context, options: &KubeconfigUser) -> anyhow::Result<ExitCode>
     };
     let now = crate::host::now();
     let made = match &options.token {
-        Some(token) => with_token(&places, &cluster, &new, token, now)?,
+        Some(token) => with_token(&places, &cluster, &new, &token.0, now)?,
         None => {
             let record = IssuedRecord::new(&context.store());
             with_certificate(&places, &cluster, &new, (&record, file.as_deref()), now)?
@@ -62,7 +63,12 @@ fn user(context: &Context, options: &KubeconfigUser) -> anyhow::Result<ExitCode>
     }
     match &file {
         Some(file) => write_kubeconfig(file, &made)?,
-        None => print(&made.text)?,
+        // As it is: what adapts texts for a terminal would leave copies of the key behind.
+        None => {
+            let mut output = std::io::stdout().lock();
+            output.write_all(made.text.as_bytes())?;
+            output.flush()?;
+        }
     }
     if let (Some(file), Some(certificate)) = (&file, &made.certificate) {
         print(&line(format_args!(
@@ -84,7 +90,11 @@ fn list(context: &Context, all: bool, output: Format) -> anyhow::Result<ExitCode
         return Ok(ExitCode::SUCCESS);
     }
     if issued.is_empty() {
-        print("No certificate of a user is recorded on this node.\n")?;
+        print(if all {
+            "No certificate of a user is recorded on this node.\n"
+        } else {
+            "No certificate of a user that is still valid is recorded on this node; --all shows those that have ended.\n"
+        })?;
         return Ok(ExitCode::SUCCESS);
     }
     for one in issued {

@@ -53,9 +53,13 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) if is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            let lines = match error.downcast_ref::<WrongConfig>() {
+            let lines: Vec<String> = match error.downcast_ref::<WrongConfig>() {
                 Some(WrongConfig(errors)) => errors.iter().map(ToString::to_string).collect(),
-                None => vec![format!("{}{}", once_each(&error), hint(&error))],
+                // Several of them are a line each.
+                None => format!("{}{}", once_each(&error), hint(&error))
+                    .lines()
+                    .map(str::to_owned)
+                    .collect(),
             };
             for line in lines {
                 output::error(&line);

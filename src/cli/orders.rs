@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::arguments::OrdersAction;
-use super::output::{line, print};
+use super::output::{error, line, print};
 use super::values::Format;
 use crate::journal::Lock;
 use crate::operation::{Context, log_line, look_at_orders};
@@ -73,7 +73,10 @@ fn cancel(context: &Context, name: &str) -> anyhow::Result<ExitCode> {
 }
 
 fn found(store: &OrderStore, name: &str) -> anyhow::Result<crate::orders::OpenOrder> {
-    let (open, _) = store.open_orders();
+    let (open, problems) = store.open_orders();
+    for problem in &problems {
+        error(&problem.to_string());
+    }
     open.into_iter()
         .find(|order| order.certificate.as_str() == name || order.id == name)
         .ok_or_else(|| {

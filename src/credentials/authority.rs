@@ -48,7 +48,7 @@ pub(super) fn trusted(
     let certificates = certificates(places, authority)?.ok_or_else(|| {
         unusable(
             path(),
-            "is not there; copy the authority's certificate there, or say where it is",
+            "is not there; copy the authority's certificate there, or name its directory (csr: --ca-dir, kubeconfig: --cert-dir)",
         )
     })?;
     if !certificates

@@ -195,7 +195,7 @@ pub(super) fn leaf_of(
     let (server_auth, client_auth) = member.usages();
     if server_auth && certificate.subject_alt_names.is_empty() {
         return Err(format!(
-            "has no names, so nobody who calls {member} would accept it; have it signed with the names that the request asks for"
+            "has no names, so no client of {member} would accept it; have it signed with the names that the request asks for"
         ));
     }
     Ok(NewLeaf {
@@ -223,7 +223,7 @@ fn check_names(member: Member, request: &CertificateRequest) -> Result<(), Strin
     }
     if is_server && names.is_empty() {
         return Err(format!(
-            "asks for no names, so nobody who calls {member} would accept it"
+            "asks for no names, so no client of {member} would accept it"
         ));
     }
     for name in names {

@@ -1,4 +1,4 @@
-//! Why credentials were not made, signed or put in place. Nothing was changed then.
+//! Why credentials were not made, signed or put in place.
 
 use std::path::PathBuf;
 

@@ -163,8 +163,11 @@ impl<'a> Sets<'a> {
         Ok(())
     }
 
-    /// Puts the files in place. On an error everything is as it was before.
+    /// Puts the files in place. On an error everything is as it was before, unless the error says what could not be put back.
     pub(super) fn put(&self, files: &[NewFile]) -> Result<(), CredentialError> {
+        if files.is_empty() {
+            return Ok(());
+        }
         self.check_names(files)?;
         let path = Mark::path(self.places);
         let mark = Mark {
@@ -193,10 +196,16 @@ impl<'a> Sets<'a> {
         });
         if let Err(error) = placed {
             // The mark goes first: what is left then is removed, and not finished.
-            durable::remove_if_there(&path)?;
-            discard(&staged);
-            take_back(files.get(..done).unwrap_or_default())?;
-            return Err(error);
+            let undone = durable::remove_if_there(&path)
+                .map_err(CredentialError::from)
+                .and_then(|_| {
+                    discard(&staged);
+                    take_back(files.get(..done).unwrap_or_default())
+                });
+            return Err(match undone {
+                Ok(()) => error,
+                Err(second) => CredentialError::Several(vec![error, second]),
+            });
         }
         self.flush()?;
         durable::remove_if_there(&path)?;

@@ -21,7 +21,7 @@ use setting::Setting;
 pub use outcome::Initialised;
 pub use target::Target;
 
-/// Makes what is missing of `targets`. All is looked at before anything is made, and nothing is written unless all is sound.
+/// Makes what is missing of `targets`. All is looked at before anything is written, and nothing is written unless all is sound.
 ///
 /// # Errors
 /// [`CredentialError`].
@@ -51,6 +51,7 @@ pub fn init(
                 }
                 Err(error) => errors.push(error),
             },
+            Target::Member(member) if authorities.is_unsound(member.authority()) => {}
             Target::Member(member) => match existing::member(&setting, *member, &authorities) {
                 Ok(Some(kept)) => done.push(kept),
                 Ok(None) => members.push(*member),
@@ -58,7 +59,11 @@ pub fn init(
             },
         }
     }
-    for member in &members {
+    // Of what an unsound authority signed nothing is said beside that authority.
+    for member in members
+        .iter()
+        .filter(|one| !authorities.is_unsound(one.authority()))
+    {
         if let Err(error) = authorities.can_sign(*member) {
             errors.push(error);
         }

@@ -43,10 +43,11 @@ impl NewKubeconfig<'_> {
                 data("client-certificate-data", certificate),
                 data("client-key-data", key),
             ),
-            NewCredential::Token(token) => (
-                Zeroizing::new(format!("    token: {}\n", scalar(token))),
-                Zeroizing::default(),
-            ),
+            NewCredential::Token(token) => {
+                let value = Zeroizing::new(scalar(token));
+                let line = ["    token: ", value.as_str(), "\n"].concat();
+                (Zeroizing::new(line), Zeroizing::default())
+            }
         };
         // concat() allocates once, so no part of a key is left behind by growing.
         let text = [

@@ -96,7 +96,6 @@ pub struct NewUser<'a> {
 }
 
 /// A kubeconfig, and the certificate in it.
-#[derive(Debug)]
 pub struct UserKubeconfig {
     /// The text.
     pub text: Zeroizing<String>,
@@ -104,6 +103,17 @@ pub struct UserKubeconfig {
     pub certificate: Option<Certificate>,
     /// What an administrator should think about.
     pub warnings: Vec<String>,
+}
+
+/// Without the text, which has a key or a token in it.
+impl std::fmt::Debug for UserKubeconfig {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("UserKubeconfig")
+            .field("certificate", &self.certificate)
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A kubeconfig with a token, which needs no authority's key.
@@ -283,7 +293,7 @@ fn warnings(
     let mut warnings = Vec::new();
     if user.groups.iter().any(|group| group == MASTERS) {
         warnings.push(format!(
-            "{} belongs to {MASTERS}: whoever has this file may do everything, until it ends, and nothing takes that back but another CA",
+            "{} belongs to {MASTERS}: this file gives every right in the cluster, until it ends, and nothing takes that back but another CA",
             user.name
         ));
     }

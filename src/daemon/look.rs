@@ -7,10 +7,10 @@ use super::others::Others;
 use super::pass::Pass;
 use super::unkept::Unkept;
 use super::uses::Uses;
-use crate::checks::{Asked, Intent};
+use crate::checks::{Asked, Check, Intent};
 use crate::operation::{
     Context, EventLog, ask_issuers, keep_orders, look_ahead, look_at_addresses, look_at_orders,
-    preflight,
+    look_at_restarts, preflight,
 };
 use crate::plan::kubelet_need;
 
@@ -72,6 +72,15 @@ pub(super) async fn look_for_filter(context: &Context, pass: &mut Pass) {
 pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
     pass.look_whether_down(context).await;
     ask(context, &mut pass).await;
+    let only = pass.only_restarts();
+    if !only.is_empty() {
+        // What was found for a plan without anything to do knows nothing of why these are restarted.
+        pass.findings
+            .retain(|finding| finding.check() == Check::Addresses);
+        let found = look_at_restarts(context, &pass.inventory, &only);
+        pass.findings.extend(found);
+        return pass;
+    }
     if pass.due() == 0 || pass.node_down || !pass.unfinished.is_empty() {
         return pass;
     }
@@ -84,7 +93,7 @@ pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
 }
 
 /// Asks the programs that sign for CAs elsewhere, where that is to be done now; whether one was asked. What they answer shows at the
-/// next look, which follows at once.
+/// next look, which follows at once or, where one is still due, after a pause.
 pub(super) async fn ask(context: &Context, pass: &mut Pass) -> bool {
     if pass.ask_again.is_none_or(|wait| !wait.is_zero()) {
         return false;

@@ -79,7 +79,9 @@ impl Outside {
 }
 
 fn silent(error: &std::io::Error) {
-    tracing::warn!("the cluster is told nothing of this node, and asked nothing: {error}");
+    tracing::warn!(
+        "kubecertd can neither report this node to the cluster nor ask about the others: {error}"
+    );
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
@@ -154,10 +156,11 @@ impl Memory {
             }
             Ok(Ok(Some(told @ (MachineTold::NoMachine | MachineTold::AnotherMachine)))) => {
                 tracing::warn!(
-                    "Cluster API is not told when the certificates end: {}",
+                    "kubecertd could not update the certificates' end in Cluster API: {}",
                     match told {
-                        MachineTold::NoMachine => "the Node names no Machine that it is",
-                        _ => "the Machine that the Node names is another node's, or gone",
+                        MachineTold::NoMachine =>
+                            "the Node has no annotation cluster.x-k8s.io/machine with cluster.x-k8s.io/cluster-namespace",
+                        _ => "the Machine that the Node names is gone or belongs to another node",
                     }
                 );
                 None
@@ -169,7 +172,9 @@ impl Memory {
         if let Some(reason) = &failure
             && self.not_told.as_ref().map(|(_, before)| before) != Some(reason)
         {
-            tracing::warn!("Cluster API is not told when the certificates end: {reason}");
+            tracing::warn!(
+                "kubecertd could not update the certificates' end in Cluster API: {reason}"
+            );
         }
         self.not_told = failure.map(|reason| (Instant::now(), reason));
     }
@@ -202,7 +207,7 @@ impl Memory {
         };
         if failure.is_some() && failure != self.unwritten {
             let reason = failure.as_deref().unwrap_or_default();
-            tracing::info!("the cluster is told nothing by Events now: {reason}");
+            tracing::info!("kubecertd cannot write Events now and tries again: {reason}");
         }
         self.unwritten = failure;
     }
@@ -217,7 +222,14 @@ impl Memory {
         let report = own_report(context, inventory, plan, crate::host::now());
         let finished = Some(report.last_finished);
         let is_operation = self.last_finished.is_some() && self.last_finished != finished;
-        let is_due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
+        let interval = if heard.borrow().is_some() {
+            LOOK_HALTED
+        } else {
+            LOOK
+        };
+        let is_due = self
+            .looked
+            .is_none_or(|looked| looked.elapsed() >= interval);
         if !is_operation && !is_due {
             return;
         }
@@ -244,7 +256,9 @@ impl Memory {
             // What was heard before counts until something else is heard.
             Err(reason) => {
                 if self.failure.as_ref() != Some(&reason) {
-                    tracing::info!("the other control planes are not heard of: {reason}");
+                    tracing::info!(
+                        "kubecertd cannot read what the other control planes report: {reason}"
+                    );
                 }
                 self.failure = Some(reason);
             }

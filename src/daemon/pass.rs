@@ -56,7 +56,8 @@ impl Pass {
     /// What keeps the daemon from renewing what is due. Finishing what was cut off does not wait for it, nor does a node that
     /// expired certificates have stopped.
     pub(super) fn held(&self) -> Vec<&Finding> {
-        let wanted = self.due() > 0 && self.unfinished.is_empty() && !self.node_down;
+        let is_renewal = self.due() > 0 && self.unfinished.is_empty() && !self.node_down;
+        let wanted = is_renewal || !self.only_restarts().is_empty();
         self.findings
             .iter()
             .filter(|finding| wanted && finding.blocks())

@@ -26,7 +26,7 @@ pub enum OperationKind {
     Renew,
     /// Earlier files put back, because an administrator asked.
     RollBack,
-    /// Pods restarted, because an administrator asked.
+    /// Pods restarted, and no file changed.
     Restart,
 }
 

@@ -61,6 +61,10 @@ pub fn preflight_for(
     if context.config.renewal.other_renewer == OtherRenewer::Ignore {
         readings.renewers.clear();
     }
+    // None is run on a copy of a node.
+    if !context.is_live() {
+        readings.hooks.clear();
+    }
     readings.windows = context.config.windows.clone();
     match context.store().on_hold(now) {
         Ok(hold) => readings.on_hold = hold,

@@ -84,7 +84,7 @@ pub use recover::{RecoveryReport, finish_recovery};
 pub use remark::Remark;
 pub use renew::renew;
 pub use report::{NotRenewed, Options, RenewalReport};
-pub use restart::{restart, restart_due, unknown_component};
+pub use restart::{look_at_restarts, restart, restart_due, unknown_component};
 pub use roll_back::{LAST, RollBack, roll_back};
 pub use roll_back_error::RollBackError;
 pub use schedule::{Schedule, schedule};

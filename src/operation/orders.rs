@@ -118,7 +118,7 @@ fn keep_answers(context: &Context, _lock: &Lock, asked: &[AskedIssuer]) -> Vec<S
         .collect()
 }
 
-/// The same for requests that an administrator asks for by name, due or not.
+/// Opens requests that an administrator asks for by name, due or not.
 pub(super) fn open_orders(
     context: &Context,
     lock: &Lock,
@@ -184,15 +184,14 @@ fn carry_out(
     (steps, now): (Vec<Step>, Timestamp),
     events: &mut dyn FnMut(Event),
 ) -> Vec<String> {
-    let looked = look_at_orders(context, inventory, now);
-    let store = looked.store();
+    let store = OrderStore::new(&context.root);
     let mut failed = Vec::new();
     if let Err(error) = store.sweep() {
         failed.push(format!("requests cannot be kept: {error}"));
     }
     for step in steps {
         let done = match &step {
-            Step::Open(id) => open(context, inventory, &looked, id, now).map(|order| {
+            Step::Open(id) => open(context, inventory, &store, id, now).map(|order| {
                 Some(Event::RequestOpened {
                     certificate: id.clone(),
                     request: store.request_on_node(&order),
@@ -227,7 +226,7 @@ fn carry_out(
 fn open(
     context: &Context,
     inventory: &Inventory,
-    looked: &Looked,
+    store: &OrderStore,
     id: &CertificateId,
     now: Timestamp,
 ) -> Result<OpenOrder, OrderError> {
@@ -246,6 +245,6 @@ fn open(
         public_key,
     };
     let by_files = context.config.issuers.files.enabled;
-    looked.store().open(&order, &asked, by_files)?;
+    store.open(&order, &asked, by_files)?;
     Ok(order)
 }

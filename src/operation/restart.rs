@@ -1,11 +1,11 @@
-//! Restarting pods by hand.
+//! Restarting pods by hand, or on the daemon's own account.
 
 use tokio::sync::watch;
 
 use super::ask_again::pending_here;
 use super::checks::{permit, preflight_for, take_lock};
 use super::ending::{Ending, end};
-use super::hooks::OperationHooks;
+use super::hooks::{self, OperationHooks};
 use super::pending::overridden;
 use super::recover::finish;
 use super::report::RenewalReport;
@@ -14,7 +14,7 @@ use super::run::Run;
 use super::table::Wish;
 use super::turn::{give_back_unused, release_turn, take_turn, turn_record};
 use super::{Context, Event, OperationError};
-use crate::checks::{Asked, Intent};
+use crate::checks::{Asked, Finding, Intent};
 use crate::config::nearest;
 use crate::files::Operation;
 use crate::journal::{OperationKind, Trigger};
@@ -77,6 +77,48 @@ pub async fn restart_due(
     restart_as(context, components, Asked::BySchedule, stop, events).await
 }
 
+/// What speaks against restarting these components on the daemon's own account now.
+#[must_use]
+pub fn look_at_restarts(
+    context: &Context,
+    inventory: &Inventory,
+    components: &[String],
+) -> Vec<Finding> {
+    let restarts = Restarts::of(inventory, &pods(inventory, components));
+    let asked = Asked::BySchedule;
+    let intent = intent(context, inventory, &restarts, (components, asked));
+    preflight_for(context, inventory, &intent, asked, crate::host::now())
+}
+
+fn pods(inventory: &Inventory, components: &[String]) -> Vec<PodRef> {
+    components
+        .iter()
+        .filter_map(|name| inventory.static_pod(name).map(PodRef::from))
+        .collect()
+}
+
+fn intent(
+    context: &Context,
+    inventory: &Inventory,
+    restarts: &Restarts,
+    (components, asked): (&[String], Asked),
+) -> Intent {
+    let overridden = match asked {
+        Asked::BySchedule => {
+            let pending = pending_here(context, inventory);
+            overridden(&pending, components, &context.config.renewal)
+        }
+        Asked::ByHand { .. } => None,
+    };
+    Intent {
+        overridden,
+        manifests: restarts.manifests(),
+        longest: longest(restarts.groups(), &context.config.restart)
+            + hooks::longest(context, true),
+        ..Intent::default()
+    }
+}
+
 async fn restart_as(
     context: &Context,
     components: &[String],
@@ -100,24 +142,8 @@ async fn restart_in(
     finish(run).await?;
     run.learn_of_others().await;
     let node = run.node();
-    let pods: Vec<PodRef> = components
-        .iter()
-        .filter_map(|name| node.static_pod(name).map(PodRef::from))
-        .collect();
-    let mut restarts = Restarts::of(&node, &pods);
-    let overridden = match asked {
-        Asked::BySchedule => {
-            let pending = pending_here(context, &node);
-            overridden(&pending, components, &context.config.renewal)
-        }
-        Asked::ByHand { .. } => None,
-    };
-    let intent = Intent {
-        overridden,
-        manifests: restarts.manifests(),
-        longest: longest(restarts.groups(), &context.config.restart),
-        ..Intent::default()
-    };
+    let mut restarts = Restarts::of(&node, &pods(&node, components));
+    let intent = intent(context, &node, &restarts, (components, asked));
     let found = preflight_for(context, &node, &intent, asked, crate::host::now());
     permit(run, found)?;
     if restarts.need_a_turn() {
@@ -170,7 +196,7 @@ async fn restarted(
             report.restarts = restarts;
             Ending::done()
         }
-        // No file was changed, so nothing is pending: the administrator has seen that it did not work, or stopped it.
+        // No file was changed, so nothing is pending: by hand it was seen, and the daemon looks again.
         Err(error) => Ending::failed(OperationError::Failed((&error).into())),
     }
 }

@@ -271,7 +271,7 @@ impl fmt::Display for Remark {
             } => write!(
                 out,
                 "{component}: it has not yet shown that it uses the new {} ({seen}); it is not restarted, since the old ones are valid \
-                 for more than a day; the daemon asks it again",
+                 for more than a day; the daemon asks it again when it runs",
                 listed(certificates)
             ),
             Self::NodeNotReady { seen } => write!(out, "the certificates are in use, but {seen}"),

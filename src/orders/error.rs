@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::host::FileError;
 use crate::issuer::IssuanceError;
+use crate::node::CertificateId;
 
 /// Why an open request cannot be kept or used.
 #[derive(Debug, thiserror::Error, strum::IntoStaticStr, strum::VariantNames)]
@@ -14,13 +15,15 @@ pub enum OrderError {
     #[strum(serialize = "order-file")]
     File(#[from] FileError),
     /// What is kept of it cannot be relied on.
-    #[error("{}: {reason}; run `kubecertd orders cancel` for a new request", path.display())]
+    #[error("{}: {reason}; run `kubecertd orders cancel {certificate}` for a new request", path.display())]
     #[strum(serialize = "order-unusable")]
     Unusable {
         /// Which file.
         path: PathBuf,
         /// Why.
         reason: String,
+        /// The certificate that it asks for.
+        certificate: CertificateId,
     },
     /// It could not be made.
     #[error(transparent)]

@@ -136,10 +136,11 @@ fn considered(
     };
     let issuer = issuer_of(inventory, config, &order);
     let contact = store.contact(&order);
+    let asked = contact.as_ref().map(|one| one.issuer.as_str());
     let mut rejected: Vec<String> = refusal(issuer.as_deref(), contact.as_ref())
         .into_iter()
         .collect();
-    let printed = from_issuer(store, &order, issuer.as_deref(), &mut rejected);
+    let printed = from_issuer(store, &order, asked, &mut rejected);
     let mut issued: Option<Issued> = None;
     for (file, answer, along) in answers(&order, in_inbox.iter().chain(&printed)) {
         if present.is_some_and(|present| present.leaf == *answer) {
@@ -208,7 +209,7 @@ fn from_issuer(
     rejected: &mut Vec<String>,
 ) -> Option<Delivered> {
     let bytes = store.answer(order)?;
-    let name = format!("the issuer {}", issuer.unwrap_or("that was asked before"));
+    let name = format!("the issuer {}", issuer.unwrap_or("that was asked"));
     match certificates_in(&bytes) {
         Ok(certificates) => {
             if !certificates.iter().any(|one| is_for(one, order)) {

@@ -1,7 +1,8 @@
 //! Where open requests are kept.
 //!
 //! An order is there once its `order.json` is, which is written last and removed first. What a crash leaves of one without
-//! it is cleared away, and the request is made anew with another key: nobody can have been told of the first.
+//! it is cleared away, and the request is made anew with another key. An answer to the first, if it was taken from the outbox
+//! in between, is refused as one for another key.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -60,10 +61,15 @@ impl OrderStore {
         self.root.node_path(&self.inbox())
     }
 
-    /// The file in the outbox, as the node names it.
+    /// The request's file, as the node names it: in the outbox, or else beside its key.
     #[must_use]
     pub fn request_on_node(&self, order: &OpenOrder) -> PathBuf {
-        self.root.node_path(&self.in_outbox(&order.id))
+        let outbox = self.in_outbox(&order.id);
+        let path = match durable::exists(&outbox) {
+            Ok(true) => outbox,
+            _ => self.directory(&order.id).join(REQUEST),
+        };
+        self.root.node_path(&path)
     }
 
     fn in_outbox(&self, id: &str) -> PathBuf {
@@ -83,13 +89,18 @@ impl OrderStore {
     pub fn open_orders(&self) -> (Vec<OpenOrder>, Vec<Problem>) {
         let orders = self.orders();
         let problem = |path: &Path, reason| Problem::new(path, Fault::OrderDamaged { reason });
-        let names = match some_names(&orders, MOST) {
+        let (names, has_more) = match some_names(&orders, MOST) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Default::default(),
             Err(error) => return (Vec::new(), vec![problem(&orders, error.to_string())]),
-            Ok((names, _)) => names,
+            Ok(names) => names,
         };
         let mut open = Vec::new();
         let mut problems = Vec::new();
+        if has_more {
+            let reason =
+                format!("only {MOST} of its requests are looked at; cancel what is not needed");
+            problems.push(problem(&orders, reason));
+        }
         for name in names {
             let Some(id) = name.to_str().filter(|name| is_id(name)) else {
                 let reason = "is no open request of kubecertd; remove it".to_owned();
@@ -131,6 +142,7 @@ impl OrderStore {
         let unusable = |reason: String| OrderError::Unusable {
             path: path.clone(),
             reason,
+            certificate: order.certificate.clone(),
         };
         let text = read_own(&path).map_err(|error| unusable(error.to_string()))?;
         let key = PrivateKey::from_pem(&text).map_err(|error| unusable(error.to_string()))?;
@@ -152,6 +164,7 @@ impl OrderStore {
             .map_err(|error| OrderError::Unusable {
                 path,
                 reason: error.to_string(),
+                certificate: order.certificate.clone(),
             })
     }
 
@@ -159,7 +172,7 @@ impl OrderStore {
     #[must_use]
     pub fn contact(&self, order: &OpenOrder) -> Option<Contact> {
         let path = self.directory(&order.id).join(CONTACT);
-        let content = read_own(&path).ok()?;
+        let content = read_if_there(&path)?;
         serde_json::from_slice(&content)
             .inspect_err(|error| tracing::debug!(path = %path.display(), %error, "not understood"))
             .ok()
@@ -169,7 +182,7 @@ impl OrderStore {
     #[must_use]
     pub fn answer(&self, order: &OpenOrder) -> Option<Vec<u8>> {
         let path = self.directory(&order.id).join(ANSWER);
-        read_own(&path).ok().map(|bytes| bytes.to_vec())
+        read_if_there(&path).map(|bytes| bytes.to_vec())
     }
 
     /// Keeps what came of asking an issuer. Only with the lock on the state directory.
@@ -201,9 +214,8 @@ impl OrderStore {
         self.prepare()?;
         let directory = self.directory(&order.id);
         durable::make_private_directory(&directory)?;
-        let key = asked.key.to_pem().map_err(|error| OrderError::Unusable {
-            path: directory.join(KEY),
-            reason: error.to_string(),
+        let key = asked.key.to_pem().map_err(|error| {
+            FileError::of(&directory.join(KEY), "could not be written")(io::Error::other(error))
         })?;
         let request = &asked.request;
         write_atomically(&directory.join(KEY), key.as_bytes(), 0o600)?;
@@ -258,7 +270,10 @@ impl OrderStore {
 
     fn clear(&self, id: &str) -> Result<(), OrderError> {
         let directory = self.directory(id);
-        durable::remove_if_there(&self.in_outbox(id))?;
+        // What came back after a crash would be signed in vain, and nothing would remove it.
+        if durable::remove_if_there(&self.in_outbox(id))? {
+            durable::sync_directory(&self.base.join("outbox"))?;
+        }
         for name in durable::names_in(&directory)? {
             durable::remove_if_there(&directory.join(name))?;
         }
@@ -298,6 +313,21 @@ fn is_id(name: &str) -> bool {
         && name
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}
+
+/// The same of what need not be there; that it cannot be read is said.
+fn read_if_there(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    match read_own(path) {
+        Ok(bytes) => Some(bytes),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(
+                "{}: cannot be used: {error}; the issuer is asked again",
+                path.display()
+            );
+            None
+        }
+    }
 }
 
 /// Reads what only this program writes.

@@ -339,3 +339,20 @@ fn a_configuration_without_a_version_is_said_where_it_decides() {
         ""
     );
 }
+
+/// Of what it signed nothing can be said, and nothing of it is to be moved away.
+#[test]
+fn an_unsound_authority_is_said_once_and_what_it_signed_is_left_in_peace() {
+    let place = Place::new();
+    init(&place, &["all", "kubeconfigs"]);
+    place.write("/etc/kubernetes/pki/ca.crt", "damaged");
+    place.write("/etc/kubernetes/pki/etcd/ca.crt", "damaged");
+    let said = refuse(&place, &["all", "kubeconfigs"]);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 2, "{said}");
+    assert!(lines.iter().all(|line| line.contains("ca.crt")), "{said}");
+    assert!(
+        !said.contains("\\n") && !said.contains("move it away"),
+        "{said}"
+    );
+}

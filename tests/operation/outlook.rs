@@ -306,18 +306,20 @@ async fn of_two_control_planes_one_that_cannot_ask_for_its_turn_waits_until_its_
     assert!((670.0..=676.0).contains(&hours), "{hours}");
     // Near its end it has a slot of its own, the other one being there.
     node.context.config.turn.emergency = Duration::from_secs(365 * 86_400);
-    match ask(&node, Trigger::Schedule, false).await {
-        Ok(renewed) => assert_eq!(renewed, 1),
+    let in_its_slot = match ask(&node, Trigger::Schedule, false).await {
+        Ok(renewed) => renewed,
         Err(OperationError::NotNow(findings)) => {
             assert_eq!(findings[0].cause.code(), "turn-later", "{findings:?}");
             let begins = findings[0].cause.passes().unwrap();
             let wait = begins.duration_since(Timestamp::now());
             assert!(wait <= SignedDuration::from_mins(10), "{wait}");
+            0
         }
         Err(other) => panic!("{other}"),
-    }
-    // By hand it is the administrator who sees to the others.
-    assert_eq!(ask(&node, by_hand(), false).await.unwrap(), 1);
+    };
+    // By hand it is the administrator who sees to the others; what was renewed in the slot is not renewed again.
+    let by_hand = ask(&node, by_hand(), false).await.unwrap();
+    assert_eq!(in_its_slot + by_hand, 1);
 }
 
 #[tokio::test]

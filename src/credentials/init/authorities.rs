@@ -17,8 +17,7 @@ use crate::host::on_all_cores;
 use crate::issuer::valid_from;
 use crate::node::ControlPlane;
 use crate::pki::{
-    AuthorityId, Certificate, CertificateAuthority, IssueError, NewAuthority, PrivateKey,
-    certificates_to_pem,
+    AuthorityId, Certificate, CertificateAuthority, IssueError, NewAuthority, certificates_to_pem,
 };
 
 /// One that is there.
@@ -32,6 +31,8 @@ struct Found {
 pub(super) struct Authorities {
     found: BTreeMap<AuthorityId, Found>,
     missing: Vec<AuthorityId>,
+    /// Those that are there and cannot be used.
+    unsound: Vec<AuthorityId>,
     targets: Vec<AuthorityId>,
 }
 
@@ -61,6 +62,7 @@ impl Authorities {
         let mut authorities = Self {
             found: BTreeMap::new(),
             missing: Vec::new(),
+            unsound: Vec::new(),
             targets: Vec::new(),
         };
         for id in AuthorityId::ALL {
@@ -80,10 +82,18 @@ impl Authorities {
                 }
                 Ok(None) if is_target => authorities.missing.push(id),
                 Ok(None) => {}
-                Err(error) => errors.push(error),
+                Err(error) => {
+                    authorities.unsound.push(id);
+                    errors.push(error);
+                }
             }
         }
         authorities
+    }
+
+    /// Whether one is there that cannot be used: nothing can be said of what it signed.
+    pub(super) fn is_unsound(&self, authority: AuthorityId) -> bool {
+        self.unsound.contains(&authority)
     }
 
     /// The certificates of one, if it is there.
@@ -258,7 +268,7 @@ fn find(setting: &Setting<'_>, id: AuthorityId) -> Result<Option<Found>, Credent
         ));
     }
     let signing = key(places, id)?
-        .map(|key| signing(&trusted, key))
+        .map(|key| CertificateAuthority::valid_at(&trusted, key, setting.now))
         .transpose()
         .map_err(|error| refused("key", error.to_string()))?;
     Ok(Some(Found { trusted, signing }))
@@ -268,8 +278,4 @@ fn is_sound(trusted: &[Certificate], now: Timestamp) -> bool {
     trusted
         .iter()
         .any(|certificate| certificate.is_ca && certificate.is_valid_at(now))
-}
-
-fn signing(trusted: &[Certificate], key: PrivateKey) -> Result<CertificateAuthority, IssueError> {
-    CertificateAuthority::new(trusted, key)
 }

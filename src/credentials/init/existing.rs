@@ -157,12 +157,16 @@ impl Existing<'_> {
                 waiting.cluster, self.0.control_plane.cluster_name
             ));
         }
-        let own = waiting
-            .authorities
-            .as_ref()
-            .and_then(|pem| certificates_from_pem(pem).ok())
-            .unwrap_or_default();
-        let trusted = authorities.trusted(member.authority()).unwrap_or_default();
+        let own = match &waiting.authorities {
+            Some(pem) => certificates_from_pem(pem).map_err(|error| refused(error.to_string()))?,
+            None => Vec::new(),
+        };
+        let Some(trusted) = authorities.trusted(member.authority()) else {
+            return Err(refused(format!(
+                "is there, and its authority {} is not; put that back, or move this away",
+                member.authority()
+            )));
+        };
         // Without a key its authorities may be in a file as well.
         let are_elsewhere = waiting.key.is_none() && waiting.authorities.is_none();
         if !are_elsewhere && !own.iter().any(|one| trusted.contains(one)) {

@@ -68,6 +68,27 @@ fn what_is_about_to_end_in_memory_is_work_unless_a_renewal_comes_first() {
     }
 }
 
+/// Not an attempt every half minute until it is over.
+#[test]
+fn a_hold_holds_back_what_is_only_restarted_as_well() {
+    let held = Pass {
+        uses: Uses::about_to_end("kube-scheduler"),
+        ..held_by(Cause::OnHold {
+            reason: "freeze".to_owned(),
+            until: None,
+            since: Timestamp::UNIX_EPOCH,
+        })
+    };
+    let held = Pass {
+        plan: quiet().plan,
+        ..held
+    };
+    assert_eq!(held.only_restarts(), ["kube-scheduler"]);
+    let state = State::default().seen(&held);
+    assert_eq!(state.about, About::OnHold);
+    assert!(!state.may_act(&held, start()));
+}
+
 fn held(severity: Severity, passes: Option<Timestamp>) -> Pass {
     let cause = passes.map_or(Cause::ClockAlone, |begins| Cause::TurnLater {
         control_planes: 3,

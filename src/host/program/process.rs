@@ -121,7 +121,7 @@ impl Running {
             return;
         }
         match killpg(self.group, signal) {
-            // No process of it is left, or only ones of other users, which it started by a right of its own.
+            // No process of it is left.
             Ok(()) | Err(Errno::ESRCH) => {}
             Err(error) => {
                 let group = self.group.as_raw();

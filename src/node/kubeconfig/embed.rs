@@ -161,7 +161,8 @@ mod tests {
     #[test]
     fn what_is_written_otherwise_is_refused() {
         let flow = PARTIAL.replace("    client-key-data: a2V5", "    {client-key-data: a2V5}");
-        assert!(embed(&flow, "certificate", "authorities").is_err());
+        let refused = embed(&flow, "certificate", "authorities").unwrap_err();
+        assert!(refused.to_string().contains("line of its own"), "{refused}");
         let without_key = PARTIAL.replace("client-key-data: a2V5", "token: x");
         assert!(embed(&without_key, "certificate", "authorities").is_err());
     }

@@ -1,6 +1,5 @@
 //! Running one hook.
 
-use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +7,6 @@ use tokio::sync::watch;
 
 use super::moment::Moment;
 use crate::host::{Ended, Manner, OnLine, Program};
-
-/// So much of each output of a hook is logged.
-const OUTPUT_LIMIT: usize = 64 * 1024;
 
 /// What a shell script finds its programs in.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -45,10 +41,9 @@ impl Hook {
     ) -> Result<Ended, String> {
         let mut program = Program::new(&self.path, time)
             .variable("PATH", PATH)
-            .variable("LANG", "C.UTF-8")
-            .output_limit(OUTPUT_LIMIT);
+            .variable("LANG", "C.UTF-8");
         for (name, value) in variables {
-            program = program.variable(OsStr::new(name), value);
+            program = program.variable(name, value);
         }
         let ended = program.run(stop, on_line).await;
         let ended = ended.map_err(|error| format!("it could not be started: {error}"))?;

@@ -63,11 +63,14 @@ impl Hooks {
 fn look(root: &Root, moment: Moment) -> Result<Hooks, (PathBuf, String)> {
     let all = root.join(hooks_directory());
     let directory = all.join(moment.name());
-    let is_there = |path: &Path| {
-        // Links followed: what lies behind one is not passed over either.
-        root.end(path).is_ok_and(|(_, found)| found.is_some())
+    // Links followed: what lies behind one, or behind what cannot be read, is not passed over either.
+    let is_absent = |found: io::Result<bool>| match found {
+        Ok(is_there) => !is_there,
+        Err(error) => error.kind() == io::ErrorKind::NotFound,
     };
-    if !is_there(&directory) && !matches!(root.look(&directory), Ok(Some(_))) {
+    if is_absent(root.end(&directory).map(|(_, found)| found.is_some()))
+        && is_absent(root.look(&directory).map(|found| found.is_some()))
+    {
         return Ok(Hooks::default());
     }
     for one in way_to(root, &directory) {
@@ -88,7 +91,8 @@ fn look(root: &Root, moment: Moment) -> Result<Hooks, (PathBuf, String)> {
         .filter(|(name, _)| !is_out_of_use(name))
         .collect();
     if listed.len() > MOST {
-        let reason = format!("has more than {MOST} hooks");
+        let reason =
+            format!("has more than {MOST} hooks, so none of them is run; move some elsewhere");
         return Err((directory, reason));
     }
     let mut hooks = Hooks::default();
@@ -133,7 +137,7 @@ fn unfit_directory(found: &Found) -> Option<String> {
         );
     }
     if !found.is_directory() {
-        return Some("is no directory".to_owned());
+        return Some("is no directory; move it elsewhere".to_owned());
     }
     unfit_owner_or_mode(found)
 }
