@@ -48,18 +48,11 @@ impl Default for IssuerCommand {
     fn default() -> Self {
         Self {
             command: Vec::new(),
-            authorities: AUTHORITIES.to_vec(),
+            authorities: AuthorityId::ALL.to_vec(),
             time_limit: Duration::from_secs(60),
         }
     }
 }
-
-/// All of them.
-const AUTHORITIES: [AuthorityId; 3] = [
-    AuthorityId::Kubernetes,
-    AuthorityId::Etcd,
-    AuthorityId::FrontProxy,
-];
 
 impl Issuers {
     /// Whether certificates of that CA are asked for where its key is not on this node.

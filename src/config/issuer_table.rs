@@ -1,11 +1,11 @@
 //! The keys of `[issuer.NAME]`.
 
 use super::issuer::IssuerCommand;
+use super::lists::{authorities, command};
 use super::nearest::nearest;
 use super::quantity::show_duration;
 use super::table_section::{TableKey, TableSection};
 use super::value::{Bounds, Written, Wrong, boolean, check_table_name, duration};
-use super::words::{authorities, command};
 use super::{Config, Mistake};
 
 /// The table that is about request files and no program.

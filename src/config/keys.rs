@@ -5,13 +5,14 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::address::{fleet_lock_group, optional_textfile, optional_url};
+use super::lists::names;
 use super::quantity::{show_duration, show_size};
 use super::value::{
     ALGORITHMS, FORMATS, METHODS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, drain, name_of,
     show_drain,
 };
 use super::value::{
-    Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm, names,
+    Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm,
     optional_path, path, size, socket, validity,
 };
 

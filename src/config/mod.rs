@@ -7,6 +7,7 @@ mod fragment;
 mod issuer;
 mod issuer_table;
 mod keys;
+mod lists;
 mod load;
 mod merge;
 mod named;
@@ -21,7 +22,6 @@ mod types;
 mod unknown;
 mod value;
 mod window;
-mod words;
 mod written_name;
 
 pub use error::{ConfigError, ConfigWarning, Mistake, Oddity};

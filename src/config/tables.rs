@@ -1,10 +1,11 @@
 //! Sections of named tables: which there are, and the keys of each.
 
 use super::issuer_table::ISSUER;
+use super::lists::days;
 use super::quantity::show_duration;
 use super::table_section::{TableKey, TableSection};
 use super::value::{
-    ALGORITHMS, Bounds, before, boolean, check_certificate_name, check_table_name, days, duration,
+    ALGORITHMS, Bounds, before, boolean, check_certificate_name, check_table_name, duration,
     key_algorithm, name_of, time_of_day, time_zone, validity,
 };
 use super::window::{DAYS, Window};

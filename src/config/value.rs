@@ -1,12 +1,11 @@
 //! Reading one written value: the right type, within bounds, or a sentence that says what would be right.
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::civil::{Time, Weekday};
+use jiff::civil::Time;
 use jiff::tz::TimeZone;
 use toml::Spanned;
 use toml::de::DeValue;
@@ -14,7 +13,6 @@ use toml::de::DeValue;
 use super::Mistake;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
-use super::window::DAYS;
 use super::{
     Drain, KeyPolicy, LogFormat, OtherRenewer, RestartBy, RestartMode, RestartWait, TurnMode,
 };
@@ -253,66 +251,6 @@ pub(super) fn key_algorithm(written: &Written<'_>) -> Result<KeyPolicy, Vec<Wron
     choice(written, &ALGORITHMS)
 }
 
-/// Names of certificates; every wrong one is reported.
-pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong>> {
-    let what = "a list of certificate names such as [\"super-admin.conf\"]";
-    let Some(array) = written.get_ref().as_array() else {
-        return Err(expects(written, what));
-    };
-    let mut names = BTreeSet::new();
-    let mut wrong = Vec::new();
-    for element in array.iter() {
-        match string(element, what) {
-            Ok(name) => match check_certificate_name(name) {
-                Ok(()) => {
-                    names.insert(name.to_owned());
-                }
-                Err(reason) => wrong.push(Wrong {
-                    span: element.span(),
-                    mistake: Mistake::WrongValue,
-                    message: format!(" = {name:?}; {reason}"),
-                }),
-            },
-            Err(mistakes) => wrong.extend(mistakes),
-        }
-    }
-    if wrong.is_empty() {
-        Ok(names)
-    } else {
-        Err(wrong)
-    }
-}
-
-/// Days of the week, in their order; at least one.
-pub(super) fn days(written: &Written<'_>) -> Result<Vec<Weekday>, Vec<Wrong>> {
-    let what = "a list of days such as [\"mon\", \"thu\"]";
-    let Some(array) = written.get_ref().as_array() else {
-        return Err(expects(written, what));
-    };
-    let mut named = Vec::new();
-    let mut wrong = Vec::new();
-    for element in array.iter() {
-        match choice(element, &DAYS) {
-            Ok(day) => named.push(day),
-            Err(mistakes) => wrong.extend(mistakes),
-        }
-    }
-    if !wrong.is_empty() {
-        return Err(wrong);
-    }
-    if named.is_empty() {
-        return Err(vec![Wrong {
-            span: written.span(),
-            mistake: Mistake::WrongValue,
-            message:
-                " = []: such a window never opens; name a day, or leave the key out for every day"
-                    .to_owned(),
-        }]);
-    }
-    let all = DAYS.iter().map(|(_, day)| *day);
-    Ok(all.filter(|day| named.contains(day)).collect())
-}
-
 /// A time of day: `02:00`.
 pub(super) fn time_of_day(written: &Written<'_>) -> Result<Time, Vec<Wrong>> {
     let text = string(written, "a time of day such as \"02:00\"")?;
@@ -520,7 +458,7 @@ fn not_among(written: &Written<'_>, text: &str, words: &[&str]) -> Vec<Wrong> {
     }]
 }
 
-pub(super) fn suggestion(text: &str, words: &[&str]) -> String {
+fn suggestion(text: &str, words: &[&str]) -> String {
     match nearest(text, words.iter().copied()) {
         Some(near) => format!("did you mean {near:?}? ({})", words.join(", ")),
         None => format!("not one of {}", words.join(", ")),

@@ -517,7 +517,7 @@ fn issuers_are_files_or_programs_and_each_has_its_own_keys() {
         ),
         (
             "[issuer.vault]\ncommand = [\"/x\"]\nauthorities = [\"etcd\"]\n",
-            "k.toml:3:15: issuer.vault.authorities = \"etcd\"; ",
+            "k.toml:3:16: issuer.vault.authorities = \"etcd\"; ",
         ),
         (
             "[issuer.file]\nenabled = true\n",
