@@ -1,13 +1,16 @@
 //! What this node knows of the cluster from when it could ask: it acts by that when nobody answers.
 
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::permission::SlotSeen;
 use super::turn::Fleet;
-use crate::host::{FileError, read_at_most, write_atomically};
+use crate::host::{FileError, Place, read_at_most, write_atomically};
 use crate::journal::Store;
 
 /// A file of this program's own; bytes.
@@ -65,26 +68,30 @@ impl Known {
         })
     }
 
-    /// Keeps it, where it is not what is kept already.
+    /// Changes what is kept and writes it, where that makes a difference. Others that do the same meanwhile, in this process or in
+    /// another, wait: none of them writes what was read before the other's change.
     ///
     /// # Errors
     /// [`FileError`].
-    pub fn keep(&self, store: &Store) -> Result<(), FileError> {
-        if Self::read(store) == *self {
+    pub fn update(store: &Store, change: impl FnOnce(&mut Self)) -> Result<(), FileError> {
+        let path = file(store);
+        let _lock = lock(store)?;
+        let kept = Self::read(store);
+        let mut changed = kept.clone();
+        change(&mut changed);
+        if changed == kept {
             return Ok(());
         }
-        let path = file(store);
         let resolved = store
             .resolve(&path)
             .map_err(FileError::of(&path, "cannot be resolved"))?;
-        let text = serde_json::to_vec_pretty(self)
+        let text = serde_json::to_vec_pretty(&changed)
             .map_err(|error| FileError::of(&path, "could not be written")(error.into()))?;
         write_atomically(&resolved, &text, 0o600)
     }
 
-    /// The same with what all control planes said of themselves at `now`. A moment alone is no reason to write the file all the time.
-    #[must_use]
-    pub fn with_fleet(mut self, fleet: &Fleet, now: Timestamp) -> Self {
+    /// Takes up what all control planes said of themselves at `now`. A moment alone is no reason to write the file all the time.
+    pub fn see_fleet(&mut self, fleet: &Fleet, now: Timestamp) {
         let is_same = self.fleet.as_ref().is_some_and(|known| {
             let age = now.duration_since(known.seen);
             known.fleet == *fleet && age >= SignedDuration::ZERO && age < REFRESH
@@ -95,7 +102,6 @@ impl Known {
                 fleet: fleet.clone(),
             });
         }
-        self
     }
 
     /// The same with these other control planes, in order, where any are known now.
@@ -111,6 +117,47 @@ impl Known {
     }
 }
 
+/// Held until it is dropped. A file of its own: the other one is replaced at each write.
+fn lock(store: &Store) -> Result<File, FileError> {
+    let path = store.directory().join("cluster.lock");
+    let locked = || {
+        store.prepare().map_err(io::Error::other)?;
+        let file = Place::at(&store.resolve(&path)?)?.open_or_create(OFlags::RDWR, 0o600)?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::other("is no regular file"));
+        }
+        file.lock()?;
+        Ok(file)
+    };
+    locked().map_err(FileError::of(&path, "could not be locked"))
+}
+
 fn file(store: &Store) -> PathBuf {
     store.directory().join("cluster.json")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::host::Root;
+
+    #[test]
+    fn nobody_writes_over_what_another_has_changed_meanwhile() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::new(&Root::new(directory.path()).unwrap());
+        std::thread::scope(|threads| {
+            for thread in 0..4 {
+                let store = &store;
+                threads.spawn(move || {
+                    for turn in 0..8 {
+                        let other = (format!("cp-{thread}-{turn}"), String::new());
+                        Known::update(store, |known| known.others.push(other)).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(Known::read(&store).others.len(), 32);
+    }
 }

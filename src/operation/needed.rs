@@ -1,4 +1,4 @@
-//! `restart.mode = "when-needed"`: which pods are restarted on account of new files.
+//! Which pods are restarted on account of new files: with `restart.mode = "when-needed"` any, and of two members of etcd always.
 
 use std::time::Duration;
 
@@ -9,20 +9,67 @@ use super::pending::NEAR;
 use super::remark::Remark;
 use super::run::Run;
 use super::waiting::reported;
+use crate::cluster::etcd::read;
+use crate::config::RestartMode;
 use crate::host::stopped;
-use crate::node::{CertificateId, PodRef};
+use crate::node::{CertificateId, Inventory, PodRef};
 use crate::plan::{AffectedPod, LONGEST_REREAD, Plan, Reloading, Reread, reloading};
-use crate::probe::{Patience, PickedUp, api_release, picked_up};
+use crate::probe::{ETCD, Patience, PickedUp, api_release, picked_up, runs};
 
-/// The pods that have to be restarted: those that never read their files anew, or do not show that they did. When the operation is
-/// stopped meanwhile, the rest is among them: the restart that is pending then is done at the next start.
+/// Which pods are asked whether they need their restart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asks {
+    Nobody,
+    /// Without one of its two members etcd has no quorum, and the cluster no memory that can be written.
+    Etcd,
+    All,
+}
+
+impl Asks {
+    pub(super) async fn of(run: &mut Run<'_>, plan: &Plan) -> Self {
+        let node = run.node();
+        let mut restarted = plan.affected.iter().filter_map(|one| node.pod(&one.pod));
+        let members = if node.other_control_planes && restarted.any(|pod| runs(pod, ETCD)) {
+            // Where nobody says, the gate asks again before anything is disturbed.
+            read(&node, &[]).await.map_or(0, |now| now.members.len())
+        } else {
+            0
+        };
+        Self::with(run.context.config.restart.mode, members)
+    }
+
+    /// `members`: of an etcd that would be restarted here; 0 where that is not known.
+    fn with(mode: RestartMode, members: usize) -> Self {
+        match (mode, members) {
+            (RestartMode::WhenNeeded, _) => Self::All,
+            (RestartMode::Affected, 2) => Self::Etcd,
+            (RestartMode::Affected | RestartMode::None, _) => Self::Nobody,
+        }
+    }
+
+    fn concerns(self, node: &Inventory, pod: &PodRef) -> bool {
+        match self {
+            Self::Nobody => false,
+            Self::Etcd => node.pod(pod).is_some_and(|pod| runs(pod, ETCD)),
+            Self::All => true,
+        }
+    }
+}
+
+/// The pods that have to be restarted: those that are not asked, never read their files anew, or do not show that they did. When the
+/// operation is stopped meanwhile, the rest is among them: the restart that is pending then is done at the next start.
 /// Besides, what is to be known of those of which nothing was seen.
-pub(super) async fn needed(run: &mut Run<'_>, plan: &Plan) -> (Vec<PodRef>, Vec<Remark>) {
+pub(super) async fn needed(
+    run: &mut Run<'_>,
+    plan: &Plan,
+    asks: Asks,
+) -> (Vec<PodRef>, Vec<Remark>) {
     let node = run.node();
     let asked = api_release(&node).await;
     let (mut needed, mut not_shown) = (Vec::new(), Vec::new());
     for pod in &plan.affected {
         let is_needed = match reloading(&node, pod, asked) {
+            _ if !asks.concerns(&node, &pod.pod) => true,
             Reloading::Never(_) => true,
             Reloading::ByItself(certificates) => {
                 !is_picked_up(run, plan, (pod, &certificates), &mut not_shown).await
@@ -104,4 +151,21 @@ fn has_time(
             .and_then(|item| item.not_after)
             .is_some_and(|end| end.duration_since(now) > NEAR)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_members_none_is_restarted_that_does_not_need_it() {
+        let asks = |mode| [0, 1, 2, 3].map(|members| Asks::with(mode, members));
+        let nobody = Asks::Nobody;
+        assert_eq!(
+            asks(RestartMode::Affected),
+            [nobody, nobody, Asks::Etcd, nobody]
+        );
+        assert_eq!(asks(RestartMode::WhenNeeded), [Asks::All; 4]);
+        assert_eq!(asks(RestartMode::None), [nobody; 4]);
+    }
 }

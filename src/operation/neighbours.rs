@@ -156,9 +156,9 @@ impl Neighbours {
 
 /// Keeps what all say. That it cannot be kept only means that it cannot be shown while the API is away.
 fn keep(context: &Context, fleet: &Fleet) {
-    let store = context.store();
-    let known = Known::read(&store).with_fleet(fleet, crate::host::now());
-    if let Err(error) = known.keep(&store) {
+    let now = crate::host::now();
+    let kept = Known::update(&context.store(), |known| known.see_fleet(fleet, now));
+    if let Err(error) = kept {
         tracing::debug!(%error, "what the control planes say of themselves is not kept");
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::context::Context;
 use super::event::Event;
 use super::gate::Gate;
-use super::needed::needed;
+use super::needed::{Asks, needed};
 use super::remark::Remark;
 use super::right::{Turn, before_step};
 use super::run::Run;
@@ -82,8 +82,9 @@ impl Restarts {
             return Self::none(affected);
         }
         let node = run.node();
-        if context.config.restart.mode == RestartMode::WhenNeeded {
-            let (needed, not_shown) = needed(run, plan).await;
+        let asks = Asks::of(run, plan).await;
+        if asks != Asks::Nobody {
+            let (needed, not_shown) = needed(run, plan, asks).await;
             return Self {
                 not_shown,
                 ..Self::of(&node, &needed)

@@ -103,11 +103,11 @@ impl<'a> Table<'a> {
 
     /// What is kept may have changed since this table was made.
     fn keep(&self, change: impl FnOnce(&mut Known)) {
-        let store = self.context.store();
-        let mut known = Known::read(&store);
-        known.others.clone_from(&self.known.others);
-        change(&mut known);
-        if let Err(error) = known.keep(&store) {
+        let kept = Known::update(&self.context.store(), |known| {
+            known.others.clone_from(&self.known.others);
+            change(known);
+        });
+        if let Err(error) = kept {
             tracing::debug!(%error, "what is known of the cluster is not kept");
         }
     }
