@@ -7,7 +7,7 @@ use super::arguments::{CheckExpiration, StructuredFormat};
 use super::exit_codes;
 use super::output::{error, grouped, print, warning as note};
 use super::renew::exit_code;
-use super::runtime::runtime;
+use super::runtime::ask;
 use crate::cluster::Halt;
 use crate::operation::{Context, look_at_orders};
 use crate::pki::date;
@@ -25,7 +25,7 @@ pub(super) fn run(
     let mut info =
         ExpirationInfo::new(&inventory, now, options.all).leaving(&context.config.renewal);
     if options.all && context.is_live() {
-        info = info.with_in_memory(&runtime()?.block_on(look_in_memory(&inventory)));
+        info = info.with_in_memory(&ask("components", look_in_memory(&inventory))?);
     }
     let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),

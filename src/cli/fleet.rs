@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use super::output::{print, warning};
-use super::runtime::runtime;
+use super::runtime::{CONTROL_PLANES, ask};
 use super::values::Format;
 use crate::operation::{Context, look_at_fleet, own_report};
 use crate::pki::date;
@@ -18,7 +18,7 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
     let inventory = context.observe();
     let plan = context.plan_due(&inventory, now);
     let own = own_report(context, &inventory, &plan, now);
-    let seen = runtime()?.block_on(look_at_fleet(context, &inventory))?;
+    let seen = ask(CONTROL_PLANES, look_at_fleet(context, &inventory))??;
     let view = match seen {
         None => FleetView::new(now, &Default::default(), &[], &own),
         Some(seen) => {

@@ -27,6 +27,11 @@ pub(super) fn tell(text: &str) {
     }
 }
 
+/// Whether the terminal cannot overwrite a line.
+pub(super) fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_none_or(|term| term == "dumb")
+}
+
 /// One line of a text that is to be printed, whatever is in it of others.
 pub(super) fn line(text: std::fmt::Arguments<'_>) -> String {
     format!("{}\n", printable(&text.to_string()))
@@ -94,8 +99,7 @@ const SILENCE: Duration = Duration::from_secs(30);
 impl Narrator {
     /// Looks at what standard output is.
     pub(super) fn new() -> Self {
-        let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let terminal = io::stdout().is_terminal() && !dumb;
+        let terminal = io::stdout().is_terminal() && !is_dumb();
         let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         Self {
             terminal,

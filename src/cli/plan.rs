@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use super::output::{error, print};
 use super::renew::exit_code;
-use super::runtime::runtime;
+use super::runtime::ask;
 use super::values::Format;
 use crate::config::RestartMode;
 use crate::node::{CertificateId, Inventory, hard_links};
@@ -34,7 +34,7 @@ pub(super) fn run(
         .collect();
     let notes = hard_links(&context.root, &inventory, &renewed);
     let in_memory = if context.is_live() {
-        runtime()?.block_on(look_in_memory(&inventory))
+        ask("components", look_in_memory(&inventory))?
     } else {
         Vec::new()
     };

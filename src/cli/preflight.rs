@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::exit_codes;
 use super::output::{error, print};
-use super::runtime::runtime;
+use super::runtime::ask;
 use super::values::Format;
 use crate::checks::{Asked, Finding, Intent, unrenewable};
 use crate::operation::{Context, look_ahead, look_at_addresses, preflight};
@@ -19,11 +19,11 @@ pub(super) fn run(context: &Context, output: Format) -> anyhow::Result<ExitCode>
     let asked = Asked::BySchedule;
     let mut findings = preflight(context, &inventory, &plan, true, asked);
     let intent = Intent::of(&inventory, &plan, &context.config, true);
-    findings.extend(runtime()?.block_on(async {
+    findings.extend(ask("components and control planes", async {
         let mut found = look_ahead(context, &inventory, &intent, asked).await;
         found.extend(look_at_addresses(context, &inventory).await);
         found
-    }));
+    })?);
     findings.extend(unrenewable(&inventory, &plan));
     let view = PreflightView::new(&findings, context.is_live(), now);
     print(&match output {

@@ -6,7 +6,7 @@ use super::arguments::Renew;
 use super::exit_codes;
 use super::hints::are_for_another_root;
 use super::output::{Narrator, alone, error, grouped, line, not_renewed, print};
-use super::runtime::runtime;
+use super::runtime::{ask, runtime};
 use crate::checks::{Asked, Finding, Intent};
 use crate::config::RestartMode;
 use crate::daemon::{StopSignals, stop_on_signal};
@@ -38,7 +38,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         };
         let mut findings = preflight(context, &inventory, &plan, restart, asked);
         let intent = Intent::of(&inventory, &plan, &context.config, restart);
-        findings.extend(runtime()?.block_on(look_ahead(context, &inventory, &intent, asked)));
+        let looking = look_ahead(context, &inventory, &intent, asked);
+        findings.extend(ask("components and control planes", looking)?);
         for finding in &findings {
             let said = line(format_args!(
                 "{}: {finding}",

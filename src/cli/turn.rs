@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use super::arguments::TurnAction;
 use super::output::{line, print};
-use super::runtime::runtime;
+use super::runtime::{CONTROL_PLANES, ask};
 use crate::cluster::{Halt, Sight};
 use crate::host::printable;
 use crate::operation::{Context, clear_halt, log_line, look_at_whose_turn};
@@ -17,7 +17,7 @@ pub(super) fn run(context: &Context, action: Option<&TurnAction>) -> anyhow::Res
     let inventory = context.observe();
     match action {
         Some(TurnAction::Clear) => {
-            let cleared = runtime()?.block_on(clear_halt(context, &inventory))?;
+            let cleared = ask(CONTROL_PLANES, clear_halt(context, &inventory))??;
             let said = match cleared {
                 Some(halt) => format!("The other control planes go on. {}", sentence(&halt)),
                 None => "Nothing to clear: no control plane has failed.".to_owned(),
@@ -27,7 +27,7 @@ pub(super) fn run(context: &Context, action: Option<&TurnAction>) -> anyhow::Res
             Ok(ExitCode::SUCCESS)
         }
         Some(TurnAction::Show) | None => {
-            let seen = runtime()?.block_on(look_at_whose_turn(context, &inventory))?;
+            let seen = ask(CONTROL_PLANES, look_at_whose_turn(context, &inventory))??;
             let Some(sight) = seen else {
                 let why =
                     "No turns are taken: there is one control plane, or turn.mode is \"off\".";

@@ -90,10 +90,13 @@ pub async fn look_ahead(
     if intent.manifests.is_empty() || context.config.restart.mode == RestartMode::None {
         return Vec::new();
     }
-    let found = outlook(inventory, &context.config.restart, &machine.kubelet, intent).await;
+    // Side by side: each may have to wait for somebody who does not answer.
+    let (found, turn) = tokio::join!(
+        outlook(inventory, &context.config.restart, &machine.kubelet, intent),
+        look_at_turn(context, inventory, Wish { intent, asked }),
+    );
     // The time of the answers.
     let mut findings = judge_outlook(&found, intent, asked, crate::host::now());
-    let turn = look_at_turn(context, inventory, Wish { intent, asked }).await;
     if turn.is_occupied {
         // Whoever is being restarted need not answer: this node waits in line, and asks again when its turn has come.
         findings.retain(|finding| !matches!(finding.cause, Cause::ControlPlaneSilent { .. }));

@@ -1,7 +1,7 @@
 //! The other control planes as this one knows them, and what keeps it from its turn.
 
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
@@ -32,8 +32,8 @@ const BEYOND_LEASE: Duration = Duration::from_secs(60);
 const WATCHED: Duration = Duration::from_secs(10);
 /// A boot id is shorter.
 const BOOT_ID_LIMIT: u64 = 256;
-/// An API that does not answer at the first attempt may at the second: a look asks so often.
-const LOOKS: usize = 2;
+/// An API that fails within this time is asked once more. One that lets this node wait would do that again.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Why a node would take its turn, and how long it can wait.
 #[derive(Debug, Clone, Copy)]
@@ -87,13 +87,12 @@ impl<'a> Table<'a> {
     }
 
     pub(super) async fn look(&self, seat: &Seat) -> Result<Sight, ApiError> {
-        let mut seen = look(seat).await;
-        for _ in 1..LOOKS {
-            if seen.is_err() {
-                seen = look(seat).await;
-            }
+        let began = Instant::now();
+        let seen = look(seat).await;
+        if seen.is_ok() || began.elapsed() > AT_ONCE {
+            return seen;
         }
-        seen
+        look(seat).await
     }
 
     /// Keeps what is known of the cluster. That it cannot be kept only means that it is found out again.
