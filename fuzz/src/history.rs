@@ -140,6 +140,7 @@ fn receipt(text: &str) -> Receipt {
         remarks: Vec::new(),
         code: None,
         proofs: vec![text.to_owned()],
+        copies: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ use super::output::{error, grouped, print, warning as note};
 use super::renew::exit_code;
 use super::runtime::ask;
 use crate::cluster::Halt;
-use crate::operation::{Context, look_at_orders};
+use crate::operation::{Context, look_at_copies, look_at_orders};
 use crate::pki::date;
 use crate::probe::look_in_memory;
 use crate::report::{ExpirationInfo, halted, read_status};
@@ -26,6 +26,9 @@ pub(super) fn run(
         ExpirationInfo::new(&inventory, now, options.all).leaving(&context.config.renewal);
     if options.all && context.is_live() {
         info = info.with_in_memory(&ask("components", look_in_memory(&inventory))?);
+    }
+    if options.all {
+        info = info.with_copies(&look_at_copies(context, &inventory));
     }
     let printed = print(&match options.output {
         StructuredFormat::Text => info.to_table(),

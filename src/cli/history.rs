@@ -304,6 +304,11 @@ fn text(receipt: &Receipt, kept: Option<&Generation>, store: &Store) -> String {
             .collect(),
     );
     section("Proofs", receipt.proofs.clone());
+    let copies = receipt.copies.iter();
+    section(
+        "Copies of admin.conf brought up to date",
+        copies.map(|path| path.display().to_string()).collect(),
+    );
     section("Warnings", receipt.warnings.clone());
     match kept {
         Some(generation) => {

@@ -13,7 +13,8 @@ use crate::daemon::{StopSignals, stop_on_signal};
 use crate::journal::Trigger;
 use crate::node::{CertificateId, hard_links};
 use crate::operation::{
-    Context, Options, RenewalReport, hooks, log_summary, look_ahead, preflight, renew,
+    Context, Options, RenewalReport, hooks, log_summary, look_ahead, look_at_copies, preflight,
+    renew,
 };
 use crate::plan::{Action, Obstacle, Request};
 use crate::report::PlanView;
@@ -28,7 +29,10 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let disturbs = restart
             && context.config.restart.mode != RestartMode::None
             && !plan.restarts.is_empty();
-        let mut view = PlanView::from(&plan).with_notes(&notes);
+        let copies = look_at_copies(context, &inventory);
+        let mut view = PlanView::from(&plan)
+            .with_notes(&notes)
+            .with_copies(&copies);
         if !plan.renewed().is_empty() {
             view = view.with_hooks(&hooks(context, disturbs));
         }

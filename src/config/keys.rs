@@ -5,11 +5,11 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::address::{fleet_lock_group, optional_textfile, optional_url};
-use super::lists::names;
+use super::lists::{names, paths};
 use super::quantity::{show_duration, show_size};
 use super::value::{
-    ALGORITHMS, FORMATS, METHODS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, drain, name_of,
-    show_drain,
+    ALGORITHMS, DISCOVERIES, FORMATS, METHODS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, drain,
+    name_of, show_drain,
 };
 use super::value::{
     Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm,
@@ -36,12 +36,13 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 13] = [
+pub(super) const SECTIONS: [&str; 14] = [
     "paths",
     "renewal",
     "certificate",
     "issuer",
     "window",
+    "admin-copies",
     "restart",
     "turn",
     "hooks",
@@ -167,6 +168,21 @@ pub(super) static KEYS: &[Key] = &[
             duration(value, "7d", bounds).map(|v| config.renewal.window_override = v)
         },
         show: |config| text(show_duration(config.renewal.window_override)),
+    },
+    Key {
+        section: "admin-copies",
+        name: "paths",
+        set: |config, value| paths(value).map(|v| config.admin_copies.paths = v),
+        show: |config| {
+            let paths = config.admin_copies.paths.iter();
+            toml::Value::Array(paths.map(|path| text(path.to_string_lossy())).collect())
+        },
+    },
+    Key {
+        section: "admin-copies",
+        name: "discover",
+        set: |config, value| choice(value, &DISCOVERIES).map(|v| config.admin_copies.discover = v),
+        show: |config| text(name_of(&DISCOVERIES, config.admin_copies.discover)),
     },
     Key {
         section: "restart",

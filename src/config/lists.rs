@@ -1,12 +1,12 @@
 //! Lists: names of certificates, days, CAs, a program with its arguments. Every wrong element is reported at its own place.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use jiff::civil::Weekday;
 
 use super::Mistake;
-use super::value::{Written, Wrong, check_certificate_name, choice, expects, string};
+use super::value::{Written, Wrong, check_certificate_name, choice, expects, path, string};
 use super::window::DAYS;
 use crate::pki::AuthorityId;
 
@@ -20,6 +20,19 @@ pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong
             .map_err(|reason| wrong(element, format!(" = {name:?}; {reason}")))
     })?;
     Ok(names.into_iter().collect())
+}
+
+/// Absolute paths, each once.
+pub(super) fn paths(written: &Written<'_>) -> Result<Vec<PathBuf>, Vec<Wrong>> {
+    let example = "/root/.kube/config";
+    let what = format!("a list of absolute paths such as [{example:?}]");
+    let mut paths: Vec<PathBuf> = Vec::new();
+    for path in each(written, &what, |element| path(element, example))? {
+        if !paths.contains(&path) {
+            paths.push(path);
+        }
+    }
+    Ok(paths)
 }
 
 /// Days of the week, in their order; at least one.

@@ -31,8 +31,8 @@ pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
 pub use types::{
-    Backup, ClusterApi, Config, Drain, Events, Hooks, Locations, Log, LogFormat, Metrics, Restart,
-    RestartBy, RestartMode, RestartWait, Turn, TurnMode,
+    AdminCopies, Backup, ClusterApi, Config, Discover, Drain, Events, Hooks, Locations, Log,
+    LogFormat, Metrics, Restart, RestartBy, RestartMode, RestartWait, Turn, TurnMode,
 };
 pub(crate) use value::check_filter;
 pub use window::Window;

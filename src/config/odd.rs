@@ -22,6 +22,10 @@ pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<(Od
             let path = config.restart.container_runtime.as_deref()?;
             absent(root?, key, path, Expected::Anything)
         }
+        "admin-copies.paths" => {
+            let mut paths = config.admin_copies.paths.iter();
+            paths.find_map(|path| absent(root?, key, path, Expected::File))
+        }
         "turn.fleet-lock-ca" => {
             let path = config.turn.fleet_lock_ca.as_deref()?;
             absent(root?, key, path, Expected::File)

@@ -19,6 +19,8 @@ pub struct Config {
     pub issuers: Issuers,
     /// `[window.NAME]`, by name; without any the daemon may act at any time
     pub windows: BTreeMap<String, Window>,
+    /// `[admin-copies]`
+    pub admin_copies: AdminCopies,
     /// `[restart]`
     pub restart: Restart,
     /// `[turn]`
@@ -71,6 +73,27 @@ impl Default for Locations {
             kubelet_pki: None,
         }
     }
+}
+
+/// `[admin-copies]`: copies of admin.conf and super-admin.conf that are renewed with them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AdminCopies {
+    /// `paths`: files that may be copies. The node's paths, without the root.
+    pub paths: Vec<PathBuf>,
+    /// `discover`
+    pub discover: Discover,
+}
+
+/// `admin-copies.discover`: in whose home a copy is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Discover {
+    /// In nobody's.
+    None,
+    /// In root's, who may read the original as well.
+    #[default]
+    Root,
+    /// In those of all local users: whoever has a copy that is valid stays an administrator of the cluster.
+    Users,
 }
 
 /// `[restart]`

@@ -14,7 +14,8 @@ use super::Mistake;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use super::{
-    Drain, KeyPolicy, LogFormat, OtherRenewer, RestartBy, RestartMode, RestartWait, TurnMode,
+    Discover, Drain, KeyPolicy, LogFormat, OtherRenewer, RestartBy, RestartMode, RestartWait,
+    TurnMode,
 };
 use crate::pki::{Catalogued, KeyAlgorithm};
 
@@ -45,6 +46,13 @@ pub(super) struct Bounds {
 pub(super) const OTHER_RENEWERS: [(&str, OtherRenewer); 2] = [
     ("wait", OtherRenewer::Wait),
     ("ignore", OtherRenewer::Ignore),
+];
+
+/// `admin-copies.discover`
+pub(super) const DISCOVERIES: [(&str, Discover); 3] = [
+    ("none", Discover::None),
+    ("root", Discover::Root),
+    ("users", Discover::Users),
 ];
 
 /// `restart.mode`

@@ -294,6 +294,7 @@ async fn look_at_files(
             watches.set(&directories(&context, &pass.inventory));
         }
         look::at_others(&context, &mut pass);
+        look::at_copies(&context, &mut pass);
         (pass, watches)
     };
     aside("look at files", work).await

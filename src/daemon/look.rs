@@ -9,8 +9,8 @@ use super::unkept::Unkept;
 use super::uses::Uses;
 use crate::checks::{Asked, Check, Intent};
 use crate::operation::{
-    Context, EventLog, ask_issuers, keep_orders, look_ahead, look_at_addresses, look_at_orders,
-    look_at_restarts, preflight,
+    Context, EventLog, ask_issuers, catch_up_copies, keep_orders, look_ahead, look_at_addresses,
+    look_at_orders, look_at_restarts, preflight,
 };
 use crate::plan::kubelet_need;
 
@@ -34,6 +34,7 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
         inventory: Arc::new(inventory),
         plan: Arc::new(plan),
         order_problems,
+        copies: Vec::new(),
         ask_again: looked
             .ask_again_after(now)
             .map(|wait| wait.max(others.unkept.remaining(Instant::now()))),
@@ -52,6 +53,20 @@ pub(super) fn at_others(context: &Context, pass: &mut Pass) {
         ..
     } = pass;
     others.look(context, inventory, unfinished);
+}
+
+/// Brings copies of admin.conf up to date that a renewal could not, unless one that was cut off may yet put the old one back.
+pub(super) fn at_copies(context: &Context, pass: &mut Pass) {
+    if !pass.unfinished.is_empty() {
+        return;
+    }
+    let mut log = EventLog::default();
+    let left = catch_up_copies(context, &pass.inventory, &mut |event| log.write(&event));
+    pass.copies = left.unwrap_or_else(|error| {
+        // An operation meets it as well, and says so.
+        tracing::debug!(%error, "copies of admin.conf are not looked after");
+        Vec::new()
+    });
 }
 
 /// Looks whether a filter keeps the daemon from what it needs, and whether the certificates in the files are in use.

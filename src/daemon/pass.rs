@@ -10,6 +10,7 @@ use super::others::Others;
 use super::uses::Uses;
 use crate::checks::Finding;
 use crate::node::Inventory;
+use crate::operation::Remark;
 use crate::plan::{Action, KubeletNeed, Plan};
 
 /// What one look at the node showed, and what is known since earlier ones.
@@ -27,6 +28,8 @@ pub(super) struct Pass {
     pub(super) kubelet: KubeletNeed,
     /// What is wrong with requests to CAs elsewhere, or with what came for them; one sentence each.
     pub(super) order_problems: Vec<String>,
+    /// Copies of admin.conf that stay as they are.
+    pub(super) copies: Vec<Remark>,
     /// When to look again because a program that signs is to be asked again, or has answered.
     pub(super) ask_again: Option<Duration>,
     /// What other processes are at, or left behind.

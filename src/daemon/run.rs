@@ -53,13 +53,15 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
         pass.order_problems.extend(failed);
     }
     look::at_others(&context, &mut pass);
+    look::at_copies(&context, &mut pass);
     look::look_for_filter(&context, &mut pass).await;
     daemon.complain(&pass);
     daemon.tidying.tidy(&context, &pass, Instant::now()).await;
     pass.look_whether_down(&context).await;
     let ended = renew_once(daemon, &pass, stop).await;
     // Nobody is left to correct what was said while it went on.
-    let last = look::at_files(&context, pass.others, pass.uses);
+    let mut last = look::at_files(&context, pass.others, pass.uses);
+    look::at_copies(&context, &mut last);
     let stopping = State::about(About::Stopping);
     let message = "Stopped after one pass";
     daemon.publish(&last, &stopping, message).await;

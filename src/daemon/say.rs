@@ -14,7 +14,7 @@ use super::state::{About, State};
 use crate::checks::{Check, Finding};
 use crate::host::{now, shifted};
 use crate::node::CertificateId;
-use crate::operation::Context;
+use crate::operation::{Context, Remark};
 use crate::pki::date;
 use crate::plan::{Action, KubeletNeed, Obstacle, PlanItem};
 use crate::report::{
@@ -208,7 +208,10 @@ impl Daemon {
                 .chain(sentences(pass))
                 .chain(pass.uses.notes(&pass.inventory))
                 .collect(),
-            findings: findings(pass).map(Coded::from).collect(),
+            findings: findings(pass)
+                .map(Coded::from)
+                .chain(pass.copies.iter().map(Remark::coded))
+                .collect(),
         }
     }
 }
@@ -283,6 +286,7 @@ fn sentences(pass: &Pass) -> Vec<String> {
     problems
         .chain(obstacles)
         .chain(pass.order_problems.iter().cloned())
+        .chain(pass.copies.iter().map(ToString::to_string))
         .chain(kubelet)
         .chain(findings(pass).map(ToString::to_string))
         .collect()

@@ -1,5 +1,6 @@
 //! Putting new files in place, all or none: stage beside the target, check, back up by copy, journal, fsync, rename.
 
+mod admin_copies;
 mod backup;
 mod backup_index;
 mod contents;
@@ -15,6 +16,9 @@ mod staged_file;
 mod survey;
 mod transaction;
 
+pub use admin_copies::{
+    CopyFault, CopyFile, CopyPlace, CopyState, Credentials, Holder, Original, SeenCopy, copy_places,
+};
 pub use backup_index::{BackedUpContents, BackedUpFile};
 pub use contents::{Kept, contents};
 pub use recover::{Recovery, recover, return_parked};

@@ -168,6 +168,34 @@ impl Place {
         )?)
     }
 
+    /// Has two names change places, so that nothing of what both lead to is lost.
+    ///
+    /// # Errors
+    /// What the system says; [`io::ErrorKind::Unsupported`] where the file system cannot do that.
+    pub fn exchange(&self, with: &Self) -> io::Result<()> {
+        let flags = RenameFlags::EXCHANGE;
+        let (one, other) = (&self.directory, &with.directory);
+        match renameat_with(one, &self.name, other, &with.name, flags) {
+            Err(Errno::INVAL | Errno::NOSYS) => Err(io::ErrorKind::Unsupported.into()),
+            exchanged => Ok(exchanged?),
+        }
+    }
+
+    /// Another name in the same directory, wherever that lies by now.
+    #[must_use]
+    pub fn beside(&self, name: &OsStr) -> Self {
+        Self::within(Arc::clone(&self.directory), name)
+    }
+
+    /// The directory itself, open to be listed or flushed.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn directory(&self) -> io::Result<File> {
+        self.beside(OsStr::new("."))
+            .open(OFlags::RDONLY | OFlags::DIRECTORY)
+    }
+
     /// Renames unless something is there (`EEXIST`).
     ///
     /// # Errors

@@ -56,6 +56,14 @@ pub(crate) fn hidden_beside(path: &Path, ending: &str) -> Result<PathBuf, FileEr
     Ok(path.with_file_name(hidden))
 }
 
+/// Whether a name is one of [`temporary_beside`] for a file of that name.
+pub(super) fn is_temporary_of(file: &std::ffi::OsStr, name: &std::ffi::OsStr) -> bool {
+    let parts = name.to_str().and_then(|text| text.strip_prefix('.'));
+    parts
+        .and_then(|text| text.split_once(MARK))
+        .is_some_and(|(stem, _)| file == stem)
+}
+
 /// Removes what a crash left of [`temporary_beside`] names: of one file, or of every file of the directory.
 pub(crate) fn remove_temporaries(
     directory: &Path,

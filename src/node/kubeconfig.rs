@@ -9,6 +9,7 @@ mod refer;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod users;
 mod waiting;
 mod written;
 
@@ -19,6 +20,7 @@ use written::Written;
 
 pub use current::{Credential, Kubeconfig};
 pub use error::KubeconfigError;
+pub use users::EmbeddedUser;
 pub use waiting::Waiting;
 
 impl Kubeconfig {
@@ -78,6 +80,34 @@ impl Kubeconfig {
     ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
         let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
         let edited = embed::embed(&text.text, certificate_pem, authorities_pem)?;
+        Ok(text.encode(&edited))
+    }
+
+    /// All users whose certificate and key are embedded, of whatever context.
+    ///
+    /// # Errors
+    /// [`KubeconfigError`] of a file that is none. Entries in which something is wrong are left out.
+    pub fn embedded_users(
+        contents: impl AsRef<[u8]>,
+    ) -> Result<Vec<EmbeddedUser>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
+        users::embedded(&Written::parse(&text.text)?)
+    }
+
+    /// As [`Kubeconfig::replace_credentials`], in the entries of these users.
+    ///
+    /// # Errors
+    /// [`KubeconfigError`], also where two entries have the name of one of them.
+    pub fn replace_credentials_of(
+        contents: impl AsRef<[u8]>,
+        names: &[&str],
+        certificate_pem: &str,
+        key_pem: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
+        let written = Written::parse(&text.text)?;
+        let entries = users::of_names(&written, names)?;
+        let edited = edit::replace_in(&text.text, &entries, certificate_pem, key_pem)?;
         Ok(text.encode(&edited))
     }
 

@@ -3,6 +3,7 @@
 //! [`observe`] reads the disk and never fails as a whole; a file that cannot be read is an entry with a
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
+mod accounts;
 mod certificate_id;
 mod encoding;
 mod go_duration;
@@ -26,6 +27,7 @@ mod units;
 mod words;
 mod yaml;
 
+pub use accounts::{Account, accounts};
 pub use certificate_id::{CertificateId, listed};
 pub use hard_links::{HardLinks, hard_links};
 pub use inventory::{
@@ -35,7 +37,7 @@ pub use inventory::{
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub(crate) use kubeadm_config::is_dns_name;
 pub use kubeadm_config::{ControlPlane, Defaults, KubeadmConfigError, read_kubeadm_config};
-pub use kubeconfig::{Credential, Kubeconfig, KubeconfigError, ONE_OF_EACH, Waiting};
+pub use kubeconfig::{Credential, EmbeddedUser, Kubeconfig, KubeconfigError, ONE_OF_EACH, Waiting};
 pub use kubelet::KubeletConfiguration;
 pub use kubelet_files::KUBELET_CLIENT;
 pub use lot::Lot;

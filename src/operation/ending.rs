@@ -191,6 +191,7 @@ fn receipt(
             .iter()
             .map(|proof| format!("{}: {}", proof.id, proof.evidence))
             .collect(),
+        copies: report.copies.clone(),
         warnings: remarks.iter().map(Remark::to_string).collect(),
         remarks: remarks.iter().map(Remark::coded).collect(),
     }

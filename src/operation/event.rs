@@ -155,6 +155,13 @@ pub enum Event {
         /// How that is known.
         evidence: String,
     },
+    /// A copy of a kubeconfig has the new credentials.
+    CopyUpdated {
+        /// Of which.
+        certificate: CertificateId,
+        /// The copy, as the node names it.
+        path: PathBuf,
+    },
     /// Something failed and the old files go back.
     RollingBack {
         /// What failed.

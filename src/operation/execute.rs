@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use super::adopted::Adopted;
+use super::copies::update_copies;
 use super::ending::{Ending, end};
 use super::error::{Fault, OperationError};
 use super::event::Event;
@@ -86,7 +87,10 @@ pub(super) async fn execute<'a>(
     let ended = restart_and_prove(run, &mut operation, &mut restarts, &names, &mut report).await;
     report.duration = begun.elapsed();
     let ending = match ended {
-        Ok(()) => Ending::done(),
+        Ok(()) => {
+            update_copies(run, &mut report);
+            Ending::done()
+        }
         Err(RestartError::Stopped) => return Err(OperationError::Stopped),
         Err(error) if error.only_waits() => {
             Ending::failed(OperationError::RestartsPending((&error).into())).retried()

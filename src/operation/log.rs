@@ -53,12 +53,14 @@ impl EventLog {
                 certificate = certificate.as_str(),
                 "{text}"
             ),
-            Event::Proved { certificate, .. } => tracing::info!(target: EVENTS,
-                operation_id,
-                event = code,
-                certificate = certificate.as_str(),
-                "{text}"
-            ),
+            Event::Proved { certificate, .. } | Event::CopyUpdated { certificate, .. } => {
+                tracing::info!(target: EVENTS,
+                    operation_id,
+                    event = code,
+                    certificate = certificate.as_str(),
+                    "{text}"
+                )
+            }
             Event::RequestOpened { certificate, .. } | Event::RequestClosed { certificate, .. } => {
                 tracing::info!(target: EVENTS,
                     operation_id,

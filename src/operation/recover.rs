@@ -3,6 +3,7 @@
 use tokio::sync::watch;
 
 use super::checks::kubeadm_at_work;
+use super::copies::update_copies;
 use super::ending::{Ending, end};
 use super::error::{Fault, known_code};
 use super::hooks::OperationHooks;
@@ -128,7 +129,10 @@ async fn finish_one(
         }
     };
     let ending = match ended {
-        Ok(()) if rolled_forward => Ending::done(),
+        Ok(()) if rolled_forward => {
+            update_copies(run, &mut report);
+            Ending::done()
+        }
         Ok(()) => Ending::undone(why_undone(reason)),
         Err(RestartError::Stopped) => return Err(OperationError::Stopped),
         Err(error) if !rolled_forward => {

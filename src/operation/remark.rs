@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::put_back::RollBackNote;
 use crate::checks::Finding;
+use crate::files::CopyFault;
 use crate::host::serialize_path;
 use crate::node::{CertificateId, HardLinks};
 use crate::plan::Note;
@@ -117,6 +118,20 @@ pub enum Remark {
         #[serde(serialize_with = "serialize_path")]
         path: PathBuf,
     },
+    /// A copy of admin.conf stays as it is.
+    CopyNotUpdated {
+        /// Which, as the node names it.
+        #[serde(serialize_with = "serialize_path")]
+        path: PathBuf,
+        /// Of what it is a copy, where that is known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        certificate: Option<CertificateId>,
+        /// Why.
+        #[serde(flatten)]
+        fault: CopyFault,
+    },
+    /// Copies are to be looked for in users' homes, and none of these is there.
+    HomesHidden,
     /// A manifest was put in the place of one that was out.
     ManifestReplaced {
         /// Which.
@@ -172,8 +187,9 @@ impl Remark {
         }
     }
 
-    /// As it is kept in the receipt.
-    pub(super) fn coded(&self) -> Coded {
+    /// As it is kept in the receipt and in the status.
+    #[must_use]
+    pub fn coded(&self) -> Coded {
         match self {
             Self::Finding(finding) => finding.as_ref().into(),
             Self::Note { note, .. } => Coded {

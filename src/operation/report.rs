@@ -1,5 +1,6 @@
 //! What an operation is asked for, and what it reports.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Fault;
@@ -49,6 +50,8 @@ pub struct RenewalReport {
     pub proofs: Vec<Proof>,
     /// What could not be proved.
     pub unproved: Vec<Remark>,
+    /// Copies of admin.conf that were brought up to date, as the node names them.
+    pub copies: Vec<PathBuf>,
     /// Components that use a new file and were not restarted.
     pub not_restarted: Vec<String>,
     /// What else is to be known.

@@ -142,6 +142,11 @@ impl fmt::Display for Event {
                     ""
                 }
             ),
+            Self::CopyUpdated { certificate, path } => write!(
+                out,
+                "{}: the copy of {certificate} has the new certificate as well",
+                path.display()
+            ),
             // Why is what the operation ends with.
             Self::RollingBack { .. } => out.write_str("putting the old certificates back"),
             Self::Remark(remark @ Remark::NotProved { .. }) => write!(out, "not proved: {remark}"),
@@ -284,6 +289,26 @@ impl fmt::Display for Remark {
                 out,
                 "{}: was changed by another process since and was left as it is; its earlier contents are in the backup",
                 path.display()
+            ),
+            Self::CopyNotUpdated {
+                path,
+                certificate,
+                fault,
+            } => match certificate {
+                Some(id) => write!(
+                    out,
+                    "{}: still has the {id} from before: {fault}",
+                    path.display()
+                ),
+                None => write!(
+                    out,
+                    "{}: it is not known whether it is a copy of admin.conf: {fault}",
+                    path.display()
+                ),
+            },
+            Self::HomesHidden => out.write_str(
+                "admin-copies.discover is \"users\", and no home of a user in /etc/passwd is there; the daemon's unit hides them unless a \
+                 drop-in opens them (BindPaths=-/home/alice/.kube)",
             ),
             Self::ManifestReplaced { path } => write!(
                 out,

@@ -12,12 +12,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Renewal;
+use crate::files::SeenCopy;
 use crate::node::{
     Authority, AuthorityState, CertificateId, CertificateState, Entry, Fault, Inventory, KeyState,
     Present, Problem, Signer, StaticPod,
 };
 use crate::pki::{AuthorityId, Certificate};
 use crate::probe::InMemory;
+use crate::report::CopyView;
 pub use rows::{CertificateRow, ExpirationInfo, Found};
 
 /// The answer to `--within`.
@@ -61,6 +63,7 @@ impl ExpirationInfo {
             certificates: rows(true),
             authorities,
             others: if all { rows(false) } else { Vec::new() },
+            copies: Vec::new(),
             problems: problems(inventory, all),
             named_by_pods: named_by_pods(inventory),
             unread: inventory.problems.clone(),
@@ -95,6 +98,13 @@ impl ExpirationInfo {
             optional: false,
             left_alone: false,
         }));
+        self
+    }
+
+    /// The same with the copies of admin.conf. What of them ends is the affair of whoever has them.
+    #[must_use]
+    pub fn with_copies(mut self, copies: &[SeenCopy]) -> Self {
+        self.copies = copies.iter().map(CopyView::from).collect();
         self
     }
 

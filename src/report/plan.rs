@@ -5,8 +5,10 @@ use serde_json::Value;
 
 use super::coded::{Coded, fields};
 use super::columns::columns;
+use super::copies::CopyView;
 use super::pending_use::PendingUse;
 use crate::config::Renewal;
+use crate::files::SeenCopy;
 use crate::host::printable;
 use crate::node::{HardLinks, Problem, components};
 use crate::pki::{date, serde_end};
@@ -32,6 +34,9 @@ pub struct PlanView {
     /// What components have still to show of earlier renewals; absent where that is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pending: Vec<PendingUse>,
+    /// The copies of admin.conf and super-admin.conf; absent where there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    copies: Vec<CopyView>,
     /// What else is to be known, one sentence each.
     notes: Vec<String>,
     /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
@@ -139,6 +144,7 @@ impl From<&Plan> for PlanView {
             unread_manifests: plan.unread_manifests.clone(),
             in_memory: Vec::new(),
             pending: Vec::new(),
+            copies: Vec::new(),
             notes: Vec::new(),
             window: None,
             hooks: Vec::new(),
@@ -230,6 +236,18 @@ impl PlanView {
         self
     }
 
+    /// The same with the copies of what is planned.
+    #[must_use]
+    pub fn with_copies(mut self, copies: &[SeenCopy]) -> Self {
+        self.copies = copies.iter().map(CopyView::from).collect();
+        self
+    }
+
+    fn is_renewed(&self, name: &str) -> bool {
+        let mut certificates = self.certificates.iter();
+        certificates.any(|one| one.name == name && one.action == "renew")
+    }
+
     /// The same with the window in which the daemon acts, and what speaks against acting at its time.
     #[must_use]
     pub fn with_window(mut self, opening: Option<Opening>, notes: Vec<String>) -> Self {
@@ -306,6 +324,10 @@ impl PlanView {
                 notes.map(move |note| format!("Note: {name}: {note}"))
             })
             .chain(self.pending.iter().map(|one| format!("Note: {one}")))
+            .chain(self.copies.iter().map(|copy| {
+                let is_renewed = self.is_renewed(copy.original());
+                format!("Note: {}", copy.sentence(is_renewed))
+            }))
             .chain(self.notes.iter().map(|note| format!("Note: {note}")))
             .map(|note| format!("{}\n", printable(&note)))
             .collect();

@@ -1,9 +1,11 @@
 //! The commands, as processes, on a made-up node.
 
+mod admin_copies;
 mod check_expiration;
 mod earlier_format;
 mod exit_codes;
 mod history;
+mod hostile_copies;
 mod hostile_files;
 mod hostile_links;
 mod hostile_marks;

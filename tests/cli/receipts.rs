@@ -130,6 +130,7 @@ fn an_operation_that_was_killed_behind_its_receipt_gets_no_second_one() {
             restarts: Vec::new(),
             remedies: Vec::new(),
             proofs: Vec::new(),
+            copies: Vec::new(),
             warnings: Vec::new(),
             remarks: Vec::new(),
             code: None,

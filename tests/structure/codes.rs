@@ -8,6 +8,7 @@ use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
 use kubecertd::cluster::{EventReason, FleetLockError};
 use kubecertd::config::{Mistake, Oddity};
 use kubecertd::credentials::CredentialError;
+use kubecertd::files::CopyFault;
 use kubecertd::issuer::IssuanceError;
 use kubecertd::journal::{Outcome, TransactionError};
 use kubecertd::node::Fault;
@@ -114,6 +115,7 @@ fn every_code_is_documented_and_no_other() {
             "Roll-back obstacles",
             own(&[Unfitness::VARIANTS, Crossed::VARIANTS, at_once]),
         ),
+        ("Copies", CopyFault::VARIANTS.to_vec()),
         ("Outcomes", Outcome::VARIANTS.to_vec()),
         ("Errors", own(&errors)),
         ("The etcd gate", Objection::VARIANTS.to_vec()),

@@ -238,6 +238,7 @@ fn end(
         restarts: Vec::new(),
         remedies: Vec::new(),
         proofs: Vec::new(),
+        copies: Vec::new(),
         warnings: Vec::new(),
         remarks: Vec::new(),
         code: None,

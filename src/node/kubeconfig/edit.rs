@@ -11,7 +11,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::anchors::used_again;
 use super::current::{Current, Kubeconfig};
 use super::error::KubeconfigError;
-use super::written::{Data, Written, decode};
+use super::written::{Data, User, Written, decode};
 use crate::node::yaml;
 
 /// Where certificate and key are embedded.
@@ -44,18 +44,32 @@ pub(super) fn replace_written(
     key_pem: &str,
 ) -> Result<Zeroizing<String>, KubeconfigError> {
     let current = Current::of(written)?;
+    let users = [(current.user.name(), current.credentials)];
+    replace_in(text, &users, certificate_pem, key_pem)
+}
+
+/// The same in the entries of these users.
+pub(super) fn replace_in(
+    text: &str,
+    users: &[(&str, &User)],
+    certificate_pem: &str,
+    key_pem: &str,
+) -> Result<Zeroizing<String>, KubeconfigError> {
     let mut splices = Vec::new();
-    for ((name, data), pem) in embedded(&current)?
-        .into_iter()
-        .zip([certificate_pem, key_pem])
-    {
-        // Double quotes suit YAML and JSON alike, and base64 needs no escape.
-        let quoted = Zeroizing::new(format!("\"{}\"", *Zeroizing::new(STANDARD.encode(pem))));
-        splices.extend(splices_for(text, name, data, quoted)?);
+    for (name, user) in users {
+        for ((field, data), pem) in fields_of(name, user)?
+            .into_iter()
+            .zip([certificate_pem, key_pem])
+        {
+            // Double quotes suit YAML and JSON alike, and base64 needs no escape.
+            let quoted = Zeroizing::new(format!("\"{}\"", *Zeroizing::new(STANDARD.encode(pem))));
+            splices.extend(splices_for(text, field, data, quoted)?);
+        }
     }
     splices.sort_by_key(|splice| splice.range.start);
     let edited = apply(text, &splices)?;
-    check(text, &edited, certificate_pem, key_pem, current.user.name())?;
+    let names: Vec<&str> = users.iter().map(|(name, _)| *name).collect();
+    check(text, &edited, (certificate_pem, key_pem), &names)?;
     Ok(edited)
 }
 
@@ -63,16 +77,21 @@ pub(super) fn replace_written(
 pub(super) fn embedded<'w>(
     current: &Current<'w>,
 ) -> Result<[(&'static str, &'w Data); 2], KubeconfigError> {
-    let user = current.credentials;
+    fields_of(current.user.name(), current.credentials)
+}
+
+/// The two embedded fields of a user.
+fn fields_of<'w>(
+    user: &str,
+    credentials: &'w User,
+) -> Result<[(&'static str, &'w Data); 2], KubeconfigError> {
     let field = |name: &'static str, field: &'w Option<Data>| {
         let data = field.as_ref().filter(|data| !data.is_empty());
         data.map(|data| (name, data)).ok_or_else(|| {
-            KubeconfigError::Edit(format!(
-                "the user {:?} has no {name} in the file",
-                current.user.name()
-            ))
+            KubeconfigError::Edit(format!("the user {user:?} has no {name} in the file"))
         })
     };
+    let user = credentials;
     Ok([
         field(FIELDS[0], &user.client_certificate_data)?,
         field(FIELDS[1], &user.client_key_data)?,
@@ -224,17 +243,21 @@ pub(super) fn apply(text: &str, splices: &[Splice]) -> Result<Zeroizing<String>,
 fn check(
     before: &str,
     after: &str,
-    certificate_pem: &str,
-    key_pem: &str,
-    user: &str,
+    (certificate_pem, key_pem): (&str, &str),
+    users: &[&str],
 ) -> Result<(), KubeconfigError> {
     let compared = Compared::read(before, after)?;
-    if !embeds(&compared.after, user, certificate_pem, key_pem) {
+    let embeds = |user: &&str| embeds(&compared.after, user, certificate_pem, key_pem);
+    if !users.iter().all(embeds) {
         return Err(KubeconfigError::Edit(
             "the result has other credentials than wanted".to_owned(),
         ));
     }
-    compared.are_same_without(|value| blank_credentials(value, user))
+    compared.are_same_without(|value| {
+        for user in users {
+            blank_credentials(value, user);
+        }
+    })
 }
 
 /// Whether two texts are the same but for what `strip` takes out of each.

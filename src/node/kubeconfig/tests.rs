@@ -392,3 +392,33 @@ fn what_is_damaged_besides_the_credentials_is_not_edited() {
         "{error}"
     );
 }
+
+#[test]
+fn users_of_other_contexts_get_new_credentials_and_nothing_else_changes() {
+    let text = kubeadm()
+        .replacen("- name: other", "- name: again\n  user:\n    client-certificate-data: Q0VSVA==\n    client-key-data: |\n      S0VZ\n- name: other", 1)
+        .replacen("current-context: kubernetes-admin@kubernetes\n", "", 1);
+    let users = Kubeconfig::embedded_users(&text).unwrap();
+    let names: Vec<&str> = users.iter().map(|user| user.name.as_str()).collect();
+    assert_eq!(names, ["kubernetes-admin", "again"]);
+    for user in &users {
+        assert_eq!(user.certificate.as_slice(), b"CERT");
+        assert_eq!(user.key.as_slice(), b"KEY");
+        assert!(!format!("{user:?}").contains("67, 69"), "no secret");
+    }
+    let edited = Kubeconfig::replace_credentials_of(&text, &names, "NEW CERT", "NEW KEY").unwrap();
+    let new = |old: &str| format!("\"{}\"", base64(&format!("NEW {old}")));
+    let wanted = text
+        .replace(&base64("CERT"), &new("CERT"))
+        .replace("|\n      S0VZ", &new("KEY"))
+        .replace(&base64("KEY"), &new("KEY"));
+    assert_eq!(std::str::from_utf8(&edited).unwrap(), wanted);
+    let one =
+        Kubeconfig::replace_credentials_of(&text, &names[1..], "NEW CERT", "NEW KEY").unwrap();
+    let one = Kubeconfig::embedded_users(&*one).unwrap();
+    assert_eq!(one[0].certificate.as_slice(), b"CERT");
+    assert_eq!(one[1].key.as_slice(), b"NEW KEY");
+    let twice = text.replacen("- name: again", "- name: kubernetes-admin", 1);
+    let error = Kubeconfig::replace_credentials_of(&twice, &names[..1], "C", "K").unwrap_err();
+    assert!(matches!(error, KubeconfigError::Duplicate(_)), "{error}");
+}

@@ -94,6 +94,7 @@ fn receipt(id: &str, finished: &str, outcome: Outcome) -> Receipt {
         restarts: vec![("etcd".to_owned(), 1.0)],
         remedies: Vec::new(),
         proofs: Vec::new(),
+        copies: Vec::new(),
         warnings: Vec::new(),
         remarks: Vec::new(),
     }

@@ -37,6 +37,7 @@ fn renewal(moment: i64, life: i64, serial: &str) -> Receipt {
         restarts: Vec::new(),
         remedies: Vec::new(),
         proofs: Vec::new(),
+        copies: Vec::new(),
         warnings: Vec::new(),
         remarks: Vec::new(),
     }

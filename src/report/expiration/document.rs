@@ -31,6 +31,9 @@ pub(super) fn document(info: &ExpirationInfo) -> Value {
             fields.insert("path".to_owned(), json!(row.path.to_string_lossy()));
         }));
     }
+    if !info.copies.is_empty() {
+        document["copies"] = json!(info.copies);
+    }
     if info.all || !info.problems.is_empty() {
         document["problems"] = json!(info.problems);
     }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::node::Problem;
 use crate::pki::AuthorityId;
+use crate::report::CopyView;
 
 /// kubeadm's `CertificateExpirationInfo` (output.kubeadm.k8s.io/v1alpha3), with what `--all` adds.
 #[derive(Debug, Clone)]
@@ -16,6 +17,8 @@ pub struct ExpirationInfo {
     pub authorities: Vec<CertificateRow>,
     /// With `--all`: the kubelet's and unknown ones.
     pub others: Vec<CertificateRow>,
+    /// With `--all`: the copies of admin.conf and super-admin.conf.
+    pub(super) copies: Vec<CopyView>,
     /// What could not be read or makes no sense, with the file.
     pub problems: Vec<Problem>,
     /// Certificates that kubeadm does not know and a static pod names, whether they are shown or not.

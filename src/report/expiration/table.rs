@@ -39,6 +39,11 @@ pub(super) fn render(info: &ExpirationInfo) -> String {
         text.push('\n');
         text.push_str(&effective(info));
     }
+    if !info.copies.is_empty() {
+        let rows = info.copies.iter().map(|copy| copy.cells().to_vec());
+        text.push('\n');
+        text.push_str(&tabulate(&["COPY", "OF", "EXPIRES", "STATE"], rows));
+    }
     if !info.problems.is_empty() {
         text.push_str("\nPROBLEMS\n");
         for problem in &info.problems {

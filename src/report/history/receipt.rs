@@ -1,5 +1,7 @@
 //! What is kept of an operation.
 
+use std::path::PathBuf;
+
 use jiff::Timestamp;
 
 use crate::host::Actor;
@@ -45,6 +47,9 @@ pub struct Receipt {
     pub remedies: Vec<(String, Vec<Remedy>)>,
     /// What was proved, one sentence each.
     pub proofs: Vec<String>,
+    /// Copies of admin.conf that were brought up to date, as the node names them; missing where there were none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<PathBuf>,
     /// What went wrong without ending the operation.
     pub warnings: Vec<String>,
     /// The same with codes; missing in receipts of earlier versions.

@@ -42,6 +42,7 @@ fn receipt(number: i64) -> Receipt {
         remarks: Vec::new(),
         remedies: vec![("etcd".into(), vec![Remedy::Annotation, Remedy::Containers])],
         proofs: vec!["served".into()],
+        copies: Vec::new(),
         warnings: Vec::new(),
     }
 }

@@ -91,6 +91,7 @@ fn renewal(entry: &Entry, begun: i64, old: i64) -> Receipt {
         remarks: Vec::new(),
         remedies: Vec::new(),
         proofs: Vec::new(),
+        copies: Vec::new(),
         warnings: Vec::new(),
         by: None,
         kind: None,

@@ -1,0 +1,69 @@
+//! What of a file is a copy, and whether it is to have the new credentials.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::fault::CopyFault;
+use super::place::Holder;
+use super::seen::{CopyState, Original, SeenCopy};
+use crate::node::EmbeddedUser;
+use crate::pki::{Certificate, PrivateKey, certificates_from_pem};
+
+/// No file has more copies in it; what a user writes there in thousands costs as many checks of keys.
+const MOST: usize = 16;
+
+/// The users that have, or had, an original's certificate.
+pub(super) fn judge(
+    path: &Path,
+    users: &[EmbeddedUser],
+    originals: &[Original],
+    (holder, now): (Holder, Timestamp),
+) -> Vec<SeenCopy> {
+    let seen = users.iter().filter_map(|user| {
+        let certificates = certificates_from_pem(&user.certificate).ok()?;
+        let certificate = certificates.first()?;
+        let fingerprint = certificate.fingerprint();
+        let is_current = |one: &Original| one.certificate.fingerprint() == fingerprint;
+        let (original, state) = match originals.iter().find(|one| is_current(one)) {
+            Some(original) => (original, CopyState::Current),
+            None => {
+                let original = originals
+                    .iter()
+                    .find(|one| one.replaced.contains(&fingerprint))?;
+                let kept = kept(certificate, user, original, (holder, now));
+                (original, kept.map_or(CopyState::Stale, CopyState::Kept))
+            }
+        };
+        Some(SeenCopy {
+            path: path.to_path_buf(),
+            user: user.name.clone(),
+            of: original.id.clone(),
+            not_after: certificate.not_after,
+            state,
+        })
+    });
+    seen.take(MOST).collect()
+}
+
+/// Why one whose certificate was replaced keeps it; `None` for nothing.
+fn kept(
+    certificate: &Certificate,
+    user: &EmbeddedUser,
+    original: &Original,
+    (holder, now): (Holder, Timestamp),
+) -> Option<CopyFault> {
+    if certificate.subject_der != original.certificate.subject_der {
+        return Some(CopyFault::OtherSubject {
+            subject: original.certificate.subject.clone(),
+        });
+    }
+    if holder == Holder::User && certificate.not_after < now {
+        return Some(CopyFault::Ended {
+            ended: certificate.not_after,
+            original: original.id.to_string(),
+        });
+    }
+    let has_key = PrivateKey::from_pem(&user.key).is_ok_and(|key| key.matches(certificate));
+    (!has_key).then_some(CopyFault::KeyNotThere)
+}
