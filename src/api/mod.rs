@@ -2,6 +2,7 @@
 //! server, bound every answer and leave nothing open.
 
 mod access;
+mod config_map;
 mod daemon_set;
 mod error;
 mod event;
@@ -12,6 +13,7 @@ mod objects;
 mod transport;
 
 pub use access::Access;
+pub use config_map::ConfigMaps;
 pub use daemon_set::DaemonSets;
 pub use error::ApiError;
 pub use event::{EventObject, Events};

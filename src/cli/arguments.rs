@@ -6,8 +6,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use super::credential_arguments::{Csr, KubeconfigAction, KubeconfigCommand, Pki};
-use super::values::{Format, duration};
+use super::values::{Format, duration, subject_alt_name};
 use crate::config::check_filter;
+use crate::pki::SubjectAltName;
 
 /// Renews the certificates of a kubeadm control-plane node, restarts what uses them and proves that it worked
 #[derive(Debug, Parser)]
@@ -221,9 +222,15 @@ pub(super) struct CheckExpiration {
 /// `renew`
 #[derive(Debug, Args)]
 pub(super) struct Renew {
-    /// Certificates by kubeadm's names (see check-expiration), or all
-    #[arg(required = true, value_name = "NAME")]
+    /// Certificates by kubeadm's names (see check-expiration), or all; with --san-from-config those that lack a name, if none is given
+    #[arg(required_unless_present = "san_from_config", value_name = "NAME")]
     pub(super) names: Vec<String>,
+    /// Put these names or addresses into the new server certificates as well; later renewals keep them
+    #[arg(long, value_name = "SAN", value_delimiter = ',', value_parser = subject_alt_name)]
+    pub(super) add_san: Vec<SubjectAltName>,
+    /// The same with the names that manifests, kubeconfigs, the node and the cluster's kubeadm-config call for (see plan)
+    #[arg(long, conflicts_with = "add_san")]
+    pub(super) san_from_config: bool,
     /// Only say what would be done
     #[arg(long)]
     pub(super) dry_run: bool,

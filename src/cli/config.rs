@@ -11,6 +11,8 @@ use super::wrong_config::WrongConfig;
 use crate::config::{ConfigError, ConfigWarning, Loaded, load};
 use crate::host::Root;
 use crate::node::observe_to_report;
+use crate::operation::Context;
+use crate::plan::cluster_says;
 use crate::report::ConfigurationView;
 
 pub(super) fn run(
@@ -39,7 +41,12 @@ pub(super) fn run(
         }
         ConfigAction::Show => {
             let loaded = load(root, file).map_err(WrongConfig)?;
-            said(root, &loaded, &loaded.to_toml())
+            let code = said(root, &loaded, &loaded.to_toml())?;
+            let context = Context::new(root.clone(), loaded.config, None);
+            for says in cluster_says(&context.observe_to_report(), &context.config) {
+                warning(&says.to_string());
+            }
+            Ok(code)
         }
     }
 }

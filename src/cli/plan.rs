@@ -11,7 +11,7 @@ use super::values::Format;
 use crate::config::RestartMode;
 use crate::node::{CertificateId, Inventory, hard_links};
 use crate::operation::{Context, hooks, look_at_copies, pending_here, schedule};
-use crate::plan::{Action, Request};
+use crate::plan::{Action, Request, cluster_says};
 use crate::probe::look_in_memory;
 use crate::report::{PendingNext, PendingUse, PlanView, read_status};
 
@@ -43,6 +43,7 @@ pub(super) fn run(
     let view = PlanView::from(&plan)
         .with_notes(&notes)
         .with_pending(pending)
+        .with_cluster(&cluster_says(&inventory, &context.config))
         .with_copies(&look_at_copies(context, &inventory))
         .with_in_memory(&in_memory, &context.config.renewal)
         .with_window(schedule.opening, schedule.notes)

@@ -1,28 +1,39 @@
 //! `kubecertd renew`
 
 use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::arguments::Renew;
 use super::exit_codes;
 use super::hints::are_for_another_root;
-use super::output::{Narrator, alone, error, grouped, line, not_renewed, print};
+use super::output::{Narrator, alone, error, grouped, line, not_renewed, print, warning as note};
 use super::runtime::{ask, runtime};
 use crate::checks::{Asked, Finding, Intent};
 use crate::config::RestartMode;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::journal::Trigger;
-use crate::node::{CertificateId, hard_links};
+use crate::node::{CertificateId, all_missing_names, hard_links};
 use crate::operation::{
-    Context, Options, RenewalReport, hooks, log_summary, look_ahead, look_at_copies, preflight,
-    renew,
+    Context, MoreNames, Options, RenewalReport, hooks, log_summary, look_ahead, look_at_copies,
+    look_at_own_configuration, preflight, renew,
 };
 use crate::plan::{Action, Obstacle, Request};
 use crate::report::PlanView;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
-    let request = request(options)?;
+    if options.san_from_config && context.is_live() {
+        learn_configuration(context)?;
+    }
+    let Some(request) = request(context, options)? else {
+        print("Nothing to renew: no server certificate lacks a name that is called for.\n")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let more_names = more_names(options);
     if options.dry_run {
         let inventory = context.observe();
+        more_names.check(&inventory, &request)?;
         let plan = context.plan(&inventory, &request, crate::host::now())?;
         let notes = hard_links(&context.root, &inventory, &plan.renewed());
         let restart = !options.no_restart && context.is_live();
@@ -74,7 +85,8 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         ));
     }
     let wanted = Options {
-        trigger: Trigger::Command(format!("renew {}", options.names.join(" "))),
+        trigger: Trigger::Command(typed(options)),
+        more_names,
         restart: !options.no_restart,
         node_down: false,
     };
@@ -88,19 +100,82 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     summarize(&report, &request, Words::Renewed)
 }
 
-fn request(options: &Renew) -> anyhow::Result<Request> {
+/// How long the API may take to say what the cluster's own configuration is.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Reads the cluster's own configuration anew; where the API does not answer, what was kept of it counts, which is said.
+fn learn_configuration(context: &Context) -> anyhow::Result<()> {
+    let inventory = context.observe_to_report();
+    let reading = async { timeout(PATIENCE, look_at_own_configuration(context, &inventory)).await };
+    let why = match runtime()?.block_on(reading) {
+        Ok(Ok(())) => return Ok(()),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
+    };
+    let counts = if inventory.cluster.is_some() {
+        "what was known of it before counts"
+    } else {
+        "only manifests, kubeconfigs and the node itself are gone by"
+    };
+    note(&format!(
+        "the cluster's kubeadm-config could not be read now, so {counts}: {why}"
+    ));
+    Ok(())
+}
+
+/// What is asked for; `None` where names are to be put right and none is wrong.
+fn request(context: &Context, options: &Renew) -> anyhow::Result<Option<Request>> {
     let force = options.force;
     if options.names.iter().any(|name| name == "all") {
         anyhow::ensure!(
             options.names.len() == 1,
             "\"all\" and single names exclude each other"
         );
-        return Ok(Request::All { force });
+        anyhow::ensure!(
+            options.add_san.is_empty(),
+            "--add-san is for certificates that are named, such as apiserver: not all of them have names"
+        );
+        return Ok(Some(Request::All { force }));
     }
-    Ok(Request::Named {
-        names: options.names.clone(),
+    let mut names = options.names.clone();
+    if names.is_empty() {
+        let missing = all_missing_names(&context.observe_to_report());
+        names.extend(missing.iter().map(|(id, _)| id.to_string()));
+        if names.is_empty() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(Request::Named {
+        names,
         force,
-    })
+        for_names: more_names(options) != MoreNames::None,
+    }))
+}
+
+fn more_names(options: &Renew) -> MoreNames {
+    if options.san_from_config {
+        MoreNames::CalledFor
+    } else if options.add_san.is_empty() {
+        MoreNames::None
+    } else {
+        MoreNames::These(options.add_san.clone())
+    }
+}
+
+/// The command as the receipt has it.
+fn typed(options: &Renew) -> String {
+    let mut words = vec!["renew".to_owned()];
+    words.extend(options.names.iter().cloned());
+    let added = options.add_san.iter().map(ToString::to_string);
+    words.extend(added.map(|name| {
+        // Without the kind before it.
+        let text = name.split_once(':').map_or(name.as_str(), |(_, text)| text);
+        format!("--add-san {text}")
+    }));
+    if options.san_from_config {
+        words.push("--san-from-config".to_owned());
+    }
+    words.join(" ")
 }
 
 /// What was done with the certificates.

@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::pki::SubjectAltName;
+
 /// For people or for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum Format {
@@ -10,6 +12,11 @@ pub(super) enum Format {
     Text,
     /// JSON
     Json,
+}
+
+/// A name or address as kubeadm's apiServer.certSANs takes it: in small letters, perhaps with a wildcard.
+pub(super) fn subject_alt_name(text: &str) -> Result<SubjectAltName, String> {
+    crate::node::subject_alt_name(&text.to_lowercase())
 }
 
 /// `30d`, `2w`, `36h`, `8760h0m0s`; a day is 24 hours.

@@ -32,6 +32,9 @@ pub struct Known {
     /// What all control planes said of themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fleet: Option<KnownFleet>,
+    /// The cluster's own configuration (ClusterConfiguration of kube-system/kubeadm-config), as it is written there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<String>,
     /// What this node saw of the others in the last slot of time in which it would have acted without a turn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slot: Option<SlotSeen>,

@@ -29,6 +29,7 @@ pub use issuer::{IssuerCommand, Issuers, RequestFiles};
 pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};
 pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
+pub(crate) use quantity::show_duration;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
 pub use types::{
     AdminCopies, Backup, ClusterApi, Config, Discover, Drain, Events, Hooks, Locations, Log,

@@ -38,7 +38,7 @@ pub(super) fn parse_duration(text: &str) -> Result<Duration, String> {
 }
 
 /// The shortest spelling that [`parse_duration`] reads back: `30d`, `1d12h`, `5m`, `90s`.
-pub(super) fn show_duration(duration: Duration) -> String {
+pub(crate) fn show_duration(duration: Duration) -> String {
     let mut rest = duration.as_secs();
     // Nobody says 1m30s where 90s will do.
     if rest < 120 {

@@ -7,7 +7,7 @@ use super::look::in_flight;
 use super::pass::Pass;
 use crate::journal::Trigger;
 use crate::operation::{
-    Context, Event, OperationError, Options, RenewalReport, renew, restart_due,
+    Context, Event, MoreNames, OperationError, Options, RenewalReport, renew, restart_due,
 };
 use crate::plan::Request;
 
@@ -83,6 +83,7 @@ impl Running {
 /// How an operation that the daemon begins is done.
 pub(super) fn options(pass: &Pass) -> Options {
     Options {
+        more_names: MoreNames::default(),
         trigger: Trigger::Schedule,
         restart: true,
         node_down: pass.node_down,

@@ -13,7 +13,8 @@ use tokio::time::{sleep, timeout};
 use crate::cluster::{Halt, MachineTold};
 use crate::node::Inventory;
 use crate::operation::{
-    Context, Fault, Happened, MachineTeller, Neighbours, NodeEvents, own_report,
+    Context, Fault, Happened, MachineTeller, Neighbours, NodeEvents, look_at_own_configuration,
+    own_report,
 };
 use crate::plan::Plan;
 use crate::report::History;
@@ -24,6 +25,8 @@ const LOOK: Duration = Duration::from_secs(600);
 const LOOK_HALTED: Duration = Duration::from_secs(60);
 /// How long after Events that could not be written the next are tried.
 const PAUSE: Duration = Duration::from_secs(300);
+/// How often the cluster's own configuration is read, whether that worked or not.
+const CONFIGURATION: Duration = Duration::from_secs(3600);
 /// How long one look may take, with every server silent.
 const BOUND: Duration = Duration::from_secs(120);
 
@@ -104,6 +107,8 @@ struct Memory {
     /// When Cluster API was told last in vain, and why it was in vain.
     not_told: Option<(Instant, String)>,
     events: NodeEvents,
+    /// When the cluster's own configuration was asked for last.
+    configuration_tried: Option<Instant>,
     events_tried: Option<Instant>,
     /// Why Events cannot be written, if they cannot.
     unwritten: Option<String>,
@@ -131,6 +136,7 @@ async fn listen(mut told: watch::Receiver<Option<Told>>, heard: watch::Sender<Op
             let halt = heard.borrow().clone();
             memory.write_events(&now, halt.as_ref()).await;
             memory.tell_machine(&now).await;
+            memory.read_configuration(&now).await;
         }
     }
 }
@@ -140,6 +146,23 @@ impl Memory {
     fn is_at_rest(&self) -> bool {
         let is_done = self.unwritten.is_none() && self.not_told.is_none();
         self.looked.is_none() || (self.is_alone && is_done)
+    }
+
+    /// Reads the cluster's own configuration now and then. That it cannot be read is nobody's trouble: nothing follows from it by itself.
+    async fn read_configuration(&mut self, told: &Told) {
+        let soon = |tried: Instant| tried.elapsed() < CONFIGURATION;
+        if self.configuration_tried.is_some_and(soon) {
+            return;
+        }
+        self.configuration_tried = Some(Instant::now());
+        let reading = look_at_own_configuration(&told.context, &told.inventory);
+        match timeout(BOUND, reading).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "the cluster's own configuration is not read")
+            }
+            Err(_) => tracing::debug!("the cluster's own configuration is not read: no answer"),
+        }
     }
 
     /// Tells Cluster API when the certificates end, after a renewal.

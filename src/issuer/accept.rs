@@ -6,8 +6,8 @@ use super::error::IssuanceError;
 use super::order::{Issued, Order};
 use super::way_up::WayUp;
 use crate::pki::{
-    Certificate, NewLeaf, PrivateKey, SuccessorError, check_answer, check_delivered, check_new,
-    check_stand_in, check_successor,
+    Certificate, NewLeaf, PrivateKey, SubjectAltName, SuccessorError, check_answer,
+    check_delivered, check_new, check_stand_in, check_successor,
 };
 
 /// What an issuer answered to an order.
@@ -40,6 +40,13 @@ pub(super) fn accept(
         id: order.entry.id.clone(),
         source,
     })?;
+    let lacks = |name: &&SubjectAltName| !answer.certificate.subject_alt_names.contains(name);
+    if let Some(name) = order.more_names.iter().find(lacks) {
+        return Err(IssuanceError::Check {
+            id: order.entry.id.clone(),
+            source: SuccessorError::Differs(format!("it lacks the name {name}")),
+        });
+    }
     Ok(Issued {
         id: order.entry.id.clone(),
         old: old.clone(),
@@ -205,6 +212,7 @@ mod tests {
                 key: KeySource::New(KeyAlgorithm::EcdsaP256),
                 validity: Duration::from_secs(86_400),
                 may_end_sooner,
+                more_names: Vec::new(),
             };
             let answer = Answer {
                 certificate,

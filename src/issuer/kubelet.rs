@@ -85,6 +85,7 @@ fn sign(
     let wanted = Wanted {
         id: like.clone(),
         may_end_sooner: false,
+        more_names: Vec::new(),
     };
     issue(inventory, &as_the_kubelet, &[wanted], now)
         .into_iter()

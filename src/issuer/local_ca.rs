@@ -12,7 +12,7 @@ use super::order::{Issued, KeySource, Order, Wanted};
 use crate::config::Renewal;
 use crate::host::on_all_cores;
 use crate::node::Inventory;
-use crate::pki::{IssueError, KeyAlgorithm, PrivateKey, reissue};
+use crate::pki::{IssueError, KeyAlgorithm, PrivateKey, reissue_with_names};
 
 /// Makes keys on all cores and signs them. An entry that fails does not hold up the others; the results are in the order
 /// of `wanted`.
@@ -87,8 +87,9 @@ impl Job<'_> {
     fn run(&self, now: Timestamp) -> Result<Issued, IssuanceError> {
         let order = &self.order;
         let key = self.key()?;
-        let certificate = reissue(
+        let certificate = reissue_with_names(
             &order.present.leaf,
+            &order.more_names,
             &key,
             &self.authority.signing,
             order.validity_from(now),

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::error::IssuanceError;
 use crate::config::Renewal;
 use crate::node::{CertificateId, Entry, Inventory, Present, Signer};
-use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, PrivateKey, Validity};
+use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, PrivateKey, SubjectAltName, Validity};
 
 /// How far back a new certificate's validity begins, so that a slightly slow clock elsewhere does no harm; as kubeadm.
 const BACKDATING: Duration = Duration::from_secs(5 * 60);
@@ -20,6 +20,8 @@ pub struct Wanted {
     pub id: CertificateId,
     /// Whether the new one may end no later than the old one (`--force`).
     pub may_end_sooner: bool,
+    /// Names that it gets besides those of the old one.
+    pub more_names: Vec<SubjectAltName>,
 }
 
 /// One certificate asked of one issuer: what it is to be like, its key, and whose signature counts.
@@ -34,6 +36,8 @@ pub(super) struct Order<'node> {
     pub(super) validity: Duration,
     /// Whether it may end no later than the old one.
     pub(super) may_end_sooner: bool,
+    /// Names that it gets besides those of the old one; only of one that is signed here.
+    pub(super) more_names: Vec<SubjectAltName>,
 }
 
 /// Where the key of a new certificate comes from.
@@ -136,6 +140,7 @@ impl<'node> Order<'node> {
             },
             validity: renewal.validity,
             may_end_sooner: wanted.may_end_sooner,
+            more_names: wanted.more_names.clone(),
         })
     }
 

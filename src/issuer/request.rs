@@ -28,6 +28,7 @@ pub fn ask(
     let wanted = Wanted {
         id: id.clone(),
         may_end_sooner: false,
+        more_names: Vec::new(),
     };
     let order = Order::elsewhere(inventory, renewal, &wanted)?;
     let failed = |source: IssueError| IssuanceError::Issue {

@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::host::hexadecimal;
 use crate::node::CertificateId;
-use crate::pki::{Certificate, SubjectAltName, serde_end};
+use crate::pki::{Certificate, serde_end};
 
 /// One certificate before and after.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -55,18 +54,12 @@ impl Described {
         Self {
             subject: certificate.subject.clone(),
             issuer: certificate.issuer.clone(),
-            names: certificate.subject_alt_names.iter().map(name).collect(),
+            names: certificate
+                .subject_alt_names
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
             fingerprint: certificate.fingerprint(),
         }
-    }
-}
-
-fn name(name: &SubjectAltName) -> String {
-    match name {
-        SubjectAltName::Dns(name) => format!("DNS:{name}"),
-        SubjectAltName::Ip(address) => format!("IP:{address}"),
-        SubjectAltName::Email(name) => format!("email:{name}"),
-        SubjectAltName::Uri(name) => format!("URI:{name}"),
-        SubjectAltName::Other(der) => format!("other:{}", hexadecimal(der)),
     }
 }

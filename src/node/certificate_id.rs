@@ -55,6 +55,17 @@ impl CertificateId {
         matches!(self, Self::Catalogued(_))
     }
 
+    /// Whether it is one by which a server of the control plane proves its name.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        let servers = [
+            LeafName::Apiserver,
+            LeafName::EtcdServer,
+            LeafName::EtcdPeer,
+        ];
+        servers.into_iter().any(|name| *self == Self::leaf(name))
+    }
+
     /// Whether it is one with which the kubelet makes itself known to the API server.
     #[must_use]
     pub fn is_kubelets_client(&self) -> bool {

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{CertificateId, KubeletConfiguration, Lot, PodRef, Problem, StaticPod, Trust};
+use super::{
+    CertificateId, ControlPlane, KubeletConfiguration, Lot, PodRef, Problem, StaticPod, Trust,
+};
 use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, SignedBy};
 
 /// Everything found on the node. Paths are real: the root is already in them.
@@ -37,6 +39,11 @@ pub struct Inventory {
     pub uneditable: BTreeMap<CertificateId, String>,
     /// The names of the users whose certificates kubeadm's kubeconfigs have.
     pub users: BTreeMap<CertificateId, String>,
+    /// The servers that kubeadm's kubeconfigs lead to, as they are written there.
+    pub servers: BTreeMap<CertificateId, String>,
+    /// What the cluster's own configuration (kube-system/kubeadm-config) says of this node, as it was known last; `None` where it
+    /// never was.
+    pub cluster: Option<ControlPlane>,
     /// What else is wrong: unreadable manifests, two manifests for one pod, an unreadable directory, whatever was to be looked
     /// at and was not.
     pub problems: Vec<Problem>,

@@ -22,6 +22,8 @@ use written::{Document, Written};
 pub use control_plane::{ControlPlane, Defaults};
 pub use error::KubeadmConfigError;
 pub(crate) use names::is_dns_name;
+pub use names::subject_alt_name;
+pub(super) use networks::first_service_address;
 
 /// Reads a configuration at a real path. What it leaves open is `defaults`'.
 ///
@@ -39,6 +41,14 @@ pub fn read_kubeadm_config(
         Err(fault) => return Err(at(fault.to_string())),
     };
     parse(&text, defaults).map_err(at)
+}
+
+/// Reads the text of one that comes from no file.
+///
+/// # Errors
+/// What is wrong, and in which line.
+pub fn parse_kubeadm_config(text: &str, defaults: &Defaults) -> Result<ControlPlane, String> {
+    parse(text, defaults)
 }
 
 /// Reads the text of one.

@@ -4,6 +4,7 @@
 //! [`Problem`]. Parsers here are pure functions over text; reading is one bounded function beside them.
 
 mod accounts;
+mod called_for;
 mod certificate_id;
 mod encoding;
 mod go_duration;
@@ -28,6 +29,7 @@ mod words;
 mod yaml;
 
 pub use accounts::{Account, accounts};
+pub use called_for::{CalledFor, all_missing_names, called_for, missing_names};
 pub use certificate_id::{CertificateId, listed};
 pub use hard_links::{HardLinks, hard_links};
 pub use inventory::{
@@ -36,7 +38,10 @@ pub use inventory::{
 };
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub(crate) use kubeadm_config::is_dns_name;
-pub use kubeadm_config::{ControlPlane, Defaults, KubeadmConfigError, read_kubeadm_config};
+pub use kubeadm_config::{
+    ControlPlane, Defaults, KubeadmConfigError, parse_kubeadm_config, read_kubeadm_config,
+    subject_alt_name,
+};
 pub use kubeconfig::{Credential, EmbeddedUser, Kubeconfig, KubeconfigError, ONE_OF_EACH, Waiting};
 pub use kubelet::KubeletConfiguration;
 pub use kubelet_files::KUBELET_CLIENT;

@@ -75,6 +75,7 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     let mut entries = Vec::new();
     let mut uneditable = BTreeMap::new();
     let mut users = BTreeMap::new();
+    let mut servers = BTreeMap::new();
     for found in on_all_cores(&Catalogued::all(), |catalogued| match *catalogued {
         Catalogued::Leaf(leaf) => leaves::entry(&node, leaf).map(Found::from),
         Catalogued::Kubeconfig(name) => Some(kubeconfigs::catalogued(&node, name)),
@@ -87,6 +88,9 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
         }
         if let Some(user) = found.user {
             users.insert(found.entry.id.clone(), user);
+        }
+        if let Some(server) = found.server {
+            servers.insert(found.entry.id.clone(), server);
         }
         entries.push(found.entry);
         findings.trust(found.trust);
@@ -120,6 +124,8 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
         unread_manifests,
         uneditable,
         users,
+        servers,
+        cluster: None,
         problems: findings.problems,
         trusts: findings.trusts,
         external_etcd,

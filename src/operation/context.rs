@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::kept_configuration::own_configuration;
 use crate::cluster::Known;
 use crate::config::Config;
 use crate::host::{Journald, Root};
@@ -93,14 +94,23 @@ impl Context {
     #[must_use]
     pub fn observe(&self) -> Inventory {
         let mut inventory = observe(&self.root, &self.config.locations);
-        inventory.other_control_planes |= !Known::read(&self.store()).others.is_empty();
+        self.add_known(&mut inventory);
         inventory
+    }
+
+    /// What was found out of the cluster before.
+    fn add_known(&self, inventory: &mut Inventory) {
+        let known = Known::read(&self.store());
+        inventory.other_control_planes |= !known.others.is_empty();
+        inventory.cluster = own_configuration(&known, inventory);
     }
 
     /// The same for a report, from which no plan follows.
     #[must_use]
     pub fn observe_to_report(&self) -> Inventory {
-        observe_to_report(&self.root, &self.config.locations)
+        let mut inventory = observe_to_report(&self.root, &self.config.locations);
+        self.add_known(&mut inventory);
+        inventory
     }
 
     /// What is to be done at `now`.

@@ -9,6 +9,7 @@ use super::roll_back_error::RollBackError;
 use crate::checks::Finding;
 use crate::issuer::IssuanceError;
 use crate::journal::{TransactionError, UndoReason};
+use crate::node::CertificateId;
 use crate::plan::UnknownName;
 use crate::report::HistoryError;
 use crate::restart::RestartError;
@@ -20,6 +21,14 @@ pub enum OperationError {
     /// A certificate was asked for by a name that nothing has.
     #[error(transparent)]
     UnknownName(#[from] UnknownName),
+    /// A certificate cannot have more names.
+    #[error("{certificate} gets no further names: {reason}; nothing was changed")]
+    NamesRefused {
+        /// Which.
+        certificate: CertificateId,
+        /// Why.
+        reason: String,
+    },
     /// Files could not be put in place; everything is as before.
     #[error("{0}; nothing was changed")]
     Install(TransactionError),

@@ -4,6 +4,7 @@ use tokio::sync::watch;
 
 use super::checks::take_lock;
 use super::in_flight::announce;
+use super::more_names::MoreNames;
 use super::recover::finish_all;
 use super::renew::renew_after;
 use super::report::{Options, RenewalReport};
@@ -67,6 +68,7 @@ pub async fn recover_expired_holding(
         || (context.is_live() && is_node_down(&node, reachability(&node).await, now));
     run.emit(Event::Expired { names });
     let options = Options {
+        more_names: MoreNames::default(),
         trigger: Trigger::Command(COMMAND.to_owned()),
         restart: true,
         node_down,

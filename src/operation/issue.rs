@@ -5,6 +5,7 @@ use super::checks::may_be_replaced;
 use super::error::{Fault, OperationError};
 use super::event::Event;
 use super::known_keys;
+use super::more_names::{MoreNames, NamesByCertificate};
 use super::not_renewed::not_renewed;
 use super::orders::look_at_orders;
 use super::remark::Remark;
@@ -15,7 +16,8 @@ use super::twins::{twins, without_twins};
 use crate::files::Targets;
 use crate::issuer::{IssuanceError, Issued, Replacement, Wanted, issue_with_keys, replacements};
 use crate::node::{CertificateId, Inventory, Replaceable};
-use crate::plan::{Action, Plan, Reason, Request};
+use crate::pki::SubjectAltName;
+use crate::plan::{Action, Note, Plan, Reason, Request};
 use crate::report::{Described, RenewedCertificate};
 
 /// New certificates, and the contents of the files they go into.
@@ -45,11 +47,12 @@ pub(super) fn issue_planned(
     run: &mut Run<'_>,
     replaceable: &Replaceable,
     plan: &Plan,
-    request: &Request,
+    (request, more_names): (&Request, &MoreNames),
     report: &mut RenewalReport,
 ) -> Result<Option<Made>, OperationError> {
     let node = run.node();
-    let mut wanted = wanted(plan, request);
+    let more_names = more_names.for_plan(&node, plan)?;
+    let mut wanted = wanted(plan, request, &more_names);
     without_twins(&node, &mut wanted);
     if wanted.is_empty() {
         return Ok(None);
@@ -81,7 +84,7 @@ pub(super) fn issue_planned(
         files: Vec::new(),
     };
     for (one, files) in ready {
-        remark_notes(run, plan, &one.id, report);
+        remark_notes(run, plan, &one, report);
         made.issued.push(one);
         made.files.extend(files);
     }
@@ -122,17 +125,32 @@ fn is_answered(plan: &Plan, id: &CertificateId) -> bool {
 }
 
 /// What is to be known of a renewal goes to the log and into the receipt.
-fn remark_notes(run: &mut Run<'_>, plan: &Plan, id: &CertificateId, report: &mut RenewalReport) {
+fn remark_notes(run: &mut Run<'_>, plan: &Plan, issued: &Issued, report: &mut RenewalReport) {
     let notes = plan
         .items
         .iter()
-        .filter(|item| item.id == *id)
-        .flat_map(|item| &item.notes);
-    for note in notes {
-        let remark = Remark::Note {
-            certificate: id.clone(),
+        .filter(|item| item.id == issued.id)
+        .flat_map(|item| &item.notes)
+        // That a renewal keeps the names as they are is nothing new.
+        .filter(|note| !matches!(note, Note::NamesMissing { .. }));
+    let mut remarks: Vec<Remark> = notes
+        .map(|note| Remark::Note {
+            certificate: issued.id.clone(),
             note: Box::new(note.clone()),
-        };
+        })
+        .collect();
+    let names = issued.certificate.subject_alt_names.iter();
+    let added: Vec<SubjectAltName> = names
+        .filter(|name| !issued.old.subject_alt_names.contains(name))
+        .cloned()
+        .collect();
+    if !added.is_empty() {
+        remarks.push(Remark::NamesAdded {
+            certificate: issued.id.clone(),
+            names: added,
+        });
+    }
+    for remark in remarks {
         run.remark(remark.clone());
         report.warnings.push(remark);
     }
@@ -145,7 +163,7 @@ fn is_forced(request: &Request) -> bool {
     )
 }
 
-fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
+fn wanted(plan: &Plan, request: &Request, more_names: &NamesByCertificate) -> Vec<Wanted> {
     let forced = is_forced(request);
     plan.items
         .iter()
@@ -154,6 +172,7 @@ fn wanted(plan: &Plan, request: &Request) -> Vec<Wanted> {
                 id: item.id.clone(),
                 // A certificate without its key is of no use, however long it still lasts.
                 may_end_sooner: forced || reason.allows_earlier_end(),
+                more_names: more_names.get(&item.id).cloned().unwrap_or_default(),
             }),
             Action::Wait | Action::Leave(_) => None,
         })

@@ -9,6 +9,7 @@ use crate::checks::Finding;
 use crate::files::CopyFault;
 use crate::host::serialize_path;
 use crate::node::{CertificateId, HardLinks};
+use crate::pki::SubjectAltName;
 use crate::plan::Note;
 use crate::report::Coded;
 
@@ -41,6 +42,13 @@ pub enum Remark {
         cause: &'static str,
         /// Why.
         reason: String,
+    },
+    /// A certificate has names that the old one had not, because they were asked for.
+    NamesAdded {
+        /// Which.
+        certificate: CertificateId,
+        /// The names.
+        names: Vec<SubjectAltName>,
     },
     /// A request to a CA elsewhere could not be opened, sent or closed.
     NotAsked {
@@ -180,6 +188,7 @@ impl Remark {
         match self {
             Self::Note { certificate, .. }
             | Self::NotRenewed { certificate, .. }
+            | Self::NamesAdded { certificate, .. }
             | Self::RestartedNevertheless { certificate, .. }
             | Self::NotProved { certificate, .. }
             | Self::Unverified { certificate, .. } => Some(certificate),

@@ -63,6 +63,7 @@ pub(super) async fn renew_after<'a>(
     run.learn_of_others().await;
     let node = run.node();
     let plan = run.plan(request)?;
+    options.more_names.check(&node, request)?;
     let plan = Box::pin(ask_elsewhere(run, plan, request)).await?.adopting(
         &backlog.unfinished,
         &node,
@@ -165,7 +166,8 @@ async fn prepare(
         Box::pin(take_turn(run, wish, &plan.restarts)).await?;
     }
     let replaceable = Replaceable::of(&context.root, &node);
-    let mut made = issue_planned(run, &replaceable, plan, request, report)?;
+    let asked_for = (request, &options.more_names);
+    let mut made = issue_planned(run, &replaceable, plan, asked_for, report)?;
     let mut kubelet_changed = false;
     if options.node_down {
         let kubelet = make_for_kubelet(run, &replaceable, report);

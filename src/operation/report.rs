@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::Fault;
+use super::more_names::MoreNames;
 use super::remark::Remark;
 use crate::journal::Trigger;
 use crate::node::{CertificateId, Problem};
@@ -17,6 +18,8 @@ use crate::restart::RestartReport;
 pub struct Options {
     /// Who asked.
     pub trigger: Trigger,
+    /// Names that new certificates get besides those of the old ones.
+    pub more_names: MoreNames,
     /// Whether pods are restarted at all.
     pub restart: bool,
     /// Whether expired certificates have stopped the node: then the kubelet's client certificate is renewed as well where

@@ -234,6 +234,14 @@ impl fmt::Display for Remark {
             Self::Finding(finding) => finding.fmt(out),
             Self::Note { certificate, note } => write!(out, "{certificate}: {note}"),
             Self::NotRenewed { reason, .. } => out.write_str(reason),
+            Self::NamesAdded { certificate, names } => {
+                let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+                write!(
+                    out,
+                    "{certificate}: has more names than before, as asked for: {}",
+                    names.join(", ")
+                )
+            }
             Self::SignedByAnother { certificates } => write!(
                 out,
                 "signed by another CA than before: {}; whatever checks them on other machines (kubelets, kubeconfigs, other \

@@ -133,6 +133,7 @@ fn considered(
                 KeyState::Missing | KeyState::Mismatched | KeyState::Damaged(_)
             )
         }),
+        more_names: Vec::new(),
     };
     let issuer = issuer_of(inventory, config, &order);
     let contact = store.contact(&order);

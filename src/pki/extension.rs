@@ -1,6 +1,7 @@
 //! Extensions of a certificate, exactly as they are, and those that kubeadm's certificates have.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::net::IpAddr;
 
 use x509_parser::extensions::{
@@ -9,6 +10,8 @@ use x509_parser::extensions::{
 use x509_parser::nom::Parser as _;
 use x509_parser::prelude::FromDer as _;
 use yasna::Tag;
+
+use crate::host::hexadecimal;
 
 use super::der::{self, Element, Malformed, Reader};
 
@@ -40,6 +43,25 @@ pub enum SubjectAltName {
     Uri(String),
     /// Any other general name, as its DER.
     Other(Vec<u8>),
+}
+
+/// As OpenSSL writes them: `DNS:…`, `IP:…`.
+impl fmt::Display for SubjectAltName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dns(name) => write!(out, "DNS:{name}"),
+            Self::Ip(address) => write!(out, "IP:{address}"),
+            Self::Email(name) => write!(out, "email:{name}"),
+            Self::Uri(name) => write!(out, "URI:{name}"),
+            Self::Other(der) => write!(out, "other:{}", hexadecimal(der)),
+        }
+    }
+}
+
+impl serde::Serialize for SubjectAltName {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
 }
 
 /// One extension.
@@ -166,6 +188,19 @@ impl Extension {
             });
         });
         Self::new(AUTHORITY_KEY_ID, false, value)
+    }
+
+    /// This one of subject alternative names with more of them behind those that it has, which stay as they are; `None` where it is not
+    /// understood.
+    pub(super) fn with_more_names(&self, more: &[SubjectAltName]) -> Option<Self> {
+        let own = der::elements(&self.value).ok()?;
+        let own = own.into_iter().map(|name| name.whole.to_vec());
+        let names: Vec<Vec<u8>> = own.chain(more.iter().map(general_name)).collect();
+        Some(Self::new(
+            SUBJECT_ALT_NAME,
+            self.critical,
+            der::sequence(&names),
+        ))
     }
 
     /// Subject alternative names; critical when there is no subject.

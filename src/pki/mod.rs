@@ -46,7 +46,7 @@ pub use key_kind::KeyKind;
 pub use moment::{civil, date, rfc3339, serde_end};
 pub(crate) use name::usual_attributes;
 pub use private_key::{PrivateKey, is_public_key, private_key_der, public_key_to_pem};
-pub use reissue::{NewLeaf, Recipient, is_authoritys_own, reissue};
+pub use reissue::{NewLeaf, Recipient, is_authoritys_own, reissue, reissue_with_names};
 pub use request::{CertificateRequest, RequestError};
 pub use serial_number::{SerialNumber, SerialNumberError};
 pub use signature::SignedBy;

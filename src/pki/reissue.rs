@@ -65,6 +65,21 @@ pub fn reissue(
     validity: Validity,
     now: Timestamp,
 ) -> Result<Certificate, IssueError> {
+    reissue_with_names(old, &[], key, authority, validity, now)
+}
+
+/// The same with more names than the old certificate has. Those that it has already are not there twice.
+///
+/// # Errors
+/// As [`reissue`].
+pub fn reissue_with_names(
+    old: &Certificate,
+    more: &[SubjectAltName],
+    key: &PrivateKey,
+    authority: &CertificateAuthority,
+    validity: Validity,
+    now: Timestamp,
+) -> Result<Certificate, IssueError> {
     if old.is_ca && is_authoritys_own(old, authority.certificate()) {
         return Err(IssueError::OldIsAuthority {
             subject: old.subject.clone(),
@@ -76,7 +91,7 @@ pub fn reissue(
         subject: &old.subject_der,
         validity: within(validity, authority)?,
         public_key: &key.public_key_der(),
-        extensions: succeeding_extensions(old, key, authority),
+        extensions: with_names(old, more, succeeding_extensions(old, key, authority))?,
         serial: None,
     }
     .sign(&authority.key)
@@ -236,6 +251,40 @@ pub(super) fn of_a_leaf(certificate: &Certificate) -> Vec<Extension> {
             }
         })
         .collect()
+}
+
+/// The extensions with the names that the old certificate has not.
+fn with_names(
+    old: &Certificate,
+    more: &[SubjectAltName],
+    mut extensions: Vec<Extension>,
+) -> Result<Vec<Extension>, IssueError> {
+    let mut new: Vec<SubjectAltName> = Vec::new();
+    for name in more {
+        if !old.subject_alt_names.contains(name) && !new.contains(name) {
+            new.push(name.clone());
+        }
+    }
+    if new.is_empty() {
+        return Ok(extensions);
+    }
+    let mut names = extensions
+        .iter_mut()
+        .filter(|extension| extension.is(extension::SUBJECT_ALT_NAME));
+    match names.next() {
+        Some(names) => {
+            *names = names.with_more_names(&new).ok_or_else(|| {
+                IssueError::Signing(
+                    "the names of the old certificate are not understood".to_owned(),
+                )
+            })?;
+        }
+        None => extensions.push(Extension::subject_alt_name(
+            &new,
+            old.common_name.is_none() && old.organizations.is_empty(),
+        )),
+    }
+    Ok(extensions)
 }
 
 /// The old extensions in their order, key identifiers made anew in place.

@@ -30,6 +30,8 @@ pub(super) enum Wish {
         force: bool,
         /// It was asked for by its name, not among all.
         named: bool,
+        /// The new one is to have more names.
+        for_names: bool,
     },
     /// Others were asked for.
     Nothing,
@@ -39,6 +41,17 @@ impl Wish {
     /// Whether it was asked for with `--force`.
     pub(super) fn is_forced(self) -> bool {
         matches!(self, Self::Now { force: true, .. })
+    }
+
+    /// Whether the new one is to have more names.
+    fn is_for_names(self) -> bool {
+        matches!(
+            self,
+            Self::Now {
+                for_names: true,
+                ..
+            }
+        )
     }
 
     /// Whether it goes by what is due, not by names.
@@ -75,11 +88,14 @@ impl<'node> Candidate<'node> {
             Custody::Issuer(authority) => Some(authority),
             Custody::Kubelet | Custody::Watched => None,
         };
-        let skip_lifted = wish
-            == Wish::Now {
+        let skip_lifted = matches!(
+            wish,
+            Wish::Now {
                 force: true,
                 named: true,
-            };
+                ..
+            }
+        );
         if !skip_lifted && let Some(key) = renewal.skipped_by(entry.id.as_str()) {
             return Err(Obstacle::Skipped {
                 key,
@@ -275,6 +291,8 @@ impl<'node> Candidate<'node> {
             Some(Reason::Expired)
         } else if begins_later(&self.present.leaf, now) {
             Some(Reason::NotYetValid)
+        } else if wish.is_for_names() {
+            Some(Reason::NamesWanted)
         } else if now >= self.due_at() {
             Some(Reason::Due)
         } else {

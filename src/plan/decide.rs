@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::candidate::{Candidate, Wish};
 use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
+use super::note;
 use super::settle::{Decided, settle};
 use super::{
     Action, AffectedPod, Awaited, Obstacle, Plan, PlanItem, Reloading, Request, RestartMethod,
@@ -140,14 +141,25 @@ impl<'node> Asked<'node> {
     /// # Errors
     /// [`UnknownName`] when it names a certificate that is not there.
     fn by(inventory: &'node Inventory, request: &Request) -> Result<Self, UnknownName> {
-        let now = |force, named| Wish::Now { force, named };
+        let now = |force, named, for_names| Wish::Now {
+            force,
+            named,
+            for_names,
+        };
         Ok(match request {
             Request::Due => Self::Alike(Wish::WhenDue),
             Request::DueByHand { .. } => Self::Alike(Wish::WhenDueByHand),
-            Request::All { force } => Self::Alike(now(*force, false)),
-            Request::Named { names, force } => {
+            Request::All { force } => Self::Alike(now(*force, false, false)),
+            Request::Named {
+                names,
+                force,
+                for_names,
+            } => {
                 let found = names.iter().map(|name| found(inventory, name));
-                Self::Of(found.collect::<Result<_, _>>()?, now(*force, true))
+                Self::Of(
+                    found.collect::<Result<_, _>>()?,
+                    now(*force, true, *for_names),
+                )
             }
         })
     }
@@ -192,7 +204,7 @@ fn item<'node>(
     now: Timestamp,
 ) -> (PlanItem, Option<Candidate<'node>>) {
     let found = Candidate::new(inventory, entry, config, wish);
-    let (due_at, action, notes) = match &found {
+    let (due_at, action, mut notes) = match &found {
         Ok(candidate) => (
             Some(candidate.due_at()),
             candidate
@@ -207,6 +219,7 @@ fn item<'node>(
             (None, Action::Leave(obstacle), Vec::new())
         }
     };
+    notes.extend(note::of_names(inventory, &entry.id));
     let item = PlanItem {
         id: entry.id.clone(),
         authority: entry.authority,

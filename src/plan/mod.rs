@@ -5,6 +5,7 @@
 mod affected;
 mod awaited;
 mod candidate;
+mod cluster_says;
 mod decide;
 mod elsewhere;
 mod expired;
@@ -28,6 +29,7 @@ mod words;
 
 pub use affected::affected_pods;
 pub use awaited::{Answered, Awaited, Left};
+pub use cluster_says::{ClusterSays, cluster_says};
 pub use decide::{plan, plan_awaiting, plan_due};
 pub use expired::{KubeletNeed, Reachability, expired, is_node_down, kubelet_need};
 pub use hold::Hold;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::trust::Refusal;
 use crate::config::{CertificateRenewal, KeyPolicy};
 use crate::host::serialize_path;
-use crate::node::{KeyState, Present, Signer};
+use crate::node::{CalledFor, CertificateId, Inventory, KeyState, Present, Signer, missing_names};
 use crate::pki::{Certificate, KeyKind};
 
 /// What is to be known of a renewal. [`std::fmt::Display`] says it in a sentence that goes on from the certificate's name;
@@ -43,6 +43,11 @@ pub enum Note {
         new: String,
         /// Whether `renewal.key-algorithm` asks for it; otherwise the old kind is not made here.
         configured: bool,
+    },
+    /// It lacks names that are called for, and so will the new one, unless they are asked for.
+    NamesMissing {
+        /// Which, and what calls for each.
+        names: Vec<CalledFor>,
     },
     /// It says that it is a CA's, and the new one does not.
     SaysCa,
@@ -111,6 +116,12 @@ pub(super) fn of(present: &Present, renewal: CertificateRenewal) -> Vec<Note> {
         notes.push(Note::OtherFields);
     }
     notes
+}
+
+/// What the node calls for and it has not.
+pub(super) fn of_names(inventory: &Inventory, id: &CertificateId) -> Option<Note> {
+    let names = missing_names(inventory, id);
+    (!names.is_empty()).then_some(Note::NamesMissing { names })
 }
 
 /// Where the new key is of another kind than the old one.

@@ -19,6 +19,8 @@ pub enum Reason {
     SignerChanges,
     /// Somebody asked.
     Requested,
+    /// Somebody asked for more names in it.
+    NamesWanted,
     /// The CA that has its key elsewhere has answered the request.
     Answered,
 }

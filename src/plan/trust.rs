@@ -128,7 +128,11 @@ pub fn is_renewed_nevertheless(
 ) -> bool {
     let is_of_use = match reason {
         Reason::Expired | Reason::NotYetValid | Reason::KeyUnusable => false,
-        Reason::Due | Reason::SignerChanges | Reason::Requested | Reason::Answered => true,
+        Reason::Due
+        | Reason::SignerChanges
+        | Reason::Requested
+        | Reason::NamesWanted
+        | Reason::Answered => true,
     };
     force || !is_of_use || later(now, LAST_MOMENT) >= present.leaf.not_after
 }

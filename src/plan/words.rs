@@ -16,7 +16,7 @@ impl Reason {
     pub fn allows_earlier_end(self) -> bool {
         matches!(
             self,
-            Self::KeyUnusable | Self::NotYetValid | Self::SignerChanges
+            Self::KeyUnusable | Self::NotYetValid | Self::SignerChanges | Self::NamesWanted
         )
     }
 
@@ -38,6 +38,7 @@ impl fmt::Display for Reason {
                 "the CA that signs the API server's certificate changes, and renewing adds it here"
             }
             Self::Requested => "asked for",
+            Self::NamesWanted => "names are added as asked for",
             Self::Answered => "the CA has answered its request",
         })
     }
@@ -261,6 +262,14 @@ impl fmt::Display for Note {
                 formatter,
                 "its key was {old}, the new one is {new}, as {old} is not made here"
             ),
+            Self::NamesMissing { names } => {
+                formatter.write_str("it lacks names that are called for: ")?;
+                for (index, one) in names.iter().enumerate() {
+                    let comma = if index == 0 { "" } else { ", " };
+                    write!(formatter, "{comma}{} (by {})", one.name, one.by)?;
+                }
+                formatter.write_str("; renewals keep the names as they are, and `renew --san-from-config` adds these")
+            }
             Self::SaysCa => formatter.write_str(
                 "it says that it is a CA's certificate (CA:TRUE), which no leaf is; the new one is none (CA:FALSE), as kubeadm \
                  makes it",

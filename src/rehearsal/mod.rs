@@ -35,7 +35,8 @@ use crate::issuer::Replacement;
 use crate::journal::Trigger;
 use crate::node::{CertificateId, Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
 use crate::operation::{
-    Context, Event, Fault, NotRenewed, OperationError, Options, Remark, RenewalReport, renew,
+    Context, Event, Fault, MoreNames, NotRenewed, OperationError, Options, Remark, RenewalReport,
+    renew,
 };
 use crate::pki::certificates_to_pem;
 use crate::plan::{Action, Note, Obstacle, PlanItem, Request, plan};
@@ -121,6 +122,7 @@ pub async fn rehearse(
     let copied = there.observe();
     let present = handshakes::handshakes(&there.root, &copied).await;
     let options = Options {
+        more_names: MoreNames::default(),
         trigger: Trigger::Command("rehearse".to_owned()),
         restart: false,
         node_down: false,

@@ -15,7 +15,7 @@ use crate::config::Renewal;
 use crate::files::SeenCopy;
 use crate::node::{
     Authority, AuthorityState, CertificateId, CertificateState, Entry, Fault, Inventory, KeyState,
-    Present, Problem, Signer, StaticPod,
+    Present, Problem, Signer, StaticPod, all_missing_names,
 };
 use crate::pki::{AuthorityId, Certificate};
 use crate::probe::InMemory;
@@ -63,6 +63,11 @@ impl ExpirationInfo {
             certificates: rows(true),
             authorities,
             others: if all { rows(false) } else { Vec::new() },
+            missing_names: if all {
+                all_missing_names(inventory)
+            } else {
+                Vec::new()
+            },
             copies: Vec::new(),
             problems: problems(inventory, all),
             named_by_pods: named_by_pods(inventory),

@@ -12,7 +12,9 @@ use crate::files::SeenCopy;
 use crate::host::printable;
 use crate::node::{HardLinks, Problem, components};
 use crate::pki::{date, serde_end};
-use crate::plan::{Action, AffectedPod, Opening, Plan, PlanItem, RestartGroup, restart_due_at};
+use crate::plan::{
+    Action, AffectedPod, ClusterSays, Opening, Plan, PlanItem, RestartGroup, restart_due_at,
+};
 use crate::probe::InMemory;
 use crate::runtime::{Hook, Moment};
 
@@ -34,6 +36,9 @@ pub struct PlanView {
     /// What components have still to show of earlier renewals; absent where that is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pending: Vec<PendingUse>,
+    /// What the cluster's own configuration says otherwise than this node's; absent where that is nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cluster_says: Vec<Coded>,
     /// The copies of admin.conf and super-admin.conf; absent where there are none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     copies: Vec<CopyView>,
@@ -144,6 +149,7 @@ impl From<&Plan> for PlanView {
             unread_manifests: plan.unread_manifests.clone(),
             in_memory: Vec::new(),
             pending: Vec::new(),
+            cluster_says: Vec::new(),
             copies: Vec::new(),
             notes: Vec::new(),
             window: None,
@@ -243,6 +249,13 @@ impl PlanView {
         self
     }
 
+    /// The same with what the cluster's own configuration says otherwise.
+    #[must_use]
+    pub fn with_cluster(mut self, says: &[ClusterSays]) -> Self {
+        self.cluster_says = says.iter().map(|one| Coded::of(one.code(), one)).collect();
+        self
+    }
+
     fn is_renewed(&self, name: &str) -> bool {
         let mut certificates = self.certificates.iter();
         certificates.any(|one| one.name == name && one.action == "renew")
@@ -328,6 +341,11 @@ impl PlanView {
                 let is_renewed = self.is_renewed(copy.original());
                 format!("Note: {}", copy.sentence(is_renewed))
             }))
+            .chain(
+                self.cluster_says
+                    .iter()
+                    .map(|one| format!("Note: {}", one.message)),
+            )
             .chain(self.notes.iter().map(|note| format!("Note: {note}")))
             .map(|note| format!("{}\n", printable(&note)))
             .collect();

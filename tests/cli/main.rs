@@ -11,6 +11,7 @@ mod hostile_links;
 mod hostile_marks;
 mod hostile_root;
 mod hostile_state;
+mod more_names;
 mod opens;
 mod receipts;
 mod recover_expired;

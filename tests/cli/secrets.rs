@@ -373,6 +373,7 @@ fn debug_output_of_what_holds_keys_shows_none() {
         .map(|name| Wanted {
             id: (*name).into(),
             may_end_sooner: true,
+            more_names: Vec::new(),
         })
         .collect();
     let issued = issue(

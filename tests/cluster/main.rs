@@ -13,5 +13,6 @@ mod fleet_lock;
 mod lease_api;
 mod maintenance;
 mod node_events;
+mod own_configuration;
 mod real_etcd;
 mod turn;

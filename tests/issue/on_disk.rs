@@ -133,6 +133,7 @@ fn wanted(name: &str) -> Wanted {
     Wanted {
         id: name.into(),
         may_end_sooner: false,
+        more_names: Vec::new(),
     }
 }
 

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::checks::Check;
 use kubecertd::journal::{Lock, TransactionError, Trigger};
 use kubecertd::operation::{
-    Context, Event, OperationError, Options, look_at_addresses, needed_addresses, recover_expired,
-    renew,
+    Context, Event, MoreNames, OperationError, Options, look_at_addresses, needed_addresses,
+    recover_expired, renew,
 };
 use kubecertd::plan::Request;
 use kubecertd::report::address_filter;
@@ -47,11 +47,13 @@ async fn ask(node: &Live, trigger: Trigger, force: bool) -> Result<usize, Operat
     let request = match trigger {
         Trigger::Schedule => Request::Due,
         Trigger::Command(_) => Request::Named {
+            for_names: false,
             names: words(&["apiserver"]),
             force,
         },
     };
     let options = Options {
+        more_names: MoreNames::default(),
         trigger,
         restart: true,
         node_down: false,
@@ -361,10 +363,12 @@ async fn whoever_insists_without_a_kubelet_sees_what_is_waited_for_and_the_reaso
     let mut seen = Vec::new();
     let mut events = |event: Event| seen.push(event.to_string());
     let request = Request::Named {
+        for_names: false,
         names: words(&["apiserver"]),
         force: true,
     };
     let options = Options {
+        more_names: MoreNames::default(),
         trigger: by_hand(),
         restart: true,
         node_down: false,

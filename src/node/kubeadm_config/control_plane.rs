@@ -41,6 +41,8 @@ pub struct ControlPlane {
     pub validity: Duration,
     /// `caCertificateValidityPeriod`
     pub authority_validity: Duration,
+    /// What of that is written, and not only a default.
+    pub said: Said,
     /// Whether etcd runs elsewhere, so that its certificates are not made here.
     pub external_etcd: bool,
     /// `kubernetesVersion`, where it is a version.
@@ -53,6 +55,17 @@ pub struct ControlPlane {
     api_server_names: Vec<SubjectAltName>,
     etcd_server_names: Vec<SubjectAltName>,
     etcd_peer_names: Vec<SubjectAltName>,
+}
+
+/// What a configuration says of new certificates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Said {
+    /// `certificateValidityPeriod`
+    pub validity: Option<Duration>,
+    /// `caCertificateValidityPeriod`
+    pub authority_validity: Option<Duration>,
+    /// `encryptionAlgorithm`, or the feature gate before it.
+    pub key_algorithm: Option<KeyAlgorithm>,
 }
 
 const HOUR: u64 = 3600;
@@ -112,6 +125,17 @@ impl ControlPlane {
                 ),
                 (name, address) => (name?, address?),
             };
+        let said = Said {
+            validity: period(
+                cluster.certificate_validity_period.as_ref(),
+                "certificateValidityPeriod",
+            )?,
+            authority_validity: period(
+                cluster.authority_validity_period.as_ref(),
+                "caCertificateValidityPeriod",
+            )?,
+            key_algorithm: key_algorithm(cluster)?,
+        };
         Ok(Self {
             node_name,
             cluster_name: given(cluster.cluster_name.as_ref(), "clusterName", cluster_name)?
@@ -122,17 +146,10 @@ impl ControlPlane {
                 directory,
             )?
             .unwrap_or_else(|| PathBuf::from(CERTIFICATES_DIRECTORY)),
-            key_algorithm: key_algorithm(cluster)?,
-            validity: period(
-                cluster.certificate_validity_period.as_ref(),
-                "certificateValidityPeriod",
-            )?
-            .unwrap_or(VALIDITY),
-            authority_validity: period(
-                cluster.authority_validity_period.as_ref(),
-                "caCertificateValidityPeriod",
-            )?
-            .unwrap_or(AUTHORITY_VALIDITY),
+            key_algorithm: said.key_algorithm.unwrap_or(KeyAlgorithm::Rsa2048),
+            validity: said.validity.unwrap_or(VALIDITY),
+            authority_validity: said.authority_validity.unwrap_or(AUTHORITY_VALIDITY),
+            said,
             external_etcd,
             version: version(cluster)?,
             advertise_address,
@@ -343,14 +360,14 @@ fn period(field: Option<&Spanned<String>>, name: &str) -> Result<Option<Duration
     })
 }
 
-fn key_algorithm(cluster: &Document) -> Result<KeyAlgorithm, String> {
+fn key_algorithm(cluster: &Document) -> Result<Option<KeyAlgorithm>, String> {
     let gate = cluster
         .feature_gates
         .as_ref()
         .and_then(|gates| gates.get("PublicKeysECDSA"));
     match gate {
-        Some(true) => return Ok(KeyAlgorithm::EcdsaP256),
-        Some(false) => return Ok(KeyAlgorithm::Rsa2048),
+        Some(true) => return Ok(Some(KeyAlgorithm::EcdsaP256)),
+        Some(false) => return Ok(Some(KeyAlgorithm::Rsa2048)),
         None => {}
     }
     let read = |text: &str| {
@@ -372,5 +389,4 @@ fn key_algorithm(cluster: &Document) -> Result<KeyAlgorithm, String> {
         "encryptionAlgorithm",
         read,
     )
-    .map(|algorithm| algorithm.unwrap_or(KeyAlgorithm::Rsa2048))
 }

@@ -8,7 +8,7 @@ use crate::pki::SubjectAltName;
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn subject_alt_name(text: &str) -> Result<SubjectAltName, String> {
+pub fn subject_alt_name(text: &str) -> Result<SubjectAltName, String> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(SubjectAltName::Ip(canonical(address)));
     }

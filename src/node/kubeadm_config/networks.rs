@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// # Errors
 /// Why it is none.
-pub(super) fn first_service_address(networks: &str) -> Result<IpAddr, String> {
+pub(crate) fn first_service_address(networks: &str) -> Result<IpAddr, String> {
     let wrong = || format!("{networks:?} is no network; write 10.96.0.0/12, or two with a comma");
     let all: Vec<&str> = networks.split(',').map(str::trim).collect();
     if all.len() > 2 {

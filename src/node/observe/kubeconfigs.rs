@@ -38,6 +38,7 @@ pub(super) fn entry(node: &Node<'_>, id: CertificateId, path: &Path) -> Found {
             entry: from_kubeconfig(node, id, path, &read),
             uneditable: read.uneditable,
             user: Some(read.kubeconfig.user),
+            server: Some(read.kubeconfig.server),
         },
         Ok(None) => bare(id, path, CertificateState::Missing).into(),
         Err(reason) => bare(id, path, unreadable(path, reason)).into(),

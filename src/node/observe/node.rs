@@ -40,6 +40,8 @@ pub(super) struct Found {
     pub(super) uneditable: Option<String>,
     /// Of a kubeconfig, the name of its user.
     pub(super) user: Option<String>,
+    /// And the server of its cluster.
+    pub(super) server: Option<String>,
 }
 
 impl From<Entry> for Found {
@@ -48,6 +50,7 @@ impl From<Entry> for Found {
             entry,
             trust: None,
             uneditable: None,
+            server: None,
             user: None,
         }
     }

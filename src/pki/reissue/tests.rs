@@ -227,3 +227,38 @@ fn version_1_is_followed_by_version_3_with_an_authority_key_id() {
     assert_eq!(new.extensions.len(), 1);
     assert_eq!(new.authority_key_id, authority.certificate().subject_key_id);
 }
+
+#[test]
+fn more_names_stand_behind_those_that_are_there_and_nothing_else_changes() {
+    let old = first(kubeadm!("apiserver.crt"));
+    let key = PrivateKey::from_pem(kubeadm!("apiserver.key")).unwrap();
+    let same = Validity {
+        not_before: old.not_before,
+        not_after: old.not_after,
+    };
+    let more = [
+        SubjectAltName::Dns("*.more.example".to_owned()),
+        old.subject_alt_names[0].clone(),
+        SubjectAltName::Ip("2001:db8::1".parse().unwrap()),
+        SubjectAltName::Dns("*.more.example".to_owned()),
+    ];
+    let authority = kubeadm_authority();
+    let named = |old: &Certificate| {
+        reissue_with_names(old, &more, &key, &authority, same, same.not_before).unwrap()
+    };
+    let new = named(&old);
+    let (kept, added) = new.subject_alt_names.split_at(old.subject_alt_names.len());
+    assert_eq!(kept, old.subject_alt_names);
+    assert_eq!(added, [more[0].clone(), more[2].clone()]);
+    let without_names = |certificate: &Certificate| {
+        let mut extensions = certificate.extensions.clone();
+        extensions.retain(|extension| !extension.is(extension::SUBJECT_ALT_NAME));
+        extensions
+    };
+    assert_eq!(without_names(&new), without_names(&old));
+    assert_eq!(new.subject_der, old.subject_der);
+    // A client's has none so far.
+    let client = first(kubeadm!("apiserver-kubelet-client.crt"));
+    let names = named(&client).subject_alt_names;
+    assert_eq!(names.len(), 3);
+}

@@ -31,6 +31,11 @@ pub(super) fn document(info: &ExpirationInfo) -> Value {
             fields.insert("path".to_owned(), json!(row.path.to_string_lossy()));
         }));
     }
+    if !info.missing_names.is_empty() {
+        let missing = info.missing_names.iter();
+        let missing = missing.map(|(id, names)| json!({"certificate": id, "names": names}));
+        document["missingNames"] = missing.collect();
+    }
     if !info.copies.is_empty() {
         document["copies"] = json!(info.copies);
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::node::Problem;
+use crate::node::{CalledFor, CertificateId, Problem};
 use crate::pki::AuthorityId;
 use crate::report::CopyView;
 
@@ -17,6 +17,8 @@ pub struct ExpirationInfo {
     pub authorities: Vec<CertificateRow>,
     /// With `--all`: the kubelet's and unknown ones.
     pub others: Vec<CertificateRow>,
+    /// With `--all`: the names that server certificates lack, and what calls for them.
+    pub(super) missing_names: Vec<(CertificateId, Vec<CalledFor>)>,
     /// With `--all`: the copies of admin.conf and super-admin.conf.
     pub(super) copies: Vec<CopyView>,
     /// What could not be read or makes no sense, with the file.

@@ -2,6 +2,7 @@
 
 use super::rows::{CertificateRow, ExpirationInfo, Found};
 use crate::host::printable;
+use crate::node::CalledFor;
 use crate::pki::date;
 use crate::report::human_duration;
 
@@ -38,6 +39,14 @@ pub(super) fn render(info: &ExpirationInfo) -> String {
     if info.all {
         text.push('\n');
         text.push_str(&effective(info));
+    }
+    if !info.missing_names.is_empty() {
+        let rows = info.missing_names.iter().flat_map(|(id, names)| {
+            let row = |one: &CalledFor| vec![id.to_string(), one.name.to_string(), one.by.clone()];
+            names.iter().map(row).collect::<Vec<_>>()
+        });
+        text.push('\n');
+        text.push_str(&tabulate(&["CERTIFICATE", "LACKS", "CALLED FOR BY"], rows));
     }
     if !info.copies.is_empty() {
         let rows = info.copies.iter().map(|copy| copy.cells().to_vec());

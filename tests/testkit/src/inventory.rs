@@ -13,7 +13,7 @@ use kubecertd::node::{
 };
 use kubecertd::pki::{
     AuthorityId, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, NewAuthority,
-    NewLeaf, PrivateKey, Validity,
+    NewLeaf, PrivateKey, SubjectAltName, Validity,
 };
 use kubecertd::plan::{Answered, Awaited};
 
@@ -34,6 +34,14 @@ pub fn seconds(seconds: i64) -> Duration {
     Duration::from_secs(u64::try_from(seconds).unwrap())
 }
 
+/// What the node of these tests calls for.
+const NAMES: [&str; 4] = [
+    "cp",
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+];
+
 /// One real CA and one real leaf; planning reads no more of them than the times.
 fn samples() -> &'static (Certificate, Certificate) {
     static SAMPLES: OnceLock<(Certificate, Certificate)> = OnceLock::new();
@@ -52,7 +60,9 @@ fn samples() -> &'static (Certificate, Certificate) {
         let leaf = NewLeaf {
             common_name: "kube-apiserver".to_owned(),
             organizations: Vec::new(),
-            subject_alt_names: Vec::new(),
+            subject_alt_names: NAMES
+                .map(|name| SubjectAltName::Dns(name.to_owned()))
+                .to_vec(),
             server_auth: true,
             client_auth: false,
         };
@@ -133,6 +143,8 @@ pub fn node() -> Inventory {
         problems: Vec::new(),
         trusts: Vec::new(),
         external_etcd: false,
+        servers: BTreeMap::new(),
+        cluster: None,
         other_control_planes: false,
         links: BTreeMap::new(),
     }

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::config::Config;
 use kubecertd::journal::{Lock, Trigger};
 use kubecertd::operation::{
-    Context, Event, Machine, OperationError, Options, RecoveryReport, RenewalReport,
+    Context, Event, Machine, MoreNames, OperationError, Options, RecoveryReport, RenewalReport,
     finish_recovery, renew,
 };
 use kubecertd::pki::{NewLeaf, SubjectAltName, Validity};
@@ -167,6 +167,7 @@ impl Live {
         on: &mut (dyn FnMut(&Event) + Send),
     ) -> Result<RenewalReport, OperationError> {
         let request = Request::Named {
+            for_names: false,
             names: words(names),
             force: true,
         };
@@ -186,6 +187,7 @@ impl Live {
         on: &mut (dyn FnMut(&Event) + Send),
     ) -> Result<RenewalReport, OperationError> {
         let options = Options {
+            more_names: MoreNames::default(),
             trigger: Trigger::Command("renew".to_owned()),
             restart: true,
             node_down: false,

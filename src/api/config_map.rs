@@ -1,0 +1,30 @@
+//! ConfigMaps (v1), as far as kubeadm keeps its configuration in one.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+
+use super::objects::Objects;
+use super::{Access, ApiError};
+use crate::net::Address;
+
+/// One namespace's ConfigMaps, at one API server.
+#[derive(Debug, Clone)]
+pub struct ConfigMaps(Objects<ConfigMap>);
+
+impl ConfigMaps {
+    /// Nothing is asked yet.
+    #[must_use]
+    pub fn at(access: &Arc<Access>, server: &Address, namespace: &str) -> Self {
+        Self(Objects::of(access, server, Some(namespace)))
+    }
+
+    /// What the one of that name has under a key; `None` where there is no such ConfigMap, or nothing in it.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn text(&self, name: &str, key: &str) -> Result<Option<String>, ApiError> {
+        let found = self.0.get(name).await?;
+        Ok(found.and_then(|map| map.data?.remove(key)))
+    }
+}
