@@ -25,6 +25,8 @@ pub enum Purpose {
     Kubelet,
     /// The health of another static pod, by its component.
     Pod(String),
+    /// Where a certificate that is not kubeadm's is served, by its name.
+    Certificate(String),
     /// The server that a kubeconfig names, by the kubeconfig's name.
     Server(String),
     /// An etcd that this node's API server uses.
@@ -42,6 +44,7 @@ impl fmt::Display for Purpose {
             Self::Etcd => out.write_str("etcd of this node"),
             Self::Kubelet => out.write_str("kubelet of this node"),
             Self::Pod(component) => write!(out, "health of {}", plain(component)),
+            Self::Certificate(name) => write!(out, "server of the certificate {}", plain(name)),
             Self::Server(kubeconfig) => write!(out, "server of {}", plain(kubeconfig)),
             Self::EtcdServer => out.write_str("etcd of the API server"),
             Self::Member(name) => write!(out, "etcd member {}", plain(name)),

@@ -20,8 +20,8 @@ use crate::node::{
 };
 use crate::pki::Catalogued;
 use crate::probe::{
-    API_SERVER, ETCD, addresses_of_flag, health_endpoint, known_members, kubelet_address,
-    named_members, node_address, reachable, runs, serving_endpoints,
+    API_SERVER, ETCD, address_of, addresses_of_flag, health_endpoint, known_members,
+    kubelet_address, named_members, node_address, reachable, runs, serving_endpoints,
 };
 
 /// So many names are looked up, each on a thread of its own: what answers as etcd can name any number.
@@ -200,6 +200,13 @@ fn hosts(inventory: &Inventory, servers: &[Server]) -> Vec<Wanted> {
             server.host.clone(),
             Purpose::Server(server.kubeconfig.to_string()),
         )
+    }));
+    hosts.extend(inventory.entries.iter().filter_map(|entry| {
+        let address = address_of(entry)?;
+        Some(Wanted::new(
+            address.host,
+            Purpose::Certificate(entry.id.to_string()),
+        ))
     }));
     hosts.extend(as_members(named_members(inventory)));
     hosts.retain(|wanted| !wanted.host.is_empty());

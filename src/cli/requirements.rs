@@ -215,7 +215,12 @@ fn control_plane(context: &Context, hint: &'static str) -> Result<(), Missing> {
     let has_pod = ["kube-apiserver", "etcd", "kube-controller-manager"]
         .iter()
         .any(|component| inventory.static_pod(component).is_some());
-    if has_certificate || has_authority || has_pod {
+    // Whoever describes certificates of his own need not have any of kubeadm's.
+    let has_described = inventory
+        .entries
+        .iter()
+        .any(|entry| entry.described.is_some());
+    if has_certificate || has_authority || has_pod || has_described {
         return Ok(());
     }
     let kubernetes = inventory.directories.kubernetes;

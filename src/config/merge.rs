@@ -1,10 +1,12 @@
 //! What all files say together, and whether it makes sense together.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use super::fragment::{Fragment, Setting};
+use super::description_check::{misfit, two_keys};
+use super::fragment::{Fragment, NamedTable, Setting};
 use super::named::{NamedCertificate, named};
 use super::odd::odd;
 use super::quantity::show_duration;
@@ -61,6 +63,7 @@ pub(super) fn merge<'text>(
     // Among other mistakes nothing is said about what does not fit together, as they may be the cause.
     if errors.is_empty() {
         errors.extend(lacking(fragments, &last));
+        errors.extend(misfits(fragments, &config, &last));
         errors.extend(too_long(&config, &last));
     }
     if errors.is_empty() {
@@ -76,10 +79,10 @@ pub(super) fn merge<'text>(
             .map(|(name, (fragment, _))| (name, fragment.path()))
             .collect();
         Ok(Merged {
+            named: named(fragments, &config),
             config,
             set_by,
             warnings,
-            named: named(fragments),
         })
     } else {
         Err(errors)
@@ -112,6 +115,40 @@ fn lacking(fragments: &[Fragment<'_>], last: &Last<'_, '_>) -> Vec<ConfigError> 
             fragment.wrong(table.span.clone(), Mistake::MissingKey, message)
         })
         .collect()
+}
+
+/// What does not fit together of certificates that are not kubeadm's, at the last place that says it.
+fn misfits(fragments: &[Fragment<'_>], config: &Config, last: &Last<'_, '_>) -> Vec<ConfigError> {
+    let described = &config.locations.described;
+    let of_one = described
+        .iter()
+        .filter_map(|(name, described)| Some((name.as_str(), misfit(name, described)?)));
+    of_one
+        .chain(two_keys(described))
+        .filter_map(|(name, misfit)| {
+            let key = misfit
+                .key
+                .and_then(|key| last.get(&format!("certificate.{}.{key}", written_name(name))));
+            let (fragment, span) = match key {
+                Some((fragment, setting)) => (*fragment, setting.value.span()),
+                None => table_of(fragments, name)?,
+            };
+            Some(fragment.wrong(span, misfit.mistake, misfit.message))
+        })
+        .collect()
+}
+
+/// The last file that has a table for that certificate, and where the name stands in it.
+fn table_of<'all, 'text>(
+    fragments: &'all [Fragment<'text>],
+    name: &str,
+) -> Option<(&'all Fragment<'text>, Range<usize>)> {
+    fragments.iter().rev().find_map(|fragment| {
+        let of_that_name =
+            |table: &&NamedTable| table.section.section == "certificate" && table.name == name;
+        let table = fragment.tables.iter().find(of_that_name)?;
+        Some((fragment, table.span.clone()))
+    })
 }
 
 /// Every `before` that is not shorter than the validity it goes with. One that no file says cannot be too long: the last

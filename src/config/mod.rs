@@ -2,6 +2,9 @@
 //! together (drop-ins merged), and what it means ([`Config`], checked, with defaults).
 
 mod address;
+mod certificate_table;
+mod description;
+mod description_check;
 mod error;
 mod fragment;
 mod issuer;
@@ -24,6 +27,7 @@ mod value;
 mod window;
 mod written_name;
 
+pub use description::{CertificateUser, Description, ServedAt, UnitAction};
 pub use error::{ConfigError, ConfigWarning, Mistake, Oddity};
 pub use issuer::{IssuerCommand, Issuers, RequestFiles};
 pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};

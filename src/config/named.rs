@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::fragment::{Fragment, SetKey};
 use super::nearest::nearest;
-use super::{ConfigWarning, Oddity};
+use super::{Config, ConfigWarning, Oddity};
 use crate::pki::Catalogued;
 
 /// A certificate that a file of the configuration names.
@@ -42,13 +42,15 @@ impl NamedCertificate {
     }
 }
 
-/// What the files name, in the order of reading.
-pub(super) fn named(fragments: &[Fragment<'_>]) -> Vec<NamedCertificate> {
+/// What the files name, in the order of reading; without what they describe, which the node has by that.
+pub(super) fn named(fragments: &[Fragment<'_>], config: &Config) -> Vec<NamedCertificate> {
+    let of_fragment = |fragment| of_fragment(fragment, config);
     fragments.iter().flat_map(of_fragment).collect()
 }
 
 fn of_fragment<'all>(
     fragment: &'all Fragment<'_>,
+    config: &'all Config,
 ) -> impl Iterator<Item = NamedCertificate> + 'all {
     let skipped = fragment
         .settings
@@ -68,6 +70,7 @@ fn of_fragment<'all>(
         .tables
         .iter()
         .filter(|table| table.section.section == "certificate")
+        .filter(|table| !config.locations.described.contains_key(&table.name))
         .map(|table| NamedCertificate {
             name: table.name.clone(),
             place: fragment.odd(

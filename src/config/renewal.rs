@@ -61,6 +61,8 @@ pub struct OwnRenewal {
     pub reuse_key: Option<bool>,
     /// `skip`: false also where `renewal.skip` names it.
     pub skip: Option<bool>,
+    /// Whether `file` is a pattern: then it holds for all certificates `NAME/…`.
+    pub is_pattern: bool,
 }
 
 /// What holds for the renewal of one certificate.
@@ -84,7 +86,7 @@ impl Renewal {
     /// What holds for the certificate of that name.
     #[must_use]
     pub fn of(&self, name: &str) -> CertificateRenewal {
-        let own = self.certificates.get(name);
+        let own = self.own(name).map(|(_, own)| own);
         CertificateRenewal {
             before: own.and_then(|own| own.before).unwrap_or(self.before),
             validity: own.and_then(|own| own.validity).unwrap_or(self.validity),
@@ -99,20 +101,27 @@ impl Renewal {
         }
     }
 
+    /// The table that holds for the certificate of that name.
+    fn own(&self, name: &str) -> Option<(&str, &OwnRenewal)> {
+        let own = |name: &str| self.certificates.get_key_value(name);
+        let of_pattern = || {
+            let (table, _) = name.rsplit_once('/')?;
+            own(table).filter(|(_, own)| own.is_pattern)
+        };
+        let (table, own) = own(name).or_else(of_pattern)?;
+        Some((table, own))
+    }
+
     /// The key that says that this certificate is left alone: `renewal.skip` or `certificate."admin.conf".skip`.
     #[must_use]
     pub fn skipped_by(&self, name: &str) -> Option<String> {
         if !self.of(name).skip {
             return None;
         }
-        let has_own = self
-            .certificates
-            .get(name)
-            .is_some_and(|own| own.skip.is_some());
-        Some(if has_own {
-            format!("certificate.{}.skip", written_name(name))
-        } else {
-            "renewal.skip".to_owned()
+        let own = self.own(name).filter(|(_, own)| own.skip.is_some());
+        Some(match own {
+            Some((table, _)) => format!("certificate.{}.skip", written_name(table)),
+            None => "renewal.skip".to_owned(),
         })
     }
 }

@@ -1,15 +1,13 @@
 //! Sections of named tables: which there are, and the keys of each.
 
+use super::Config;
+use super::certificate_table::CERTIFICATE;
 use super::issuer_table::ISSUER;
 use super::lists::days;
 use super::quantity::show_duration;
 use super::table_section::{TableKey, TableSection};
-use super::value::{
-    ALGORITHMS, Bounds, before, boolean, check_certificate_name, check_table_name, duration,
-    key_algorithm, name_of, time_of_day, time_zone, validity,
-};
+use super::value::{Bounds, check_table_name, duration, name_of, time_of_day, time_zone};
 use super::window::{DAYS, Window};
-use super::{Config, OwnRenewal};
 
 /// The section of that name, if it holds named tables.
 pub(super) fn table_section(section: &str) -> Option<&'static TableSection> {
@@ -18,59 +16,6 @@ pub(super) fn table_section(section: &str) -> Option<&'static TableSection> {
 
 /// All of them.
 pub(super) static TABLES: [TableSection; 3] = [CERTIFICATE, ISSUER, WINDOW];
-
-const CERTIFICATE: TableSection = TableSection {
-    section: "certificate",
-    example: "[certificate.\"admin.conf\"]",
-    required: |_| &[],
-    check_name: check_certificate_name,
-    declare: |config, name| {
-        own(config, name);
-    },
-    names: |config| {
-        let names = config.renewal.certificates.keys();
-        names.map(String::as_str).collect()
-    },
-    keys: &[
-        TableKey {
-            name: "before",
-            set: |config, name, value| before(value).map(|v| own(config, name).before = Some(v)),
-            show: |config, name| shown(config, name)?.before.map(|v| text(&show_duration(v))),
-        },
-        TableKey {
-            name: "validity",
-            set: |config, name, value| {
-                validity(value).map(|v| own(config, name).validity = Some(v))
-            },
-            show: |config, name| {
-                let validity = shown(config, name)?.validity;
-                validity.map(|v| text(&show_duration(v)))
-            },
-        },
-        TableKey {
-            name: "key-algorithm",
-            set: |config, name, value| {
-                key_algorithm(value).map(|v| own(config, name).key_algorithm = Some(v))
-            },
-            show: |config, name| {
-                let algorithm = shown(config, name)?.key_algorithm;
-                algorithm.map(|v| text(name_of(&ALGORITHMS, v)))
-            },
-        },
-        TableKey {
-            name: "reuse-key",
-            set: |config, name, value| {
-                boolean(value).map(|v| own(config, name).reuse_key = Some(v))
-            },
-            show: |config, name| shown(config, name)?.reuse_key.map(toml::Value::Boolean),
-        },
-        TableKey {
-            name: "skip",
-            set: |config, name, value| boolean(value).map(|v| own(config, name).skip = Some(v)),
-            show: |config, name| shown(config, name)?.skip.map(toml::Value::Boolean),
-        },
-    ],
-};
 
 const WINDOW: TableSection = TableSection {
     section: "window",
@@ -126,15 +71,6 @@ const WINDOW: TableSection = TableSection {
 
 fn window<'config>(config: &'config mut Config, name: &str) -> &'config mut Window {
     config.windows.entry(name.to_owned()).or_default()
-}
-
-fn own<'config>(config: &'config mut Config, name: &str) -> &'config mut OwnRenewal {
-    let certificates = &mut config.renewal.certificates;
-    certificates.entry(name.to_owned()).or_default()
-}
-
-fn shown<'config>(config: &'config Config, name: &str) -> Option<&'config OwnRenewal> {
-    config.renewal.certificates.get(name)
 }
 
 fn text(text: &str) -> toml::Value {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Window;
 use super::issuer::Issuers;
 use super::renewal::{CertificateRenewal, Renewal};
+use super::{Description, Window};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -61,6 +61,8 @@ pub struct Locations {
     pub kubelet_configuration: PathBuf,
     /// `kubelet-certificates`: the kubelet's --cert-dir.
     pub kubelet_pki: Option<PathBuf>,
+    /// `[certificate.NAME]` with a `file`: where certificates lie that are not kubeadm's, by name.
+    pub described: BTreeMap<String, Description>,
 }
 
 impl Default for Locations {
@@ -71,6 +73,7 @@ impl Default for Locations {
             manifests: None,
             kubelet_configuration: PathBuf::from("/var/lib/kubelet/config.yaml"),
             kubelet_pki: None,
+            described: BTreeMap::new(),
         }
     }
 }

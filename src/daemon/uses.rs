@@ -252,6 +252,7 @@ mod tests {
             certificate_path: PathBuf::from("/x"),
             key_path: None,
             authority: None,
+            described: None,
             state: CertificateState::Present(Box::new(Present {
                 leaf: leaf.sign(&key, &authority, validity).unwrap(),
                 chain: Vec::new(),

@@ -201,10 +201,14 @@ fn files(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
     }
     for entry in &inventory.entries {
         // Manifests may name files anywhere; a stray certificate in a busy directory is not worth waking up for.
-        if !matches!(entry.id, CertificateId::Found(_)) {
+        if entry.described.is_some() || !matches!(entry.id, CertificateId::Found(_)) {
             files.extend([entry.path.clone(), entry.certificate_path.clone()]);
             files.extend(entry.key_path.clone());
         }
+    }
+    // What a pattern may match later.
+    for described in context.config.locations.described.values() {
+        files.insert(context.root.join(&described.file));
     }
     // All that lies there, and not only what is a pod: it may become one where the link leads to.
     let manifests = &inventory.directories.manifests;

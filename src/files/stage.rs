@@ -8,8 +8,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::survey::attributes_of;
-use crate::host::{durable, link};
-use crate::issuer::Replacement;
+use crate::host::{ACCESS_LIST, Attributes, durable, link};
+use crate::issuer::{Given, Replacement};
 use crate::journal::{StagedFile, Store, TransactionError};
 
 /// Of a mode, what a file with a private key may have of it.
@@ -47,6 +47,9 @@ pub(super) fn stage(
         {
             attributes.mode &= PRIVATE;
         }
+        if let Some(attributes) = &mut attributes {
+            give(attributes, &replacement.given);
+        }
         root.place(&staged)
             .and_then(|place| place.create(0o600))
             .and_then(|mut new| {
@@ -66,6 +69,17 @@ pub(super) fn stage(
     }
     written.extend(directories(&changed));
     Ok(written)
+}
+
+/// What the configuration says wins over what the old file has.
+fn give(attributes: &mut Attributes, given: &Given) {
+    attributes.uid = given.owner.unwrap_or(attributes.uid);
+    attributes.gid = given.group.unwrap_or(attributes.gid);
+    if let Some(mode) = given.mode {
+        attributes.mode = mode;
+        // A list beside it would say otherwise.
+        attributes.xattrs.remove(ACCESS_LIST);
+    }
 }
 
 /// Removes what was staged for either way. All of it is tried; the first error is returned.

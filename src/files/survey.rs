@@ -309,6 +309,7 @@ fn unread_attributes(path: &Path) -> impl FnOnce(io::Error) -> TransactionError 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::issuer::Given;
 
     #[test]
     fn files_of_one_certificate_are_renamed_next_to_each_other() {
@@ -317,6 +318,7 @@ mod tests {
             path: path.into(),
             contents: Vec::new().into(),
             mode_if_new: 0o600,
+            given: Given::default(),
         };
         let paired: Vec<PathBuf> = pair(vec![
             replacement("a", "a.key"),

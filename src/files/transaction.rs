@@ -12,7 +12,7 @@ use crate::journal::{
     Beginning, Files, Head, Journal, Lock, OperationKind, Outcome, Record, State, Step, Store,
     TransactionError, Trigger,
 };
-use crate::node::PodRef;
+use crate::node::{CertificateId, PodRef};
 
 /// An operation in flight. Dropping it without [`Operation::finish`] leaves the journal as it is, for recovery.
 #[derive(Debug)]
@@ -225,6 +225,22 @@ impl<'lock> Operation<'lock> {
                 manifest: self.store.root().join(&restart.pod.manifest),
             })
             .collect()
+    }
+
+    /// Certificates whose users are to be told of its files, and are not yet. After a rollback, those whose users may use the files
+    /// that are gone.
+    #[must_use]
+    pub fn users_left(&self) -> Vec<CertificateId> {
+        if self.state.is_without_effect() {
+            return Vec::new();
+        }
+        self.state.users_left()
+    }
+
+    /// Certificates whose users were to be told, told or not.
+    #[must_use]
+    pub fn users(&self) -> Vec<CertificateId> {
+        self.state.users()
     }
 
     pub(super) fn append(&mut self, step: Step) -> Result<(), TransactionError> {

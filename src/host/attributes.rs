@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use super::place::Place;
 
 /// The access control list, if a file has one beyond its mode.
-const ACCESS_LIST: &str = "system.posix_acl_access";
+pub(crate) const ACCESS_LIST: &str = "system.posix_acl_access";
 
 /// The most that all extended attributes of a file may take, in bytes: whoever may write the file may give it thousands.
 const LIMIT: usize = 256 << 10;

@@ -195,6 +195,7 @@ mod tests {
             key_path: None,
             authority: Some(AuthorityId::Kubernetes),
             state: CertificateState::Missing,
+            described: None,
         };
         let present = Present {
             leaf: old,

@@ -21,6 +21,19 @@ pub struct Replacement {
     /// The mode if the file does not exist yet: 0600 for keys and kubeconfigs, 0644 for certificates, as kubeadm's;
     /// that of a link ([`Replacement::link`]) where the contents are its target and the link itself is what is replaced.
     pub mode_if_new: u32,
+    /// What it has instead of what the present file has.
+    pub given: Given,
+}
+
+/// What a file is given by the configuration, instead of what the present one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Given {
+    /// Its owner.
+    pub owner: Option<u32>,
+    /// Its group.
+    pub group: Option<u32>,
+    /// Its mode.
+    pub mode: Option<u32>,
 }
 
 /// The mode of a symbolic link, as in `st_mode` (inode(7)).
@@ -35,6 +48,7 @@ impl Replacement {
             path,
             contents: Zeroizing::new(target.as_os_str().as_bytes().to_vec()),
             mode_if_new: SYMBOLIC_LINK,
+            given: Given::default(),
         }
     }
 
@@ -166,6 +180,7 @@ fn kubeconfig_replacement(entry: &Entry, contents: Zeroizing<Vec<u8>>) -> Replac
         path: entry.path.clone(),
         contents,
         mode_if_new: SECRET,
+        given: Given::default(),
     }
 }
 
@@ -176,5 +191,17 @@ fn replacement(entry: &Entry, path: &Path, parts: &[&str], mode_if_new: u32) -> 
         // concat() allocates once, so no part of a key is left behind by growing.
         contents: Zeroizing::new(parts.concat().into_bytes()),
         mode_if_new,
+        given: given(entry, mode_if_new == SECRET),
+    }
+}
+
+fn given(entry: &Entry, holds_key: bool) -> Given {
+    let Some(described) = &entry.described else {
+        return Given::default();
+    };
+    Given {
+        owner: described.owner,
+        group: described.group,
+        mode: described.description.mode.filter(|_| holds_key),
     }
 }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use zeroize::Zeroizing;
 
-use super::files::{Replacement, SECRET, replacements};
+use super::files::{Given, Replacement, SECRET, replacements};
 use super::{IssuanceError, Issued, Wanted, issue, kubeconfig};
 use crate::config::{KeyPolicy, Renewal};
 use crate::host::Root;
@@ -130,6 +130,7 @@ fn rotated(
             path: file,
             contents: Zeroizing::new(contents.into_bytes()),
             mode_if_new: SECRET,
+            given: Given::default(),
         },
         link,
     ])
@@ -171,5 +172,6 @@ fn edited(
         path: config.path.clone(),
         contents,
         mode_if_new: SECRET,
+        given: Given::default(),
     })
 }

@@ -22,7 +22,7 @@ pub use accept::accept_signed;
 pub use answered::accept_answer;
 pub use authorities::ReadKey;
 pub use error::{FreshError, IssuanceError};
-pub use files::{Replacement, replacements};
+pub use files::{Given, Replacement, replacements};
 pub use fresh::{Fresh, issue_fresh};
 pub use kubelet::{KubeletClient, kubelet_client};
 pub use local_ca::{issue, issue_with_keys};

@@ -10,6 +10,7 @@ mod on_hold;
 mod state;
 mod step;
 mod store;
+mod tellings;
 
 pub use change::{Described, RenewedCertificate};
 pub use error::TransactionError;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::change::RenewedCertificate;
 use super::step::{Beginning, Outcome, ParkedManifest, Record, StagedFile, Step, UndoReason};
+use super::tellings::Tellings;
 use crate::node::{CertificateId, PodRef};
 
 /// Where an operation stands.
@@ -20,6 +21,8 @@ pub(crate) struct State {
     /// Manifests in whose place a newer one was found.
     pub(crate) superseded: Vec<PathBuf>,
     pub(super) restarts: Vec<PlannedRestart>,
+    /// Whose users are to be told.
+    users: Tellings,
     /// What is put in place, as its receipt says it; empty in journals of versions that wrote names only.
     pub(crate) changes: Vec<RenewedCertificate>,
     /// Expired certificates had stopped the node.
@@ -166,10 +169,21 @@ impl State {
         self.restarts.iter().filter(|restart| !restart.done)
     }
 
+    /// Certificates whose users are to be told, and are not yet. After a rollback, of those who may use the new files.
+    pub(crate) fn users_left(&self) -> Vec<CertificateId> {
+        self.users.left()
+    }
+
+    /// Certificates whose users were to be told, told or not.
+    pub(crate) fn users(&self) -> Vec<CertificateId> {
+        self.users.all()
+    }
+
     /// Certificates that are to be proved in use and are not yet. After a rollback nobody has to be asked whose pod
     /// never saw the new files.
     pub(crate) fn proofs_left(&self) -> Vec<CertificateId> {
-        let is_untouched = self.way() == Way::Back && self.restarts.is_empty();
+        let is_untouched =
+            self.way() == Way::Back && self.restarts.is_empty() && self.users.is_empty();
         if !self.to_be_proved || is_untouched {
             return Vec::new();
         }
@@ -260,6 +274,7 @@ impl State {
                 for restart in &mut self.restarts {
                     restart.done = false;
                 }
+                self.users.turn_back();
                 self.proved.clear();
                 Files::RollingBack(files.of_commit())
             }
@@ -287,6 +302,12 @@ impl State {
                     }
                 }
             }
+            Record::UsersPlanned { certificates } => {
+                self.to_be_proved = true;
+                self.users = Tellings::planned(certificates);
+            }
+            Record::Telling { certificates } => self.users.begin(certificates),
+            Record::Told { certificates } => self.users.end(certificates),
             Record::NodeDown => {
                 self.node_down = true;
                 self.to_be_proved = true;

@@ -129,6 +129,22 @@ pub enum Record {
         /// Which.
         component: String,
     },
+    /// Who uses these certificates, which are not kubeadm's, is to be told of their files after the commit, and they are to be proved
+    /// in use. Noted before the installation.
+    UsersPlanned {
+        /// Which.
+        certificates: Vec<CertificateId>,
+    },
+    /// Who uses these is about to be told.
+    Telling {
+        /// Which.
+        certificates: Vec<CertificateId>,
+    },
+    /// Who uses these was told.
+    Told {
+        /// Which.
+        certificates: Vec<CertificateId>,
+    },
     /// These certificates were proved to be in use.
     Proved {
         /// Which.
@@ -328,6 +344,15 @@ mod tests {
             }),
             Step::Noted(Record::Proved {
                 names: vec!["etcd-server".into()],
+            }),
+            Step::Noted(Record::UsersPlanned {
+                certificates: vec!["haproxy".into()],
+            }),
+            Step::Noted(Record::Telling {
+                certificates: vec!["haproxy".into()],
+            }),
+            Step::Noted(Record::Told {
+                certificates: vec!["haproxy".into()],
             }),
         ] {
             let text = serde_json::to_string(&step).unwrap();

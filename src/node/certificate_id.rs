@@ -19,8 +19,8 @@ pub enum CertificateId {
     KubeletClient,
     /// The kubelet's serving certificate, with its file's name.
     KubeletServing(Arc<str>),
-    /// A certificate found beside the known ones or named by a manifest, which kubeadm does not know: its path below the
-    /// certificates directory or kubeadm's, else the whole path.
+    /// A certificate that kubeadm does not know: the name that the configuration gives it; or, where it was found beside the known
+    /// ones or is named by a manifest, its path below the certificates directory or kubeadm's, else the whole path.
     Found(Arc<str>),
 }
 

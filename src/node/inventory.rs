@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    CertificateId, ControlPlane, KubeletConfiguration, Lot, PodRef, Problem, StaticPod, Trust,
+    CertificateId, ControlPlane, Described, KubeletConfiguration, Lot, PodRef, Problem, StaticPod,
+    Trust,
 };
 use crate::pki::{AuthorityId, Certificate, KeyAlgorithm, SignedBy};
 
@@ -24,7 +25,8 @@ pub struct Inventory {
     /// `ca`, `etcd-ca`, `front-proxy-ca`; without etcd's where etcd is external.
     pub authorities: Vec<Authority>,
     /// kubeadm's eleven by name (the etcd ones absent where etcd is external, but then the API server's etcd client
-    /// is listed as [`CertificateId::Found`]), then the kubelet's, then unknown ones by path.
+    /// is listed as [`CertificateId::Found`]), then the kubelet's, those that the configuration describes, and unknown ones by
+    /// path. On a node that has only described ones, none of kubeadm's is missing.
     pub entries: Vec<Entry>,
     /// `sa.key` and `sa.pub`.
     pub service_account: ServiceAccountKeys,
@@ -206,6 +208,8 @@ pub struct Entry {
     pub authority: Option<AuthorityId>,
     /// What was found.
     pub state: CertificateState,
+    /// What the configuration says of it, where it is not kubeadm's.
+    pub described: Option<Box<Described>>,
 }
 
 /// What was found of a certificate.
@@ -348,6 +352,9 @@ impl Entry {
     pub fn custody(&self) -> Custody {
         match (&self.id, self.authority) {
             (CertificateId::Catalogued(_), Some(authority)) => Custody::Issuer(authority),
+            (CertificateId::Found(_), Some(authority)) if self.described.is_some() => {
+                Custody::Issuer(authority)
+            }
             (
                 CertificateId::KubeletConfig
                 | CertificateId::KubeletClient

@@ -6,6 +6,7 @@
 mod accounts;
 mod called_for;
 mod certificate_id;
+mod described;
 mod encoding;
 mod go_duration;
 mod hard_links;
@@ -19,6 +20,7 @@ mod lot;
 mod manifest;
 mod name_servers;
 mod observe;
+mod owners;
 mod pod_ref;
 mod problem;
 mod read;
@@ -31,6 +33,7 @@ mod yaml;
 pub use accounts::{Account, accounts};
 pub use called_for::{CalledFor, all_missing_names, called_for, missing_names};
 pub use certificate_id::{CertificateId, listed};
+pub use described::Described;
 pub use hard_links::{HardLinks, hard_links};
 pub use inventory::{
     Authority, AuthorityState, CertificateState, Custody, Directories, Entry, Inventory, KeyState,

@@ -3,6 +3,7 @@
 mod authorities;
 mod budget;
 mod closed;
+mod described;
 mod directories;
 mod extras;
 mod findings;
@@ -13,13 +14,17 @@ mod manifests;
 mod name;
 mod named;
 mod node;
+mod own_place;
 mod pem_files;
 mod trust;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::{Authority, Inventory, KubeletConfiguration, Lot, StaticPod, replaceable};
+use super::{
+    Authority, AuthorityState, CertificateState, Entry, Fault, Inventory, KubeletConfiguration,
+    Lot, Problem, StaticPod, replaceable,
+};
 use crate::config::Locations;
 use crate::host::{Root, Sight, on_all_cores};
 use crate::pki::Catalogued;
@@ -58,8 +63,8 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     } = Manifests::read(root, &manifests, &parked, &mut findings);
     let directories = directories::find(root, locations, manifests, &kubelet, &static_pods);
     let external_etcd = directories::is_etcd_external(root, &directories, &static_pods, &parked);
-    let reader = Reader::new(root, &directories, &static_pods);
-    let authorities = authorities::read(&reader, &directories, external_etcd);
+    let reader = Reader::new(root, &directories, locations, &static_pods);
+    let authorities = authorities::read(&reader, &directories, locations, external_etcd);
     let node = Node {
         root,
         purpose,
@@ -96,6 +101,9 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
         findings.trust(found.trust);
     }
     entries.extend(kubelets::entries(&node, &mut findings));
+    let described = described::entries(&node, &entries, &mut findings);
+    let has_only_described = !described.is_empty() && without_kubeadms(&entries, &static_pods);
+    entries.extend(described);
     let extras = extras::entries(&node, &entries, &mut findings);
     entries.extend(extras);
     let service_account = authorities::service_account(&reader, &directories);
@@ -132,9 +140,32 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
         other_control_planes: false,
         links,
     };
+    if has_only_described {
+        leave_out_kubeadms(&mut inventory);
+    }
     inventory.other_control_planes = directories::names_other_members(&inventory.static_pods);
     replaceable::mark(&sight, &mut inventory);
     inventory
+}
+
+/// Whether there is nothing of what kubeadm makes on a control-plane node but, perhaps, authorities.
+fn without_kubeadms(entries: &[Entry], static_pods: &[StaticPod]) -> bool {
+    let mut kubeadms = entries.iter().filter(|entry| entry.id.is_catalogued());
+    kubeadms.all(|entry| matches!(entry.state, CertificateState::Missing))
+        && ["kube-apiserver", "etcd", "kube-controller-manager"]
+            .iter()
+            .all(|component| StaticPod::of_name(static_pods, component).is_none())
+}
+
+/// What kubeadm never made is not missing.
+fn leave_out_kubeadms(inventory: &mut Inventory) {
+    inventory.entries.retain(|entry| !entry.id.is_catalogued());
+    let is_wanted = |authority: &Authority| {
+        !authority.name.is_kubeadms() || !matches!(authority.state, AuthorityState::Missing)
+    };
+    inventory.authorities.retain(is_wanted);
+    let is_problem = |problem: &Problem| problem.fault != Fault::NoManifestDirectory;
+    inventory.problems.retain(is_problem);
 }
 
 /// Where the files of these really lie, as far as that is elsewhere than their paths say.

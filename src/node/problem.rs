@@ -195,6 +195,11 @@ pub enum Fault {
         /// How many are entered.
         most: usize,
     },
+    /// A pattern of the configuration matches too many files.
+    TooManyMatches {
+        /// How many are looked at.
+        most: usize,
+    },
     /// The kubelet's drop-ins are too many.
     DropInNotRead {
         /// How many are read.
@@ -252,6 +257,8 @@ pub enum NamedBy {
     Unsaid,
     /// A flag of a pod, in words.
     Flag(String),
+    /// The configuration: the name of a `[certificate.NAME]`.
+    Configuration(String),
     /// The unit of the kubelet.
     KubeletUnit,
     /// A kubeconfig, as the node sees it: its user's certificate or key.

@@ -38,6 +38,9 @@ const LEAF_FLAGS: [&str; 15] = [
 pub struct Replaceable {
     /// Directories in which this node's certificates live, without links.
     directories: BTreeSet<PathBuf>,
+    /// The directory of each file of a certificate that the configuration describes. It may be any, so it is that one's alone: a
+    /// link of another certificate's never leads there.
+    described: BTreeSet<(CertificateId, PathBuf)>,
     /// Files that are replaced for nothing.
     kept: Vec<Owned<String>>,
     /// Directories of which no file is replaced, and what they are.
@@ -75,13 +78,19 @@ impl Replaceable {
             places.kubernetes.clone(),
             places.kubelet_pki.clone(),
         ];
-        let own = inventory
+        let (described, own): (Vec<&Entry>, Vec<&Entry>) = inventory
             .entries
             .iter()
-            .filter(|entry| entry.is_renewed_here());
+            .filter(|entry| entry.is_renewed_here())
+            .partition(|entry| entry.described.is_some());
+        let described = described
+            .into_iter()
+            .flat_map(|entry| entry.files().map(|file| (&entry.id, file)))
+            .filter_map(|(id, file)| Some((id.clone(), sight.real(file.parent()?))));
         // Also those of the files that flags name.
         directories.extend(
-            own.flat_map(Entry::files)
+            own.into_iter()
+                .flat_map(Entry::files)
                 .map(Path::to_path_buf)
                 .chain(named_leaves(inventory))
                 .filter_map(|file| file.parent().map(Path::to_path_buf)),
@@ -95,6 +104,7 @@ impl Replaceable {
                 .iter()
                 .map(|directory| sight.real(directory))
                 .collect(),
+            described: described.collect(),
             kept: kept(sight, inventory),
             kept_directories,
             certificates: certificates(sight, inventory),
@@ -128,7 +138,8 @@ impl Replaceable {
             return Ok(());
         }
         trusted(way)?;
-        if !self.directories.contains(directory) {
+        let of_its_own = (id.clone(), directory.to_path_buf());
+        if !self.directories.contains(directory) && !self.described.contains(&of_its_own) {
             return Err(format!(
                 "is a symbolic link to {}, outside of the directories of this node's certificates, so nothing is written \
                  there; put the file itself in the link's place, or name its directory as paths.certificates",
@@ -312,7 +323,8 @@ fn kept(sight: &Sight, inventory: &Inventory) -> Vec<Owned<String>> {
         "the public key of the service account",
     );
     for entry in &inventory.entries {
-        if entry.present().is_some_and(|present| present.leaf.is_ca) && !entry.is_renewed_here() {
+        let is_leaf_to_be = entry.is_renewed_here() && entry.described.is_none();
+        if entry.present().is_some_and(|present| present.leaf.is_ca) && !is_leaf_to_be {
             entry
                 .files()
                 .for_each(|file| keep(file, &format!("a file of the authority {}", entry.id)));

@@ -141,6 +141,10 @@ impl fmt::Display for Fault {
                 out,
                 "{left} of the directories below it were not entered: at most {most} are; move what is not in use elsewhere"
             ),
+            Self::TooManyMatches { most } => write!(
+                out,
+                "matches more than {most} files, and only the first by name were looked at; write a narrower pattern"
+            ),
             Self::DropInNotRead { most } => {
                 write!(out, "was not read: --config-dir holds more than {most} files")
             }
@@ -173,6 +177,10 @@ impl fmt::Display for NamedBy {
             Self::Flag(flag) => write!(
                 out,
                 ", but {flag} names it; {RESTORE}, or correct the manifest"
+            ),
+            Self::Configuration(table) => write!(
+                out,
+                ", but [certificate.{table}] names it; correct the path there, or put the file in place"
             ),
             Self::KubeletUnit => out.write_str(
                 ", but the kubelet's unit names it; the kubelet does not start without it",

@@ -188,6 +188,20 @@ pub enum Event {
         /// Whether it said more than is logged.
         is_cut: bool,
     },
+    /// Who uses a certificate that is not kubeadm's was told of its new files.
+    UserTold {
+        /// Who.
+        user: String,
+        /// Whether it runs; otherwise it reads them when it starts.
+        runs: bool,
+    },
+    /// A line that the command said which tells somebody.
+    UserSaid {
+        /// Which.
+        user: String,
+        /// As it wrote it.
+        line: String,
+    },
     /// Something should be known that does not end the operation.
     Remark(Remark),
 }

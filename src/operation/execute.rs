@@ -9,18 +9,20 @@ use super::ending::{Ending, end};
 use super::error::{Fault, OperationError};
 use super::event::Event;
 use super::hooks::OperationHooks;
-use super::proof::{restart_and_prove, retried};
+use super::proof::{new_files_stay, restart_and_prove};
 use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::{Restarts, may_restart};
 use super::run::Run;
 use super::turn::{release_turn, turn_record};
 use super::undo::undo;
+use super::users::{announce_users, user_names};
 use crate::files::Operation;
 use crate::issuer::Replacement;
 use crate::journal::{OperationKind, Record, TransactionError, Trigger};
-use crate::node::{CertificateId, Replaceable, components};
+use crate::node::{CertificateId, Inventory, Replaceable, components};
 use crate::plan::{Plan, RestartGroup, RestartMethod};
+use crate::probe::answering;
 use crate::report::RenewedCertificate;
 use crate::restart::RestartError;
 use crate::runtime::Moment;
@@ -65,9 +67,18 @@ pub(super) async fn execute<'a>(
     let mut operation = begin(run, &change)?;
     report.operation = Some(operation.id().to_owned());
     let mut hooks = hooks(run, &operation, &change);
+    let node = run.node();
+    if no_restart.is_none() && may_restart(run.context) {
+        let ids: Vec<CertificateId> = change
+            .certificates
+            .iter()
+            .map(|one| one.id.clone())
+            .collect();
+        run.answering = answering(&node, &ids).await;
+    }
     let not_begun = match before(run, &mut operation, &mut hooks, &change, &mut report).await {
         Err(error) => Some(Ending::rolled_back(error)),
-        Ok(()) => install(run, &mut operation, &mut change)
+        Ok(()) => install(run, &node, &mut operation, &mut change)
             .err()
             .map(|error| not_installed(&mut operation, error)),
     };
@@ -75,6 +86,11 @@ pub(super) async fn execute<'a>(
         return finish(run, operation, &hooks, ending, report).await;
     }
     let names = in_place(run, &operation, &change);
+    let untold = if operation.users().is_empty() {
+        user_names(&node, &names)
+    } else {
+        Vec::new()
+    };
     if let Err(error) = change.adopted.end(run, operation.id()) {
         run.remark(Remark::NotEnded {
             reason: error.to_string(),
@@ -84,6 +100,7 @@ pub(super) async fn execute<'a>(
     run.forget_node();
     let mut restarts = Restarts::choose(run, &plan, no_restart).await;
     report.not_restarted = components(&restarts.left_out);
+    report.not_restarted.extend(untold);
     let ended = restart_and_prove(run, &mut operation, &mut restarts, &names, &mut report).await;
     report.duration = begun.elapsed();
     let ending = match ended {
@@ -95,7 +112,7 @@ pub(super) async fn execute<'a>(
         Err(error) if error.only_waits() => {
             Ending::failed(OperationError::RestartsPending((&error).into())).retried()
         }
-        Err(error) if !can_go_back => retried(&error),
+        Err(error) if !can_go_back => new_files_stay(&error),
         Err(error) => {
             let reason = (&error).into();
             undo(run, &mut operation, &names, reason, &mut report).await?
@@ -166,6 +183,7 @@ fn begin<'a>(run: &mut Run<'a>, change: &Change<'a>) -> Result<Operation<'a>, Op
 /// Journals what follows from the installation, and installs.
 fn install(
     run: &Run<'_>,
+    node: &Inventory,
     operation: &mut Operation<'_>,
     change: &mut Change<'_>,
 ) -> Result<(), TransactionError> {
@@ -177,6 +195,10 @@ fn install(
     })?;
     let restart = change.no_restart.is_none();
     Restarts::announce(run.context, &change.plan, restart, operation)?;
+    if restart {
+        let ids = change.certificates.iter().map(|one| &one.id);
+        announce_users(run.context, node, ids, operation)?;
+    }
     let files = std::mem::take(&mut change.files);
     operation.install_replaceable(files, &change.replaceable)
 }

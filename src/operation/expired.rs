@@ -5,6 +5,7 @@ use tokio::sync::watch;
 use super::checks::take_lock;
 use super::in_flight::announce;
 use super::more_names::MoreNames;
+use super::part::Part;
 use super::recover::finish_all;
 use super::renew::renew_after;
 use super::report::{Options, RenewalReport};
@@ -74,7 +75,7 @@ pub async fn recover_expired_holding(
         node_down,
     };
     let request = Request::DueByHand { force };
-    renew_after(&mut run, recoveries, &request, &options)
+    renew_after(&mut run, recoveries, &request, &options, &Part::Kubeadms)
         .await
         .map(Some)
 }

@@ -249,7 +249,7 @@ fn word(text: &str) -> String {
 }
 
 /// Several, separated by spaces; a space in one is written as an escape.
-fn words<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
+pub(super) fn words<'a>(all: impl IntoIterator<Item = &'a str>) -> String {
     let all: Vec<String> = all
         .into_iter()
         .map(|one| word(one).replace(' ', "\\u0020"))

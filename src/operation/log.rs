@@ -90,6 +90,8 @@ impl EventLog {
             | Event::Proving { .. }
             | Event::HookRunning { .. }
             | Event::HookSaid { .. }
+            | Event::UserTold { .. }
+            | Event::UserSaid { .. }
             | Event::HookDone { .. }
             | Event::NotRestarted { .. } => {
                 tracing::info!(target: EVENTS, operation_id, event = code, "{text}");

@@ -237,7 +237,11 @@ fn open(
         .and_then(|entry| entry.present())
         .map(|present| &present.leaf);
     let order = OpenOrder {
-        id: format!("{id}-{}", public_key.get(..8).unwrap_or_default()),
+        id: format!(
+            "{}-{}",
+            as_file_name(id),
+            public_key.get(..8).unwrap_or_default()
+        ),
         certificate: id.clone(),
         since: now,
         asks_for: leaf.map(digest_of_request).unwrap_or_default(),
@@ -247,4 +251,40 @@ fn open(
     let by_files = context.config.issuers.files.enabled;
     store.open(&order, &asked, by_files)?;
     Ok(order)
+}
+
+/// The name of a certificate where it is the beginning of a file's: the configuration may give any, a path included.
+fn as_file_name(id: &CertificateId) -> String {
+    let plain = |letter: char| {
+        let is_plain = letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
+        if is_plain { letter } else { '-' }
+    };
+    let name: String = id.as_str().chars().take(LONGEST_NAME).map(plain).collect();
+    if name.starts_with('.') {
+        format!("-{name}")
+    } else {
+        name
+    }
+}
+
+/// Of a file's name, the part that a certificate's makes; letters.
+const LONGEST_NAME: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_of_a_certificate_leads_to_another_directory() {
+        for (name, file) in [
+            ("admin.conf", "admin.conf"),
+            ("etcd-host/peer", "etcd-host-peer"),
+            ("../../x", "-..-..-x"),
+            ("..", "-.."),
+            ("a b\n\u{e9}", "a-b--"),
+        ] {
+            assert_eq!(as_file_name(&CertificateId::from(name)), file);
+        }
+        assert!(as_file_name(&CertificateId::from("x".repeat(500).as_str())).len() <= LONGEST_NAME);
+    }
 }

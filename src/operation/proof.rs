@@ -8,6 +8,7 @@ use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
+use super::users::tell_users;
 use super::waiting::reported;
 use crate::files::Operation;
 use crate::journal::Record;
@@ -30,15 +31,20 @@ pub(super) async fn restart_and_prove(
     }
     report.warnings.append(&mut restarts.not_shown);
     report.restarts = restarts.run(run, operation).await?;
-    if !restarts.provable {
-        return Ok(());
-    }
-    let names = provable(names, restarts.concern_kubelet());
+    tell_users(run, operation, report).await?;
+    let told = operation.users();
+    let names = if restarts.provable {
+        provable(names, restarts.concern_kubelet())
+    } else {
+        // Those of which no pod has to be asked.
+        let is_told = |id: &&CertificateId| told.contains(id);
+        names.iter().filter(is_told).cloned().collect()
+    };
     let answers = prove_in_use(run, operation, &names).await?;
     report.proofs = answers.proofs;
     report.unproved.extend(answers.unproved);
     report.warnings.extend(answers.unverified);
-    if restarts.method != RestartMethod::Manifests {
+    if restarts.provable && restarts.method != RestartMethod::Manifests {
         let stop = run.stop;
         tokio::select! {
             biased;
@@ -51,7 +57,10 @@ pub(super) async fn restart_and_prove(
 }
 
 /// Expired certificates are of no use, and what an earlier operation left is not done by going back: the rest is tried again.
-pub(super) fn retried(error: &RestartError) -> Ending {
+pub(super) fn new_files_stay(error: &RestartError) -> Ending {
+    if error.is_told_once() {
+        return Ending::failed(OperationError::Failed(error.into()));
+    }
     Ending::failed(OperationError::NewFilesStay(error.into())).retried()
 }
 
@@ -106,6 +115,9 @@ async fn prove_in_use(
                 answers.proofs.push(proof);
             }
             Err(error) if error.refused => refused.push(error.to_string()),
+            Err(error) if run.answering.contains(&error.id) => {
+                refused.push(format!("{error}; before, somebody answered there"));
+            }
             Err(error) if error.unverified => {
                 let remark = Remark::Unverified {
                     certificate: error.id,

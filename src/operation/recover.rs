@@ -8,7 +8,7 @@ use super::ending::{Ending, end};
 use super::error::{Fault, known_code};
 use super::hooks::OperationHooks;
 use super::in_flight::{about_to_end, announce, method, old_are_valid, so_far};
-use super::proof::{restart_and_prove, retried};
+use super::proof::{new_files_stay, restart_and_prove};
 use super::remark::Remark;
 use super::restarts::Restarts;
 use super::run::Run;
@@ -148,7 +148,7 @@ async fn finish_one(
         Err(error) if certificates.is_empty() => {
             Ending::failed(OperationError::Failed((&error).into()))
         }
-        Err(error) if !can_go_back => retried(&error),
+        Err(error) if !can_go_back => new_files_stay(&error),
         Err(error) => {
             let reason = (&error).into();
             undo(run, &mut operation, &certificates, reason, &mut report).await?

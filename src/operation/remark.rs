@@ -105,6 +105,11 @@ pub enum Remark {
         /// What it said.
         reason: String,
     },
+    /// The configuration does not say any more who uses these, so nobody is told of their new files.
+    UsersUnknown {
+        /// Which.
+        certificates: Vec<CertificateId>,
+    },
     /// The API server does not show this node as Ready.
     NodeNotReady {
         /// What was seen.

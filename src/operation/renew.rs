@@ -9,6 +9,7 @@ use super::execute::{Change, execute};
 use super::issue::{Made, issue_planned, receipt_lines};
 use super::kubelet::make_for_kubelet;
 use super::orders::{ask_issuers_by_hand, can_be_asked_for, close_overtaken, open_orders};
+use super::part::{Part, parts};
 use super::remark::Remark;
 use super::report::{Options, RenewalReport};
 use super::run::Run;
@@ -37,13 +38,93 @@ pub async fn renew(
     let mut run = Run::new(context, &lock, stop, events);
     let recoveries = recover(&context.store(), &lock)?;
     // Boxed here and below: together these futures are too large for a thread's stack.
-    let ended = Box::pin(renew_after(&mut run, recoveries, request, options)).await;
-    give_back_unused(&mut run, &ended).await;
+    if recoveries.is_empty() && is_for_described(&mut run, request)? {
+        let nothing = Ok(RenewalReport::default());
+        return Box::pin(renew_described(&mut run, nothing, request, options)).await;
+    }
+    let ended = renew_part(&mut run, recoveries, request, options, &Part::Kubeadms).await;
+    // Where the node is down, it comes first.
+    if context.config.locations.described.is_empty() || options.node_down {
+        return ended;
+    }
+    Box::pin(renew_described(&mut run, ended, request, options)).await
+}
+
+/// Whether a request is for nothing but certificates that are not kubeadm's.
+fn is_for_described(run: &mut Run<'_>, request: &Request) -> Result<bool, OperationError> {
+    let may_be = match request {
+        Request::Due | Request::Named { .. } => !run.context.config.locations.described.is_empty(),
+        Request::All { .. } | Request::DueByHand { .. } => false,
+    };
+    if !may_be {
+        return Ok(false);
+    }
+    let node = run.node();
+    if let Request::Named { names, .. } = request {
+        let is_described =
+            |name: &String| node.find(name).is_some_and(|one| one.described.is_some());
+        return Ok(names.iter().all(is_described));
+    }
+    let plan = run.plan(request)?;
+    let renewed = plan.renewed();
+    Ok(!renewed.is_empty() && !renewed.iter().any(|id| Part::Kubeadms.has(&node, id)))
+}
+
+/// After kubeadm's certificates those of others, each part an operation of its own: one that fails takes neither kubeadm's back nor
+/// those of the other users, and is the error in the end.
+async fn renew_described(
+    run: &mut Run<'_>,
+    ended: Result<RenewalReport, OperationError>,
+    request: &Request,
+    options: &Options,
+) -> Result<RenewalReport, OperationError> {
+    let (mut report, mut first) = match ended {
+        Ok(report) => (report, None),
+        Err(error @ (OperationError::Stopped | OperationError::UnknownName(_))) => {
+            return Err(error);
+        }
+        Err(error) => (RenewalReport::default(), Some(error)),
+    };
+    if !report.renewed.is_empty() || first.is_some() {
+        run.forget_node();
+    }
+    let node = run.node();
+    let plan = run.plan(request)?;
+    let left = left_alone(&plan, request).into_iter();
+    let described = left.filter(|(id, _)| !Part::Kubeadms.has(&node, id));
+    report.left.extend(described);
+    for part in parts(&node, &plan) {
+        // Another operation begins only where none is unfinished.
+        if !run.context.store().in_flight()?.is_empty() {
+            break;
+        }
+        match renew_part(run, Vec::new(), request, options, &part).await {
+            Ok(more) => report.join(more),
+            Err(OperationError::Stopped) => return Err(OperationError::Stopped),
+            Err(error) => match &first {
+                None => first = Some(error),
+                Some(_) => tracing::error!("{error}"),
+            },
+        }
+        run.forget_node();
+    }
+    first.map_or(Ok(report), Err)
+}
+
+async fn renew_part<'a>(
+    run: &mut Run<'a>,
+    recoveries: Vec<Recovery<'a>>,
+    request: &Request,
+    options: &Options,
+    part: &Part,
+) -> Result<RenewalReport, OperationError> {
+    let ended = Box::pin(renew_after(run, recoveries, request, options, part)).await;
+    give_back_unused(run, &ended).await;
     if ended
         .as_ref()
         .is_ok_and(|report| !report.renewed.is_empty())
     {
-        close_overtaken(&mut run);
+        close_overtaken(run);
     }
     ended
 }
@@ -57,6 +138,7 @@ pub(super) async fn renew_after<'a>(
     recoveries: Vec<Recovery<'a>>,
     request: &Request,
     options: &Options,
+    part: &Part,
 ) -> Result<RenewalReport, OperationError> {
     let backlog = Box::pin(Backlog::settle(run, recoveries, request, options.node_down)).await?;
     let begun = Instant::now();
@@ -64,13 +146,16 @@ pub(super) async fn renew_after<'a>(
     let node = run.node();
     let plan = run.plan(request)?;
     options.more_names.check(&node, request)?;
-    let plan = Box::pin(ask_elsewhere(run, plan, request)).await?.adopting(
-        &backlog.unfinished,
-        &node,
-        &run.context.config.restart,
-    );
+    let settings = &run.context.config.restart;
+    let plan = Box::pin(ask_elsewhere(run, plan, request))
+        .await?
+        .only(&node, settings, |id| part.has(&node, id))
+        .adopting(&backlog.unfinished, &node, settings);
     let mut report = RenewalReport {
-        left: left_alone(&plan, request),
+        left: left_alone(&plan, request)
+            .into_iter()
+            .filter(|(id, _)| part.has(&node, id))
+            .collect(),
         unread: node.problems.clone(),
         ..RenewalReport::default()
     };

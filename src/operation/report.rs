@@ -66,3 +66,28 @@ pub struct RenewalReport {
     /// How often the whole node was read for it.
     pub observations: usize,
 }
+
+impl RenewalReport {
+    /// Adds what a further operation did.
+    pub(super) fn join(&mut self, more: Self) {
+        fn add_new<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
+            for one in more {
+                if !all.contains(&one) {
+                    all.push(one);
+                }
+            }
+        }
+        self.operation = self.operation.take().or(more.operation);
+        self.renewed.extend(more.renewed);
+        self.restarts.extend(more.restarts);
+        self.proofs.extend(more.proofs);
+        add_new(&mut self.failed, more.failed);
+        add_new(&mut self.left, more.left);
+        add_new(&mut self.unproved, more.unproved);
+        add_new(&mut self.not_restarted, more.not_restarted);
+        add_new(&mut self.warnings, more.warnings);
+        add_new(&mut self.unread, more.unread);
+        self.duration += more.duration;
+        self.observations = self.observations.max(more.observations);
+    }
+}

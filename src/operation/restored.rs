@@ -11,7 +11,7 @@ use super::put_back::{EndsSoon, RollBackNote, Unfitness};
 use crate::config::Renewal;
 use crate::files::Kept;
 use crate::host::{Root, digest, read_bounded};
-use crate::issuer::Replacement;
+use crate::issuer::{Given, Replacement};
 use crate::node::{CertificateId, Credential, Entry, Inventory, Kubeconfig, Present, Signer};
 use crate::pki::{Certificate, PrivateKey, SuccessorError, certificates_from_pem, check_stand_in};
 use crate::plan::{jitter, lead};
@@ -84,6 +84,7 @@ pub(super) fn restored(
             path,
             contents,
             mode_if_new: held.attributes.mode,
+            given: Given::default(),
         });
     }
     for one in &mut all {

@@ -12,7 +12,7 @@ use super::right::Turn;
 use crate::cluster::FleetLock;
 use crate::host;
 use crate::journal::Lock;
-use crate::node::{Inventory, StaticPod};
+use crate::node::{CertificateId, Inventory, StaticPod};
 use crate::plan::{Plan, Request};
 use crate::probe::known_members;
 
@@ -25,6 +25,8 @@ pub(super) struct Run<'a> {
     events: &'a mut (dyn FnMut(Event) + Send),
     seen: Option<Arc<Inventory>>,
     observations: usize,
+    /// Certificates at whose address somebody answered before their files were changed.
+    pub(super) answering: Vec<CertificateId>,
     pub(super) turn: Turn,
     /// The slot at a FleetLock server.
     pub(super) slot: Option<FleetLock>,
@@ -44,6 +46,7 @@ impl<'a> Run<'a> {
             events,
             seen: None,
             observations: 0,
+            answering: Vec::new(),
             turn: Turn::default(),
             slot: None,
         }

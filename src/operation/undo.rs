@@ -8,6 +8,7 @@ use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
 use super::run::Run;
+use super::users::tell_users;
 use crate::files::Operation;
 use crate::journal::TransactionError;
 use crate::node::CertificateId;
@@ -50,10 +51,10 @@ pub(super) async fn undo(
     for remark in &remarks {
         run.remark(remark.clone());
     }
-    let aftermath = if touched.is_empty() {
+    let aftermath = if touched.is_empty() && operation.users_left().is_empty() {
         None
     } else {
-        match restart_again(run, operation, &mut restarts, names).await {
+        match restart_again(run, operation, &mut restarts, names, report).await {
             Ok(()) => None,
             Err(RestartError::Stopped) => return Err(OperationError::Stopped),
             Err(error) => Some(error.to_string()),
@@ -69,7 +70,9 @@ async fn restart_again(
     operation: &mut Operation<'_>,
     restarts: &mut Restarts,
     names: &[CertificateId],
+    report: &mut RenewalReport,
 ) -> Result<(), RestartError> {
     restarts.run(run, operation).await?;
+    tell_users(run, operation, report).await?;
     prove_again(run, operation, names).await
 }

@@ -127,6 +127,15 @@ impl fmt::Display for Event {
             Self::HookSaid { hook, line } => {
                 write!(out, "hook {}: {}", printable(hook), printable(line))
             }
+            Self::UserTold { user, runs: true } => {
+                write!(out, "{}: told of the files in place", printable(user))
+            }
+            Self::UserTold { user, runs: false } => {
+                write!(out, "{}: does not run, and reads them when it starts", printable(user))
+            }
+            Self::UserSaid { user, line } => {
+                write!(out, "{}: {}", printable(user), printable(line))
+            }
             Self::HookDone {
                 hook,
                 after,
@@ -285,6 +294,11 @@ impl fmt::Display for Remark {
                 out,
                 "{component}: it has not yet shown that it uses the new {} ({seen}); it is not restarted, since the old ones are valid \
                  for more than a day; the daemon asks it again when it runs",
+                listed(certificates)
+            ),
+            Self::UsersUnknown { certificates } => write!(
+                out,
+                "{}: the configuration does not say any more who uses them, so nobody was told of their new files; reload or restart what does",
                 listed(certificates)
             ),
             Self::NodeNotReady { seen } => write!(out, "the certificates are in use, but {seen}"),

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::fit::unfit;
 use super::open_order::OpenOrder;
 use crate::config::IssuerCommand;
-use crate::host::{Ended, Manner, Program, printable};
+use crate::host::{Ended, Manner, Program, printable, unfit};
 use crate::node::Inventory;
 use crate::pki::{Certificate, SubjectAltName, rfc3339};
 

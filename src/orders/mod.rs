@@ -14,7 +14,6 @@ mod command;
 mod contact;
 mod decide;
 mod error;
-mod fit;
 mod inbox;
 mod look;
 mod open_order;

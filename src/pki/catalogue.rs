@@ -3,40 +3,47 @@
 
 use std::fmt;
 
-/// A certificate authority of a kubeadm cluster.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
+use super::authority_name::AuthorityName;
+
+/// A certificate authority: one of a kubeadm cluster, or another of this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AuthorityId {
     /// Signs the API server's certificate and every Kubernetes client's.
-    #[serde(rename = "ca")]
     Kubernetes,
     /// Signs everything of a local etcd.
-    #[serde(rename = "etcd-ca")]
     Etcd,
     /// Signs the client with which the API server calls extension API servers.
-    #[serde(rename = "front-proxy-ca")]
     FrontProxy,
+    /// Signs certificates that are not kubeadm's.
+    Other(AuthorityName),
 }
 
 impl AuthorityId {
-    /// All of them, in the order of kubeadm's second table.
+    /// kubeadm's, in the order of its second table.
     pub const ALL: [Self; 3] = [Self::Kubernetes, Self::Etcd, Self::FrontProxy];
 
-    /// kubeadm's name, as in the column CERTIFICATE AUTHORITY.
+    /// Whether it is one of kubeadm's.
+    #[must_use]
+    pub fn is_kubeadms(self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+
+    /// kubeadm's name, as in the column CERTIFICATE AUTHORITY; of another the path of its certificate.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
+            Self::Other(name) => name.as_str(),
             Self::Kubernetes => "ca",
             Self::Etcd => "etcd-ca",
             Self::FrontProxy => "front-proxy-ca",
         }
     }
 
-    /// Path of `.crt` and `.key` below the certificates directory, without the ending.
+    /// Path of `.crt` and `.key` below the certificates directory, without the ending; of kubeadm's.
     #[must_use]
     pub fn base(self) -> &'static str {
         match self {
+            Self::Other(name) => name.as_str(),
             Self::Kubernetes => "ca",
             Self::Etcd => "etcd/ca",
             Self::FrontProxy => "front-proxy-ca",
@@ -47,6 +54,27 @@ impl AuthorityId {
 impl fmt::Display for AuthorityId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.name())
+    }
+}
+
+impl serde::Serialize for AuthorityId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for AuthorityId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let kubeadms = Self::ALL.into_iter().find(|one| one.name() == name);
+        match kubeadms {
+            Some(one) => Ok(one),
+            None if name.starts_with('/') => Ok(Self::Other(AuthorityName::of(&name))),
+            None => Err(serde::de::Error::unknown_variant(
+                &name,
+                &["ca", "etcd-ca", "front-proxy-ca"],
+            )),
+        }
     }
 }
 

@@ -65,6 +65,15 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// Whether a server that checks its clients may accept it from one: it is for clients, for anything, or does not say.
+    #[must_use]
+    pub fn may_be_shown_by_clients(&self) -> bool {
+        /// id-kp-clientAuth (RFC 5280 §4.2.1.12) and anyExtendedKeyUsage.
+        const CLIENTS: [&str; 2] = ["1.3.6.1.5.5.7.3.2", "2.5.29.37.0"];
+        let usage = &self.extended_key_usage;
+        usage.is_empty() || usage.iter().any(|oid| CLIENTS.contains(&oid.as_str()))
+    }
+
     /// Reads one certificate from DER; trailing bytes are an error.
     ///
     /// # Errors

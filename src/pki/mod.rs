@@ -5,6 +5,7 @@
 
 mod armour;
 mod authority;
+mod authority_name;
 mod bundle;
 mod catalogue;
 mod certificate;
@@ -32,6 +33,7 @@ mod validity;
 mod verify;
 
 pub use authority::{CertificateAuthority, NewAuthority};
+pub use authority_name::AuthorityName;
 pub use bundle::certificates_in;
 pub use catalogue::{AuthorityId, Catalogued, KubeconfigName, LeafName};
 pub use certificate::{Certificate, CertificateError, certificates_from_pem, certificates_to_pem};

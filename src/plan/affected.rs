@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::AffectedPod;
+use crate::config::CertificateUser;
 use crate::node::{CertificateId, Entry, Inventory, StaticPod};
 
 /// The pods that use a file of one of the named entries, in the inventory's order. What lies in the same file as one of them
@@ -36,10 +37,9 @@ pub fn affected_pods(inventory: &Inventory, renewed: &[&CertificateId]) -> Vec<A
             let certificates: Vec<CertificateId> = entries
                 .iter()
                 .filter(|entry| {
-                    entry
-                        .files()
-                        .chain([entry.path.as_path()])
-                        .any(|file| used.contain(file, inventory.real(file)))
+                    let mut files = entry.files().chain([entry.path.as_path()]);
+                    files.any(|file| used.contain(file, inventory.real(file)))
+                        || is_said_to_use(inventory, pod, entry)
                 })
                 .map(|entry| entry.id.clone())
                 .collect();
@@ -59,6 +59,16 @@ fn used_paths(pod: &StaticPod) -> Vec<PathBuf> {
     } else {
         pod.used_paths()
     }
+}
+
+/// Whether the configuration says that this pod uses a certificate.
+fn is_said_to_use(inventory: &Inventory, pod: &StaticPod, entry: &Entry) -> bool {
+    let said = entry.described.as_ref().map(|one| &one.description.user);
+    let Some(CertificateUser::StaticPod(name)) = said else {
+        return false;
+    };
+    let used_by = inventory.static_pod(name);
+    used_by.is_some_and(|used_by| used_by.path == pod.path)
 }
 
 /// What a pod uses, by name and behind links.

@@ -14,7 +14,9 @@ use super::schedule::{
 use super::signing::{Elsewhere, Signing, signing};
 use super::types::Action;
 use crate::config::{CertificateRenewal, Config};
-use crate::node::{CertificateState, Custody, Entry, Inventory, KeyState, Present, Signer};
+use crate::node::{
+    CertificateState, Custody, Entry, Fault, Inventory, KeyState, Present, Problem, Signer,
+};
 use crate::pki::{AuthorityId, Certificate};
 
 /// What somebody wants of one certificate.
@@ -114,16 +116,22 @@ impl<'node> Candidate<'node> {
             }
             CertificateState::Present(present) => present,
         };
+        if entry.described.is_some() && present.leaf.is_ca {
+            let fault = Fault::AuthorityInPlace;
+            return Err(Obstacle::Unreadable(Problem::new(&entry.path, fault)));
+        }
         if let KeyState::OutOfReach(problem) = &present.key {
             return Err(Obstacle::Unreadable(problem.clone()));
         }
         if let KeyState::NotOwn(problem) = &present.key {
             return Err(Obstacle::NotReplaceable(problem.clone()));
         }
+        // What the configuration describes is renewed by the CA that it names, and by no other.
+        let may_be_foreign = entry.described.is_none();
         let asks = config.issuers.asks(authority);
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
-            Signer::Foreign(_) if asks && !present.issuers().is_empty() => {
+            Signer::Foreign(_) if asks && may_be_foreign && !present.issuers().is_empty() => {
                 return Self::elsewhere(
                     inventory,
                     entry,

@@ -5,14 +5,12 @@ use jiff::Timestamp;
 use super::candidate::{Candidate, Wish};
 use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
-use super::note;
+use super::note::{self, Note};
+use super::pods::Pods;
 use super::settle::{Decided, settle};
-use super::{
-    Action, AffectedPod, Awaited, Obstacle, Plan, PlanItem, Reloading, Request, RestartMethod,
-    UnknownName, affected_pods, reloading, restart_groups,
-};
-use crate::config::{Config, RestartMode, nearest};
-use crate::node::{CertificateId, Entry, Inventory, PodRef};
+use super::{Action, Awaited, Obstacle, Plan, PlanItem, Request, RestartMethod, UnknownName};
+use crate::config::{CertificateUser, Config, nearest};
+use crate::node::{CertificateId, Entry, Inventory};
 
 /// Decides, for the moment `now`, what happens to each entry.
 ///
@@ -82,33 +80,7 @@ fn decide(
         .filter(|item| matches!(item.action, Action::Renew(_)))
         .map(|item| &item.id)
         .collect();
-    let affected = affected_pods(inventory, &renewed);
-    let restarts = match config.restart.mode {
-        RestartMode::None => Vec::new(),
-        RestartMode::Affected | RestartMode::WhenNeeded => {
-            let pods: Vec<PodRef> = affected.iter().map(|one| one.pod.clone()).collect();
-            restart_groups(inventory, &pods)
-        }
-    };
-    let rereads = |pod: &&AffectedPod| {
-        config.restart.mode == RestartMode::WhenNeeded
-            && matches!(reloading(inventory, pod, None), Reloading::ByItself(_))
-    };
-    let rereading: Vec<PodRef> = affected
-        .iter()
-        .filter(rereads)
-        .map(|one| one.pod.clone())
-        .collect();
-    let expected = if rereading.is_empty() {
-        restarts.clone()
-    } else {
-        let all = affected.iter().map(|one| &one.pod);
-        let rest: Vec<PodRef> = all
-            .filter(|pod| !rereading.contains(pod))
-            .cloned()
-            .collect();
-        restart_groups(inventory, &rest)
-    };
+    let pods = Pods::of(inventory, &config.restart, &renewed);
     let next_due = next_due(inventory, config, &renewed, now)
         .into_iter()
         .chain(items.iter().filter_map(next_try))
@@ -116,12 +88,12 @@ fn decide(
     Plan {
         at: now,
         next_due,
-        affected,
+        affected: pods.affected,
         method: RestartMethod::default(),
         adopted_proofs: Vec::new(),
-        restarts,
-        rereading,
-        expected,
+        restarts: pods.restarts,
+        rereading: pods.rereading,
+        expected: pods.expected,
         items,
         unread_manifests: inventory.unread_manifests.clone(),
     }
@@ -210,7 +182,7 @@ fn item<'node>(
             candidate
                 .action_elsewhere(wish, awaited, now)
                 .unwrap_or_else(|| candidate.action(wish, now)),
-            candidate.notes(),
+            [candidate.notes(), missing_pod(inventory, entry)].concat(),
         ),
         // Without it the kubelet does not start: that is said whatever is to be left alone.
         Err(obstacle) => {
@@ -230,6 +202,16 @@ fn item<'node>(
         trust_notes: Vec::new(),
     };
     (item, found.ok())
+}
+
+fn missing_pod(inventory: &Inventory, entry: &Entry) -> Vec<Note> {
+    let user = entry.described.as_ref().map(|one| &one.description.user);
+    match user {
+        Some(CertificateUser::StaticPod(pod)) if inventory.static_pod(pod).is_none() => {
+            vec![Note::NoSuchPod { pod: pod.clone() }]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// What the daemon will renew next, of that which is not renewed now.

@@ -59,6 +59,7 @@ pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<CertificateId> {
         .entries
         .iter()
         .filter(|entry| entry.is_renewed_here() || entry.id.is_kubelets_client())
+        .filter(|entry| entry.described.is_none())
         .filter(|entry| {
             entry
                 .present()

@@ -15,6 +15,7 @@ mod longest;
 mod note;
 mod obstacle;
 mod order;
+mod pods;
 mod reason;
 mod reload;
 mod schedule;

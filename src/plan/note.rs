@@ -65,6 +65,11 @@ pub enum Note {
         /// Who.
         refusal: Refusal,
     },
+    /// The configuration says that a static pod uses it, and this node has none of that name.
+    NoSuchPod {
+        /// The name.
+        pod: String,
+    },
     /// The CA is added to those that a kubeconfig trusts.
     AuthorityAdded {
         /// The CA's subject.

@@ -245,6 +245,10 @@ impl fmt::Display for Note {
                 formatter,
                 "its signature ({algorithm}) cannot be checked here; by issuer and key identifier it is this node's CA's"
             ),
+            Self::NoSuchPod { pod } => write!(
+                formatter,
+                "no static pod of this node is called {pod:?}, so none is restarted for it; correct static-pod in the configuration"
+            ),
             Self::KeyNotChecked { path } => write!(
                 formatter,
                 "whether {} holds its key cannot be checked here",

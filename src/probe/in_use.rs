@@ -125,7 +125,14 @@ impl Look {
         let seen = match self.endpoint {
             Endpoint::Pod { endpoint, signers } => {
                 let address = endpoint.address.clone();
-                match serves(&endpoint, &self.wanted, &signers).await {
+                match serves(
+                    &endpoint.address,
+                    &endpoint.certificate,
+                    &self.wanted,
+                    &signers,
+                )
+                .await
+                {
                     Ok(_) => Seen::Served { address },
                     Err(NotServed::Another { not_after, .. }) => Seen::AnotherServed {
                         component: self.component,

@@ -16,6 +16,7 @@ mod port;
 mod prove;
 mod reachable;
 mod ready;
+mod served_at;
 
 pub use api_servers::api_servers;
 pub use authenticate::{Authenticated, AuthenticationError, access, authenticate};
@@ -39,3 +40,4 @@ pub(crate) use port::{ApiServerPort, api_server_port};
 pub use prove::{Proof, ProofError, prove};
 pub use reachable::reachability;
 pub(crate) use ready::Readiness;
+pub(crate) use served_at::{address_of, answering};

@@ -13,8 +13,10 @@ use super::authenticate::{AuthenticationError, authenticate};
 use super::endpoint::{API_SERVER, ETCD, api_server_address, runs, serving_endpoints};
 use super::peer::signers;
 use super::ready::{NotServed, serves};
+use super::served_at::address_of;
 use crate::config::{Restart, RestartMode};
 use crate::host::read_on_machine;
+use crate::net::Address;
 use crate::node::{
     CertificateId, CertificateState, Entry, Inventory, KeyState, Present, StaticPod,
 };
@@ -117,6 +119,12 @@ impl Node<'_> {
             CertificateId::Found(_) if self.is_etcd_client_of_api_server(entry) => {
                 self.accepted_by_etcd(entry).await
             }
+            CertificateId::Found(_) if let Some(address) = address_of(entry) => {
+                self.served_at(&address, entry, present).await
+            }
+            CertificateId::Found(_) if entry.described.is_some() => Err(Doubt::Lasting(
+                "the configuration gives no address at which it is served, so nobody showed that it is in use".to_owned(),
+            )),
             CertificateId::KubeletClient
             | CertificateId::KubeletServing(_)
             | CertificateId::Found(_) => Err(Doubt::Lasting(
@@ -143,15 +151,26 @@ impl Node<'_> {
                 ))
             })?;
         serves(
-            endpoint,
+            &endpoint.address,
+            &endpoint.certificate,
             &present.leaf,
             signers(self.inventory, &CertificateId::leaf(leaf)),
         )
         .await
-        .map_err(|error| match error {
-            NotServed::Another { told, .. } => Doubt::Refused(told),
-            NotServed::Unknown(reason) => Doubt::Passing(reason),
-        })
+        .map_err(of_served)
+    }
+
+    /// One that is not kubeadm's, at the address that the configuration gives.
+    async fn served_at(
+        &self,
+        address: &Address,
+        entry: &Entry,
+        present: &Present,
+    ) -> Result<String, Doubt> {
+        let signers = signers(self.inventory, &entry.id);
+        let file = &entry.certificate_path;
+        let served = serves(address, file, &present.leaf, signers).await;
+        served.map_err(of_served)
     }
 
     /// Only extension API servers ever see it, so what they would check is checked here.
@@ -232,6 +251,13 @@ impl Node<'_> {
                     self.inventory.directories.manifests.display()
                 ))
             })
+    }
+}
+
+fn of_served(error: NotServed) -> Doubt {
+    match error {
+        NotServed::Another { told, .. } => Doubt::Refused(told),
+        NotServed::Unknown(reason) => Doubt::Passing(reason),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Whether a pod that runs is well and serves what is on the disk.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::endpoint::{
@@ -8,7 +10,7 @@ use super::endpoint::{
 use super::health::healthy;
 use super::peer::{signers, vouch_for};
 use crate::host::read_on_machine;
-use crate::net::{handshake, printable};
+use crate::net::{Address, handshake, printable};
 use crate::node::{CertificateId, Inventory, StaticPod};
 use crate::pki::{Certificate, certificates_from_pem};
 
@@ -111,16 +113,17 @@ pub(super) async fn serves_file(
         .first()
         .ok_or_else(|| unknown(&"holds no certificate"))?;
     let signers = signers(inventory, &CertificateId::leaf(endpoint.leaf));
-    serves(endpoint, wanted, signers).await
+    serves(&endpoint.address, &endpoint.certificate, wanted, signers).await
 }
 
-/// Whether `wanted` is the certificate served; what was seen, in words, both ways. `signers`: the CAs that may have signed it.
+/// Whether `wanted`, of that file, is the certificate served there; what was seen, in words, both ways. `signers`: the CAs that may
+/// have signed it.
 pub(super) async fn serves(
-    endpoint: &ServingEndpoint,
+    address: &Address,
+    file: &Path,
     wanted: &Certificate,
     signers: &[Certificate],
 ) -> Result<String, NotServed> {
-    let address = &endpoint.address;
     let served = handshake(address, &address.host, None)
         .await
         .map_err(|error| NotServed::Unknown(error.to_string()))?;
@@ -133,7 +136,7 @@ pub(super) async fn serves(
         leaf.serial,
         printable(&leaf.subject),
         wanted.serial,
-        endpoint.certificate.display()
+        file.display()
     );
     let chain: Vec<Certificate> = served
         .chain

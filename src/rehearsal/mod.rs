@@ -28,12 +28,14 @@ use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::config::{Config, Issuers, Locations, RequestFiles};
+use crate::config::{Config, Description, Issuers, Locations, RequestFiles};
 use crate::files::Targets;
 use crate::host::Root;
-use crate::issuer::Replacement;
+use crate::issuer::{Given, Replacement};
 use crate::journal::Trigger;
-use crate::node::{CertificateId, Entry, Inventory, Kubeconfig, Problem, Replaceable, TrustHolder};
+use crate::node::{
+    CertificateId, Entry, Inventory, KeyState, Kubeconfig, Problem, Replaceable, TrustHolder,
+};
 use crate::operation::{
     Context, Event, Fault, MoreNames, NotRenewed, OperationError, Options, Remark, RenewalReport,
     renew,
@@ -177,10 +179,20 @@ pub async fn rehearse(
 fn located(context: &Context, inventory: &Inventory) -> Config {
     let on_node = |path: &Path| Some(context.root.node_path(path));
     let config = context.config.clone();
+    // The copy is root's, and has no users.
+    let of_nobody = |one| Description {
+        owner: None,
+        group: None,
+        ..one
+    };
+    let described = config.locations.described.into_iter();
     Config {
         locations: Locations {
             manifests: on_node(&inventory.directories.manifests),
             kubelet_pki: on_node(&inventory.directories.kubelet_pki),
+            described: described
+                .map(|(name, one)| (name, of_nobody(one)))
+                .collect(),
             ..config.locations
         },
         // Nobody elsewhere is asked for the sake of a copy.
@@ -256,11 +268,11 @@ fn refused(
                     path: path.to_path_buf(),
                     contents: Zeroizing::default(),
                     mode_if_new: 0o600,
+                    given: Given::default(),
                 })
                 .collect();
-            let reason = targets
-                .check(&files)
-                .map_err(|error| error.to_string())
+            let reason = is_its_own(entry)
+                .and_then(|()| targets.check(&files).map_err(|error| error.to_string()))
                 .and_then(|()| edited(context, inventory, entry, trusting.contains(&entry.id)))
                 .err()?;
             Some(NotRenewed {
@@ -272,6 +284,14 @@ fn refused(
             })
         })
         .collect()
+}
+
+/// Whether its files may be replaced on the node: in the copy nobody else could have put them there.
+fn is_its_own(entry: &Entry) -> Result<(), String> {
+    match entry.present().map(|present| &present.key) {
+        Some(KeyState::NotOwn(problem)) => Err(problem.to_string()),
+        _ => Ok(()),
+    }
 }
 
 /// Edits the text of a kubeconfig as a renewal would.

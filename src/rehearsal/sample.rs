@@ -90,7 +90,8 @@ impl Sample {
             let authority = match leaf.authority() {
                 AuthorityId::Kubernetes => &kubernetes,
                 AuthorityId::Etcd => &etcd,
-                AuthorityId::FrontProxy => &front_proxy,
+                // kubeadm's leaves have kubeadm's authorities.
+                AuthorityId::FrontProxy | AuthorityId::Other(_) => &front_proxy,
             };
             let (certificate, key) = self.sign(&new_leaf(leaf), authority)?;
             write_pair(&pki.join(leaf.base()), &certificate, &key)?;

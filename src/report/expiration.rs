@@ -56,13 +56,22 @@ impl ExpirationInfo {
                 .map(|entry| certificate_row(inventory, entry))
                 .collect()
         };
-        let mut authorities: Vec<CertificateRow> =
-            inventory.authorities.iter().map(authority_row).collect();
-        authorities.sort_by(|one, other| one.name.cmp(&other.name));
+        let authorities = |kubeadms: bool| {
+            let all = inventory.authorities.iter();
+            let wanted = all.filter(move |one| one.name.is_kubeadms() == kubeadms);
+            let mut rows: Vec<CertificateRow> = wanted.map(authority_row).collect();
+            rows.sort_by(|one, other| one.name.cmp(&other.name));
+            rows
+        };
+        let others = if all {
+            [rows(false), authorities(false)].concat()
+        } else {
+            Vec::new()
+        };
         Self {
             certificates: rows(true),
-            authorities,
-            others: if all { rows(false) } else { Vec::new() },
+            authorities: authorities(true),
+            others,
             missing_names: if all {
                 all_missing_names(inventory)
             } else {
@@ -70,7 +79,7 @@ impl ExpirationInfo {
             },
             copies: Vec::new(),
             problems: problems(inventory, all),
-            named_by_pods: named_by_pods(inventory),
+            named_by_pods: [named_by_pods(inventory), authorities(false)].concat(),
             unread: inventory.problems.clone(),
             all,
             now,
@@ -202,7 +211,7 @@ impl ExpirationInfo {
                 effective,
             } if effective < not_after => Some("with its CA or a certificate of its chain"),
             _ if self.named_by_pods.contains(row) && !self.others.contains(row) => {
-                Some("which a static pod uses")
+                Some("which a static pod uses or the configuration names")
             }
             _ => None,
         }
@@ -221,6 +230,7 @@ impl ExpirationInfo {
     }
 }
 
+/// What static pods use and what the configuration describes counts in any case.
 fn named_by_pods(inventory: &Inventory) -> Vec<CertificateRow> {
     let named: BTreeSet<PathBuf> = inventory
         .static_pods
@@ -232,7 +242,9 @@ fn named_by_pods(inventory: &Inventory) -> Vec<CertificateRow> {
         .entries
         .iter()
         .filter(|entry| matches!(entry.id, CertificateId::Found(_)))
-        .filter(|entry| named.contains(inventory.real(&entry.certificate_path)))
+        .filter(|entry| {
+            entry.described.is_some() || named.contains(inventory.real(&entry.certificate_path))
+        })
         .map(|entry| certificate_row(inventory, entry))
         .collect()
 }
@@ -321,7 +333,7 @@ fn signed_by(signer: &Signer, authority: Option<AuthorityId>) -> String {
 fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
     let mut problems = Vec::new();
     for entry in &inventory.entries {
-        if !all && !entry.id.is_catalogued() {
+        if !all && !entry.id.is_catalogued() && entry.described.is_none() {
             continue;
         }
         match &entry.state {

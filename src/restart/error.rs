@@ -29,6 +29,14 @@ pub enum RestartError {
     /// A component refuses a certificate that was put in place, or serves another one.
     #[error("what was put in place is not in use: {0}")]
     NotInUse(String),
+    /// Who uses a certificate could not be told of its new files.
+    #[error("{user}: could not be told of what was put in place: {reason}")]
+    UserNotTold {
+        /// Who.
+        user: String,
+        /// Why not.
+        reason: String,
+    },
     /// Another node may act by now. No manifest of this group was moved.
     #[error(
         "this node's turn has ended or could not be confirmed, so nothing more is restarted before it has it again"
@@ -108,6 +116,12 @@ impl RestartError {
     #[must_use]
     pub fn only_waits(&self) -> bool {
         Self::WAITING.contains(&self.code())
+    }
+
+    /// Whether whoever failed is told of files once, and not again and again: it has to be mended first.
+    #[must_use]
+    pub fn is_told_once(&self) -> bool {
+        matches!(self, Self::UserNotTold { .. })
     }
 
     /// Whether it is about the kubelet alone, and so says nothing about the files that were installed.

@@ -9,5 +9,6 @@ mod moment;
 mod survey;
 
 pub use hook::Hook;
+pub(crate) use hook::{PATH, succeed};
 pub use moment::{Moment, hooks_directory};
 pub use survey::{Hooks, UnfitHook};

@@ -9,10 +9,14 @@ mod pod;
 mod process;
 mod service;
 mod stop;
+mod told;
+mod units;
 
 pub use container_runtime::{ContainerRuntime, RuntimeError};
 pub use hooks::{Hook, Hooks, Moment, UnfitHook, hooks_directory};
 pub(crate) use pod::sibling_names;
 pub use pod::{ContainerPhase, ContainerState, PodName, PodState, SandboxState};
 pub(crate) use process::{Process, processes_of};
-pub use service::{KubeletService, ServiceError};
+pub use service::KubeletService;
+pub(crate) use told::{Told, tell_command, tell_unit};
+pub use units::{ServiceError, Units};

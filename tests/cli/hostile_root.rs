@@ -227,7 +227,7 @@ const OTHER_DOORS: [(&str, &str); 13] = [
 
 /// Programs are started by their whole paths, here alone.
 const STARTS_PROGRAMS: [&str; 3] = [
-    "src/runtime/service.rs",
+    "src/runtime/units.rs",
     "src/host/journald.rs",
     "src/host/program.rs",
 ];
@@ -305,7 +305,7 @@ fn every_file_is_opened_through_one_door() {
         "opened otherwise than through `host`:\n{}",
         found.join("\n")
     );
-    let service = fs::read_to_string("src/runtime/service.rs").unwrap();
+    let service = fs::read_to_string("src/runtime/units.rs").unwrap();
     assert!(
         service.contains("\"/bin/systemctl\""),
         "systemctl by its whole path"

@@ -2,6 +2,7 @@
 
 mod admin_copies;
 mod check_expiration;
+mod described;
 mod earlier_format;
 mod exit_codes;
 mod history;

@@ -174,7 +174,7 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[certificate.apiserver]\ncolour = 1\n",
             "k.toml:2:1: unknown key certificate.apiserver.colour; [certificate.apiserver] has before, validity, \
-             key-algorithm, reuse-key, skip",
+             key-algorithm, reuse-key, skip, file, key, issuer, ca, ca-key, owner, group, mode, static-pod, unit, unit-action, command, address",
         ),
         (
             "[certificate.apiserver]\nbefore = \"1y\"\n",

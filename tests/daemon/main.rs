@@ -1,5 +1,6 @@
 //! `kubecertd run` on a made-up node, and its configuration.
 
+mod config_described;
 mod config_files;
 mod config_messages;
 mod configuration;

@@ -7,6 +7,7 @@
     clippy::print_stdout
 )]
 
+mod described;
 mod hooks;
 mod outlook;
 mod owed;

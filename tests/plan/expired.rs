@@ -43,6 +43,7 @@ fn entry(id: CertificateId, path: &str, certificate: &str, state: Present) -> En
         key_path: Some(certificate.into()),
         authority: Some(AuthorityId::Kubernetes),
         state: CertificateState::Present(Box::new(state)),
+        described: None,
     }
 }
 

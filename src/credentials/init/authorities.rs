@@ -49,6 +49,7 @@ fn common_name(authority: AuthorityId) -> &'static str {
         AuthorityId::Kubernetes => "kubernetes",
         AuthorityId::Etcd => "etcd-ca",
         AuthorityId::FrontProxy => "front-proxy-ca",
+        AuthorityId::Other(name) => name.as_str(),
     }
 }
 

@@ -138,6 +138,50 @@ fn proofs_are_owed_until_they_are_given_and_again_by_pods_that_go_back() {
 }
 
 #[test]
+fn users_are_told_once_and_again_of_files_that_come_back() {
+    let haproxy = || vec![CertificateId::from("haproxy")];
+    let planned = || {
+        Step::Noted(Record::UsersPlanned {
+            certificates: haproxy(),
+        })
+    };
+    let telling = || {
+        Step::Noted(Record::Telling {
+            certificates: haproxy(),
+        })
+    };
+    let told = || {
+        Step::Noted(Record::Told {
+            certificates: haproxy(),
+        })
+    };
+    let left = |steps: &[Step]| replay(steps).unwrap().users_left();
+    let mut steps = vec![
+        begun(),
+        planned(),
+        staging(),
+        Step::Committing,
+        Step::Committed,
+    ];
+    assert_eq!(left(&steps), haproxy());
+    assert_eq!(replay(&steps).unwrap().proofs_left(), [apiserver()]);
+    // Who was never told has nothing to forget.
+    let untold = [&steps[..], &[rolling_back(), rolled_back()]].concat();
+    assert!(left(&untold).is_empty());
+    assert!(replay(&untold).unwrap().proofs_left().is_empty());
+    steps.push(telling());
+    assert_eq!(left(&steps), haproxy());
+    let half_told = [&steps[..], &[rolling_back(), rolled_back()]].concat();
+    assert_eq!(left(&half_told), haproxy());
+    steps.push(told());
+    assert!(left(&steps).is_empty());
+    steps.extend([rolling_back(), rolled_back()]);
+    assert_eq!(left(&steps), haproxy());
+    steps.push(told());
+    assert!(left(&steps).is_empty());
+}
+
+#[test]
 fn steps_out_of_order_are_refused_with_their_number() {
     let error = replay(&[begun(), staging(), Step::Committed]).unwrap_err();
     assert!(error.starts_with("record 3: "), "{error}");

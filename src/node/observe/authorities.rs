@@ -1,8 +1,11 @@
 //! The three authorities and the service account's key pair.
 
 use super::closed::Reader;
+use std::path::PathBuf;
+
 use super::pem_files;
-use crate::host::on_all_cores;
+use crate::config::Locations;
+use crate::host::{Root, on_all_cores};
 use crate::node::{
     Authority, AuthorityState, Directories, Document, Fault, KeyFile, KeyState, KnownKey, Problem,
     ServiceAccountKeys, known_keys,
@@ -10,27 +13,55 @@ use crate::node::{
 };
 use crate::pki::{AuthorityId, Certificate};
 
-/// Reads the authorities, in the order of kubeadm's names.
+/// Reads the authorities, kubeadm's in the order of their names, then others.
 pub(super) fn read(
     reader: &Reader<'_>,
     directories: &Directories,
+    locations: &Locations,
     external_etcd: bool,
 ) -> Vec<Authority> {
     let known = known_keys(reader.root);
-    let mut names = AuthorityId::ALL.to_vec();
-    names.retain(|name| !(external_etcd && *name == AuthorityId::Etcd));
-    on_all_cores(&names, |name| authority(reader, directories, &known, *name))
+    let mut places: Vec<Place> = AuthorityId::ALL
+        .into_iter()
+        .filter(|name| !(external_etcd && *name == AuthorityId::Etcd))
+        .map(|name| {
+            let base = directories.certificates.join(name.base());
+            Place {
+                name,
+                certificate: base.with_extension("crt"),
+                key: base.with_extension("key"),
+            }
+        })
+        .collect();
+    for place in others(reader.root, locations) {
+        if !places.iter().any(|known| known.name == place.name) {
+            places.push(place);
+        }
+    }
+    on_all_cores(&places, |place| authority(reader, &known, place))
 }
 
-fn authority(
-    reader: &Reader<'_>,
-    directories: &Directories,
-    known: &[KnownKey],
+/// Where an authority lies.
+struct Place {
     name: AuthorityId,
-) -> Authority {
-    let base = directories.certificates.join(name.base());
-    let certificate_path = base.with_extension("crt");
-    let key_path = base.with_extension("key");
+    certificate: PathBuf,
+    key: PathBuf,
+}
+
+/// Those that are not kubeadm's, as the configuration describes them.
+fn others<'a>(root: &'a Root, locations: &'a Locations) -> impl Iterator<Item = Place> + 'a {
+    locations.described.values().filter_map(|described| {
+        Some(Place {
+            name: described.authority().filter(|name| !name.is_kubeadms())?,
+            certificate: root.join(described.ca.as_ref()?),
+            key: root.join(described.ca_key.as_ref()?),
+        })
+    })
+}
+
+fn authority(reader: &Reader<'_>, known: &[KnownKey], place: &Place) -> Authority {
+    let name = place.name;
+    let (certificate_path, key_path) = (place.certificate.clone(), place.key.clone());
     let state = match pem_files::certificates(reader, &certificate_path) {
         Ok(None) => AuthorityState::Missing,
         Err(unusable) => AuthorityState::Unreadable(unusable.into_problem()),

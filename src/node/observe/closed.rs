@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::config::Locations;
 use crate::host::Root;
 use crate::node::{
     Directories, Fault, StaticPod,
@@ -40,6 +41,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(
         root: &'a Root,
         directories: &Directories,
+        locations: &Locations,
         static_pods: &[StaticPod],
     ) -> Self {
         let authorities = AuthorityId::ALL.map(AuthorityId::base);
@@ -50,11 +52,14 @@ impl<'a> Reader<'a> {
         let named = KEY_FLAGS.iter().filter_map(|(component, flag)| {
             StaticPod::of_name(static_pods, component)?.file_flag(flag)
         });
+        let described = locations.described.values();
+        let described = described.filter_map(|one| Some(root.join(one.ca_key.as_ref()?)));
         // A public key may be shown as well as read.
         let is_private = |path: &PathBuf| path.extension().is_none_or(|ending| ending != "pub");
         Self {
             root,
             closed: own
+                .chain(described)
                 .chain(named.filter(is_private))
                 .filter_map(|path| identity(root, &path))
                 .collect(),

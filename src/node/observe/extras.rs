@@ -44,6 +44,7 @@ pub(super) fn entries(node: &Node<'_>, known: &[Entry], findings: &mut Findings)
         )
         .map(|path| resolved(node.root, path))
         .collect();
+    let names: BTreeSet<&str> = known.iter().map(|entry| entry.id.as_str()).collect();
     let mut budget = Budget::default();
     let mut found = Vec::new();
     for candidate in candidates(node, &mut budget, findings) {
@@ -63,6 +64,13 @@ pub(super) fn entries(node: &Node<'_>, known: &[Entry], findings: &mut Findings)
     }
     for problem in budget.left_out(&node.directories.certificates) {
         findings.unseen(problem);
+    }
+    // A name that the configuration has given to another is not its.
+    for entry in &mut found {
+        if names.contains(entry.id.as_str()) {
+            let whole = node.root.node_path(&entry.path).display().to_string();
+            entry.id = CertificateId::Found(whole.into());
+        }
     }
     found.sort_by(|one, other| one.path.cmp(&other.path));
     found
@@ -261,6 +269,7 @@ fn unseen(
         key_path: key.map(Path::to_path_buf),
         authority: None,
         state: CertificateState::Unreadable(problem),
+        described: None,
     }
 }
 

@@ -263,6 +263,7 @@ fn bare(id: CertificateId, path: &Path, state: CertificateState) -> Entry {
         key_path: Some(path.to_path_buf()),
         authority: Some(AuthorityId::Kubernetes),
         state,
+        described: None,
     }
 }
 

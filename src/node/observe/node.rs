@@ -99,6 +99,7 @@ impl Node<'_> {
             key_path: wanted.key.map(Path::to_path_buf),
             authority,
             state,
+            described: None,
         }
     }
 

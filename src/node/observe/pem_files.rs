@@ -115,7 +115,7 @@ pub(super) fn first_certificates_of(bytes: &[u8]) -> Result<Option<Vec<Certifica
     Ok((!is_cut).then_some(others))
 }
 
-const TOO_MANY: Fault = Fault::TooManyCertificates { most: CERTIFICATES };
+pub(super) const TOO_MANY: Fault = Fault::TooManyCertificates { most: CERTIFICATES };
 
 /// What begins a certificate of either of the two labels in use.
 const CERTIFICATE: &[u8] = b"CERTIFICATE-----";

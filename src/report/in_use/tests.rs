@@ -47,6 +47,7 @@ fn entry(kind: Catalogued, modified: Option<Timestamp>) -> Entry {
         certificate_path: PathBuf::from("/x"),
         key_path: None,
         authority: None,
+        described: None,
         state: CertificateState::Present(Box::new(Present {
             leaf,
             chain: Vec::new(),

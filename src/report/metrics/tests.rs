@@ -65,6 +65,7 @@ fn inventory(count: usize) -> (tempfile::TempDir, Inventory) {
                 certificate_path: path,
                 key_path: None,
                 authority: None,
+                described: None,
                 state: CertificateState::Present(Box::new(Present {
                     leaf: leaf.clone(),
                     // The same one again, in the same file.

@@ -9,7 +9,7 @@ use super::moment::Moment;
 use crate::host::{Ended, Manner, OnLine, Program};
 
 /// What a shell script finds its programs in.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A hook that is fit to be run.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,16 +45,29 @@ impl Hook {
         for (name, value) in variables {
             program = program.variable(name, value);
         }
-        let ended = program.run(stop, on_line).await;
-        let ended = ended.map_err(|error| format!("it could not be started: {error}"))?;
-        match ended.manner {
-            Manner::Ended(status) if status.success() => Ok(ended),
-            Manner::Ended(status) => Err(format!("it ended with {status}")),
-            Manner::OutOfTime => Err(format!(
-                "it had not ended after {} s and was killed, with all that it had started",
-                time.as_secs()
-            )),
-            Manner::Stopped => Err("kubecertd was asked to stop and ended it".to_owned()),
-        }
+        succeed(&program, time, stop, on_line).await
+    }
+}
+
+/// Runs a program of an administrator's that does what it is there for, or fails.
+///
+/// # Errors
+/// Why it did not, in words.
+pub(crate) async fn succeed(
+    program: &Program,
+    time: Duration,
+    stop: Option<&watch::Receiver<bool>>,
+    on_line: OnLine<'_>,
+) -> Result<Ended, String> {
+    let ended = program.run(stop, on_line).await;
+    let ended = ended.map_err(|error| format!("it could not be started: {error}"))?;
+    match ended.manner {
+        Manner::Ended(status) if status.success() => Ok(ended),
+        Manner::Ended(status) => Err(format!("it ended with {status}")),
+        Manner::OutOfTime => Err(format!(
+            "it had not ended after {} s and was killed, with all that it had started",
+            time.as_secs()
+        )),
+        Manner::Stopped => Err("kubecertd was asked to stop and ended it".to_owned()),
     }
 }

@@ -34,6 +34,7 @@ pub fn half_committed(node: &Node) -> (PathBuf, Vec<u8>) {
         path: node.path(path),
         contents: std::fs::read(other.path(path)).unwrap().into(),
         mode_if_new: 0o600,
+        given: kubecertd::issuer::Given::default(),
     });
     operation.install(replacements.into()).unwrap();
     let journal = store.journal().join(format!("{}.jsonl", operation.id()));

@@ -132,6 +132,7 @@ impl Plain {
             path: self.path(path),
             contents: format!("{wording} {path}\n").into_bytes().into(),
             mode_if_new: mode,
+            given: kubecertd::issuer::Given::default(),
         }
     }
 

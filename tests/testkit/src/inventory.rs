@@ -168,6 +168,7 @@ fn entry(catalogued: Catalogued, state: CertificateState) -> Entry {
         key_path: Some(PathBuf::from(key_path)),
         authority: Some(catalogued.authority()),
         state,
+        described: None,
     }
 }
 

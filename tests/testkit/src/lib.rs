@@ -24,6 +24,7 @@ pub mod live;
 pub mod loopback;
 pub mod machine;
 mod node;
+pub mod others;
 pub mod pair;
 pub mod peer;
 pub mod secret_search;

@@ -117,6 +117,7 @@ impl Node {
             AuthorityId::Kubernetes => &self.ca,
             AuthorityId::Etcd => &self.etcd_ca,
             AuthorityId::FrontProxy => &self.front_proxy_ca,
+            AuthorityId::Other(name) => panic!("{name:?} is not kubeadm's"),
         }
     }
 

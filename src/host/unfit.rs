@@ -1,18 +1,19 @@
-//! Whether a program that signs may be run: only where root alone can have written it.
+//! Whether a program that the configuration names may be run: only where root alone can have written it.
 //!
-//! It has no capabilities, but it owns root's files. So the file, each directory on the way to it and each link that leads there is
+//! Even without capabilities it owns root's files. So the file, each directory on the way to it and each link that leads there is
 //! root's and writable by no other; in a directory like `/tmp`, where others may write but not replace what is root's, it may lie.
 
 use std::io;
 use std::path::Path;
 
-use crate::host::{Found, Root, is_trusted_owner};
+use super::{Found, Root, is_trusted_owner};
 
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 const STICKY: u32 = 0o1000;
 
 /// What is wrong with it, and what to do. Nothing where it is not there: then it cannot be run, which says so.
-pub(super) fn unfit(program: &Path) -> Option<String> {
+#[must_use]
+pub fn unfit(program: &Path) -> Option<String> {
     match look(program) {
         Ok(reason) => reason,
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
