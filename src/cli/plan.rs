@@ -10,7 +10,7 @@ use super::runtime::ask;
 use super::values::Format;
 use crate::config::RestartMode;
 use crate::node::{CertificateId, Inventory, hard_links};
-use crate::operation::{Context, hooks, look_at_copies, pending_here, schedule};
+use crate::operation::{Context, hooks, look_at_copies, pending_here, plan_users, schedule};
 use crate::plan::{Action, Request, cluster_says};
 use crate::probe::look_in_memory;
 use crate::report::{PendingNext, PendingUse, PlanView, read_status};
@@ -46,6 +46,7 @@ pub(super) fn run(
         .with_cluster(&cluster_says(&inventory, &context.config))
         .with_copies(&look_at_copies(context, &inventory))
         .with_in_memory(&in_memory, &context.config.renewal)
+        .with_users(plan_users(context, &inventory, &plan))
         .with_window(schedule.opening, schedule.notes)
         .with_hooks(&hooks(
             context,

@@ -8,7 +8,7 @@ use super::run::Run;
 use super::table::Wish;
 use super::turn_ahead::look_at_turn;
 use super::twins::conflict;
-use super::{Context, OperationError};
+use super::{Context, OperationError, users};
 use crate::checks::{
     Asked, Cause, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook,
     outlook, read, read_places, running_kubeadm,
@@ -32,6 +32,9 @@ pub fn preflight(
 ) -> Vec<Finding> {
     let mut intent = Intent::of(inventory, plan, &context.config, restart);
     intent.longest += longest(context, restart);
+    if restart {
+        intent.longest += users::longest(context, inventory, plan);
+    }
     preflight_for(context, inventory, &intent, asked, plan.at)
 }
 

@@ -98,4 +98,5 @@ pub use roll_back::{LAST, RollBack, roll_back};
 pub use roll_back_error::RollBackError;
 pub use schedule::{Schedule, schedule};
 pub use turn_by_hand::{clear_halt, look_at_whose_turn};
+pub use users::plan_users;
 pub use witness::witnesses;

@@ -94,8 +94,8 @@ async fn renew_described(
     let described = left.filter(|(id, _)| !Part::Kubeadms.has(&node, id));
     report.left.extend(described);
     for part in parts(&node, &plan) {
-        // Another operation begins only where none is unfinished.
-        if !run.context.store().in_flight()?.is_empty() {
+        // Another operation begins only where none is unfinished, and none is to be.
+        if *run.stop.borrow() || !run.context.store().in_flight()?.is_empty() {
             break;
         }
         match renew_part(run, Vec::new(), request, options, &part).await {

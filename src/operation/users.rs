@@ -4,6 +4,7 @@
 //! Being told twice does no harm, so recovery tells everybody of whom the journal does not say that he was.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::context::Context;
 use super::event::Event;
@@ -11,13 +12,15 @@ use super::remark::Remark;
 use super::report::RenewalReport;
 use super::restarts::may_restart;
 use super::run::Run;
-use crate::config::{CertificateUser, UnitAction};
+use crate::config::{CertificateUser, RestartMode, UnitAction};
 use crate::files::Operation;
 use crate::host::stopped;
 use crate::journal::{Record, TransactionError};
 use crate::node::{CertificateId, Entry, Inventory};
+use crate::plan::Plan;
+use crate::report::PlanUser;
 use crate::restart::RestartError;
-use crate::runtime::{KubeletService, Told, tell_command, tell_unit};
+use crate::runtime::{KubeletService, Told, UNIT_BOUND, tell_command, tell_unit};
 
 /// Who is told of which certificates; a static pod is restarted like any other.
 type Users = BTreeMap<(CertificateUser, UnitAction), Vec<CertificateId>>;
@@ -52,6 +55,44 @@ pub(super) fn user_names<'a>(
         .keys()
         .filter_map(|(user, _)| in_words(user))
         .collect()
+}
+
+/// Who is told of what a plan renews.
+#[must_use]
+pub fn plan_users(context: &Context, inventory: &Inventory, plan: &Plan) -> Vec<PlanUser> {
+    if context.config.restart.mode == RestartMode::None {
+        return Vec::new();
+    }
+    let renewed: Vec<CertificateId> = plan.renewed().into_iter().cloned().collect();
+    users(inventory, &renewed)
+        .into_iter()
+        .filter_map(|((user, action), certificates)| {
+            Some(PlanUser {
+                action: match (&user, action) {
+                    (CertificateUser::Command(_), _) => "run",
+                    (_, UnitAction::Reload) => "reload",
+                    (_, UnitAction::Restart) => "restart",
+                },
+                user: in_words(&user)?,
+                certificates: certificates.iter().map(ToString::to_string).collect(),
+            })
+        })
+        .collect()
+}
+
+/// How long telling the users of what a plan renews may take at most, way back included.
+pub(super) fn longest(context: &Context, inventory: &Inventory, plan: &Plan) -> Duration {
+    let renewed: Vec<CertificateId> = plan.renewed().into_iter().cloned().collect();
+    let of_one = |(user, _): &(CertificateUser, UnitAction)| match user {
+        CertificateUser::Unit(_) => UNIT_BOUND,
+        CertificateUser::Command(_) => context.config.hooks.timeout,
+        CertificateUser::StaticPod(_) | CertificateUser::Unsaid => Duration::ZERO,
+    };
+    users(inventory, &renewed)
+        .keys()
+        .map(of_one)
+        .sum::<Duration>()
+        * 2
 }
 
 /// Tells all users whom the operation owes that.

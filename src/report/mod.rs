@@ -16,6 +16,7 @@ mod log;
 mod metrics;
 mod pending_use;
 mod plan;
+mod plan_users;
 mod status;
 
 pub use crate::journal::{Described, RenewedCertificate};
@@ -37,6 +38,7 @@ pub use log::{Level, start, start_for_command};
 pub use metrics::{MetricsError, metrics, write_metrics};
 pub use pending_use::{PendingNext, PendingUse};
 pub use plan::PlanView;
+pub use plan_users::PlanUser;
 pub(crate) use status::count;
 pub use status::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,

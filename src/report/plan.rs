@@ -7,6 +7,7 @@ use super::coded::{Coded, fields};
 use super::columns::columns;
 use super::copies::CopyView;
 use super::pending_use::PendingUse;
+use super::plan_users::{self, PlanUser};
 use crate::config::Renewal;
 use crate::files::SeenCopy;
 use crate::host::printable;
@@ -47,6 +48,9 @@ pub struct PlanView {
     /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
     #[serde(skip_serializing_if = "Option::is_none")]
     window: Option<WindowView>,
+    /// Who is told of certificates that are not kubeadm's; absent where that is nobody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    users: Vec<PlanUser>,
     /// The hooks that are run, in their order; absent without any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     hooks: Vec<HookView>,
@@ -153,6 +157,7 @@ impl From<&Plan> for PlanView {
             copies: Vec::new(),
             notes: Vec::new(),
             window: None,
+            users: Vec::new(),
             hooks: Vec::new(),
         }
     }
@@ -273,6 +278,13 @@ impl PlanView {
         self
     }
 
+    /// The same with those who are told of certificates that are not kubeadm's.
+    #[must_use]
+    pub fn with_users(mut self, users: Vec<PlanUser>) -> Self {
+        self.users = users;
+        self
+    }
+
     /// The same with the hooks that are run, where anything is done.
     #[must_use]
     pub fn with_hooks(mut self, hooks: &[Hook]) -> Self {
@@ -317,10 +329,11 @@ impl PlanView {
             ]
         }));
         format!(
-            "{}{}{}{}{}{}",
+            "{}{}{}{}{}{}{}",
             columns(&rows),
             self.notes_in_words(),
             self.restarts_in_words(),
+            plan_users::in_words(&self.users),
             self.hooks_in_words(),
             self.unread_in_words(),
             self.next_in_words()

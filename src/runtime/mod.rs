@@ -19,4 +19,5 @@ pub use pod::{ContainerPhase, ContainerState, PodName, PodState, SandboxState};
 pub(crate) use process::{Process, processes_of};
 pub use service::KubeletService;
 pub(crate) use told::{Told, tell_command, tell_unit};
+pub(crate) use units::COMMAND_BOUND as UNIT_BOUND;
 pub use units::{ServiceError, Units};

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 const SYSTEMCTL: &str = "/bin/systemctl";
 
 /// Bound of each command: a stop that takes longer than systemd's own patience is not ours to wait for.
-const COMMAND_BOUND: Duration = Duration::from_secs(100);
+pub(crate) const COMMAND_BOUND: Duration = Duration::from_secs(100);
 
 /// Bound of the question what a unit is about.
 const STATE_BOUND: Duration = Duration::from_secs(2);

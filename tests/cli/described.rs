@@ -59,8 +59,11 @@ fn it_is_listed_planned_renewed_as_it_was_and_put_back() {
     let within = node.run(&["check-expiration", "--within", "30d"]);
     assert_eq!(within.status.code(), Some(1), "{}", said(&within));
     assert!(said(&within).contains("haproxy"), "{}", said(&within));
-    let plan = said(&node.run(&["plan"]));
+    let later = (old.certificate.not_after - jiff::SignedDuration::from_hours(1)).to_string();
+    let plan = said(&node.run(&["plan", "--at", &later]));
     assert!(plan.contains("haproxy"), "{plan}");
+    let table = plan.split("IS TOLD").nth(1).unwrap_or_default();
+    assert!(table.contains("haproxy.service   reload"), "{plan}");
 
     let before = node.serial("apiserver");
     let output = node.run(&["renew", "haproxy"]);

@@ -4,6 +4,7 @@ mod config_described;
 mod config_files;
 mod config_messages;
 mod configuration;
+mod described;
 mod held_back;
 mod metrics;
 mod run;
