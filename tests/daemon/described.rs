@@ -42,3 +42,29 @@ fn what_comes_in_its_place_is_noticed_and_renewed() {
     let log = daemon.stop();
     assert!(log.contains("haproxy renewed"), "{log}");
 }
+
+#[test]
+fn what_a_pattern_matches_later_is_noticed_and_renewed() {
+    let node = Node::fresh();
+    let place = ("/etc/edge/a.crt", "/etc/edge/a.key");
+    node.configure(
+        "[certificate.edge]\nfile = \"/etc/edge/*.crt\"\nkey = \"/etc/edge/*.key\"\nissuer = \"ca\"\n",
+    );
+    std::fs::create_dir_all(node.path("/etc/edge")).unwrap();
+    let mut daemon = Daemon::start(&node);
+    daemon.expect("STATUS=Next: ");
+    let (now, days) = (Timestamp::now(), |days: i64| {
+        SignedDuration::from_hours(24 * days)
+    });
+    let validity = Validity {
+        not_before: now - days(28),
+        not_after: now + days(2),
+    };
+    let pair = Pair::sign(&server_leaf(), &node.ca, validity);
+    put(&node, place, &pair);
+    wait_until("the renewal", || {
+        first_certificate(&node.path(place.0)).serial != pair.certificate.serial
+    });
+    let log = daemon.stop();
+    assert!(log.contains("edge/a renewed"), "{log}");
+}
