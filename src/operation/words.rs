@@ -330,7 +330,7 @@ impl fmt::Display for Remark {
             },
             Self::HomesHidden => out.write_str(
                 "admin-copies.discover is \"users\", and no home of a user in /etc/passwd is there; the daemon's unit hides them unless a \
-                 drop-in opens them (BindPaths=-/home/alice/.kube)",
+                 drop-in opens them (BindPaths=-/home/alice)",
             ),
             Self::ManifestReplaced { path } => write!(
                 out,

@@ -281,7 +281,7 @@ fn names_that_were_wrong_before_are_not_the_renewals_fault() {
     let (told, output) = rehearsed(&node);
     let noted: Vec<&str> = lines(&told, "apiserver")
         .into_iter()
-        .filter(|line| line.starts_with("note"))
+        .filter(|line| line.starts_with("note") && line.contains("as server under"))
         .collect();
     assert_eq!(noted.len(), 1, "{told}");
     assert!(
