@@ -131,7 +131,8 @@ async fn listen(mut told: watch::Receiver<Option<Told>>, heard: watch::Sender<Op
             () = pin!(again) => memory.looked = None,
         }
         let now = told.borrow_and_update().clone();
-        if let Some(now) = now {
+        // A host that has only certificates that are not kubeadm's belongs to no cluster.
+        if let Some(now) = now.filter(|now| now.inventory.is_kubeadms()) {
             memory.look(&now, &heard).await;
             let halt = heard.borrow().clone();
             memory.write_events(&now, halt.as_ref()).await;

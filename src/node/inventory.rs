@@ -280,6 +280,12 @@ pub struct ServiceAccountKeys {
 }
 
 impl Inventory {
+    /// Whether anything of kubeadm's is, or should be, on this node; else it has only certificates that the configuration describes.
+    #[must_use]
+    pub fn is_kubeadms(&self) -> bool {
+        !self.static_pods.is_empty() || self.entries.iter().any(|entry| entry.id.is_catalogued())
+    }
+
     /// The entry of that certificate.
     #[must_use]
     pub fn entry(&self, id: &CertificateId) -> Option<&Entry> {

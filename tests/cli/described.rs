@@ -457,6 +457,9 @@ fn a_host_that_has_only_those_is_a_node() {
     node.configure(
         "[certificate.etcd-host]\nfile = \"/etc/etcd/pki/server.crt\"\nkey = \"/etc/etcd/pki/server.key\"\nissuer = \"etcd-ca\"\n",
     );
+    // So its daemon speaks to no API.
+    let loaded = kubecertd::config::load(&node.root, None).unwrap();
+    assert!(!kubecertd::node::observe(&node.root, &loaded.config.locations).is_kubeadms());
     for arguments in [
         &["plan"][..],
         &["preflight"],
