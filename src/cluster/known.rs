@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::permission::SlotSeen;
 use super::turn::Fleet;
-use crate::host::{FileError, Place, read_at_most, write_atomically};
+use crate::host::{FileError, Place, lock_in_time, read_at_most, write_atomically};
 use crate::journal::Store;
 
 /// A file of this program's own; bytes.
@@ -129,7 +129,7 @@ fn lock(store: &Store) -> Result<File, FileError> {
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("is no regular file"));
         }
-        file.lock()?;
+        lock_in_time(&file)?;
         Ok(file)
     };
     locked().map_err(FileError::of(&path, "could not be locked"))

@@ -8,7 +8,9 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 use super::error::CredentialError;
-use crate::host::{Actor, FileError, Place, is_trusted_owner, read_at_most, read_within};
+use crate::host::{
+    Actor, FileError, Place, is_trusted_owner, lock_in_time, read_at_most, read_within,
+};
 use crate::journal::Store;
 use crate::pki::serde_end;
 
@@ -84,7 +86,7 @@ impl IssuedRecord {
                         "is no regular file, or larger than any record",
                     ));
                 }
-                file.lock()?;
+                lock_in_time(&file)?;
                 read_within(&file, LIMIT, Vec::new())
             })
             .map_err(failed())?;

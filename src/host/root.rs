@@ -99,6 +99,18 @@ impl Root {
         regular(opened, limit)
     }
 
+    /// The paths from the root's own directory, without that one, down to `real`.
+    #[must_use]
+    pub fn way_to(&self, real: &Path) -> Vec<PathBuf> {
+        let mut way: Vec<PathBuf> = real
+            .ancestors()
+            .take_while(|one| *one != self.directory)
+            .map(Path::to_path_buf)
+            .collect();
+        way.reverse();
+        way
+    }
+
     /// Whether this is the machine's own root.
     #[must_use]
     pub fn is_system(&self) -> bool {

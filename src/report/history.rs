@@ -17,7 +17,7 @@ pub use self::compare::{Comparison, Witness};
 use self::compare::{compare, found_before};
 pub use self::error::HistoryError;
 pub use self::receipt::Receipt;
-use crate::host::{Place, digest, read_at_most, read_within};
+use crate::host::{Place, digest, lock_in_time, read_at_most, read_within};
 use crate::journal::{Head, Store};
 
 /// More than a history ever has: bytes.
@@ -60,7 +60,7 @@ impl History {
             let reason = "is no regular file, or larger than any history";
             return Err(failed(io::Error::other(reason)));
         }
-        file.lock().map_err(failed)?;
+        lock_in_time(&file).map_err(failed)?;
         let text = read_within(&file, LIMIT, Vec::new()).map_err(failed)?;
         let whole = without_torn_end(&text);
         if whole.len() < text.len() {

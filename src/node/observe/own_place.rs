@@ -3,7 +3,7 @@
 //! What is described in the configuration may lie anywhere. Whoever can write a directory on the way could put another
 //! certificate there, whose key he has, and have it renewed by root for ever, or have root replace files of others.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::host::{Found, Root, is_trusted_owner};
 use crate::node::{Fault, Problem};
@@ -34,7 +34,7 @@ pub(super) fn hands(
         |error: std::io::Error| refuse(path, format!("who can write it is not known: {error}"));
     let real = root.resolve(path).map_err(unknown)?;
     let mut hands = Hands::Roots;
-    for step in from_the_root(root, &real) {
+    for step in root.way_to(&real) {
         let Some(found) = root.look(&step).map_err(unknown)? else {
             break;
         };
@@ -46,16 +46,6 @@ pub(super) fn hands(
         }
     }
     Ok(hands)
-}
-
-fn from_the_root(root: &Root, real: &Path) -> Vec<PathBuf> {
-    let mut way: Vec<PathBuf> = real
-        .ancestors()
-        .take_while(|one| *one != root.directory())
-        .map(Path::to_path_buf)
-        .collect();
-    way.reverse();
-    way
 }
 
 fn loose(found: &Found, owner: Option<u32>, table: &str) -> Option<String> {

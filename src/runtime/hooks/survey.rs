@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::hook::Hook;
 use super::moment::{Moment, hooks_directory};
@@ -73,7 +73,7 @@ fn look(root: &Root, moment: Moment) -> Result<Hooks, (PathBuf, String)> {
     {
         return Ok(Hooks::default());
     }
-    for one in way_to(root, &directory) {
+    for one in root.way_to(&directory) {
         let found = root.place(&one).and_then(|place| place.look());
         let reason = match found {
             Ok(Some(found)) => unfit_directory(&found),
@@ -108,17 +108,6 @@ fn look(root: &Root, moment: Moment) -> Result<Hooks, (PathBuf, String)> {
         }
     }
     Ok(hooks)
-}
-
-/// The directories from the root down to this one, without the root's own.
-fn way_to(root: &Root, directory: &Path) -> Vec<PathBuf> {
-    let mut way: Vec<PathBuf> = directory
-        .ancestors()
-        .take_while(|one| *one != root.directory())
-        .map(Path::to_path_buf)
-        .collect();
-    way.reverse();
-    way
 }
 
 /// As run-parts(8) and the like leave out.
@@ -178,6 +167,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)]
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+    use std::path::Path;
 
     use super::*;
 
@@ -200,7 +190,7 @@ mod tests {
                 root,
                 directory,
             };
-            for one in way_to(&place.root, &place.directory) {
+            for one in place.root.way_to(&place.directory) {
                 set_mode(&one, 0o755);
             }
             place
@@ -290,11 +280,11 @@ mod tests {
 
     #[test]
     fn a_directory_that_others_can_change_is_refused_wherever_on_the_way_it_is() {
-        let depth = way_to(&Place::new().root, &Place::new().directory).len();
+        let depth = Place::new().root.way_to(&Place::new().directory).len();
         for index in 0..4 {
             let place = Place::new();
             place.hook("10-a", 0o755);
-            let way = way_to(&place.root, &place.directory);
+            let way = place.root.way_to(&place.directory);
             set_mode(&way[index], 0o777);
             place.refuses(&way[index], "written by others");
             set_mode(&way[index], 0o755);
@@ -310,7 +300,7 @@ mod tests {
             if nix::unistd::geteuid().is_root() {
                 let place = Place::new();
                 place.hook("10-a", 0o755);
-                let one = way_to(&place.root, &place.directory).remove(index);
+                let one = place.root.way_to(&place.directory).remove(index);
                 chown(&one, Some(1234), None).unwrap();
                 place.refuses(&one, "user 1234");
             }
