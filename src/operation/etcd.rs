@@ -14,8 +14,7 @@ pub(super) fn disturbed<'a>(
     let pods: Vec<&StaticPod> = pods.collect();
     let has = |program: &str| pods.iter().any(|pod| runs(pod, program));
     if has(ETCD) {
-        // What could be taken up without a restart is not in a group.
-        Some(Disturbed::Member { needed: true })
+        Some(Disturbed::Member)
     } else if has(API_SERVER) {
         Some(Disturbed::Others)
     } else {

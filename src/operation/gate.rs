@@ -72,7 +72,7 @@ impl Gate {
                 return Err(RestartError::Stopped);
             }
         };
-        if before.members.len() > 1 && matches!(disturbed, Disturbed::Member { .. }) {
+        if before.members.len() > 1 && disturbed == Disturbed::Member {
             match move_leadership(&node, &before).await {
                 Ok(Leadership::Elsewhere) => {}
                 Ok(Leadership::Moved { to, .. }) => {
@@ -89,7 +89,7 @@ impl Gate {
 
     /// Waits until the member is back and has caught up. That it is not is said, and keeps the others waiting by itself.
     pub(super) async fn close(self, run: &mut Run<'_>) {
-        if !matches!(self.disturbed, Disturbed::Member { .. }) {
+        if self.disturbed != Disturbed::Member {
             return;
         }
         let node = run.node();

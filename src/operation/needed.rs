@@ -28,22 +28,25 @@ pub(super) enum Asks {
 impl Asks {
     pub(super) async fn of(run: &mut Run<'_>, plan: &Plan) -> Self {
         let node = run.node();
-        let mut restarted = plan.affected.iter().filter_map(|one| node.pod(&one.pod));
-        let members = if node.other_control_planes && restarted.any(|pod| runs(pod, ETCD)) {
-            // Where nobody says, the gate asks again before anything is disturbed.
-            read(&node, &[]).await.map_or(0, |now| now.members.len())
-        } else {
-            0
-        };
-        Self::with(run.context.config.restart.mode, members)
+        match run.context.config.restart.mode {
+            RestartMode::WhenNeeded => Self::All,
+            RestartMode::None => Self::Nobody,
+            RestartMode::Affected => {
+                let mut restarted = plan.affected.iter().filter_map(|one| node.pod(&one.pod));
+                if !node.other_control_planes || !restarted.any(|pod| runs(pod, ETCD)) {
+                    return Self::Nobody;
+                }
+                let voters = read(&node, &[]).await.map(|now| now.voters());
+                Self::beside(voters.ok())
+            }
+        }
     }
 
-    /// `members`: of an etcd that would be restarted here; 0 where that is not known.
-    fn with(mode: RestartMode, members: usize) -> Self {
-        match (mode, members) {
-            (RestartMode::WhenNeeded, _) => Self::All,
-            (RestartMode::Affected, 2) => Self::Etcd,
-            (RestartMode::Affected | RestartMode::None, _) => Self::Nobody,
+    /// Where nobody says how many members vote, there may be two: to be asked does no harm.
+    fn beside(voters: Option<usize>) -> Self {
+        match voters {
+            Some(2) | None => Self::Etcd,
+            Some(_) => Self::Nobody,
         }
     }
 
@@ -158,14 +161,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_two_members_none_is_restarted_that_does_not_need_it() {
-        let asks = |mode| [0, 1, 2, 3].map(|members| Asks::with(mode, members));
-        let nobody = Asks::Nobody;
-        assert_eq!(
-            asks(RestartMode::Affected),
-            [nobody, nobody, Asks::Etcd, nobody]
-        );
-        assert_eq!(asks(RestartMode::WhenNeeded), [Asks::All; 4]);
-        assert_eq!(asks(RestartMode::None), [nobody; 4]);
+    fn where_etcd_may_have_two_members_it_is_asked() {
+        let asks = [None, Some(1), Some(2), Some(3)].map(Asks::beside);
+        let (nobody, etcd) = (Asks::Nobody, Asks::Etcd);
+        assert_eq!(asks, [etcd, nobody, etcd, nobody]);
     }
 }

@@ -97,7 +97,7 @@ impl<'a> Table<'a> {
 
     /// Keeps what is known of the cluster. That it cannot be kept only means that it is found out again.
     pub(super) fn remember(&self, lease: Option<String>) {
-        self.keep(|known| known.lease = lease.or_else(|| self.known.lease.clone()));
+        self.keep(|known| known.lease = lease.or_else(|| known.lease.take()));
     }
 
     /// What is kept may have changed since this table was made.
@@ -113,7 +113,7 @@ impl<'a> Table<'a> {
 
     /// Keeps which Lease was seen, unless another was known: that one's holder may still act, which only taking the turn waits out.
     pub(super) fn remember_first(&self, lease: Option<String>) {
-        self.remember(self.known.lease.clone().or(lease));
+        self.keep(|known| known.lease = known.lease.take().or(lease));
     }
 
     /// The uid of the Lease that this node goes by.

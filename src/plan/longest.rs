@@ -20,6 +20,10 @@ pub fn longest(restarts: &[RestartGroup], restart: &Restart) -> Duration {
     let waves = u32::try_from(waves).unwrap_or(u32::MAX);
     let reload = match restart.mode {
         RestartMode::WhenNeeded => restart.reload_timeout.max(LONGEST),
+        // Of two members etcd is asked first.
+        RestartMode::Affected if restarts.iter().any(has_etcd) => {
+            restart.reload_timeout.max(LONGEST)
+        }
         RestartMode::Affected | RestartMode::None => Duration::ZERO,
     };
     restart
@@ -28,4 +32,8 @@ pub fn longest(restarts: &[RestartGroup], restart: &Restart) -> Duration {
         .saturating_mul(2)
         .saturating_add(reload)
         .saturating_add(KEYS_AND_PROOF)
+}
+
+fn has_etcd(group: &RestartGroup) -> bool {
+    group.pods().any(|pod| pod.component == "etcd")
 }

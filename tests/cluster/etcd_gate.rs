@@ -11,7 +11,7 @@ use testkit::etcd::Etcd;
 use testkit::loopback::NODE_ADDRESS;
 use testkit::peer::{Asked, Clients, Reply, listen, rogue, well};
 
-const MEMBER: Disturbed = Disturbed::Member { needed: true };
+const MEMBER: Disturbed = Disturbed::Member;
 
 async fn readings(etcd: &Etcd) -> Readings {
     read(&etcd.inventory(), &[]).await.unwrap()

@@ -14,7 +14,7 @@ use kubecertd::node::Inventory;
 use testkit::loopback::{NODE_ADDRESS, words};
 use testkit::{Node, PKI};
 
-const MEMBER: Disturbed = Disturbed::Member { needed: true };
+const MEMBER: Disturbed = Disturbed::Member;
 /// So small that it can be filled.
 const QUOTA: usize = 24 << 20;
 

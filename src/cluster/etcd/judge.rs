@@ -14,12 +14,8 @@ const FULL: u128 = 80;
 /// What is about to be disturbed on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disturbed {
-    /// Its etcd member.
-    Member {
-        /// Whether it has to be restarted now: it does not take up what was renewed by itself. Of two members neither is disturbed
-        /// for less.
-        needed: bool,
-    },
+    /// Its etcd member. Of two members it is one that has to be restarted: what takes up its certificates by itself is left alone.
+    Member,
     /// Other components; the member goes on.
     Others,
 }
@@ -74,8 +70,8 @@ impl Case<'_> {
         match (objection, disturbed) {
             // A silent member is missing where the quorum is counted. This node's own member is away already.
             (Objection::EtcdSilent { .. }, _) => false,
-            (Objection::EtcdTwoMembers, Disturbed::Member { needed }) => !needed,
-            (_, Disturbed::Member { .. }) => true,
+            (Objection::EtcdTwoMembers, _) => false,
+            (_, Disturbed::Member) => true,
             (_, Disturbed::Others) => matches!(
                 objection,
                 Objection::EtcdQuorum { .. }
@@ -205,14 +201,7 @@ impl Case<'_> {
 
     fn of_quorum(self, disturbed: Disturbed) -> Option<Objection> {
         // As listed, whatever a member says of itself: etcd's own count is the same.
-        let ids = |wanted: fn(&MemberReading) -> bool| -> BTreeSet<u64> {
-            let members = self.now.members.iter();
-            members
-                .filter(|one| wanted(one))
-                .map(|one| one.id)
-                .collect()
-        };
-        let voters = ids(|member| !member.is_learner).len();
+        let voters = self.now.voters();
         let quorum = voters / 2 + 1;
         let stays = |member: &&MemberReading| {
             disturbed == Disturbed::Others || Some(member.id) != self.now.own

@@ -1,5 +1,7 @@
 //! What the members of etcd said.
 
+use std::collections::BTreeSet;
+
 use super::objection::{AlarmKind, Who};
 use crate::net::Address;
 use crate::probe::EtcdError;
@@ -117,6 +119,13 @@ impl Readings {
             id,
             name: name.unwrap_or_default(),
         }
+    }
+
+    /// How many of the members vote, as they are listed: a learner does not yet.
+    #[must_use]
+    pub fn voters(&self) -> usize {
+        let ids = self.members.iter().filter(|one| !one.is_learner);
+        ids.map(|one| one.id).collect::<BTreeSet<u64>>().len()
     }
 
     /// This node's member.

@@ -49,7 +49,7 @@ pub(crate) fn lost<T>() -> Result<T, EtcdError> {
     Err(EtcdError::Silent("no route".to_owned()))
 }
 
-const MEMBER: Disturbed = Disturbed::Member { needed: true };
+const MEMBER: Disturbed = Disturbed::Member;
 
 fn codes(found: &[Objection]) -> Vec<&'static str> {
     found.iter().map(Objection::code).collect()
@@ -62,11 +62,7 @@ fn objections(readings: &Readings) -> Vec<&'static str> {
 #[test]
 fn three_that_are_well_can_spare_one() {
     for count in [3, 4, 5, 7] {
-        for disturbed in [
-            MEMBER,
-            Disturbed::Member { needed: false },
-            Disturbed::Others,
-        ] {
+        for disturbed in [MEMBER, Disturbed::Others] {
             let verdict = judge(&cluster(count), None, disturbed);
             assert_eq!(verdict, Verdict::default(), "{count} {disturbed:?}");
         }
@@ -254,13 +250,11 @@ fn one_that_lags_and_comes_nearer_is_no_objection() {
 }
 
 #[test]
-fn of_two_members_neither_goes_without_need() {
+fn of_two_members_one_that_goes_is_told_of() {
     let two = cluster(2);
-    let needed = judge(&two, None, MEMBER);
-    assert!(needed.allows());
-    assert_eq!(codes(&needed.warnings), ["etcd-two-members"]);
-    let not_needed = judge(&two, None, Disturbed::Member { needed: false });
-    assert_eq!(codes(&not_needed.objections), ["etcd-two-members"]);
+    let verdict = judge(&two, None, MEMBER);
+    assert!(verdict.allows());
+    assert_eq!(codes(&verdict.warnings), ["etcd-two-members"]);
     assert!(judge(&two, None, Disturbed::Others).allows());
     let mut half = cluster(2);
     half.members[1].status = lost();
@@ -379,8 +373,8 @@ proptest! {
 
     /// Counted here in another way than there: only the others that answered for themselves, without a complaint.
     #[test]
-    fn what_passes_leaves_a_quorum_of_others(readings in any_readings(), needed: bool) {
-        let verdict = judge(&readings, None, Disturbed::Member { needed });
+    fn what_passes_leaves_a_quorum_of_others(readings in any_readings()) {
+        let verdict = judge(&readings, None, MEMBER);
         if verdict.allows() && readings.members.len() > 1 {
             let voters = readings.members.iter().filter(|one| !one.is_learner).count();
             let mut healthy = 0;
@@ -393,7 +387,7 @@ proptest! {
                 }
             }
             let kept = healthy * 2 > voters;
-            prop_assert!(kept || (voters == 2 && needed && healthy == 1), "{:?}", readings);
+            prop_assert!(kept || (voters == 2 && healthy == 1), "{:?}", readings);
             let mut leaders: Vec<u64> = readings.members.iter().filter_map(|one| one.own_answer()).map(|one| one.leader).collect();
             leaders.sort_unstable();
             leaders.dedup();
