@@ -14,12 +14,12 @@ use crate::checks::{Asked, Finding, Intent};
 use crate::config::RestartMode;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::journal::Trigger;
-use crate::node::{CertificateId, all_missing_names, hard_links};
+use crate::node::{CertificateId, Inventory, all_missing_names, hard_links};
 use crate::operation::{
-    Context, MoreNames, Options, RenewalReport, hooks, log_summary, look_ahead, look_at_copies,
-    look_at_own_configuration, preflight, renew,
+    Context, Learned, MoreNames, Options, RenewalReport, hooks, log_summary, look_ahead,
+    look_at_copies, look_at_own_configuration, preflight, renew, why_no_more_names,
 };
-use crate::plan::{Action, Obstacle, Request};
+use crate::plan::{Action, Note, Obstacle, Request};
 use crate::report::PlanView;
 
 pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode> {
@@ -34,7 +34,14 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
     if options.dry_run {
         let inventory = context.observe();
         more_names.check(&inventory, &request)?;
-        let plan = context.plan(&inventory, &request, crate::host::now())?;
+        let mut plan = context.plan(&inventory, &request, crate::host::now())?;
+        let added = more_names.for_plan(&inventory, &plan)?;
+        for item in &mut plan.items {
+            // What it lacks it gets.
+            let gets = added.contains_key(&item.id);
+            item.notes
+                .retain(|one| !(gets && matches!(one, Note::NamesMissing { .. })));
+        }
         let notes = hard_links(&context.root, &inventory, &plan.renewed());
         let restart = !options.no_restart && context.is_live();
         let disturbs = restart
@@ -48,6 +55,13 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
             view = view.with_hooks(&hooks(context, disturbs));
         }
         print(&view.to_table())?;
+        for (id, names) in &added {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            print(&line(format_args!(
+                "Note: {id} gets more names: {}",
+                names.join(", ")
+            )))?;
+        }
         let asked = Asked::ByHand {
             force: options.force,
         };
@@ -103,25 +117,37 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
 /// How long the API may take to say what the cluster's own configuration is.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Reads the cluster's own configuration anew; where the API does not answer, what was kept of it counts, which is said.
+/// Reads the cluster's own configuration anew. Names are added by what was kept of it: where that is another or none, it is said.
 fn learn_configuration(context: &Context) -> anyhow::Result<()> {
     let inventory = context.observe_to_report();
     let reading = async { timeout(PATIENCE, look_at_own_configuration(context, &inventory)).await };
-    let why = match runtime()?.block_on(reading) {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("no answer within {} s", PATIENCE.as_secs()),
-    };
-    let counts = if inventory.cluster.is_some() {
+    let before = if inventory.cluster.is_some() {
         "what was known of it before counts"
     } else {
-        "only manifests, kubeconfigs and the node itself are gone by"
+        UNKNOWN
+    };
+    let (what, counts, why) = match ask("the cluster's kubeadm-config", reading)? {
+        Ok(Ok(Learned::All)) => return Ok(()),
+        Ok(Ok(Learned::Unfit)) => (
+            "is of no use",
+            UNKNOWN,
+            "it is longer than 64 KiB, or has control characters".to_owned(),
+        ),
+        Ok(Ok(Learned::NotUnderstood(reason))) => ("is not understood", UNKNOWN, reason),
+        Ok(Ok(Learned::NotKept(error))) => ("could not be kept", before, error.to_string()),
+        Ok(Err(error)) => ("could not be read now", before, error.to_string()),
+        Err(_) => {
+            let why = format!("no answer within {} s", PATIENCE.as_secs());
+            ("could not be read now", before, why)
+        }
     };
     note(&format!(
-        "the cluster's kubeadm-config could not be read now, so {counts}: {why}"
+        "the cluster's kubeadm-config {what}, so {counts}: {why}"
     ));
     Ok(())
 }
+
+const UNKNOWN: &str = "only manifests, kubeconfigs and the node itself are gone by";
 
 /// What is asked for; `None` where names are to be put right and none is wrong.
 fn request(context: &Context, options: &Renew) -> anyhow::Result<Option<Request>> {
@@ -137,19 +163,46 @@ fn request(context: &Context, options: &Renew) -> anyhow::Result<Option<Request>
         );
         return Ok(Some(Request::All { force }));
     }
-    let mut names = options.names.clone();
-    if names.is_empty() {
-        let missing = all_missing_names(&context.observe_to_report());
-        names.extend(missing.iter().map(|(id, _)| id.to_string()));
-        if names.is_empty() {
+    let node = context.observe_to_report();
+    let names = if options.names.is_empty() {
+        let lacking = all_missing_names(&node);
+        if lacking.is_empty() {
             return Ok(None);
         }
-    }
+        those_that_can(&node, lacking.into_iter().map(|(id, _)| id))?
+    } else {
+        options.names.clone()
+    };
+    let wanted = more_names(options);
+    let gains = |name: &&String| {
+        node.find(name)
+            .is_some_and(|entry| !wanted.gained_by(&node, &entry.id).is_empty())
+    };
+    let for_names = names.iter().filter(gains).cloned().collect();
     Ok(Some(Request::Named {
         names,
         force,
-        for_names: more_names(options) != MoreNames::None,
+        for_names,
     }))
+}
+
+/// Those that can have more names; why the others cannot is said. None is wanted in vain.
+fn those_that_can(
+    node: &Inventory,
+    lacking: impl Iterator<Item = CertificateId>,
+) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for id in lacking {
+        match why_no_more_names(node, &id) {
+            None => names.push(id.to_string()),
+            Some(reason) => note(&format!("{id} gets no further names: {reason}")),
+        }
+    }
+    anyhow::ensure!(
+        !names.is_empty(),
+        "none of the certificates that lack names can be given them here"
+    );
+    Ok(names)
 }
 
 fn more_names(options: &Renew) -> MoreNames {

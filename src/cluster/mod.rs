@@ -16,7 +16,7 @@ pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::{Known, KnownFleet};
 pub use maintenance::{Maintenance, MaintenanceSeen};
 pub use node_event::{EventReason, NodeEvent};
-pub use own_configuration::read_own_configuration;
+pub use own_configuration::{OwnConfiguration, read_own_configuration};
 pub use permission::{Peers, Permission, SlotSeen, permission};
 pub use turn::{
     AsyncWell, Draft, Effect, Fleet, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE,

@@ -11,14 +11,25 @@ const KEY: &str = "ClusterConfiguration";
 /// More than any has: bytes. Whoever may write the ConfigMap may write a megabyte.
 const LONGEST: usize = 64 << 10;
 
-/// Asks each server in turn until one answers; `None` where the cluster has no such configuration, or none of that size.
+/// What a cluster has of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OwnConfiguration {
+    /// This text.
+    Text(String),
+    /// None: kubeadm did not make it.
+    Absent,
+    /// None that is kept: it is too long, or has letters that no configuration has.
+    Unfit,
+}
+
+/// Asks each server in turn until one answers.
 ///
 /// # Errors
 /// [`ApiError`].
 pub async fn read_own_configuration(
     access: &Arc<Access>,
     servers: &[Address],
-) -> Result<Option<String>, ApiError> {
+) -> Result<OwnConfiguration, ApiError> {
     let mut last = None;
     for server in servers {
         match ConfigMaps::at(access, server, NAMESPACE)
@@ -26,10 +37,16 @@ pub async fn read_own_configuration(
             .await
         {
             Err(error) if error.may_differ_elsewhere() => last = Some(error),
-            answer => return answer.map(|text| text.filter(|text| can_be_kept(text))),
+            answer => {
+                return answer.map(|text| match text {
+                    None => OwnConfiguration::Absent,
+                    Some(text) if can_be_kept(&text) => OwnConfiguration::Text(text),
+                    Some(_) => OwnConfiguration::Unfit,
+                });
+            }
         }
     }
-    last.map_or(Ok(None), Err)
+    last.map_or(Ok(OwnConfiguration::Absent), Err)
 }
 
 /// Whether it is of a size that any has, and of letters that take no more than two each where it is kept: no text of others may make

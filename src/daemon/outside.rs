@@ -158,7 +158,7 @@ impl Memory {
         self.configuration_tried = Some(Instant::now());
         let reading = look_at_own_configuration(&told.context, &told.inventory);
         match timeout(BOUND, reading).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(learned)) => tracing::debug!(?learned, "the cluster's own configuration"),
             Ok(Err(error)) => {
                 tracing::debug!(%error, "the cluster's own configuration is not read")
             }

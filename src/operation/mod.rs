@@ -79,12 +79,12 @@ pub use give_up::{GivenUp, give_up};
 pub use hooks::hooks;
 pub use log::{EventLog, log_line, log_summary};
 pub use machine::MachineTeller;
-pub use more_names::MoreNames;
+pub use more_names::{MoreNames, NamesByCertificate, why_no_more_names};
 pub use neighbours::{FleetSeen, Neighbours, look_at_fleet, own_report};
 pub use node_events::{Happened, NodeEvents};
 pub use old_keys::tidy_backups;
 pub use orders::{ask_issuers, keep_orders, look_at_orders};
-pub use own_configuration::look_at_own_configuration;
+pub use own_configuration::{Learned, look_at_own_configuration};
 pub use pending::{
     LastAnswer, PendingProof, PendingStep, is_started_since, pending_proofs, what_to_do,
 };

@@ -20,68 +20,86 @@ pub enum MoreNames {
     CalledFor,
 }
 
-/// By certificate.
-pub(super) type NamesByCertificate = BTreeMap<CertificateId, Vec<SubjectAltName>>;
+/// By certificate; none that it has already.
+pub type NamesByCertificate = BTreeMap<CertificateId, Vec<SubjectAltName>>;
 
 impl MoreNames {
-    /// Refuses at once what can have no further names, whether it is renewed or not.
+    /// Refuses at once what is named and can have none of the names that it would get, whether it is renewed or not.
     ///
     /// # Errors
     /// [`OperationError::NamesRefused`].
     pub fn check(&self, node: &Inventory, request: &Request) -> Result<(), OperationError> {
-        let (Self::These(_), Request::Named { names, .. }) = (self, request) else {
+        let Request::Named { names, .. } = request else {
             return Ok(());
         };
-        let named = names.iter().filter_map(|name| node.find(name));
-        named
+        names
+            .iter()
+            .filter_map(|name| node.find(name))
             .map(|entry| &entry.id)
-            .try_for_each(|id| check(node, id))
+            .filter(|id| matches!(self, Self::These(_)) || !self.gained_by(node, id).is_empty())
+            .try_for_each(|id| refused(node, id))
     }
 
-    /// The names of each certificate that the plan renews.
+    /// The names that this certificate would get, and has not.
+    #[must_use]
+    pub fn gained_by(&self, node: &Inventory, id: &CertificateId) -> Vec<SubjectAltName> {
+        let mut names = match self {
+            Self::None => Vec::new(),
+            Self::These(names) => names.clone(),
+            Self::CalledFor => missing_names(node, id)
+                .into_iter()
+                .map(|one| one.name)
+                .collect(),
+        };
+        if let Some(present) = node.entry(id).and_then(|entry| entry.present()) {
+            names.retain(|name| !present.leaf.subject_alt_names.contains(name));
+        }
+        names
+    }
+
+    /// The names of each certificate that the plan renews. Of those that are called for, what cannot have them goes without.
     ///
     /// # Errors
-    /// [`OperationError::NamesRefused`] where one of them can have none.
-    pub(super) fn for_plan(
+    /// [`OperationError::NamesRefused`] where one of them can have none of those that were given.
+    pub fn for_plan(
         &self,
         node: &Inventory,
         plan: &Plan,
     ) -> Result<NamesByCertificate, OperationError> {
-        let is_renewed = |action: &Action| matches!(action, Action::Renew(_));
         let mut all = BTreeMap::new();
-        for item in plan.items.iter().filter(|item| is_renewed(&item.action)) {
-            let names = match self {
-                Self::None => Vec::new(),
-                Self::These(names) => names.clone(),
-                Self::CalledFor => missing_names(node, &item.id)
-                    .into_iter()
-                    .map(|one| one.name)
-                    .collect(),
-            };
-            if !names.is_empty() {
-                check(node, &item.id)?;
-                all.insert(item.id.clone(), names);
+        for item in &plan.items {
+            if !matches!(item.action, Action::Renew(_)) {
+                continue;
             }
+            let names = self.gained_by(node, &item.id);
+            if names.is_empty() {
+                continue;
+            }
+            if *self == Self::CalledFor && why_no_more_names(node, &item.id).is_some() {
+                continue;
+            }
+            refused(node, &item.id)?;
+            all.insert(item.id.clone(), names);
         }
         Ok(all)
     }
 }
 
-fn check(node: &Inventory, id: &CertificateId) -> Result<(), OperationError> {
-    let refused = |reason: &str| {
-        Err(OperationError::NamesRefused {
-            certificate: id.clone(),
-            reason: reason.to_owned(),
-        })
-    };
-    let Some(entry) = node.entry(id) else {
-        return Ok(());
-    };
+/// Why a renewal cannot put names into that certificate; `None` where it can.
+#[must_use]
+pub fn why_no_more_names(node: &Inventory, id: &CertificateId) -> Option<&'static str> {
+    let entry = node.entry(id)?;
     let Custody::Issuer(authority) = entry.custody() else {
-        return refused("it is not renewed by kubecertd, so neither are its names");
+        return Some("it is not renewed by kubecertd, so neither are its names");
     };
+    if !id.is_catalogued() {
+        return Some(
+            "names are added to certificates of kubeadm's only; have this one signed anew with that name and put it in place, and \
+             renewals keep it",
+        );
+    }
     if !is_servers(entry) {
-        return refused(
+        return Some(
             "it is a client's certificate: whoever checks it goes by its user and groups, and names in it are of no use",
         );
     }
@@ -91,13 +109,19 @@ fn check(node: &Inventory, id: &CertificateId) -> Result<(), OperationError> {
         || entry
             .present()
             .is_some_and(|present| matches!(present.signer, Signer::Foreign(_)));
-    if is_elsewhere {
-        return refused(
-            "its CA's key is not on this node, and a request asks for what the certificate has; have it signed with that name \
-             where the key is, and put it in place",
-        );
-    }
-    Ok(())
+    is_elsewhere.then_some(
+        "its CA's key is not on this node, and a request asks for what the certificate has; have it signed with that name \
+         where the key is, and put it in place",
+    )
+}
+
+fn refused(node: &Inventory, id: &CertificateId) -> Result<(), OperationError> {
+    why_no_more_names(node, id).map_or(Ok(()), |reason| {
+        Err(OperationError::NamesRefused {
+            certificate: id.clone(),
+            reason: reason.to_owned(),
+        })
+    })
 }
 
 /// Whether a server proves its name by it. Without extended key usages it is good for everything.

@@ -33,11 +33,15 @@ impl Asks {
             RestartMode::None => Self::Nobody,
             RestartMode::Affected => {
                 let mut restarted = plan.affected.iter().filter_map(|one| node.pod(&one.pod));
-                if !node.other_control_planes || !restarted.any(|pod| runs(pod, ETCD)) {
+                if !restarted.any(|pod| runs(pod, ETCD)) {
                     return Self::Nobody;
                 }
-                let voters = read(&node, &[]).await.map(|now| now.voters());
-                Self::beside(voters.ok())
+                // The first control plane's own files name no other: only etcd itself knows.
+                match read(&node, &[]).await {
+                    Ok(now) => Self::beside(Some(now.voters())),
+                    Err(_) if node.other_control_planes => Self::beside(None),
+                    Err(_) => Self::Nobody,
+                }
             }
         }
     }

@@ -3,25 +3,46 @@
 
 use super::Context;
 use super::api_access::api_access;
+use super::kept_configuration::understand;
 use crate::api::ApiError;
-use crate::cluster::{Known, read_own_configuration};
+use crate::cluster::{Known, OwnConfiguration, read_own_configuration};
+use crate::host::FileError;
 use crate::node::Inventory;
 
-/// Reads it and keeps it.
+/// What is known of it after it was read.
+#[derive(Debug)]
+pub enum Learned {
+    /// It is known, or the cluster has none.
+    All,
+    /// Nothing: what is there is too long, or no text of such a configuration.
+    Unfit,
+    /// Nothing: it is not understood, for this reason.
+    NotUnderstood(String),
+    /// What was known before: it could not be kept.
+    NotKept(FileError),
+}
+
+/// Reads it and keeps it: what is asked later goes by what was kept.
 ///
 /// # Errors
-/// [`ApiError`]. That it cannot be kept only means that it is not known while the API is away.
+/// [`ApiError`]: nothing was read.
 pub async fn look_at_own_configuration(
     context: &Context,
     inventory: &Inventory,
-) -> Result<(), ApiError> {
+) -> Result<Learned, ApiError> {
     let store = context.store();
     let known = Known::read(&store);
     let (access, servers) = api_access(context, inventory, &known)?;
-    let text = read_own_configuration(&access, &servers).await?;
-    let kept = Known::update(&store, |known| known.configuration = text);
-    if let Err(error) = kept {
-        tracing::debug!(%error, "the cluster's own configuration is not kept");
+    let (text, learned) = match read_own_configuration(&access, &servers).await? {
+        OwnConfiguration::Absent => (None, Learned::All),
+        OwnConfiguration::Unfit => (None, Learned::Unfit),
+        OwnConfiguration::Text(text) => match understand(&text, inventory) {
+            Ok(_) => (Some(text), Learned::All),
+            Err(reason) => (Some(text), Learned::NotUnderstood(reason)),
+        },
+    };
+    match Known::update(&store, |known| known.configuration = text) {
+        Ok(()) => Ok(learned),
+        Err(error) => Ok(Learned::NotKept(error)),
     }
-    Ok(())
 }

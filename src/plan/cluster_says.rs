@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use crate::config::{Config, KeyPolicy, show_duration};
-use crate::node::Inventory;
+use crate::config::{CertificateRenewal, Config, KeyPolicy, show_duration};
+use crate::node::{Entry, Inventory, Present};
 
 /// One difference. [`fmt::Display`] says it; `docs/codes.md` lists the codes.
 #[derive(
@@ -59,38 +59,42 @@ impl fmt::Display for ClusterSays {
     }
 }
 
-/// What the cluster's own configuration says otherwise, as far as it is known.
+/// What the cluster's own configuration says otherwise of kubeadm's certificates, as far as it is known.
 #[must_use]
 pub fn cluster_says(inventory: &Inventory, config: &Config) -> Vec<ClusterSays> {
     let Some(cluster) = &inventory.cluster else {
         return Vec::new();
     };
-    let renewal = &config.renewal;
-    let mut said = Vec::new();
-    if let Some(validity) = cluster.said.validity
-        && validity != renewal.validity
-    {
-        said.push(ClusterSays::OtherValidity {
+    let of_kubeadm = |entry: &&Entry| entry.id.is_catalogued() && entry.is_renewed_here();
+    let made: Vec<(CertificateRenewal, &Present)> = inventory
+        .entries
+        .iter()
+        .filter(of_kubeadm)
+        .filter_map(|entry| Some((config.renewal.of(entry.id.as_str()), entry.present()?)))
+        .collect();
+    let other_validity = cluster.said.validity.and_then(|validity| {
+        let (renewal, _) = made.iter().find(|(one, _)| one.validity != validity)?;
+        Some(ClusterSays::OtherValidity {
             cluster: show_duration(validity),
             here: show_duration(renewal.validity),
-        });
-    }
-    if let Some(algorithm) = cluster.said.key_algorithm {
-        let mut made = inventory
-            .entries
+        })
+    });
+    let other_algorithm = cluster.said.key_algorithm.and_then(|algorithm| {
+        let after = |renewal: &CertificateRenewal, present: &Present| {
+            renewal.key_algorithm.after(&present.leaf.key_kind())
+        };
+        let other = made
             .iter()
-            .filter(|entry| entry.is_renewed_here())
-            .filter_map(|entry| entry.present())
-            .map(|present| renewal.key_algorithm.after(&present.leaf.key_kind()));
-        if let Some(other) = made.find(|made| *made != algorithm) {
-            said.push(ClusterSays::OtherAlgorithm {
-                cluster: algorithm.to_string(),
-                here: match renewal.key_algorithm {
-                    KeyPolicy::Keep => format!("of the old ones' kind, such as {other}"),
-                    KeyPolicy::Always(_) => other.to_string(),
-                },
-            });
-        }
-    }
-    said
+            .find(|(renewal, present)| after(renewal, present) != algorithm);
+        let (renewal, present) = other?;
+        let key = after(renewal, present);
+        Some(ClusterSays::OtherAlgorithm {
+            cluster: algorithm.to_string(),
+            here: match renewal.key_algorithm {
+                KeyPolicy::Keep => format!("of the old ones' kind, such as {key}"),
+                KeyPolicy::Always(_) => key.to_string(),
+            },
+        })
+    });
+    other_validity.into_iter().chain(other_algorithm).collect()
 }

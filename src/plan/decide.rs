@@ -103,8 +103,8 @@ fn decide(
 enum Asked<'node> {
     /// The same of all.
     Alike(Wish),
-    /// That of these, and nothing of the others.
-    Of(Vec<&'node CertificateId>, Wish),
+    /// Of each of these that, and nothing of the others.
+    Of(Vec<(&'node CertificateId, Wish)>),
 }
 
 impl<'node> Asked<'node> {
@@ -127,11 +127,11 @@ impl<'node> Asked<'node> {
                 force,
                 for_names,
             } => {
-                let found = names.iter().map(|name| found(inventory, name));
-                Self::Of(
-                    found.collect::<Result<_, _>>()?,
-                    now(*force, true, *for_names),
-                )
+                let found = names.iter().map(|name| {
+                    let wish = now(*force, true, for_names.contains(name));
+                    Ok((found(inventory, name)?, wish))
+                });
+                Self::Of(found.collect::<Result<_, _>>()?)
             }
         })
     }
@@ -139,8 +139,10 @@ impl<'node> Asked<'node> {
     fn wish(&self, id: &CertificateId) -> Wish {
         match self {
             Self::Alike(wish) => *wish,
-            Self::Of(ids, wish) if ids.contains(&id) => *wish,
-            Self::Of(..) => Wish::Nothing,
+            Self::Of(wishes) => wishes
+                .iter()
+                .find(|(named, _)| *named == id)
+                .map_or(Wish::Nothing, |(_, wish)| *wish),
         }
     }
 }

@@ -30,8 +30,8 @@ pub enum Request {
         names: Vec<String>,
         /// As for `All`; also those that `renewal.skip` names.
         force: bool,
-        /// Whether the new certificates are to have more names, for which they may end no later than the old ones.
-        for_names: bool,
+        /// Those of them that get more names, for which they may end no later than the old ones.
+        for_names: Vec<String>,
     },
 }
 

@@ -307,3 +307,84 @@ fn the_clusters_own_configuration_is_shown_and_followed_on_request_only() {
         assert!(noted(&node, "apiserver").is_empty(), "{hostile}");
     }
 }
+
+#[test]
+fn what_a_ca_elsewhere_would_have_to_sign_is_not_asked_for_without_the_names() {
+    let node = Node::fresh();
+    know_configuration(&node, CONFIGURATION);
+    node.remove("/etc/kubernetes/pki/ca.key");
+    let before = testkit::contents(&node.path("/etc/kubernetes"));
+    for arguments in [
+        &["renew", "--san-from-config"][..],
+        &["renew", "apiserver", "--san-from-config"],
+        &["renew", "apiserver", "--san-from-config", "--dry-run"],
+    ] {
+        let output = node.run(arguments);
+        assert!(!output.status.success(), "{arguments:?}");
+        let told = said(&output);
+        assert!(told.contains("apiserver gets no further names"), "{told}");
+        assert!(told.contains("its CA's key is not on this node"), "{told}");
+    }
+    assert_eq!(testkit::contents(&node.path("/etc/kubernetes")), before);
+    assert!(!node.path("/var/lib/kubecertd/outbox").exists());
+    // What can have its names gets them all the same.
+    let more = "--initial-advertise-peer-urls=https://192.0.2.88:2380\n    - --name=cp1";
+    node.write(ETCD, node.read(ETCD).replace("--name=cp1", more));
+    let told = succeeds(&node, &["renew", "--san-from-config"]);
+    assert!(told.contains("apiserver gets no further names"), "{told}");
+    assert!(names(&node, "etcd-peer").contains(&"IP:192.0.2.88".to_owned()));
+    assert!(!names(&node, "apiserver").contains(&"DNS:lb.example.com".to_owned()));
+}
+
+#[test]
+fn a_dry_run_shows_the_names_that_a_certificate_would_get() {
+    let node = Node::fresh();
+    know_configuration(&node, CONFIGURATION);
+    let told = succeeds(&node, &["renew", "--san-from-config", "--dry-run"]);
+    let gets = "apiserver gets more names: DNS:*.apps.example.com, DNS:lb.example.com";
+    assert!(told.contains(gets), "{told}");
+    assert!(!told.contains("it lacks names"), "{told}");
+    let told = succeeds(
+        &node,
+        &["renew", "apiserver", "--add-san", "x.example", "--dry-run"],
+    );
+    assert!(
+        told.contains("apiserver gets more names: DNS:x.example"),
+        "{told}"
+    );
+}
+
+/// Only a certificate that gets a name is renewed for its names, and may end sooner for them.
+#[test]
+fn what_gets_no_name_ends_no_sooner_for_it() {
+    let node = Node::fresh();
+    know_configuration(&node, CONFIGURATION);
+    node.configure("[renewal]\nvalidity = \"720h\"\n");
+    for arguments in [
+        &["renew", "admin.conf", "--san-from-config"][..],
+        &["renew", "apiserver", "--add-san", "kubernetes"],
+    ] {
+        let output = node.run(arguments);
+        let told = said(&output);
+        assert!(!output.status.success(), "{arguments:?}: {told}");
+        assert!(
+            told.contains("no later than this one"),
+            "{arguments:?}: {told}"
+        );
+    }
+    succeeds(&node, &["renew", "apiserver", "--san-from-config"]);
+    assert!(names(&node, "apiserver").contains(&"DNS:lb.example.com".to_owned()));
+}
+
+#[test]
+fn what_the_cluster_says_is_of_kubeadms_certificates_and_of_their_own_tables() {
+    let node = Node::fresh();
+    know_configuration(&node, CONFIGURATION);
+    node.configure(
+        "[renewal]\nvalidity = \"4380h\"\nkey-algorithm = \"RSA-3072\"\n\
+         [certificate.apiserver]\nkey-algorithm = \"RSA-2048\"\n",
+    );
+    let says = plan(&node)["clusterSays"].to_string();
+    assert!(says.contains("RSA-2048"), "{says}");
+    assert!(!says.contains("other-validity"), "{says}");
+}

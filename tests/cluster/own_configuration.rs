@@ -1,6 +1,6 @@
 //! The cluster's own configuration, read from the API and kept for when that is away.
 
-use kubecertd::operation::look_at_own_configuration;
+use kubecertd::operation::{Learned, look_at_own_configuration};
 use serde_json::{Value, json};
 
 use crate::fleet::context_of;
@@ -54,9 +54,20 @@ async fn what_the_api_says_is_kept_and_what_is_no_configuration_is_not() {
         format!("{TEXT}# \u{1}"),
     ] {
         put(&api, &too_much);
-        look_at_own_configuration(&context, &inventory)
-            .await
-            .unwrap();
+        let learned = look_at_own_configuration(&context, &inventory).await;
+        assert!(matches!(learned, Ok(Learned::Unfit)), "{learned:?}");
         assert_eq!(kept(&api), None);
     }
+    put(&api, &TEXT.replace("lb.example.com", "\"bad name\""));
+    let learned = look_at_own_configuration(&context, &inventory).await;
+    let Ok(Learned::NotUnderstood(reason)) = learned else {
+        panic!("{learned:?}");
+    };
+    assert!(reason.contains("bad name"), "{reason}");
+    // Where it cannot be kept, what was known before goes on to count, and that is told.
+    let file = api.node.path("/var/lib/kubecertd/cluster.json");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let learned = look_at_own_configuration(&context, &inventory).await;
+    assert!(matches!(learned, Ok(Learned::NotKept(_))), "{learned:?}");
 }

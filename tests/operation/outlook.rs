@@ -47,7 +47,7 @@ async fn ask(node: &Live, trigger: Trigger, force: bool) -> Result<usize, Operat
     let request = match trigger {
         Trigger::Schedule => Request::Due,
         Trigger::Command(_) => Request::Named {
-            for_names: false,
+            for_names: Vec::new(),
             names: words(&["apiserver"]),
             force,
         },
@@ -363,7 +363,7 @@ async fn whoever_insists_without_a_kubelet_sees_what_is_waited_for_and_the_reaso
     let mut seen = Vec::new();
     let mut events = |event: Event| seen.push(event.to_string());
     let request = Request::Named {
-        for_names: false,
+        for_names: Vec::new(),
         names: words(&["apiserver"]),
         force: true,
     };
@@ -385,4 +385,33 @@ async fn whoever_insists_without_a_kubelet_sees_what_is_waited_for_and_the_reaso
     // The warning is another sentence: what was seen before.
     assert_eq!(told.matches(reason).count(), 1, "{told}");
     assert_eq!(node.restarts(), 0);
+}
+
+/// Without one of two members etcd has no quorum; this one takes up its new certificate at each handshake.
+#[tokio::test]
+async fn of_two_etcd_members_one_that_takes_up_its_certificate_is_not_restarted() {
+    let mut node = due().await;
+    let tree = Arc::clone(&node.tree);
+    tree.leaf("other", &tree.ca, "kube-apiserver");
+    tree.leaf("other-etcd", &tree.etcd_ca, "etcd");
+    let clients = Clients::must(&tree.etcd_ca);
+    let pair = tree.pair("other-etcd");
+    let peer_etcd = listen((NODE_ADDRESS, 0), pair, clients, true, well()).await;
+    let (_etcd, _) = etcd(&node, "cp1", peer_etcd.port).await;
+    let address = (NODE_ADDRESS, node.api_port());
+    let _api = listen(address, tree.pair("other"), Clients::Anybody, true, well()).await;
+    let old = node.serial("etcd/server");
+    let mut events = Vec::new();
+    let mut on = |event: &Event| events.push(event.to_string());
+    node.renew(&["etcd-server"], &never(), &mut on)
+        .await
+        .unwrap();
+    assert_ne!(node.serial("etcd/server"), old);
+    let is_told = |one: &String| one.starts_with("etcd: ") && one.contains("serves");
+    assert!(events.iter().any(is_told), "{events:#?}");
+    let seen = node.kubelet.events.lock().unwrap().clone();
+    assert!(
+        !seen.iter().any(|line| line.starts_with("stopped")),
+        "{seen:?}"
+    );
 }

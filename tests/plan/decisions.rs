@@ -30,7 +30,7 @@ pub(crate) fn when_due(node: &Inventory) -> Action {
 
 pub(crate) fn asked(node: &Inventory, force: bool) -> Action {
     let request = Request::Named {
-        for_names: false,
+        for_names: Vec::new(),
         names: vec![APISERVER.to_owned()],
         force,
     };
@@ -296,7 +296,7 @@ fn by_hand_everything_is_renewed_due_or_not() {
             .all(|item| item.action == Action::Renew(Reason::Requested))
     );
     let one = Request::Named {
-        for_names: false,
+        for_names: Vec::new(),
         names: vec!["etcd-peer".to_owned(), "etcd-peer".to_owned()],
         force: false,
     };
@@ -317,7 +317,7 @@ fn skipped_ones_need_their_name_and_force() {
     let mut config = Config::default();
     config.renewal.skip.insert(APISERVER.to_owned());
     let named = |force| Request::Named {
-        for_names: false,
+        for_names: Vec::new(),
         names: vec![APISERVER.to_owned()],
         force,
     };
@@ -456,7 +456,7 @@ fn the_missing_the_unreadable_and_the_kubelets_are_left_alone() {
 #[test]
 fn an_unknown_name_is_answered_with_the_nearest() {
     let request = Request::Named {
-        for_names: false,
+        for_names: Vec::new(),
         names: vec!["apisever".to_owned()],
         force: false,
     };
@@ -466,7 +466,7 @@ fn an_unknown_name_is_answered_with_the_nearest() {
         "no certificate is called \"apisever\"; did you mean \"apiserver\"?"
     );
     let request = Request::Named {
-        for_names: false,
+        for_names: Vec::new(),
         names: vec!["ca".to_owned()],
         force: true,
     };

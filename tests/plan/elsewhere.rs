@@ -63,7 +63,7 @@ fn nothing_is_asked_for_that_a_ca_near_its_end_cannot_better() {
     // By hand neither, but with --force.
     let by_hand = |force| {
         let request = Request::Named {
-            for_names: false,
+            for_names: Vec::new(),
             names: vec![APISERVER.to_owned()],
             force,
         };

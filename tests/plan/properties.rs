@@ -299,7 +299,7 @@ proptest! {
     #[test]
     fn nobody_renews_what_is_not_ours(node in some_node(), config in some_config(), at in offset(), force: bool) {
         let names = NAMES.map(str::to_owned).to_vec();
-        for request in [Request::Due, Request::All { force }, Request::Named { names, force, for_names: false }] {
+        for request in [Request::Due, Request::All { force }, Request::Named { names, force, for_names: Vec::new() }] {
             let plan = plan(&node, &config, &request, after(at)).unwrap();
             for name in renewed(&plan) {
                 let entry = node.find(name).unwrap();

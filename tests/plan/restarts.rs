@@ -31,7 +31,7 @@ fn restarts(node: &Inventory, names: &[&str]) -> Plan {
         node,
         &Config::default(),
         &Request::Named {
-            for_names: false,
+            for_names: Vec::new(),
             names,
             force: false,
         },
@@ -401,7 +401,7 @@ fn when_needed_the_plan_says_what_re_reads_its_files_and_restarts_the_rest() {
     let only = |name: &str| {
         let names = vec![name.to_owned()];
         let request = Request::Named {
-            for_names: false,
+            for_names: Vec::new(),
             names,
             force: false,
         };

@@ -167,7 +167,7 @@ impl Live {
         on: &mut (dyn FnMut(&Event) + Send),
     ) -> Result<RenewalReport, OperationError> {
         let request = Request::Named {
-            for_names: false,
+            for_names: Vec::new(),
             names: words(names),
             force: true,
         };
