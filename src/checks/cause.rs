@@ -288,6 +288,15 @@ pub enum Cause {
         /// How.
         reason: String,
     },
+    /// Whoever uses certificates that are not kubeadm's cannot be told of new ones.
+    UserUnfit {
+        /// A unit, or a command by its program.
+        user: String,
+        /// Which certificates.
+        certificates: Vec<CertificateId>,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// No maintenance window is open, or not for long enough.
     OutsideWindow {
         /// The one that opens next.
@@ -360,6 +369,7 @@ impl Cause {
             Self::KubeadmRunning { .. } | Self::KubeadmScratch { .. } => Check::Kubeadm,
             Self::OtherRenewer { .. } => Check::OtherRenewer,
             Self::HookUnfit { .. } | Self::HookFailed { .. } => Check::Hooks,
+            Self::UserUnfit { .. } => Check::Users,
             Self::OutsideWindow { .. } => Check::Windows,
             Self::OnHold { .. } => Check::Hold,
             Self::NotLookedAt { check, .. } => *check,

@@ -32,6 +32,8 @@ pub enum Check {
     OtherRenewer,
     /// Whether every hook that lies there can be run.
     Hooks,
+    /// Whether whoever uses certificates that are not kubeadm's can be told of new ones.
+    Users,
     /// Whether a maintenance window is open.
     Windows,
     /// Whether an administrator holds the daemon back.
@@ -40,7 +42,7 @@ pub enum Check {
 
 impl Check {
     /// All of them.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Space,
         Self::Writable,
         Self::Authorities,
@@ -55,6 +57,7 @@ impl Check {
         Self::Kubeadm,
         Self::OtherRenewer,
         Self::Hooks,
+        Self::Users,
         Self::Windows,
         Self::Hold,
     ];
@@ -77,6 +80,7 @@ impl Check {
             Self::Kubeadm => "kubeadm",
             Self::OtherRenewer => "other-renewer",
             Self::Hooks => "hooks",
+            Self::Users => "users",
             Self::Windows => "windows",
             Self::Hold => "hold",
         }
@@ -87,7 +91,7 @@ impl Check {
     pub fn is_asked(self) -> bool {
         matches!(
             self,
-            Self::Kubelet | Self::Runtime | Self::Health | Self::Peers
+            Self::Kubelet | Self::Runtime | Self::Health | Self::Peers | Self::Users
         )
     }
 
@@ -109,6 +113,7 @@ impl Check {
             Self::Kubeadm => "no kubeadm is at work",
             Self::Windows => "no maintenance window has to be waited for",
             Self::Hooks => "nothing is among the hooks that is not run",
+            Self::Users => "whoever is to be told of a new certificate can be",
             Self::Hold => "no administrator holds the daemon back",
             Self::OtherRenewer => "no timer and no cron job that counts calls kubeadm certs renew",
         }

@@ -1,12 +1,12 @@
 //! What is about to be done.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::config::{Config, Renewal};
+use crate::config::{CertificateUser, Config, Renewal};
 use crate::host::shifted;
 use crate::node::{CertificateId, Entry, Inventory};
 use crate::plan::{Action, Plan, Reason, RestartGroup, due_at, longest};
@@ -45,6 +45,8 @@ pub struct Intent {
     pub broken: bool,
     /// Whether a certificate with a file that cannot be replaced is left out, and the others are not.
     pub separable: bool,
+    /// Who is told of certificates that are not kubeadm's, and of which.
+    pub users: BTreeMap<CertificateUser, Vec<CertificateId>>,
 }
 
 /// How long a renewal can wait.
@@ -125,6 +127,11 @@ impl Intent {
                 )
             }),
             separable: true,
+            users: if restart {
+                users(inventory, plan.renewed())
+            } else {
+                BTreeMap::new()
+            },
         }
     }
 
@@ -183,4 +190,23 @@ fn overridden(inventory: &Inventory, entry: &Entry, renewal: &Renewal) -> Option
         ends,
         from: shifted(ends, -overridden.min(margin / 2)),
     })
+}
+
+/// Who is told of these certificates.
+#[must_use]
+pub fn users<'a>(
+    inventory: &Inventory,
+    certificates: impl IntoIterator<Item = &'a CertificateId>,
+) -> BTreeMap<CertificateUser, Vec<CertificateId>> {
+    let mut users: BTreeMap<CertificateUser, Vec<CertificateId>> = BTreeMap::new();
+    for entry in certificates
+        .into_iter()
+        .filter_map(|id| inventory.entry(id))
+    {
+        if let Some(described) = &entry.described {
+            let user = described.description.user.clone();
+            users.entry(user).or_default().push(entry.id.clone());
+        }
+    }
+    users
 }

@@ -23,6 +23,7 @@ mod places;
 mod readings;
 mod renewers;
 mod space;
+mod users;
 mod when;
 mod words;
 
@@ -33,7 +34,7 @@ pub use check::Check;
 pub use clock::{Clock, Lives, Mark, clock};
 pub use finding::{Effect, Finding, Severity, blocking};
 pub use images::ImageDisk;
-pub use intent::{Asked, Deadline, Intent, Overridden};
+pub use intent::{Asked, Deadline, Intent, Overridden, users};
 pub use judge::judge;
 pub use kubeadm::{Kubeadm, KubeadmProcesses, running_kubeadm, scratch_changed};
 pub use needed_addresses::{
@@ -45,3 +46,4 @@ pub use places::{Hindered, Hindrance};
 pub use readings::{Doubled, Elsewhere, Readings, Unread, read, read_places};
 pub use renewers::{Renewer, renewers};
 pub use space::FileSystem;
+pub use users::unfit_users;

@@ -49,6 +49,9 @@ impl Finding {
                 | Cause::ControlPlaneSilent { .. },
                 Asked::ByHand { .. },
             ) => ", leave the restart to yourself with --no-restart, or go on with --force",
+            (Cause::UserUnfit { .. }, Asked::ByHand { .. }) => {
+                ", or renew it with --no-restart and tell it yourself"
+            }
             (
                 Cause::RebootLocked { .. } | Cause::NodeDrained { own: false, .. },
                 Asked::ByHand { .. },
@@ -287,6 +290,15 @@ impl fmt::Display for Cause {
                 out,
                 "the hook {} failed: {reason}; what it said is in the log",
                 printable(hook)
+            ),
+            Self::UserUnfit {
+                user,
+                certificates,
+                reason,
+            } => write!(
+                out,
+                "{user}: cannot be told of a new certificate ({}): {reason}",
+                listed(certificates)
             ),
             Self::OutsideWindow { window, opens } => write!(
                 out,

@@ -34,7 +34,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<ExitCode> {
         print("Nothing to recover: no operation was interrupted.\n")?;
     }
     for report in &reports {
-        log_summary(context, Some(&report.operation));
+        log_summary(context, &report.operation);
     }
     let is_all_done = reports.iter().all(|report| report.left.is_empty());
     Ok(exit_code(is_all_done && manifests.returned.is_some()))
@@ -56,7 +56,9 @@ pub(super) fn expired(context: &Context, force: bool) -> anyhow::Result<ExitCode
     })?;
     let code = match report {
         Some(report) => {
-            log_summary(context, report.operation.as_deref());
+            for id in report.operations() {
+                log_summary(context, id);
+            }
             summarize(&report, &Request::DueByHand { force }, Words::Renewed)?
         }
         None => {
@@ -99,6 +101,12 @@ pub(super) fn give_up_pending(context: &Context) -> anyhow::Result<ExitCode> {
             };
             print(&line(format_args!(
                 "Not restarted, and perhaps with other files than these: {pods}. {how}"
+            )))?;
+        }
+        if !one.not_told.is_empty() {
+            print(&line(format_args!(
+                "Not told, and perhaps with other files than these until they are reloaded or restarted: {}",
+                one.not_told.join(", ")
             )))?;
         }
         if !one.not_proved.is_empty() {

@@ -110,7 +110,9 @@ pub(super) fn run(context: &Context, options: &Renew) -> anyhow::Result<ExitCode
         let mut events = |event| narrator.show(&event);
         anyhow::Ok(renew(context, &request, &wanted, &stop, &mut events).await?)
     })?;
-    log_summary(context, report.operation.as_deref());
+    for id in report.operations() {
+        log_summary(context, id);
+    }
     summarize(&report, &request, Words::Renewed)
 }
 
@@ -281,6 +283,13 @@ pub(super) fn summarize(
             report.not_restarted.join(" ")
         )));
     }
+    if !report.not_told.is_empty() {
+        text.push('\n');
+        text.push_str(&line(format_args!(
+            "The {which} certificates are used once these are reloaded or restarted: {}",
+            report.not_told.join(", ")
+        )));
+    }
     if report.operation.is_some() {
         text.push_str(&format!(
             "Done in {:.1} s.\n",
@@ -311,8 +320,13 @@ pub(super) fn summarize(
     for problem in &report.unread {
         error(&problem.to_string());
     }
-    let complete =
-        report.failed.is_empty() && report.unproved.is_empty() && report.unread.is_empty();
+    for failed in &report.errors {
+        error(&failed.to_string());
+    }
+    let complete = report.failed.is_empty()
+        && report.errors.is_empty()
+        && report.unproved.is_empty()
+        && report.unread.is_empty();
     let left = report
         .left
         .iter()

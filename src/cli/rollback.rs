@@ -39,7 +39,9 @@ pub(super) fn run(context: &Context, options: &Rollback) -> anyhow::Result<ExitC
     })?;
     match report {
         Some(report) => {
-            log_summary(context, report.operation.as_deref());
+            for id in report.operations() {
+                log_summary(context, id);
+            }
             summarize(&report, &Request::All { force: false }, Words::PutBack)
         }
         None => {

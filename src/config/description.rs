@@ -47,6 +47,21 @@ pub enum CertificateUser {
     Command(Vec<String>),
 }
 
+impl CertificateUser {
+    /// `haproxy.service`, `the command /usr/local/bin/reload`; nothing for those who are told by a restart, or not at all.
+    #[must_use]
+    pub fn in_words(&self) -> Option<String> {
+        match self {
+            Self::Unit(unit) => Some(unit.clone()),
+            Self::Command(words) => {
+                let program = words.first().map_or("", String::as_str);
+                Some(format!("the command {program}"))
+            }
+            Self::StaticPod(_) | Self::Unsaid => None,
+        }
+    }
+}
+
 /// What is done with a unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum UnitAction {

@@ -29,7 +29,7 @@ pub(super) struct Ended {
 pub(super) enum Step {
     Event(Event),
     /// Its last events, and what came of it.
-    End(Vec<Event>, Ended),
+    End(Vec<Event>, Box<Ended>),
 }
 
 impl Running {
@@ -76,7 +76,7 @@ impl Running {
         while let Ok(event) = self.told.try_recv() {
             last.push(event);
         }
-        Step::End(last, ended)
+        Step::End(last, Box::new(ended))
     }
 }
 

@@ -11,11 +11,11 @@ const NOT_RENEWED: &str = "not-renewed";
 /// How an operation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// All is done. Its id, where there was something to do.
-    Done(Option<String>),
+    /// All is done. The operations' ids, where there was something to do.
+    Done(Vec<String>),
     /// Some of what was due was not renewed.
     Incomplete {
-        operation: Option<String>,
+        operations: Vec<String>,
         fault: Fault,
     },
     /// It was asked to stop.
@@ -27,8 +27,9 @@ pub(super) enum Ending {
     NotNow(Option<Fault>),
     /// This was no moment for restarts that an earlier operation left.
     RestartsWait(String),
-    /// It failed.
+    /// It failed, or a part of it did.
     Failed {
+        operations: Vec<String>,
         fault: Fault,
         /// Whether pods were restarted in vain.
         disturbed: bool,
@@ -37,42 +38,58 @@ pub(super) enum Ending {
 
 impl Ending {
     pub(super) fn of(result: Result<RenewalReport, OperationError>) -> Self {
-        match result {
-            Ok(report) if report.failed.is_empty() => Self::Done(report.operation),
-            Ok(report) => {
-                let reasons: Vec<&str> = report
-                    .failed
-                    .iter()
-                    .map(|one| one.fault.text.as_str())
-                    .collect();
-                Self::Incomplete {
-                    fault: Fault {
-                        code: NOT_RENEWED,
-                        text: reasons.join("; "),
-                    },
-                    operation: report.operation,
-                }
+        let report = match result {
+            Ok(report) => report,
+            Err(error) => return Self::of_error(error),
+        };
+        let operations = report.operations().map(str::to_owned).collect();
+        // What only has to be waited for shows at the next look.
+        let errors: Vec<OperationError> = report.errors.into_iter().filter(is_failure).collect();
+        let failed = report.failed.into_iter().map(|one| one.fault.text);
+        let reasons: Vec<String> = failed
+            .chain(errors.iter().map(ToString::to_string))
+            .collect();
+        if reasons.is_empty() {
+            return Self::Done(operations);
+        }
+        let fault = Fault {
+            code: NOT_RENEWED,
+            text: reasons.join("; "),
+        };
+        if errors.is_empty() {
+            return Self::Incomplete { operations, fault };
+        }
+        Self::Failed {
+            operations,
+            fault,
+            disturbed: errors.iter().any(OperationError::disturbed_the_node),
+        }
+    }
+
+    fn of_error(error: OperationError) -> Self {
+        match error {
+            OperationError::Stopped => Self::Stopped(error.to_string()),
+            OperationError::Transaction(TransactionError::Busy { holder }) => Self::Busy(holder),
+            OperationError::NotNow(_) => {
+                Self::NotNow(is_failure(&error).then(|| Fault::from(&error)))
             }
-            Err(error @ OperationError::Stopped) => Self::Stopped(error.to_string()),
-            Err(OperationError::Transaction(TransactionError::Busy { holder })) => {
-                Self::Busy(holder)
-            }
-            Err(OperationError::NotNow(findings)) => {
-                let refused: Vec<&Finding> = findings.iter().collect();
-                Self::NotNow(
-                    held::is_refused(&refused)
-                        .then(|| Fault::from(&OperationError::NotNow(findings))),
-                )
-            }
-            Err(error @ OperationError::RestartsWait { .. }) => {
-                Self::RestartsWait(error.to_string())
-            }
-            Err(error) => Self::Failed {
+            OperationError::RestartsWait { .. } => Self::RestartsWait(error.to_string()),
+            error => Self::Failed {
+                operations: Vec::new(),
                 disturbed: error.disturbed_the_node(),
                 fault: Fault::from(&error),
             },
         }
     }
+}
+
+/// Whether an administrator has to put something right, rather than wait.
+fn is_failure(error: &OperationError) -> bool {
+    let OperationError::NotNow(findings) = error else {
+        return true;
+    };
+    let refused: Vec<&Finding> = findings.iter().collect();
+    held::is_refused(&refused)
 }
 
 #[cfg(test)]
@@ -121,12 +138,39 @@ mod tests {
             ..RenewalReport::default()
         };
         let expected = Ending::Incomplete {
-            operation: Some("id".to_owned()),
+            operations: vec!["id".to_owned()],
             fault: Fault {
                 code: NOT_RENEWED,
                 text: "no key; no CA".to_owned(),
             },
         };
         assert_eq!(Ending::of(Ok(report)), expected);
+    }
+
+    #[test]
+    fn a_part_that_failed_counts_and_one_that_only_waits_does_not() {
+        let ended = |error| {
+            Ending::of(Ok(RenewalReport {
+                operation: Some("a".to_owned()),
+                further: vec!["b".to_owned()],
+                errors: vec![error],
+                ..RenewalReport::default()
+            }))
+        };
+        let ids = || vec!["a".to_owned(), "b".to_owned()];
+        let finding = Finding::new(Cause::ClockAlone, Severity::Wait, Asked::BySchedule);
+        let waits = OperationError::NotNow(vec![finding]);
+        assert_eq!(ended(waits), Ending::Done(ids()));
+        let text = "x".to_owned();
+        let failed = Ending::Failed {
+            operations: ids(),
+            fault: Fault {
+                code: NOT_RENEWED,
+                text: text.clone(),
+            },
+            disturbed: true,
+        };
+        let fault = Fault { code: "x", text };
+        assert_eq!(ended(OperationError::Failed(fault)), failed);
     }
 }

@@ -135,7 +135,7 @@ impl EventLoop {
             Effect::Summarise(id) => {
                 let context = self.daemon.context.clone();
                 aside("summary", move || async move {
-                    log_summary(&context, Some(&id));
+                    log_summary(&context, &id);
                 })
                 .await;
             }

@@ -66,15 +66,13 @@ async fn run_once(daemon: &mut Daemon, stop: &watch::Receiver<bool>) -> Result<(
     let message = "Stopped after one pass";
     daemon.publish(&last, &stopping, message).await;
     let report = ended?;
-    if report.failed.is_empty() {
+    let failed = report.failed.iter().map(|one| one.id.to_string());
+    let errors = report.errors.iter().map(ToString::to_string);
+    let all: Vec<String> = failed.chain(errors).collect();
+    if all.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> = report
-        .failed
-        .into_iter()
-        .map(|one| one.id.to_string())
-        .collect();
-    Err(DaemonError::Incomplete(names.join(", ")))
+    Err(DaemonError::Incomplete(all.join("; ")))
 }
 
 /// Renews what is due, and finishes what was cut off; tries it also where nothing seems to be.

@@ -172,15 +172,15 @@ impl State {
     fn keep(&mut self, ending: Ending, now: Moment) -> Vec<Effect> {
         let info = |text| vec![Effect::Log(Level::INFO, text)];
         match ending {
-            Ending::Done(operation) => {
+            Ending::Done(operations) => {
                 self.retry.succeeded(now.steady);
                 self.failure = None;
-                operation.map(Effect::Summarise).into_iter().collect()
+                operations.into_iter().map(Effect::Summarise).collect()
             }
-            Ending::Incomplete { operation, fault } => {
+            Ending::Incomplete { operations, fault } => {
                 self.failure = Some(fault);
                 self.retry.failed(now.steady, false, jitter(now));
-                operation.map(Effect::Summarise).into_iter().collect()
+                operations.into_iter().map(Effect::Summarise).collect()
             }
             Ending::Stopped(sentence) => info(sentence),
             Ending::Busy(holder) => {
@@ -200,16 +200,22 @@ impl State {
                 self.retry.postpone(now.steady, held::SHORTLY);
                 info(sentence)
             }
-            Ending::Failed { fault, disturbed } => {
+            Ending::Failed {
+                operations,
+                fault,
+                disturbed,
+            } => {
                 self.retry.failed(now.steady, disturbed, jitter(now));
                 let pause = self.retry.remaining(now.steady);
                 let pause = SignedDuration::try_from(pause).unwrap_or(SignedDuration::MAX);
                 let reason = fault.text.clone();
                 self.failure = Some(fault);
-                vec![
+                let done = operations.into_iter().map(Effect::Summarise);
+                let lines = [
                     Effect::Log(Level::ERROR, reason),
                     Effect::Log(Level::INFO, format!("trying again {}", in_words(pause))),
-                ]
+                ];
+                done.chain(lines).collect()
             }
         }
     }

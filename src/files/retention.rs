@@ -31,6 +31,35 @@ pub struct Generation {
     pub files: Vec<BackedUpFile>,
 }
 
+/// What a generation holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Certificates that the cluster lives by.
+    Clusters,
+    /// Nothing but certificates that kubeadm does not know, each of which has its operations for itself.
+    Others,
+    /// Manifests only, as a restart by hand makes them.
+    Manifests,
+}
+
+impl Kind {
+    fn of(index: &Index) -> Self {
+        let mut certificates = index
+            .files
+            .iter()
+            .filter_map(|file| file.certificate.as_ref());
+        let Some(first) = certificates.next() else {
+            return Self::Manifests;
+        };
+        let is_other = |id: &CertificateId| matches!(id, CertificateId::Found(_));
+        if is_other(first) && certificates.all(is_other) {
+            Self::Others
+        } else {
+            Self::Clusters
+        }
+    }
+}
+
 /// All generations, in the order in which they were made. One whose index is damaged, or was copied to another name, is
 /// left out, and logged.
 ///
@@ -96,8 +125,7 @@ pub(super) fn tidy(
 }
 
 /// Removes the oldest generations until no more than `keep` and no more than `max_bytes` are left; never the newest one,
-/// that of `just_ended` nor one of an operation in flight. Those that hold manifests only, as a restart by hand makes them,
-/// are counted by themselves, so that they drive out no certificate. What an interrupted removal left goes as well; what is
+/// that of `just_ended` nor one of an operation in flight. Each [`Kind`] is counted by itself, so that none drives out another. What an interrupted removal left goes as well; what is
 /// not named like an operation is somebody else's. Gives the indexes of those that are left.
 fn prune(
     store: &Store,
@@ -107,14 +135,13 @@ fn prune(
 ) -> Result<Vec<Index>, TransactionError> {
     let in_flight = store.in_flight()?;
     let mut left = indexes(store)?;
-    let (with_certificates, others): (Vec<&Index>, Vec<&Index>) = left
-        .iter()
-        .partition(|one| one.files.iter().any(|file| file.certificate.is_some()));
+    let of = |kind| -> Vec<&Index> { left.iter().filter(|one| Kind::of(one) == kind).collect() };
     let is_needed = |id: &str| id == just_ended || in_flight.iter().any(|flying| flying == id);
     let mut removed = BTreeSet::new();
     for (generations, keep) in [
-        (with_certificates, keep),
-        (others, keep.min(MANIFESTS_ONLY)),
+        (of(Kind::Clusters), keep),
+        (of(Kind::Others), keep),
+        (of(Kind::Manifests), keep.min(MANIFESTS_ONLY)),
     ] {
         removed.extend(prune_some(
             store,

@@ -11,7 +11,7 @@ use super::twins::conflict;
 use super::{Context, OperationError, users};
 use crate::checks::{
     Asked, Cause, Check, Finding, Intent, Readings, Unread, blocking, judge, judge_outlook,
-    outlook, read, read_places, running_kubeadm,
+    outlook, read, read_places, running_kubeadm, unfit_users,
 };
 use crate::config::{OtherRenewer, RestartMode};
 use crate::files::{Targets, make_directory};
@@ -90,13 +90,18 @@ pub async fn look_ahead(
     let Some(machine) = &context.machine else {
         return Vec::new();
     };
-    if intent.manifests.is_empty() || context.config.restart.mode == RestartMode::None {
+    if context.config.restart.mode == RestartMode::None {
         return Vec::new();
     }
+    let users = unfit_users(&machine.kubelet, intent, asked);
+    if intent.manifests.is_empty() {
+        return users.await;
+    }
     // Side by side: each may have to wait for somebody who does not answer.
-    let (found, turn) = tokio::join!(
+    let (found, turn, unfit) = tokio::join!(
         outlook(inventory, &context.config.restart, &machine.kubelet, intent),
         look_at_turn(context, inventory, Wish { intent, asked }),
+        users,
     );
     // The time of the answers.
     let mut findings = judge_outlook(&found, intent, asked, crate::host::now());
@@ -105,6 +110,7 @@ pub async fn look_ahead(
         findings.retain(|finding| !matches!(finding.cause, Cause::ControlPlaneSilent { .. }));
     }
     findings.extend(turn.findings);
+    findings.extend(unfit);
     findings
 }
 

@@ -203,6 +203,9 @@ fn remarks(report: &RenewalReport) -> Vec<Remark> {
     let not_restarted = (!report.not_restarted.is_empty()).then(|| Remark::OldFilesInUse {
         components: report.not_restarted.clone(),
     });
+    let not_told = (!report.not_told.is_empty()).then(|| Remark::UsersNotTold {
+        users: report.not_told.clone(),
+    });
     failed
         .map(|one| Remark::NotRenewed {
             certificate: one.id,
@@ -212,6 +215,7 @@ fn remarks(report: &RenewalReport) -> Vec<Remark> {
         .chain(report.unproved.iter().cloned())
         .chain(report.warnings.iter().cloned())
         .chain(not_restarted)
+        .chain(not_told)
         .collect()
 }
 

@@ -43,6 +43,8 @@ pub(super) struct Change<'a> {
     pub(super) no_restart: Option<&'static str>,
     /// Operations whose restarts and proofs the plan has.
     pub(super) adopted: Adopted<'a>,
+    /// Operations in flight that have nothing to do with it, and are recovered.
+    pub(super) beside: Vec<String>,
     pub(super) begun: Instant,
 }
 
@@ -100,7 +102,7 @@ pub(super) async fn execute<'a>(
     run.forget_node();
     let mut restarts = Restarts::choose(run, &plan, no_restart).await;
     report.not_restarted = components(&restarts.left_out);
-    report.not_restarted.extend(untold);
+    report.not_told.extend(untold);
     let ended = restart_and_prove(run, &mut operation, &mut restarts, &names, &mut report).await;
     report.duration = begun.elapsed();
     let ending = match ended {
@@ -112,7 +114,7 @@ pub(super) async fn execute<'a>(
         Err(error) if error.only_waits() => {
             Ending::failed(OperationError::RestartsPending((&error).into())).retried()
         }
-        Err(error) if !can_go_back => new_files_stay(&error),
+        Err(error) if !can_go_back => new_files_stay(&error, &operation, &names),
         Err(error) => {
             let reason = (&error).into();
             undo(run, &mut operation, &names, reason, &mut report).await?
@@ -167,11 +169,13 @@ async fn before(
 
 fn begin<'a>(run: &mut Run<'a>, change: &Change<'a>) -> Result<Operation<'a>, OperationError> {
     let context = run.context;
+    let mut recovered = change.adopted.ids();
+    recovered.extend(change.beside.iter().map(String::as_str));
     let operation = Operation::begin_after(
         &context.store(),
         run.lock,
         (change.kind, change.trigger.clone()),
-        &change.adopted.ids(),
+        &recovered,
         context.history_head(),
     )?;
     run.emit(Event::Begun {
@@ -197,7 +201,8 @@ fn install(
     Restarts::announce(run.context, &change.plan, restart, operation)?;
     if restart {
         let ids = change.certificates.iter().map(|one| &one.id);
-        announce_users(run.context, node, ids, operation)?;
+        let adopted = &change.plan.adopted_users;
+        announce_users(run.context, node, ids, adopted, operation)?;
     }
     let files = std::mem::take(&mut change.files);
     operation.install_replaceable(files, &change.replaceable)

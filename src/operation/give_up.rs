@@ -7,6 +7,7 @@ use super::in_flight::{announce, so_far};
 use super::remark::Remark;
 use super::report::RenewalReport;
 use super::run::Run;
+use super::users::user_names;
 use super::{Context, Event, OperationError};
 use crate::files::{Recovery, recover};
 use crate::journal::{Lock, Outcome};
@@ -21,6 +22,8 @@ pub struct GivenUp {
     pub forward: bool,
     /// Components that were not restarted and may run with other files than those on the disk.
     pub not_restarted: Vec<String>,
+    /// Units and commands that were not told of the files in place.
+    pub not_told: Vec<String>,
     /// Certificates that were not proved to be in use.
     pub not_proved: Vec<CertificateId>,
 }
@@ -51,10 +54,12 @@ fn give_up_one(run: &mut Run<'_>, recovery: Recovery<'_>) -> Result<GivenUp, Ope
         operation: recovery.id,
         forward: recovery.rolled_forward,
         not_restarted: components(&recovery.restarts_left),
+        not_told: user_names(&run.node(), &recovery.operation.users_left()),
         not_proved: recovery.proofs_left,
     };
     let report = RenewalReport {
         not_restarted: given_up.not_restarted.clone(),
+        not_told: given_up.not_told.clone(),
         unproved: given_up
             .not_proved
             .iter()

@@ -43,6 +43,7 @@ pub(super) fn unfinished(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Unfinish
         operation: recovery.id.clone(),
         restarts: recovery.restarts_left.clone(),
         proofs: recovery.proofs_left.clone(),
+        users: recovery.operation.users_left(),
         renewed: renewed.into_iter().map(|one| one.id).collect(),
         method: method(recovery),
     }

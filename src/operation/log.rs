@@ -159,10 +159,7 @@ fn restart(operation_id: Option<&str>, progress: &Progress, text: &str) {
 }
 
 /// What an operation came to, in one line.
-pub fn log_summary(context: &Context, operation: Option<&str>) {
-    let Some(id) = operation else {
-        return;
-    };
+pub fn log_summary(context: &Context, id: &str) {
     let receipt = History::new(&context.store()).last_of(id);
     if let Ok(Some(receipt)) = receipt {
         let last = LastOperation::of(&receipt);

@@ -1,11 +1,12 @@
 //! What is renewed in one operation: all or none of it.
 //!
 //! kubeadm's certificates belong together, since their restarts do. A certificate that the configuration describes stands for
-//! itself: a service that does not take it must not take kubeadm's back, and those with one user are one, so that it is told once.
+//! itself: a service that does not take it must not take kubeadm's back. Those with one user are one, and those that one pod uses, so
+//! that it is told, or restarted, once.
 
 use crate::config::{CertificateUser, UnitAction};
 use crate::node::{CertificateId, Inventory};
-use crate::plan::Plan;
+use crate::plan::{AffectedPod, Plan};
 
 /// Some of the certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,10 +42,25 @@ pub(super) fn parts(inventory: &Inventory, plan: &Plan) -> Vec<Part> {
             None => users.push((own, vec![id.clone()])),
         }
     }
-    users
-        .into_iter()
-        .map(|(_, ids)| Part::Described(ids))
-        .collect()
+    let mut parts: Vec<Vec<CertificateId>> = Vec::new();
+    for (_, mut ids) in users {
+        let (same, others) = parts
+            .into_iter()
+            .partition(|known| share_a_pod(plan, known, &ids));
+        parts = others;
+        let mut joined: Vec<CertificateId> = same.concat();
+        joined.append(&mut ids);
+        parts.push(joined);
+    }
+    parts.into_iter().map(Part::Described).collect()
+}
+
+fn share_a_pod(plan: &Plan, some: &[CertificateId], others: &[CertificateId]) -> bool {
+    let has = |pod: &AffectedPod, ids: &[CertificateId]| {
+        pod.certificates.iter().any(|id| ids.contains(id))
+    };
+    let mut pods = plan.affected.iter();
+    pods.any(|pod| has(pod, some) && has(pod, others))
 }
 
 type User<'node> = (&'node CertificateUser, UnitAction);

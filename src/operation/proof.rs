@@ -6,7 +6,7 @@ use super::event::Event;
 use super::kubelet::provable;
 use super::remark::Remark;
 use super::report::RenewalReport;
-use super::restarts::Restarts;
+use super::restarts::{Restarts, may_restart};
 use super::run::Run;
 use super::users::tell_users;
 use super::waiting::reported;
@@ -32,7 +32,11 @@ pub(super) async fn restart_and_prove(
     report.warnings.append(&mut restarts.not_shown);
     report.restarts = restarts.run(run, operation).await?;
     tell_users(run, operation, report).await?;
-    let told = operation.users();
+    let told = if may_restart(run.context) {
+        operation.users()
+    } else {
+        Vec::new()
+    };
     let names = if restarts.provable {
         provable(names, restarts.concern_kubelet())
     } else {
@@ -56,9 +60,19 @@ pub(super) async fn restart_and_prove(
     Ok(())
 }
 
-/// Expired certificates are of no use, and what an earlier operation left is not done by going back: the rest is tried again.
-pub(super) fn new_files_stay(error: &RestartError) -> Ending {
-    if error.is_told_once() {
+/// Expired certificates are of no use, and what an earlier operation left is not done by going back: the rest is tried again, where
+/// restarts or components of kubeadm's are the rest. `names`: the certificates.
+pub(super) fn new_files_stay(
+    error: &RestartError,
+    operation: &Operation<'_>,
+    names: &[CertificateId],
+) -> Ending {
+    let told = operation.users();
+    // Whoever was told and did not take them does not take them the next time, and must not keep others from going back.
+    let are_told = operation.restarts_left().is_empty()
+        && operation.users_left().is_empty()
+        && names.iter().all(|id| told.contains(id));
+    if are_told || error.is_told_once() {
         return Ending::failed(OperationError::Failed(error.into()));
     }
     Ending::failed(OperationError::NewFilesStay(error.into())).retried()

@@ -41,6 +41,11 @@ pub enum RollBackNote {
         /// Which.
         certificate: CertificateId,
     },
+    /// The configuration does not describe a certificate any more, and it stays.
+    NotDescribed {
+        /// Which.
+        certificate: CertificateId,
+    },
     /// There was no such file before that operation; it stays.
     NotThereBefore {
         /// Which.

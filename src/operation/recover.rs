@@ -148,7 +148,7 @@ async fn finish_one(
         Err(error) if certificates.is_empty() => {
             Ending::failed(OperationError::Failed((&error).into()))
         }
-        Err(error) if !can_go_back => new_files_stay(&error),
+        Err(error) if !can_go_back => new_files_stay(&error, &operation, &certificates),
         Err(error) => {
             let reason = (&error).into();
             undo(run, &mut operation, &certificates, reason, &mut report).await?

@@ -67,6 +67,11 @@ pub enum Remark {
         /// Which.
         components: Vec<String>,
     },
+    /// These were to be told of new files, and were not.
+    UsersNotTold {
+        /// Units, and commands by their programs.
+        users: Vec<String>,
+    },
     /// A component is not restarted, since no manifest of it can be read any more.
     ManifestGone {
         /// Which.
@@ -117,6 +122,11 @@ pub enum Remark {
     },
     /// What an earlier operation left could not be finished and is part of this one now.
     Adopted {
+        /// Why it could not.
+        reason: String,
+    },
+    /// What an earlier operation left could not be finished, and has nothing to do with this one.
+    NotFinished {
         /// Why it could not.
         reason: String,
     },

@@ -8,6 +8,7 @@ use super::checks::{look_ahead, no_restart, permit, preflight, take_lock};
 use super::execute::{Change, execute};
 use super::issue::{Made, issue_planned, receipt_lines};
 use super::kubelet::make_for_kubelet;
+use super::not_renewed::not_renewed;
 use super::orders::{ask_issuers_by_hand, can_be_asked_for, close_overtaken, open_orders};
 use super::part::{Part, parts};
 use super::remark::Remark;
@@ -16,7 +17,7 @@ use super::run::Run;
 use super::table::Wish;
 use super::turn::{disturbs, give_back_unused, take_turn};
 use super::unfinished::Backlog;
-use super::{Context, Event, OperationError};
+use super::{Context, Event, Fault, OperationError};
 use crate::checks::{Asked, Cause, Finding, Intent, Severity};
 use crate::files::{Recovery, recover};
 use crate::journal::{OperationKind, Trigger};
@@ -71,44 +72,47 @@ fn is_for_described(run: &mut Run<'_>, request: &Request) -> Result<bool, Operat
 }
 
 /// After kubeadm's certificates those of others, each part an operation of its own: one that fails takes neither kubeadm's back nor
-/// those of the other users, and is the error in the end.
+/// those of the other users. The report has what worked and every error; where nothing worked, the first error is all.
 async fn renew_described(
     run: &mut Run<'_>,
     ended: Result<RenewalReport, OperationError>,
     request: &Request,
     options: &Options,
 ) -> Result<RenewalReport, OperationError> {
-    let (mut report, mut first) = match ended {
-        Ok(report) => (report, None),
+    let mut report = match ended {
+        Ok(report) => report,
         Err(error @ (OperationError::Stopped | OperationError::UnknownName(_))) => {
             return Err(error);
         }
-        Err(error) => (RenewalReport::default(), Some(error)),
+        Err(error) => RenewalReport {
+            errors: vec![error],
+            ..RenewalReport::default()
+        },
     };
-    if !report.renewed.is_empty() || first.is_some() {
+    if !report.renewed.is_empty() || !report.errors.is_empty() {
         run.forget_node();
     }
     let node = run.node();
     let plan = run.plan(request)?;
-    let left = left_alone(&plan, request).into_iter();
-    let described = left.filter(|(id, _)| !Part::Kubeadms.has(&node, id));
-    report.left.extend(described);
+    for (id, obstacle) in left_alone(&plan, request) {
+        // Of what was renewed a moment ago nothing more is to be had.
+        let is_renewed = report.renewed.iter().any(|one| one.id == id);
+        if !is_renewed && !report.left.iter().any(|(known, _)| *known == id) {
+            report.left.push((id, obstacle));
+        }
+    }
     for part in parts(&node, &plan) {
-        // Another operation begins only where none is unfinished, and none is to be.
-        if *run.stop.borrow() || !run.context.store().in_flight()?.is_empty() {
-            break;
+        if *run.stop.borrow() {
+            return Err(OperationError::Stopped);
         }
         match renew_part(run, Vec::new(), request, options, &part).await {
             Ok(more) => report.join(more),
             Err(OperationError::Stopped) => return Err(OperationError::Stopped),
-            Err(error) => match &first {
-                None => first = Some(error),
-                Some(_) => tracing::error!("{error}"),
-            },
+            Err(error) => report.errors.push(error),
         }
         run.forget_node();
     }
-    first.map_or(Ok(report), Err)
+    report.or_error()
 }
 
 async fn renew_part<'a>(
@@ -147,7 +151,7 @@ pub(super) async fn renew_after<'a>(
     let plan = run.plan(request)?;
     options.more_names.check(&node, request)?;
     let settings = &run.context.config.restart;
-    let plan = Box::pin(ask_elsewhere(run, plan, request))
+    let plan = Box::pin(ask_elsewhere(run, plan, request, part))
         .await?
         .only(&node, settings, |id| part.has(&node, id))
         .adopting(&backlog.unfinished, &node, settings);
@@ -159,6 +163,12 @@ pub(super) async fn renew_after<'a>(
         unread: node.problems.clone(),
         ..RenewalReport::default()
     };
+    if let Some(reason) = backlog.holds_up(&plan) {
+        for id in plan.renewed() {
+            not_renewed(run, &mut report, id, reason.clone());
+        }
+        return Ok(report);
+    }
     let preparing = prepare(run, &plan, request, options, &backlog, &mut report);
     let prepared = Box::pin(preparing).await;
     report.observations = run.observations();
@@ -176,12 +186,15 @@ async fn ask_elsewhere(
     run: &mut Run<'_>,
     plan: Plan,
     request: &Request,
+    part: &Part,
 ) -> Result<Plan, OperationError> {
-    let is_wanted = |item: &&PlanItem| match request {
+    let node = run.node();
+    let is_requested = |item: &PlanItem| match request {
         Request::Named { names, .. } => names.iter().any(|name| name == item.id.as_str()),
         Request::All { .. } => true,
         Request::Due | Request::DueByHand { .. } => false,
     };
+    let is_wanted = |item: &&PlanItem| part.has(&node, &item.id) && is_requested(item);
     let wanted: Vec<CertificateId> = plan
         .items
         .iter()
@@ -197,7 +210,7 @@ async fn ask_elsewhere(
     if at_once.is_empty() {
         return Ok(plan);
     }
-    let (context, lock, node) = (run.context, run.lock, run.node());
+    let (context, lock) = (run.context, run.lock);
     let mut told = Vec::new();
     let failed = open_orders(context, lock, &node, (wanted, plan.at), &mut |event| {
         told.push(event);
@@ -240,6 +253,24 @@ async fn prepare(
         // What an earlier operation left undone may be what they lack.
         intent.broken |= !backlog.unfinished.is_empty();
         found.extend(Box::pin(look_ahead(context, &node, &intent, asked)).await);
+    }
+    let mut is_held = false;
+    for finding in &found {
+        if let Cause::UserUnfit { certificates, .. } = &finding.cause
+            && finding.keeps_something_from_being_done()
+        {
+            is_held = true;
+            for id in certificates {
+                let fault = Fault {
+                    code: finding.cause.code(),
+                    text: finding.to_string(),
+                };
+                not_renewed(run, report, id, fault);
+            }
+        }
+    }
+    if is_held {
+        return Ok(None);
     }
     let may_restart = permit(run, found)?;
     if wants_restart && may_restart && disturbs(context, plan) && !options.node_down {
@@ -306,6 +337,7 @@ impl Prepared {
             replaceable: self.replaceable,
             no_restart: self.no_restart,
             adopted: backlog.adopted,
+            beside: backlog.beside,
             begun,
         }
     }

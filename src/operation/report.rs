@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::error::Fault;
+use super::error::{Fault, OperationError};
 use super::more_names::MoreNames;
 use super::remark::Remark;
 use crate::journal::Trigger;
@@ -41,6 +41,10 @@ pub struct NotRenewed {
 pub struct RenewalReport {
     /// The operation's id; `None` when there was nothing to do.
     pub operation: Option<String>,
+    /// Further operations, for certificates that are not kubeadm's.
+    pub further: Vec<String>,
+    /// Why operations did not end well, where another did.
+    pub errors: Vec<OperationError>,
     /// What was renewed.
     pub renewed: Vec<RenewedCertificate>,
     /// What should have been renewed and was not.
@@ -57,6 +61,8 @@ pub struct RenewalReport {
     pub copies: Vec<PathBuf>,
     /// Components that use a new file and were not restarted.
     pub not_restarted: Vec<String>,
+    /// Units and commands that were to be told of new files and were not, in words: `haproxy.service`.
+    pub not_told: Vec<String>,
     /// What else is to be known.
     pub warnings: Vec<Remark>,
     /// What was to be looked at on the node and could not be.
@@ -68,6 +74,26 @@ pub struct RenewalReport {
 }
 
 impl RenewalReport {
+    /// All its operations.
+    pub fn operations(&self) -> impl Iterator<Item = &str> {
+        self.operation
+            .iter()
+            .chain(&self.further)
+            .map(String::as_str)
+    }
+
+    /// Itself where something was done, or nothing failed; the first error where nothing else is to be said.
+    pub(super) fn or_error(mut self) -> Result<Self, OperationError> {
+        if self.operation.is_some() || self.errors.is_empty() {
+            return Ok(self);
+        }
+        let first = self.errors.remove(0);
+        for error in self.errors {
+            tracing::error!("{error}");
+        }
+        Err(first)
+    }
+
     /// Adds what a further operation did.
     pub(super) fn join(&mut self, more: Self) {
         fn add_new<T: PartialEq>(all: &mut Vec<T>, more: Vec<T>) {
@@ -77,7 +103,13 @@ impl RenewalReport {
                 }
             }
         }
-        self.operation = self.operation.take().or(more.operation);
+        match self.operation {
+            None => self.operation = more.operation,
+            Some(_) => self.further.extend(more.operation),
+        }
+        self.further.extend(more.further);
+        self.errors.extend(more.errors);
+        self.copies.extend(more.copies);
         self.renewed.extend(more.renewed);
         self.restarts.extend(more.restarts);
         self.proofs.extend(more.proofs);
@@ -85,6 +117,7 @@ impl RenewalReport {
         add_new(&mut self.left, more.left);
         add_new(&mut self.unproved, more.unproved);
         add_new(&mut self.not_restarted, more.not_restarted);
+        add_new(&mut self.not_told, more.not_told);
         add_new(&mut self.warnings, more.warnings);
         add_new(&mut self.unread, more.unread);
         self.duration += more.duration;

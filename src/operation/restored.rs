@@ -51,9 +51,16 @@ pub(super) fn restored(
 ) -> (Vec<Restored>, Vec<RollBackNote>) {
     let mut all: Vec<Restored> = Vec::new();
     let mut notes = Vec::new();
-    let foreign = not_kubeadms(inventory, &kept);
-    let kubelets_own = |certificate| RollBackNote::KubeletsOwn { certificate };
-    notes.extend(foreign.iter().cloned().map(kubelets_own));
+    let foreign = not_renewed_here(inventory, &kept);
+    notes.extend(
+        foreign
+            .iter()
+            .cloned()
+            .map(|certificate| match certificate {
+                CertificateId::Found(_) => RollBackNote::NotDescribed { certificate },
+                _ => RollBackNote::KubeletsOwn { certificate },
+            }),
+    );
     for (file, contents) in kept {
         // A manifest, which only went out and back.
         let Some(id) = file.certificate.filter(|id| !foreign.contains(id)) else {
@@ -101,8 +108,9 @@ fn index_of(all: &mut Vec<Restored>, id: &CertificateId, inventory: &Inventory) 
     })
 }
 
-/// The kubelet's certificates, which are renewed here only when they have expired: going back would stop it again.
-fn not_kubeadms(inventory: &Inventory, kept: &[Kept]) -> BTreeSet<CertificateId> {
+/// The kubelet's certificates, which are renewed here only when they have expired: going back would stop it again. And those that the
+/// configuration does not describe any more.
+fn not_renewed_here(inventory: &Inventory, kept: &[Kept]) -> BTreeSet<CertificateId> {
     kept.iter()
         .filter_map(|(file, _)| file.certificate.clone())
         .filter(|id| !inventory.entry(id).is_some_and(Entry::is_renewed_here))

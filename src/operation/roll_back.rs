@@ -21,7 +21,7 @@ use super::run::Run;
 use super::table::Wish;
 use super::turn::{disturbs, give_back_unused, take_turn};
 use super::{Context, Event, OperationError};
-use crate::checks::{Asked, Intent};
+use crate::checks::{Asked, Intent, users};
 use crate::files::{Generation, contents, generations};
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{CertificateId, Inventory, PodRef, Replaceable, components};
@@ -133,7 +133,7 @@ impl RollBack {
 
 impl RollBack {
     /// The files that it changes; it can wait for ever.
-    fn intent(&self, restart: bool) -> Intent {
+    fn intent(&self, inventory: &Inventory, restart: bool) -> Intent {
         let files = self.restored.iter().flat_map(|one| &one.files);
         let groups = self.plan.restarts.iter().filter(|_| restart);
         Intent {
@@ -149,6 +149,10 @@ impl RollBack {
             // What it puts back may be what mends them.
             broken: true,
             separable: false,
+            users: users(
+                inventory,
+                self.restored.iter().map(|one| &one.id).filter(|_| restart),
+            ),
         }
     }
 }
@@ -198,7 +202,7 @@ async fn roll_back_in(
     if prepared.restored.is_empty() {
         return Ok(None);
     }
-    let intent = prepared.intent(restart && context.is_live());
+    let intent = prepared.intent(&node, restart && context.is_live());
     let asked = Asked::ByHand { force };
     let mut found = preflight_for(context, &node, &intent, asked, now);
     found.extend(look_ahead(context, &node, &intent, asked).await);
@@ -228,6 +232,7 @@ async fn roll_back_in(
         had_expired,
         no_restart,
         adopted: Adopted::default(),
+        beside: Vec::new(),
         begun: Instant::now(),
     };
     execute(run, change, RenewalReport::default())
@@ -288,6 +293,7 @@ fn restarts(inventory: &Inventory, changed: &[Restored], now: Timestamp) -> Plan
         rereading: Vec::new(),
         method: RestartMethod::Manifests,
         adopted_proofs: Vec::new(),
+        adopted_users: Vec::new(),
         next_due: None,
         unread_manifests: inventory.unread_manifests.clone(),
     }

@@ -1,9 +1,12 @@
 //! When the daemon will act on a plan, by an administrator's word: its windows and holds.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::Context;
 use super::hooks::longest;
+use super::users;
 use crate::checks::Readings;
 use crate::checks::{Asked, Check, Intent, Overridden, judge};
 use crate::config::Renewal;
@@ -28,7 +31,7 @@ pub fn schedule(context: &Context, inventory: &Inventory, plan: &Plan) -> Schedu
     let mut notes: Vec<String> = jitter_in_words(inventory, &config.renewal)
         .into_iter()
         .collect();
-    let (from, intent) = if plan.renewed().is_empty() {
+    let (from, intent, told) = if plan.renewed().is_empty() {
         // What would be renewed at that moment.
         let Some((next, _)) = plan.next_due else {
             return Schedule {
@@ -38,17 +41,18 @@ pub fn schedule(context: &Context, inventory: &Inventory, plan: &Plan) -> Schedu
         };
         let then = context.plan(inventory, &Request::Due, next);
         let then = then.unwrap_or_else(|_| plan.clone());
-        (
-            next,
-            Intent::of(inventory, &then, config, context.is_live()),
-        )
+        let intent = Intent::of(inventory, &then, config, context.is_live());
+        (next, intent, users::longest(context, inventory, &then))
     } else {
-        (
-            plan.at,
-            Intent::of(inventory, plan, config, context.is_live()),
-        )
+        let intent = Intent::of(inventory, plan, config, context.is_live());
+        (plan.at, intent, users::longest(context, inventory, plan))
     };
-    let longest = intent.longest + longest(context, context.is_live());
+    let told = if context.is_live() {
+        told
+    } else {
+        Duration::ZERO
+    };
+    let longest = intent.longest + longest(context, context.is_live()) + told;
     let opening = next_opening(&config.windows, longest, from);
     if let (Some(opening), Some(overridden)) = (&opening, &intent.overridden)
         && overridden.from.max(from) < opening.opens

@@ -11,7 +11,8 @@ use super::run::Run;
 use super::users::tell_users;
 use crate::files::Operation;
 use crate::journal::TransactionError;
-use crate::node::CertificateId;
+use crate::node::{CertificateId, components};
+use crate::plan::RestartMethod;
 use crate::restart::RestartError;
 
 /// Puts the old files back and, where pods were touched, restarts them again with those and proves that these are in
@@ -46,7 +47,9 @@ pub(super) async fn undo(
     };
     let touched = operation.restarts_left();
     run.forget_node();
-    let mut restarts = Restarts::of(&run.node(), &touched).on_the_way_back();
+    let method = RestartMethod::Manifests;
+    let mut restarts = Restarts::left(run.context, &run.node(), &touched, method).on_the_way_back();
+    report.not_restarted.extend(components(&restarts.left_out));
     remarks.extend(restarts.without_manifest());
     for remark in &remarks {
         run.remark(remark.clone());

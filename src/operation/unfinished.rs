@@ -4,6 +4,7 @@
 //! the very reason why they fail, and must not wait for them.
 
 use super::adopted::Adopted;
+use super::error::Fault;
 use super::in_flight::{announce, unfinished};
 use super::recover::finish_all;
 use super::remark::Remark;
@@ -11,7 +12,11 @@ use super::report::RenewalReport;
 use super::run::Run;
 use super::{OperationError, kubelet};
 use crate::files::{Recovery, recover};
+use crate::node::Inventory;
 use crate::plan::{Action, Plan, Request, Unfinished};
+
+/// The code of what is not renewed before another operation has ended.
+const UNFINISHED_BEFORE: &str = "unfinished-before";
 
 /// What is unfinished when an operation is about to begin.
 #[derive(Default)]
@@ -19,6 +24,9 @@ pub(super) struct Backlog<'lock> {
     /// What the plan takes in.
     pub(super) unfinished: Vec<Unfinished>,
     pub(super) adopted: Adopted<'lock>,
+    /// Operations that stay in flight beside the next one: their files and manifests are where they belong, and they have nothing to
+    /// do with it.
+    pub(super) beside: Vec<String>,
     /// Why it could not be finished, if that was tried.
     failure: Option<OperationError>,
 }
@@ -36,19 +44,32 @@ impl<'lock> Backlog<'lock> {
         node_down: bool,
     ) -> Result<Self, OperationError> {
         if recoveries.is_empty() {
-            return Ok(Self::default());
+            return Self::keep(run, Vec::new(), None);
         }
         // Nothing is left of these but to run the hooks after them, which nothing has to wait for.
         let (only_hooks, recoveries): (Vec<_>, Vec<_>) = recoveries
             .into_iter()
             .partition(|one| one.only_hooks.is_some());
         finish_all(run, only_hooks).await?;
+        let node = run.node();
+        // What concerns nobody but those who use certificates of their own keeps nothing else up.
+        let (apart, recoveries): (Vec<_>, Vec<_>) =
+            recoveries.into_iter().partition(|one| is_apart(&node, one));
+        if let Err(error) = finish_all(run, apart).await {
+            if matches!(error, OperationError::Stopped) || !has_work(run, request, node_down) {
+                return Err(error);
+            }
+            run.remark(Remark::NotFinished {
+                reason: error.to_string(),
+            });
+        }
         if recoveries.is_empty() {
-            return Ok(Self::default());
+            run.forget_node();
+            return Self::keep(run, Vec::new(), None);
         }
         let node = run.node();
         let due = run.context.plan_due(&node, crate::host::now());
-        let kept = Self::keep(run, recoveries, None);
+        let kept = Self::keep(run, recoveries, None)?;
         let is_done_anyway = node_down || kept.unfinished.iter().all(|one| one.is_overtaken(&due));
         if is_done_anyway && has_work(run, request, node_down) {
             for recovery in &kept.adopted.0 {
@@ -59,17 +80,19 @@ impl<'lock> Backlog<'lock> {
         let finished = finish_all(run, kept.adopted.0).await;
         run.forget_node();
         match finished {
-            Ok(_) => Ok(Self::default()),
+            Ok(_) => Self::keep(run, Vec::new(), None),
             Err(OperationError::Stopped) => Err(OperationError::Stopped),
             Err(error) => {
-                let recoveries = recover(&run.context.store(), run.lock)?;
+                let node = run.node();
+                let mut recoveries = recover(&run.context.store(), run.lock)?;
+                recoveries.retain(|one| !is_apart(&node, one));
                 if recoveries.is_empty() || !has_work(run, request, node_down) {
                     return Err(error);
                 }
                 run.remark(Remark::Adopted {
                     reason: error.to_string(),
                 });
-                Ok(Self::keep(run, recoveries, Some(error)))
+                Self::keep(run, recoveries, Some(error))
             }
         }
     }
@@ -78,12 +101,27 @@ impl<'lock> Backlog<'lock> {
         run: &mut Run<'_>,
         recoveries: Vec<Recovery<'lock>>,
         failure: Option<OperationError>,
-    ) -> Self {
-        Self {
+    ) -> Result<Self, OperationError> {
+        let is_adopted = |id: &String| recoveries.iter().any(|one| one.id == *id);
+        let mut beside = run.context.store().in_flight()?;
+        beside.retain(|id| !is_adopted(id));
+        Ok(Self {
             unfinished: recoveries.iter().map(|one| unfinished(run, one)).collect(),
             adopted: Adopted(recoveries),
+            beside,
             failure,
-        }
+        })
+    }
+
+    /// Why nothing of a plan is renewed: it restarts pods, and an operation beside which it would be done may still do so as well.
+    pub(super) fn holds_up(&self, plan: &Plan) -> Option<Fault> {
+        let id = self.beside.first()?;
+        (!plan.restarts.is_empty()).then(|| Fault {
+            code: UNFINISHED_BEFORE,
+            text: format!(
+                "operation {id} is unfinished, and pods are restarted once it has ended; see `kubecertd history {id}`"
+            ),
+        })
     }
 
     /// No operation begins that would adopt it: what was not tried yet is finished now, unless this is no moment for anything.
@@ -103,6 +141,14 @@ impl<'lock> Backlog<'lock> {
         }
         outcome
     }
+}
+
+/// Whether an operation concerns described certificates only, and no pod.
+fn is_apart(node: &Inventory, recovery: &Recovery<'_>) -> bool {
+    let is_described = |id| node.entry(id).is_some_and(|one| one.described.is_some());
+    recovery.restarts_left.is_empty()
+        && !recovery.certificates.is_empty()
+        && recovery.certificates.iter().all(is_described)
 }
 
 /// Whether there is something to renew, apart from what earlier operations left.

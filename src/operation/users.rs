@@ -25,18 +25,24 @@ use crate::runtime::{KubeletService, Told, UNIT_BOUND, tell_command, tell_unit};
 /// Who is told of which certificates; a static pod is restarted like any other.
 type Users = BTreeMap<(CertificateUser, UnitAction), Vec<CertificateId>>;
 
-/// Writes into the journal, before any file is changed, whose users the operation will have to tell.
+/// Writes into the journal, before any file is changed, whose users the operation will have to tell; `adopted` are those whom an
+/// earlier one did not get to.
 pub(super) fn announce_users<'a>(
     context: &Context,
     inventory: &Inventory,
     certificates: impl IntoIterator<Item = &'a CertificateId>,
+    adopted: &[CertificateId],
     operation: &mut Operation<'_>,
 ) -> Result<(), TransactionError> {
-    let described: Vec<CertificateId> = certificates
+    let own = certificates
         .into_iter()
-        .filter(|id| described(inventory, id).is_some())
-        .cloned()
-        .collect();
+        .filter(|id| described(inventory, id).is_some());
+    let mut described: Vec<CertificateId> = adopted.to_vec();
+    for id in own {
+        if !described.contains(id) {
+            described.push(id.clone());
+        }
+    }
     if described.is_empty() || !may_restart(context) {
         return Ok(());
     }
@@ -53,7 +59,7 @@ pub(super) fn user_names<'a>(
     let ids: Vec<CertificateId> = certificates.into_iter().cloned().collect();
     users(inventory, &ids)
         .keys()
-        .filter_map(|(user, _)| in_words(user))
+        .filter_map(|(user, _)| user.in_words())
         .collect()
 }
 
@@ -73,7 +79,7 @@ pub fn plan_users(context: &Context, inventory: &Inventory, plan: &Plan) -> Vec<
                     (_, UnitAction::Reload) => "reload",
                     (_, UnitAction::Restart) => "restart",
                 },
-                user: in_words(&user)?,
+                user: user.in_words()?,
                 certificates: certificates.iter().map(ToString::to_string).collect(),
             })
         })
@@ -109,6 +115,11 @@ pub(super) async fn tell_users(
         return Ok(());
     }
     let node = run.node();
+    if !may_restart(run.context) {
+        // Services and commands of this machine know nothing of another root's files.
+        report.not_told.extend(user_names(&node, &owed));
+        return Ok(());
+    }
     let unknown: Vec<CertificateId> = owed
         .iter()
         .filter(|id| described(&node, id).is_none())
@@ -128,7 +139,7 @@ pub(super) async fn tell_users(
         operation.note(Record::Telling {
             certificates: certificates.clone(),
         })?;
-        if let Some(name) = in_words(&user) {
+        if let Some(name) = user.in_words() {
             let told = tell(run, operation, (&user, action), &certificates).await?;
             run.emit(Event::UserTold {
                 user: name,
@@ -164,7 +175,7 @@ async fn tell(
                 ("KUBECERTD_CERTIFICATES", super::hooks::words(names)),
             ];
             let time = run.context.config.hooks.timeout;
-            let name = in_words(user).unwrap_or_default();
+            let name = user.in_words().unwrap_or_default();
             let events = run.events();
             let mut on_line = |_, line: &str| {
                 events(Event::UserSaid {
@@ -181,7 +192,7 @@ async fn tell(
         CertificateUser::StaticPod(_) | CertificateUser::Unsaid => Ok(Told::Done),
     };
     told.map_err(|reason| RestartError::UserNotTold {
-        user: in_words(user).unwrap_or_default(),
+        user: user.in_words().unwrap_or_default(),
         reason,
     })
 }
@@ -204,16 +215,4 @@ fn described<'node>(inventory: &'node Inventory, id: &CertificateId) -> Option<&
     inventory
         .entry(id)
         .filter(|entry| entry.described.is_some())
-}
-
-/// `haproxy.service`, `the command /usr/local/bin/reload`; nothing for those who are told by a restart, or not at all.
-fn in_words(user: &CertificateUser) -> Option<String> {
-    match user {
-        CertificateUser::Unit(unit) => Some(unit.clone()),
-        CertificateUser::Command(words) => Some(format!(
-            "the command {}",
-            words.first().map_or("", String::as_str)
-        )),
-        CertificateUser::StaticPod(_) | CertificateUser::Unsaid => None,
-    }
 }

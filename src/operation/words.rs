@@ -263,6 +263,11 @@ impl fmt::Display for Remark {
                 "not restarted, and with the files from before until then: {}",
                 components.join(", ")
             ),
+            Self::UsersNotTold { users } => write!(
+                out,
+                "told of no new files, and with those from before until they are reloaded or restarted: {}",
+                users.join(", ")
+            ),
             Self::ManifestGone { component } => write!(
                 out,
                 "{component}: not restarted, since no manifest of it can be read now; if it runs, then with other files than \
@@ -305,6 +310,10 @@ impl fmt::Display for Remark {
             Self::Adopted { reason } => write!(
                 out,
                 "{reason}; what is due is renewed nevertheless, and the restarts and proofs that are pending are part of that"
+            ),
+            Self::NotFinished { reason } => write!(
+                out,
+                "{reason}; what else is due is renewed nevertheless"
             ),
             Self::NotEnded { reason } => out.write_str(reason),
             Self::LeftAlone { path } => write!(
@@ -385,6 +394,10 @@ impl fmt::Display for RollBackNote {
             Self::KubeletsOwn { certificate } => write!(
                 out,
                 "{certificate}: is the kubelet's own, which rotates it; it stays"
+            ),
+            Self::NotDescribed { certificate } => write!(
+                out,
+                "{certificate}: the configuration does not describe it any more; it stays"
             ),
             Self::NotThereBefore { path } => write!(
                 out,

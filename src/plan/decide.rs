@@ -91,6 +91,7 @@ fn decide(
         affected: pods.affected,
         method: RestartMethod::default(),
         adopted_proofs: Vec::new(),
+        adopted_users: Vec::new(),
         restarts: pods.restarts,
         rereading: pods.rereading,
         expected: pods.expected,

@@ -64,6 +64,8 @@ pub struct Plan {
     pub method: RestartMethod,
     /// Certificates that earlier operations put in place and that are still to be proved in use.
     pub adopted_proofs: Vec<CertificateId>,
+    /// Certificates whose users an earlier operation left to be told of.
+    pub adopted_users: Vec<CertificateId>,
     /// The earliest moment at which the daemon will renew something that is not renewed now, as things stand, and the first
     /// that it will renew then.
     pub next_due: Option<(Timestamp, CertificateId)>,

@@ -14,6 +14,8 @@ pub struct Unfinished {
     pub restarts: Vec<PodRef>,
     /// Certificates that are still to be proved in use.
     pub proofs: Vec<CertificateId>,
+    /// Certificates whose users are still to be told of their files.
+    pub users: Vec<CertificateId>,
     /// Certificates of which it put new ones in place; empty where it was rolled back, or put earlier ones back.
     pub renewed: Vec<CertificateId>,
     /// How its pods are restarted.
@@ -21,10 +23,12 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// Whether everything that it put in place is renewed by `plan` anyway, so that finishing it first is of no use.
+    /// Whether everything that it put in place is renewed by `plan` anyway, so that finishing it first is of no use. Never where
+    /// somebody is to be told of it: what is renewed with kubeadm's certificates tells nobody else.
     #[must_use]
     pub fn is_overtaken(&self, plan: &Plan) -> bool {
-        !self.renewed.is_empty()
+        self.users.is_empty()
+            && !self.renewed.is_empty()
             && self.renewed.iter().all(|id| {
                 plan.items
                     .iter()
@@ -34,7 +38,7 @@ impl Unfinished {
 }
 
 impl Plan {
-    /// The same plan with the restarts and proofs that earlier operations left.
+    /// The same plan with the restarts, proofs and tellings that earlier operations left.
     #[must_use]
     pub fn adopting(
         mut self,
@@ -50,6 +54,11 @@ impl Plan {
             for id in &one.proofs {
                 if !self.adopted_proofs.contains(id) {
                     self.adopted_proofs.push(id.clone());
+                }
+            }
+            for id in &one.users {
+                if !self.adopted_users.contains(id) {
+                    self.adopted_users.push(id.clone());
                 }
             }
             for pod in &one.restarts {

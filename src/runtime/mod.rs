@@ -18,6 +18,6 @@ pub(crate) use pod::sibling_names;
 pub use pod::{ContainerPhase, ContainerState, PodName, PodState, SandboxState};
 pub(crate) use process::{Process, processes_of};
 pub use service::KubeletService;
-pub(crate) use told::{Told, tell_command, tell_unit};
+pub(crate) use told::{Told, tell_command, tell_unit, unfit_command, unfit_unit};
 pub(crate) use units::COMMAND_BOUND as UNIT_BOUND;
 pub use units::{ServiceError, Units};

@@ -1,14 +1,15 @@
 //! Telling those who use a certificate that is not kubeadm's of its new files.
 
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use super::hooks::{PATH, succeed};
-use super::units::Units;
+use super::units::{UnitState, Units};
 use crate::config::UnitAction;
-use crate::host::{OnLine, Program, unfit};
+use crate::host::{OnLine, Program, Root, unfit};
 
 /// What became of a user who was told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,19 +32,12 @@ pub(crate) async fn tell_unit(
 ) -> Result<Told, String> {
     let state = units.state(unit).await;
     if let Some(state) = &state {
-        match (state.load.as_str(), state.active.as_str()) {
-            ("not-found", _) => {
-                return Err(format!(
-                    "there is no {unit}; correct unit in the configuration"
-                ));
-            }
-            ("masked", _) => {
-                return Err(format!(
-                    "{unit} is masked; `systemctl unmask` it, or correct unit in the configuration"
-                ));
-            }
-            (_, "inactive") => return Ok(Told::NotRunning),
-            (_, "failed") if action == UnitAction::Reload => return Ok(Told::NotRunning),
+        if let Some(reason) = why_useless(unit, state) {
+            return Err(reason);
+        }
+        match state.active.as_str() {
+            "inactive" => return Ok(Told::NotRunning),
+            "failed" if action == UnitAction::Reload => return Ok(Told::NotRunning),
             _ => {}
         }
     }
@@ -58,6 +52,47 @@ pub(crate) async fn tell_unit(
         .map_err(|error| error.to_string())
 }
 
+/// Why a unit cannot be told of anything, and what to do; nothing where systemd says nothing of it.
+pub(crate) async fn unfit_unit(units: &Units, unit: &str) -> Option<String> {
+    why_useless(unit, &units.state(unit).await?)
+}
+
+fn why_useless(unit: &str, state: &UnitState) -> Option<String> {
+    match state.load.as_str() {
+        "not-found" => Some(format!(
+            "there is no {unit}; correct unit in the configuration"
+        )),
+        "masked" => Some(format!(
+            "{unit} is masked; `systemctl unmask` it, or correct unit in the configuration"
+        )),
+        _ => None,
+    }
+}
+
+/// Why a command cannot be run, and what to do.
+pub(crate) fn unfit_command(words: &[String]) -> Option<String> {
+    let Some(path) = words.first() else {
+        return Some("no command is configured".to_owned());
+    };
+    let program = Path::new(path);
+    match is_executable(program) {
+        Ok(true) => unfit(program).map(|reason| format!("{path} is not run: {reason}")),
+        Ok(false) => Some(format!(
+            "{path} is no executable file; `chmod u+x` it, or correct command in the configuration"
+        )),
+        Err(error) => Some(format!(
+            "{path}: {error}; correct command in the configuration"
+        )),
+    }
+}
+
+fn is_executable(program: &Path) -> io::Result<bool> {
+    let root = Root::default();
+    let found = root.look(&root.way(program)?.real)?;
+    let found = found.ok_or(io::ErrorKind::NotFound)?;
+    Ok(found.is_file() && found.mode & 0o100 != 0)
+}
+
 /// Runs a command of the configuration's, as a hook is run: with what this program may do, in its own process group, for so long.
 ///
 /// # Errors
@@ -69,12 +104,12 @@ pub(crate) async fn tell_command(
     stop: &watch::Receiver<bool>,
     on_line: OnLine<'_>,
 ) -> Result<(), String> {
+    if let Some(reason) = unfit_command(words) {
+        return Err(reason);
+    }
     let Some((path, arguments)) = words.split_first() else {
         return Err("no command is configured".to_owned());
     };
-    if let Some(reason) = unfit(Path::new(path)) {
-        return Err(format!("{path} is not run: {reason}"));
-    }
     let mut program = Program::new(Path::new(path), time)
         .variable("PATH", PATH)
         .variable("LANG", "C.UTF-8");

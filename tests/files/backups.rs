@@ -176,6 +176,36 @@ fn old_generations_go_and_the_newest_stays() {
     assert_eq!(node.names(&node.store.backups()), ids[3..]);
 }
 
+/// Each of them has its operations for itself, and one that its service never takes has one a day.
+#[test]
+fn certificates_that_are_not_kubeadms_drive_out_none_of_kubeadms() {
+    let node = Plain::new();
+    let lock = node.lock();
+    let renew = |name: Option<&str>, contents: &str| {
+        let mut files = node.replacements(contents);
+        for file in &mut files {
+            if let Some(name) = name {
+                file.id = name.into();
+            }
+        }
+        let mut operation = node.begin(&lock);
+        operation.install(files).unwrap();
+        let id = operation.id().to_owned();
+        operation.finish(Outcome::Done, 2, u64::MAX).unwrap();
+        id
+    };
+    let kubeadms = renew(None, "0");
+    let others: Vec<String> = (0..4)
+        .map(|number| renew(Some(&format!("haproxy/{number}")), &format!("{number}")))
+        .collect();
+    let kept: Vec<String> = generations(&node.store)
+        .unwrap()
+        .into_iter()
+        .map(|generation| generation.id)
+        .collect();
+    assert_eq!(kept, [&[kubeadms], &others[2..]].concat());
+}
+
 #[test]
 fn a_second_operation_waits_for_recovery() {
     let node = Plain::new();

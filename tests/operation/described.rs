@@ -3,118 +3,16 @@
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
-use kubecertd::config::parse;
 use kubecertd::journal::Outcome;
 use kubecertd::operation::{Event, OperationError, roll_back};
-use kubecertd::pki::Validity;
-use kubecertd::report::Receipt;
 use kubecertd::runtime::KubeletService;
-use testkit::live::{Live, never, valid};
-use testkit::loopback::serial_in;
-use testkit::others::{HAPROXY, HAPROXY_TABLE};
-use testkit::peer::{Clients, Listener, listen};
+use testkit::live::{Live, never};
 
-use crate::whole::{FRESH, nothing};
+use crate::whole::nothing;
 
-/// A node with a service of its own, which serves what lay in its files when it was last told.
-struct Served {
-    node: Live,
-    listener: Option<Listener>,
-}
-
-/// What the service does when it is told.
-const TAKES: &str = "cp $ROOT/etc/haproxy/tls.crt $ROOT/haproxy.crt; cp $ROOT/etc/haproxy/tls.key $ROOT/haproxy.key";
-
-impl Served {
-    /// With these further lines in its table; `ADDRESS` stands for where it listens.
-    async fn start(table: &str, told: &str) -> Self {
-        Self::start_on(Live::start(FRESH).await, table, told).await
-    }
-
-    async fn start_on(mut node: Live, table: &str, told: &str) -> Self {
-        node.tree.haproxy_of(due());
-        let served = ["crt", "key"].map(|end| node.tree.path(&format!("/haproxy.{end}")));
-        fs::copy(node.tree.path(HAPROXY.0), &served[0]).unwrap();
-        fs::copy(node.tree.path(HAPROXY.1), &served[1]).unwrap();
-        let pair = (served[0].clone(), served[1].clone());
-        let answer = Arc::new(|_: &str, _: Option<&str>| (200, String::new()));
-        let listener = listen(("127.0.0.1", 0), pair, Clients::Anybody, true, answer).await;
-        let address = format!("127.0.0.1:{}", listener.port);
-        let text = HAPROXY_TABLE.to_owned() + &table.replace("ADDRESS", &address);
-        let config = parse("k.toml".as_ref(), &text.replace("$ROOT", &root(&node))).unwrap();
-        node.context.config.locations.described = config.locations.described;
-        node.context.proof_bound = Duration::from_secs(3);
-        let served = Self {
-            node,
-            listener: Some(listener),
-        };
-        let systemctl = served.systemctl("active", told);
-        let mut served = served;
-        served.node.context.machine.as_mut().unwrap().kubelet = KubeletService::through(systemctl);
-        served
-    }
-
-    /// Stands for systemctl: the unit is in that state, and does this when it is told.
-    fn systemctl(&self, state: &str, told: &str) -> PathBuf {
-        let text = format!(
-            "if [ \"$1\" = show ]; then echo LoadState=loaded; echo ActiveState={state}; exit; fi\n\
-             echo \"$@\" >>$ROOT/told\n{told}\n"
-        );
-        self.script("/systemctl", &text)
-    }
-
-    fn script(&self, path: &str, text: &str) -> PathBuf {
-        let root = root(&self.node);
-        let path = self
-            .node
-            .tree
-            .write(path, format!("#!/bin/sh\nROOT={root}\n{text}\n"));
-        fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
-        path
-    }
-
-    fn told(&self) -> Vec<String> {
-        let text = fs::read_to_string(self.node.tree.path("/told")).unwrap_or_default();
-        text.lines().map(str::to_owned).collect()
-    }
-
-    fn in_file(&self) -> String {
-        serial_in(&self.node.tree.path(HAPROXY.0))
-    }
-
-    fn served(&self) -> String {
-        serial_in(&self.node.tree.path("/haproxy.crt"))
-    }
-
-    fn last(&self) -> Receipt {
-        self.node.receipts().pop().unwrap()
-    }
-
-    fn codes(&self) -> Vec<String> {
-        let remarks = self.last().remarks;
-        remarks.into_iter().map(|one| one.code).collect()
-    }
-}
-
-fn root(node: &Live) -> String {
-    node.tree.directory.path().display().to_string()
-}
-
-/// However new the file is; and not at its very end.
-fn due() -> Validity {
-    let (now, days) = (Timestamp::now(), |days: i64| {
-        SignedDuration::from_hours(24 * days)
-    });
-    valid(now - days(28), now + days(2))
-}
-
-const UNIT: &str = "unit = \"haproxy.service\"\naddress = \"ADDRESS\"\n";
-
+use crate::served::{Served, TAKES, UNIT, due};
 #[tokio::test]
 async fn a_service_is_reloaded_and_proved_to_serve_the_new_one() {
     for (action, verb) in [("", "reload"), ("unit-action = \"restart\"\n", "restart")] {
@@ -157,11 +55,12 @@ async fn one_that_does_not_take_it_gets_the_old_files_back_and_kubeadms_stay() {
     ] {
         let mut one = Served::start_on(Live::start_with(due()).await, UNIT, told).await;
         let old = (one.in_file(), one.node.serial("apiserver"));
-        let error = one.node.renew_due().await.unwrap_err();
+        let report = one.node.renew_due().await.unwrap();
         assert!(
-            matches!(error, OperationError::RolledBack { .. }),
-            "{error}"
+            matches!(&report.errors[..], [OperationError::RolledBack { .. }]),
+            "{report:?}"
         );
+        assert_eq!(report.renewed.len(), 1, "what worked is told nevertheless");
         assert_eq!((one.in_file(), one.served()), (old.0.clone(), old.0));
         assert_eq!(one.told().len(), 2, "told of the new ones and the old ones");
         let receipts = one.node.receipts();
@@ -270,12 +169,13 @@ async fn a_command_tells_whom_it_likes_within_bounds() {
     // What others could have written is not run, and nothing of a renewal stays.
     let old = one.in_file();
     fs::set_permissions(&script, Permissions::from_mode(0o777)).unwrap();
-    let error = one
+    let report = one
         .node
         .renew(&["haproxy"], &never(), &mut nothing)
         .await
-        .unwrap_err();
-    assert!(error.to_string().contains("written by others"), "{error}");
+        .unwrap();
+    let failed = &report.failed[0].fault.text;
+    assert!(failed.contains("written by others"), "{failed}");
     assert_eq!((one.in_file(), one.told().len()), (old.clone(), 1));
     // One that hangs is ended.
     one.script("/tell", "sleep 60");

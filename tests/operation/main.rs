@@ -8,10 +8,12 @@
 )]
 
 mod described;
+mod described_apart;
 mod hooks;
 mod outlook;
 mod owed;
 mod pending;
 mod recovery;
 mod restart_due;
+mod served;
 mod whole;

@@ -77,6 +77,7 @@ fn every_code_is_documented_and_no_other() {
             "not-trusted",
             "conflict",
             "not-renewed",
+            "unfinished-before",
         ],
         IssuanceError::VARIANTS,
         OrderError::VARIANTS,

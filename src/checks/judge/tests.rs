@@ -27,6 +27,7 @@ pub(crate) fn ending_in(left: SignedDuration) -> Intent {
         overridden: None,
         longest: std::time::Duration::ZERO,
         broken: false,
+        users: std::collections::BTreeMap::new(),
         first_end: Some(("apiserver".into(), now() + left)),
         deadline: Some(Deadline {
             certificate: "apiserver".into(),

@@ -154,6 +154,7 @@ fn failed() -> State {
     let mut state = State::about(About::Acting { cancelled: false });
     state.keep(
         Ending::Failed {
+            operations: Vec::new(),
             fault: fault(),
             disturbed: false,
         },
@@ -300,7 +301,7 @@ fn each_signal_of_a_rest_has_its_consequence() {
 
 #[test]
 fn while_an_operation_runs_and_at_the_end_nothing_else_begins() {
-    let ended = Signal::Ended(Ending::Done(None));
+    let ended = Signal::Ended(Ending::Done(Vec::new()));
     for (about, heeded) in [
         (
             About::Acting { cancelled: false },
@@ -360,15 +361,15 @@ fn what_is_newly_in_use_is_said_before_the_node_is_asked_for_more() {
 
 #[test]
 fn each_end_of_an_operation_sets_when_the_next_may_begin() {
-    let id = || Some("20260101T000000Z".to_owned());
+    let id = || vec!["20260101T000000Z".to_owned()];
     let reason = || "no room".to_owned();
     let (second, minute) = (Duration::from_secs(1), Duration::from_secs(60));
     for (ending, failure, attempts, pause, lines) in [
         (Ending::Done(id()), false, 0, 30 * second, 1),
-        (Ending::Done(None), false, 0, 30 * second, 0),
+        (Ending::Done(Vec::new()), false, 0, 30 * second, 0),
         (
             Ending::Incomplete {
-                operation: id(),
+                operations: id(),
                 fault: fault(),
             },
             true,
@@ -383,6 +384,7 @@ fn each_end_of_an_operation_sets_when_the_next_may_begin() {
         (Ending::RestartsWait(reason()), true, 1, 30 * second, 1),
         (
             Ending::Failed {
+                operations: Vec::new(),
                 fault: fault(),
                 disturbed: false,
             },
@@ -393,6 +395,7 @@ fn each_end_of_an_operation_sets_when_the_next_may_begin() {
         ),
         (
             Ending::Failed {
+                operations: Vec::new(),
                 fault: fault(),
                 disturbed: true,
             },

@@ -34,6 +34,7 @@ fn plan(items: &[(&str, &str, &str)]) -> Plan {
         rereading: Vec::new(),
         method: RestartMethod::default(),
         adopted_proofs: Vec::new(),
+        adopted_users: Vec::new(),
         next_due: None,
         unread_manifests: Vec::new(),
     }

@@ -26,6 +26,7 @@ fn chosen(config: Config, no_restart: Option<&'static str>) -> (Restarts, Vec<St
         next_due: None,
         method: RestartMethod::Manifests,
         adopted_proofs: Vec::new(),
+        adopted_users: Vec::new(),
         unread_manifests: Vec::new(),
     };
     let directory = tempfile::tempdir().unwrap();

@@ -136,9 +136,9 @@ impl Course {
 fn endings() -> Vec<Ending> {
     let reason = || "no room".to_owned();
     vec![
-        Ending::Done(Some("20260101T000000Z".to_owned())),
+        Ending::Done(vec!["20260101T000000Z".to_owned()]),
         Ending::Incomplete {
-            operation: None,
+            operations: Vec::new(),
             fault: fault(),
         },
         Ending::Stopped(reason()),
@@ -147,6 +147,7 @@ fn endings() -> Vec<Ending> {
         Ending::NotNow(Some(fault())),
         Ending::RestartsWait(reason()),
         Ending::Failed {
+            operations: Vec::new(),
             fault: fault(),
             disturbed: true,
         },
@@ -223,7 +224,7 @@ fn each_state_is_left_when_there_is_nothing_more_to_do() {
     {
         let mut course = Course::from(State::about(about), quiet());
         if course.awaited == Effect::Act {
-            course.go(Signal::Ended(Ending::Done(None)));
+            course.go(Signal::Ended(Ending::Done(Vec::new())));
         }
         course.until_at_rest(0);
         assert_eq!(
@@ -268,6 +269,7 @@ fn a_daemon_whose_attempts_fail_tries_less_and_less_often() {
             "{attempt}: {pause:?}"
         );
         course.go(Signal::Ended(Ending::Failed {
+            operations: Vec::new(),
             fault: fault(),
             disturbed: false,
         }));
