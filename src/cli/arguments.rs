@@ -132,6 +132,11 @@ pub(super) enum Command {
         #[arg(long, requires = "expired")]
         force: bool,
     },
+    /// Care for the kubelet's own certificates
+    Kubelet {
+        #[command(subcommand)]
+        action: KubeletAction,
+    },
     /// Have the credentials of a control plane signed elsewhere: keys and requests, signing, putting in place
     Csr(Csr),
     /// Make authorities, certificates and kubeconfigs of a new control plane
@@ -157,6 +162,9 @@ impl Command {
             Self::Turn { action } => matches!(action, Some(TurnAction::Clear)),
             Self::Orders { action } => matches!(action, Some(OrdersAction::Cancel { .. })),
             Self::Renew(options) => !options.dry_run,
+            Self::Kubelet {
+                action: KubeletAction::Repair { dry_run, .. },
+            } => !dry_run,
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
             | Self::Fleet { .. }
@@ -171,6 +179,21 @@ impl Command {
             Self::Kubeconfig(command) => matches!(command.action, KubeconfigAction::User(_)),
         }
     }
+}
+
+/// `kubelet …`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum KubeletAction {
+    /// Make its client certificate anew where it should have done so itself, and have kubelet.conf refer to the one that it renews;
+    /// restarts the kubelet, and no pod
+    Repair {
+        /// Show what would be done, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Also where the clock looks wrong, or the API server does not answer
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 /// `turn`

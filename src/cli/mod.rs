@@ -13,6 +13,7 @@ mod hints;
 mod history;
 mod hold;
 mod kubeconfig;
+mod kubelet;
 mod orders;
 mod output;
 mod pki;
@@ -175,6 +176,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Turn { action } => turn::run(&context, action.as_ref()),
         Command::Fleet { output } => fleet::run(&context, output),
         Command::Orders { action } => orders::run(&context, action.as_ref()),
+        Command::Kubelet { action } => kubelet::run(&context, action),
         Command::Csr(csr) => csr::run(&context, &csr.action),
         Command::Pki(pki) => pki::run(&context, &pki.action),
         Command::Kubeconfig(command) => kubeconfig::run(&context, &command.action),
@@ -248,6 +250,7 @@ fn can_do_without(command: &Command) -> bool {
         Command::Run { .. }
         | Command::Restart { .. }
         | Command::Turn { .. }
+        | Command::Kubelet { .. }
         | Command::Recover { .. }
         | Command::Config { .. } => false,
     }

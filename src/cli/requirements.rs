@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::arguments::{Command, Generated, OrdersAction};
+use super::arguments::{Command, Generated, KubeletAction, OrdersAction};
 use super::credential_arguments::{Csr, CsrAction};
 use crate::node::{AuthorityState, CertificateState, KeyState};
 use crate::operation::Context;
@@ -101,6 +101,12 @@ fn needs(command: &Command) -> Option<Needs> {
         } => needs("orders cancel", Use::Writes, false),
         Command::Orders { .. } => needs("orders", Use::Secrets, false),
         Command::Restart { .. } => needs("restart", Use::Writes, true),
+        Command::Kubelet {
+            action: KubeletAction::Repair { dry_run, .. },
+        } => {
+            let what = if *dry_run { Use::Secrets } else { Use::Writes };
+            needs("kubelet repair", what, false)
+        }
         Command::Hold { .. } => needs("hold", Use::Writes, false),
         Command::Unhold => needs("unhold", Use::Writes, false),
         Command::Plan { .. } => needs("plan", Use::Secrets, true),

@@ -8,8 +8,8 @@ use super::address::{fleet_lock_group, optional_textfile, optional_url};
 use super::lists::{names, paths};
 use super::quantity::{show_duration, show_size};
 use super::value::{
-    ALGORITHMS, DISCOVERIES, FORMATS, METHODS, MODES, OTHER_RENEWERS, TURN_MODES, WAITS, drain,
-    name_of, show_drain,
+    ALGORITHMS, DISCOVERIES, FORMATS, METHODS, MODES, OTHER_RENEWERS, REPAIRS, TURN_MODES, WAITS,
+    drain, name_of, show_drain,
 };
 use super::value::{
     Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm,
@@ -36,7 +36,7 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 14] = [
+pub(super) const SECTIONS: [&str; 15] = [
     "paths",
     "renewal",
     "certificate",
@@ -44,6 +44,7 @@ pub(super) const SECTIONS: [&str; 14] = [
     "window",
     "admin-copies",
     "restart",
+    "kubelet",
     "turn",
     "hooks",
     "metrics",
@@ -240,6 +241,12 @@ pub(super) static KEYS: &[Key] = &[
                 .map(|v| config.restart.container_runtime = v)
         },
         show: |config| optional(config.restart.container_runtime.as_deref()),
+    },
+    Key {
+        section: "kubelet",
+        name: "repair",
+        set: |config, value| choice(value, &REPAIRS).map(|v| config.kubelet.repair = v),
+        show: |config| text(name_of(&REPAIRS, config.kubelet.repair)),
     },
     Key {
         section: "turn",

@@ -36,8 +36,9 @@ pub(crate) use nearest::nearest;
 pub(crate) use quantity::show_duration;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
 pub use types::{
-    AdminCopies, Backup, ClusterApi, Config, Discover, Drain, Events, Hooks, Locations, Log,
-    LogFormat, Metrics, Restart, RestartBy, RestartMode, RestartWait, Turn, TurnMode,
+    AdminCopies, Backup, ClusterApi, Config, Discover, Drain, Events, Hooks, Kubelet,
+    KubeletRepair, Locations, Log, LogFormat, Metrics, Restart, RestartBy, RestartMode,
+    RestartWait, Turn, TurnMode,
 };
 pub(crate) use value::check_filter;
 pub use window::Window;

@@ -23,6 +23,8 @@ pub struct Config {
     pub admin_copies: AdminCopies,
     /// `[restart]`
     pub restart: Restart,
+    /// `[kubelet]`
+    pub kubelet: Kubelet,
     /// `[turn]`
     pub turn: Turn,
     /// `[hooks]`
@@ -37,6 +39,25 @@ pub struct Config {
     pub backup: Backup,
     /// `[log]`
     pub log: Log,
+}
+
+/// `[kubelet]`: what is done about the kubelet's own client certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Kubelet {
+    /// `repair`
+    pub repair: KubeletRepair,
+}
+
+/// `kubelet.repair`: when the daemon makes the kubelet a client certificate that it did not get by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum KubeletRepair {
+    /// Never.
+    Off,
+    /// When it has expired, so that the kubelet cannot start.
+    #[default]
+    Expired,
+    /// When its rotation is overdue, too, or kubelet.conf holds an old one itself.
+    Overdue,
 }
 
 impl Config {

@@ -14,8 +14,8 @@ use super::Mistake;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use super::{
-    Discover, Drain, KeyPolicy, LogFormat, OtherRenewer, RestartBy, RestartMode, RestartWait,
-    TurnMode,
+    Discover, Drain, KeyPolicy, KubeletRepair, LogFormat, OtherRenewer, RestartBy, RestartMode,
+    RestartWait, TurnMode,
 };
 use crate::pki::{Catalogued, KeyAlgorithm};
 
@@ -46,6 +46,13 @@ pub(super) struct Bounds {
 pub(super) const OTHER_RENEWERS: [(&str, OtherRenewer); 2] = [
     ("wait", OtherRenewer::Wait),
     ("ignore", OtherRenewer::Ignore),
+];
+
+/// `kubelet.repair`
+pub(super) const REPAIRS: [(&str, KubeletRepair); 3] = [
+    ("off", KubeletRepair::Off),
+    ("expired", KubeletRepair::Expired),
+    ("overdue", KubeletRepair::Overdue),
 ];
 
 /// `admin-copies.discover`

@@ -5,9 +5,11 @@ use tokio::sync::{mpsc, watch};
 use super::aside::{Pending, aside};
 use super::look::in_flight;
 use super::pass::Pass;
+use crate::checks::Asked;
 use crate::journal::Trigger;
 use crate::operation::{
-    Context, Event, MoreNames, OperationError, Options, RenewalReport, renew, restart_due,
+    Context, Event, MoreNames, OperationError, Options, RenewalReport, renew, repair_kubelet,
+    restart_due,
 };
 use crate::plan::Request;
 
@@ -37,13 +39,18 @@ impl Running {
     pub(super) fn begin(context: Context, pass: &Pass) -> Self {
         let options = options(pass);
         let components = pass.only_restarts();
+        let repairs = pass.only_repairs_kubelet();
         let (tell, told) = mpsc::unbounded_channel();
         let (cancel, cancelled) = watch::channel(false);
         let work = move || async move {
             // Whoever abandons the operation wants to hear nothing.
             let mut events = |event| drop(tell.send(event));
             let due = Request::Due;
-            let result = if components.is_empty() {
+            let result = if repairs {
+                repair_kubelet(&context, Asked::BySchedule, &cancelled, &mut events)
+                    .await
+                    .map(Option::unwrap_or_default)
+            } else if components.is_empty() {
                 renew(&context, &due, &options, &cancelled, &mut events).await
             } else {
                 restart_due(&context, &components, &cancelled, &mut events).await

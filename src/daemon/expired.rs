@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::pass::Pass;
+use crate::config::KubeletRepair;
 use crate::operation::Context;
 use crate::plan::{expired, is_node_down};
 use crate::probe::reachability;
@@ -19,8 +20,10 @@ impl Pass {
     /// Finds out whether expired certificates have stopped the node. Nobody is asked while none has expired.
     pub(super) async fn look_whether_down(&mut self, context: &Context) {
         let now = crate::host::now();
-        let helpful = self.due() > 0 || self.kubelet.can_be_helped();
-        let concerned = self.kubelet.can_be_helped() || !expired(&self.inventory, now).is_empty();
+        let is_helped =
+            self.kubelet.can_be_helped() && context.config.kubelet.repair != KubeletRepair::Off;
+        let helpful = self.due() > 0 || is_helped;
+        let concerned = is_helped || !expired(&self.inventory, now).is_empty();
         if !helpful || !concerned || !context.is_live() || !context.config.renewal.enabled {
             return;
         }

@@ -3,16 +3,20 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::others::Others;
 use super::pass::Pass;
 use super::unkept::Unkept;
 use super::uses::Uses;
 use crate::checks::{Asked, Check, Intent};
+use crate::config::KubeletRepair;
+use crate::node::Inventory;
 use crate::operation::{
     Context, EventLog, ask_issuers, catch_up_copies, keep_orders, look_ahead, look_at_addresses,
-    look_at_orders, look_at_restarts, preflight,
+    look_at_kubelet_repair, look_at_orders, look_at_restarts, preflight,
 };
-use crate::plan::kubelet_need;
+use crate::plan::{KubeletNeed, kubelet_need, kubelet_repair};
 
 /// When to go on where what a program answered could not be kept.
 const ASK_PAUSE: Duration = Duration::from_secs(60);
@@ -31,6 +35,7 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
         findings: preflight(context, &inventory, &plan, live, Asked::BySchedule),
         node_down: false,
         kubelet: kubelet_need(&inventory, now),
+        repair: repair(context, &inventory, now),
         inventory: Arc::new(inventory),
         plan: Arc::new(plan),
         order_problems,
@@ -41,6 +46,19 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
         unfinished: in_flight(context),
         others,
         uses,
+    }
+}
+
+/// What the configuration wants done for the kubelet's certificate before it has expired.
+fn repair(context: &Context, inventory: &Inventory, now: Timestamp) -> KubeletNeed {
+    let config = &context.config;
+    if config.kubelet.repair == KubeletRepair::Overdue
+        && config.renewal.enabled
+        && context.is_live()
+    {
+        kubelet_repair(inventory, now)
+    } else {
+        KubeletNeed::Nothing
     }
 }
 
@@ -93,6 +111,14 @@ pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
         pass.findings
             .retain(|finding| finding.check() == Check::Addresses);
         let found = look_at_restarts(context, &pass.inventory, &only);
+        pass.findings.extend(found);
+        return pass;
+    }
+    if pass.only_repairs_kubelet() {
+        let asked = Asked::BySchedule;
+        let found = look_at_kubelet_repair(context, &pass.inventory, asked).await;
+        pass.findings
+            .retain(|finding| finding.check() == Check::Addresses);
         pass.findings.extend(found);
         return pass;
     }

@@ -26,6 +26,8 @@ pub(super) struct Pass {
     pub(super) node_down: bool,
     /// What the kubelet needs to start.
     pub(super) kubelet: KubeletNeed,
+    /// What is to be done for its certificate while that is valid, as far as `kubelet.repair` wants it.
+    pub(super) repair: KubeletNeed,
     /// What is wrong with requests to CAs elsewhere, or with what came for them; one sentence each.
     pub(super) order_problems: Vec<String>,
     /// Copies of admin.conf that stay as they are.
@@ -45,6 +47,16 @@ impl Pass {
             || self.node_down
             || self.due() > 0
             || !self.uses.to_be_restarted().is_empty()
+            || self.repair.can_be_helped()
+    }
+
+    /// Whether the kubelet's certificate is all that is to be seen to.
+    pub(super) fn only_repairs_kubelet(&self) -> bool {
+        self.repair.can_be_helped()
+            && self.due() == 0
+            && !self.node_down
+            && self.unfinished.is_empty()
+            && self.uses.to_be_restarted().is_empty()
     }
 
     /// Components that are to be restarted though nothing else is to be done: a renewal restarts what it has to, and the rest is seen
@@ -60,7 +72,7 @@ impl Pass {
     /// expired certificates have stopped.
     pub(super) fn held(&self) -> Vec<&Finding> {
         let is_renewal = self.due() > 0 && self.unfinished.is_empty() && !self.node_down;
-        let wanted = is_renewal || !self.only_restarts().is_empty();
+        let wanted = is_renewal || !self.only_restarts().is_empty() || self.only_repairs_kubelet();
         self.findings
             .iter()
             .filter(|finding| wanted && finding.blocks())
@@ -78,6 +90,9 @@ impl Pass {
             (0, false) if !self.only_restarts().is_empty() => {
                 Some(format!("Restarting: {}", self.only_restarts().join(", ")))
             }
+            (0, false) if self.only_repairs_kubelet() => {
+                Some("Renewing: the kubelet's own certificate".to_owned())
+            }
             (0, false) if self.unfinished.is_empty() => None,
             (0, false) => Some(format!(
                 "Finishing operation {}",
@@ -92,7 +107,7 @@ impl Pass {
     pub(super) fn verb(&self) -> &'static str {
         if !self.only_restarts().is_empty() {
             "Restarting"
-        } else if self.due() == 0 && !self.node_down {
+        } else if self.due() == 0 && !self.node_down && !self.only_repairs_kubelet() {
             "Finishing"
         } else {
             "Renewing"

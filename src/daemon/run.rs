@@ -17,7 +17,8 @@ use super::state::{About, State};
 use super::stop::{StopSignals, stop_on_signal};
 use super::systemd::Systemd;
 use super::uses::Uses;
-use crate::operation::{Context, EventLog, OperationError, RenewalReport, renew};
+use crate::checks::Asked;
+use crate::operation::{Context, EventLog, OperationError, RenewalReport, renew, repair_kubelet};
 use crate::plan::Request;
 use crate::report::Level;
 
@@ -94,6 +95,11 @@ async fn renew_once(
         log.write(&event);
         systemd.status(&format!("{}: {event}", pass.verb()));
     };
+    if pass.only_repairs_kubelet() {
+        let asked = Asked::BySchedule;
+        let repaired = repair_kubelet(&daemon.context, asked, stop, &mut events).await;
+        return repaired.map(Option::unwrap_or_default);
+    }
     let due = Request::Due;
     renew(&daemon.context, &due, &options(pass), stop, &mut events).await
 }

@@ -22,6 +22,8 @@ pub struct Inventory {
     pub directories: Directories,
     /// The kubelet's own configuration.
     pub kubelet: KubeletConfiguration,
+    /// What lies under the name of the link to the kubelet's client certificate.
+    pub kubelet_client: ClientLink,
     /// `ca`, `etcd-ca`, `front-proxy-ca`; without etcd's where etcd is external.
     pub authorities: Vec<Authority>,
     /// kubeadm's eleven by name (the etcd ones absent where etcd is external, but then the API server's etcd client
@@ -59,6 +61,19 @@ pub struct Inventory {
     /// Where those files of entries, authorities, the service account and static pods really lie whose paths lead through
     /// links. Only what lies there is opened.
     pub links: BTreeMap<PathBuf, PathBuf>,
+}
+
+/// What lies under the name `kubelet-client-current.pem`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientLink {
+    /// Nothing.
+    Missing,
+    /// A link to a file, as the kubelet makes it.
+    Link,
+    /// A link that leads to nothing.
+    Dangling,
+    /// Something that is no link: then the kubelet renews nothing (client-go's certificate store expects one).
+    NoLink,
 }
 
 /// Where things lie on this node.

@@ -48,6 +48,8 @@ pub struct KubeletConfiguration {
     pub client_ca_file: Option<PathBuf>,
     /// `serverTLSBootstrap`
     pub server_tls_bootstrap: bool,
+    /// `rotateCertificates`, which kubeadm always sets: whether it renews its client certificate.
+    pub rotate_certificates: bool,
     /// `--hostname-override`
     pub hostname_override: Option<String>,
     /// `healthzBindAddress:healthzPort`, `None` when switched off (port 0).
@@ -75,6 +77,7 @@ impl Default for KubeletConfiguration {
             tls_private_key: None,
             client_ca_file: None,
             server_tls_bootstrap: false,
+            rotate_certificates: false,
             hostname_override: None,
             healthz: Some(("127.0.0.1".to_owned(), 10248)),
             port: PORT,
@@ -200,6 +203,9 @@ impl KubeletConfiguration {
         self.client_ca_file = real(client_ca).or(self.client_ca_file.take());
         if let Some(bootstrap) = written.server_tls_bootstrap {
             self.server_tls_bootstrap = bootstrap;
+        }
+        if let Some(rotate) = written.rotate_certificates {
+            self.rotate_certificates = rotate;
         }
         if let Some(percent) = written.image_gc_high_threshold_percent {
             match percent.trim().parse() {

@@ -36,8 +36,8 @@ pub use certificate_id::{CertificateId, listed};
 pub use described::Described;
 pub use hard_links::{HardLinks, hard_links};
 pub use inventory::{
-    Authority, AuthorityState, CertificateState, Custody, Directories, Entry, Inventory, KeyState,
-    Present, ServiceAccountKeys, Signer,
+    Authority, AuthorityState, CertificateState, ClientLink, Custody, Directories, Entry,
+    Inventory, KeyState, Present, ServiceAccountKeys, Signer,
 };
 pub use known_keys::{KeyFile, KnownKey, known_keys, known_keys_file};
 pub(crate) use kubeadm_config::is_dns_name;

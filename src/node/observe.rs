@@ -121,6 +121,7 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     findings.trusts.extend(trust::by_flags(&node));
     let mut inventory = Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
+        kubelet_client: kubelets::client_link(root, &directories.kubelet_pki),
         lot: Lot::of_machine(root).ok(),
         service_account,
         directories,

@@ -69,6 +69,9 @@ pub enum OperationError {
     /// Something that is not kubecertd's to mend keeps the kubelet from starting.
     #[error("the kubelet cannot start: {0}")]
     KubeletCannotStart(String),
+    /// The kubelet's own certificate cannot be made anew here; nothing was changed.
+    #[error("the kubelet's client certificate is not renewed: {0}; nothing was changed")]
+    KubeletNotRepaired(String),
     /// The new files stay, and the rest is tried again.
     #[error(
         "{0}; the new files stay in place, since what they replaced is of no use. The daemon goes on trying; \

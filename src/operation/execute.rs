@@ -116,8 +116,8 @@ pub(super) async fn execute<'a>(
         }
         Err(error) if !can_go_back => new_files_stay(&error, &operation, &names),
         Err(error) => {
-            let reason = (&error).into();
-            undo(run, &mut operation, &names, reason, &mut report).await?
+            let why = ((&error).into(), plan.method);
+            undo(run, &mut operation, &names, why, &mut report).await?
         }
     };
     report.observations = run.observations();

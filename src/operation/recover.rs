@@ -150,8 +150,8 @@ async fn finish_one(
         }
         Err(error) if !can_go_back => new_files_stay(&error, &operation, &certificates),
         Err(error) => {
-            let reason = (&error).into();
-            undo(run, &mut operation, &certificates, reason, &mut report).await?
+            let why = ((&error).into(), RestartMethod::Manifests);
+            undo(run, &mut operation, &certificates, why, &mut report).await?
         }
     };
     hooks.after(run, &ending, &mut report).await;

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::checks::{look_ahead, no_restart, permit, preflight, take_lock};
 use super::execute::{Change, execute};
 use super::issue::{Made, issue_planned, receipt_lines};
-use super::kubelet::make_for_kubelet;
+use super::kubelet::{make_for_kubelet, may_help_kubelet};
 use super::not_renewed::not_renewed;
 use super::orders::{ask_issuers_by_hand, can_be_asked_for, close_overtaken, open_orders};
 use super::part::{Part, parts};
@@ -22,7 +22,7 @@ use crate::checks::{Asked, Cause, Finding, Intent, Severity};
 use crate::files::{Recovery, recover};
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{CertificateId, Replaceable, hard_links};
-use crate::plan::{Action, Obstacle, Plan, PlanItem, Request, RestartMethod};
+use crate::plan::{Action, Obstacle, Plan, PlanItem, Request, RestartMethod, kubelet_need};
 
 /// Renews what `request` asks for. Finishes an operation that was cut off first.
 ///
@@ -285,8 +285,9 @@ async fn prepare(
     let asked_for = (request, &options.more_names);
     let mut made = issue_planned(run, &replaceable, plan, asked_for, report)?;
     let mut kubelet_changed = false;
-    if options.node_down {
-        let kubelet = make_for_kubelet(run, &replaceable, report);
+    if options.node_down && may_help_kubelet(context, &options.trigger) {
+        let need = kubelet_need(&node, crate::host::now());
+        let kubelet = make_for_kubelet(run, &replaceable, &need, report);
         kubelet_changed = kubelet.is_some();
         made = Made::joined(made, kubelet);
     }

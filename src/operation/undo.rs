@@ -16,7 +16,7 @@ use crate::plan::RestartMethod;
 use crate::restart::RestartError;
 
 /// Puts the old files back and, where pods were touched, restarts them again with those and proves that these are in
-/// use. `names`: the certificates. A file that another process changed meanwhile stays as it is.
+/// use. `names`: the certificates; `method`: how pods, or the kubelet alone, were restarted. A file that another process changed meanwhile stays as it is.
 ///
 /// # Errors
 /// [`OperationError::Stopped`].
@@ -24,7 +24,7 @@ pub(super) async fn undo(
     run: &mut Run<'_>,
     operation: &mut Operation<'_>,
     names: &[CertificateId],
-    reason: Fault,
+    (reason, method): (Fault, RestartMethod),
     report: &mut RenewalReport,
 ) -> Result<Ending, OperationError> {
     run.emit(Event::RollingBack {
@@ -47,14 +47,13 @@ pub(super) async fn undo(
     };
     let touched = operation.restarts_left();
     run.forget_node();
-    let method = RestartMethod::Manifests;
     let mut restarts = Restarts::left(run.context, &run.node(), &touched, method).on_the_way_back();
     report.not_restarted.extend(components(&restarts.left_out));
     remarks.extend(restarts.without_manifest());
     for remark in &remarks {
         run.remark(remark.clone());
     }
-    let aftermath = if touched.is_empty() && operation.users_left().is_empty() {
+    let aftermath = if restarts.are_none() && operation.users_left().is_empty() {
         None
     } else {
         match restart_again(run, operation, &mut restarts, names, report).await {

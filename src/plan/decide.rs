@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::candidate::{Candidate, Wish};
 use super::expired::kubelet_obstacle;
 use super::hold::{self, Hold};
+use super::kubelet;
 use super::note::{self, Note};
 use super::pods::Pods;
 use super::settle::{Decided, settle};
@@ -195,6 +196,7 @@ fn item<'node>(
         }
     };
     notes.extend(note::of_names(inventory, &entry.id));
+    notes.extend(kubelet::notes(inventory, entry, now));
     let item = PlanItem {
         id: entry.id.clone(),
         authority: entry.authority,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::obstacle::{KubeletFault, Obstacle};
 use super::schedule::begins_later;
 use super::signing::{Signing, signing};
-use crate::node::{CertificateId, CertificateState, Entry, Inventory, KeyState, Signer};
+use crate::node::{CertificateId, CertificateState, Entry, Inventory, KeyState, Present, Signer};
 use crate::pki::{AuthorityId, Certificate, LeafName, date};
 
 /// Without one of these the control plane does not work.
@@ -105,6 +105,16 @@ pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
     let Some((like, present)) = old else {
         return KubeletNeed::Impossible(without_old(config));
     };
+    certificate_like(inventory, config, (like, present), now)
+}
+
+/// A new certificate like this one of the kubelet's, or why none can be made here.
+pub(super) fn certificate_like(
+    inventory: &Inventory,
+    config: &Entry,
+    (like, present): (&Entry, &Present),
+    now: Timestamp,
+) -> KubeletNeed {
     if !matches!(present.signer, Signer::Expected | Signer::Unchecked(_)) {
         return KubeletNeed::Impossible(format!(
             "{}: the CA of this node did not sign it (its issuer is {}); renew it where that CA's key is",
@@ -154,7 +164,7 @@ fn is_invalid(leaf: &Certificate, now: Timestamp) -> bool {
 }
 
 /// Whether the kubelet could start with it.
-fn is_usable(entry: &Entry, now: Timestamp) -> bool {
+pub(super) fn is_usable(entry: &Entry, now: Timestamp) -> bool {
     entry.present().is_some_and(|present| {
         !is_invalid(&present.leaf, now)
             && matches!(

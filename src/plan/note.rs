@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
+use super::rotation::RotationFault;
 use super::trust::Refusal;
 use crate::config::{CertificateRenewal, KeyPolicy};
 use crate::host::serialize_path;
@@ -69,6 +70,23 @@ pub enum Note {
     NoSuchPod {
         /// The name.
         pod: String,
+    },
+    /// The kubelet should have renewed it by itself by now.
+    RotationOverdue {
+        /// When that was due at the latest.
+        since: Timestamp,
+        /// When it ends.
+        ends: Timestamp,
+        /// What on this node keeps the kubelet from it; none where nothing is seen here.
+        faults: Vec<RotationFault>,
+    },
+    /// kubelet.conf holds a certificate itself, beside one that the kubelet renews: when that ends, the kubelet does not start.
+    HoldsItsCertificate {
+        /// Which file.
+        #[serde(serialize_with = "serialize_path")]
+        path: PathBuf,
+        /// When the certificate in it ends.
+        ends: Timestamp,
     },
     /// The CA is added to those that a kubeconfig trusts.
     AuthorityAdded {

@@ -5,6 +5,7 @@ use std::fmt;
 use super::note::Note;
 use super::obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
+use super::rotation::RotationFault;
 use super::types::Action;
 use crate::node::CertificateId;
 use crate::pki::{Catalogued, KubeconfigName, date};
@@ -238,6 +239,20 @@ impl fmt::Display for KubeletFault {
     }
 }
 
+impl fmt::Display for RotationFault {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SwitchedOff => formatter
+                .write_str("rotateCertificates is not true in the kubelet's configuration; set it"),
+            Self::NoLink { path } => write!(
+                formatter,
+                "{} is no link, so the kubelet puts nothing there",
+                path.display()
+            ),
+        }
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -248,6 +263,34 @@ impl fmt::Display for Note {
             Self::NoSuchPod { pod } => write!(
                 formatter,
                 "no static pod of this node is called {pod:?}, so none is restarted for it; correct static-pod in the configuration"
+            ),
+            Self::RotationOverdue {
+                since,
+                ends,
+                faults,
+            } => {
+                write!(
+                    formatter,
+                    "the kubelet should have renewed it by {}, and it ends on {}: ",
+                    date(*since),
+                    date(*ends)
+                )?;
+                for fault in faults {
+                    write!(formatter, "{fault}; ")?;
+                }
+                if faults.is_empty() {
+                    formatter.write_str(
+                        "see `kubectl get csr` and `journalctl -u kubelet` for why not; ",
+                    )?;
+                }
+                formatter.write_str("`kubecertd kubelet repair` makes a new one")
+            }
+            Self::HoldsItsCertificate { path, ends } => write!(
+                formatter,
+                "{} holds a certificate itself, which nobody renews and without which the kubelet does not start after {}; \
+                 `kubecertd kubelet repair` has it refer to the one that the kubelet renews",
+                path.display(),
+                date(*ends)
             ),
             Self::KeyNotChecked { path } => write!(
                 formatter,

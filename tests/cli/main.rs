@@ -12,6 +12,7 @@ mod hostile_links;
 mod hostile_marks;
 mod hostile_root;
 mod hostile_state;
+mod kubelet_repair;
 mod more_names;
 mod opens;
 mod receipts;

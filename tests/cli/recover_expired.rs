@@ -17,13 +17,13 @@ use jiff::{SignedDuration, Timestamp};
 use kubecertd::pki::{KeyAlgorithm, PrivateKey, certificates_from_pem};
 use testkit::{ELEVEN, Node, contents, text};
 
-const PKI: &str = "/var/lib/kubelet/pki";
-const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
-const OLD: &str = "/var/lib/kubelet/pki/kubelet-client-2026-01-01-00-00-00.pem";
-const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+pub(crate) const PKI: &str = "/var/lib/kubelet/pki";
+pub(crate) const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+pub(crate) const OLD: &str = "/var/lib/kubelet/pki/kubelet-client-2026-01-01-00-00-00.pem";
+pub(crate) const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 
 /// Made four hundred days ago for a year and a month.
-fn expired() -> Node {
+pub(crate) fn expired() -> Node {
     Node::new(
         SignedDuration::from_hours(24 * 400),
         SignedDuration::from_hours(-24 * 5),
@@ -37,7 +37,7 @@ fn recover(node: &Node) -> (bool, String) {
 }
 
 /// What the link leads to, which must be a file of the kubelet's kind, with a valid certificate and its key.
-fn current(node: &Node) -> PathBuf {
+pub(crate) fn current(node: &Node) -> PathBuf {
     let target = std::fs::read_link(node.path(CURRENT)).unwrap();
     let name = target.file_name().unwrap().to_str().unwrap().to_owned();
     assert_eq!(target.parent().unwrap().to_str(), Some(PKI), "absolute");
@@ -150,7 +150,7 @@ fn where_nothing_has_expired_nothing_is_done() {
 }
 
 /// kubelet.conf with the certificate itself in it, as kubeadm before 1.17 left it.
-fn embed(node: &Node, pem: &[u8]) {
+pub(crate) fn embed(node: &Node, pem: &[u8]) {
     let text = std::fs::read_to_string(node.path(KUBELET_CONF)).unwrap();
     let data = STANDARD.encode(pem);
     let embedded: String = text

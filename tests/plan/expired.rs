@@ -48,7 +48,7 @@ fn entry(id: CertificateId, path: &str, certificate: &str, state: Present) -> En
 }
 
 /// A node whose kubelet.conf refers to the rotated certificate.
-fn referring(not_after: i64) -> Inventory {
+pub(crate) fn referring(not_after: i64) -> Inventory {
     let mut node = node();
     let state = of_a_node(not_after);
     node.entries.push(entry(
@@ -63,7 +63,7 @@ fn referring(not_after: i64) -> Inventory {
 }
 
 /// A node whose kubelet.conf holds its certificate itself, and what the kubelet has rotated.
-fn embedding(embedded: i64, rotated: i64) -> Inventory {
+pub(crate) fn embedding(embedded: i64, rotated: i64) -> Inventory {
     let mut node = referring(rotated);
     let config = entry(
         CertificateId::KubeletConfig,
@@ -76,7 +76,7 @@ fn embedding(embedded: i64, rotated: i64) -> Inventory {
     node
 }
 
-fn like(name: &str) -> KubeletNeed {
+pub(crate) fn like(name: &str) -> KubeletNeed {
     KubeletNeed::Certificate { like: name.into() }
 }
 

@@ -7,4 +7,5 @@ mod expired;
 mod holds;
 mod properties;
 mod restarts;
+mod rotation;
 mod windows;

@@ -36,6 +36,15 @@ impl Flags {
         self.0.get(name).map(String::as_str)
     }
 
+    /// What a switch says, as Go reads one.
+    fn switch(&self, name: &str) -> Option<bool> {
+        let value = self.value(name)?;
+        Some(!matches!(
+            value,
+            "false" | "False" | "FALSE" | "f" | "F" | "0"
+        ))
+    }
+
     /// The flags that say the same as a field of the configuration.
     pub(super) fn as_written(&self) -> Written {
         let value = |name| self.value(name).map(str::to_owned);
@@ -45,9 +54,8 @@ impl Flags {
             container_runtime_endpoint: value("container-runtime-endpoint"),
             tls_cert_file: value("tls-cert-file"),
             tls_private_key_file: value("tls-private-key-file"),
-            server_tls_bootstrap: self
-                .value("rotate-server-certificates")
-                .map(|value| !matches!(value, "false" | "False" | "FALSE" | "f" | "F" | "0")),
+            server_tls_bootstrap: self.switch("rotate-server-certificates"),
+            rotate_certificates: self.switch("rotate-certificates"),
             healthz_bind_address: value("healthz-bind-address"),
             healthz_port: value("healthz-port"),
             address: value("address"),

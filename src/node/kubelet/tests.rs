@@ -60,6 +60,7 @@ fn each_source_overrides_the_one_before() {
             tls_private_key: Some(root.join("/a.key")),
             client_ca_file: Some(root.join("/etc/pki/ca.crt")),
             server_tls_bootstrap: true,
+            rotate_certificates: false,
             hostname_override: Some("node-7".to_owned()),
             healthz: Some(("::1".to_owned(), 10300)),
             port: 10260,

@@ -14,6 +14,7 @@ pub(super) struct Written {
     pub(super) tls_private_key_file: Option<String>,
     #[serde(rename = "serverTLSBootstrap")]
     pub(super) server_tls_bootstrap: Option<bool>,
+    pub(super) rotate_certificates: Option<bool>,
     pub(super) healthz_bind_address: Option<String>,
     pub(super) healthz_port: Option<String>,
     pub(super) address: Option<String>,

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use super::findings::Findings;
 use super::node::{Node, Wanted};
 use super::{kubeconfigs, leaves};
+use crate::host::Root;
 use crate::node::kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG, KUBELET_OWN, KUBELET_SERVER};
-use crate::node::{CertificateId, CertificateState, Entry, Signer};
+use crate::node::{CertificateId, CertificateState, ClientLink, Entry, Signer};
 use crate::pki::AuthorityId;
 
 /// What there is of them, or should be where there is a kubelet.
@@ -31,6 +32,18 @@ pub(super) fn entries(node: &Node<'_>, findings: &mut Findings) -> Vec<Entry> {
     }
     entries.extend(serving(node));
     entries
+}
+
+/// What lies under the name of the link to its client certificate.
+pub(super) fn client_link(root: &Root, directory: &Path) -> ClientLink {
+    let path = directory.join(KUBELET_CLIENT);
+    let is_there = |path: &Path| root.look(path).is_ok_and(|found| found.is_some());
+    match root.look(&path) {
+        Ok(Some(found)) if !found.is_link() => ClientLink::NoLink,
+        Ok(Some(_)) if root.resolve(&path).is_ok_and(|real| is_there(&real)) => ClientLink::Link,
+        Ok(Some(_)) => ClientLink::Dangling,
+        Ok(None) | Err(_) => ClientLink::Missing,
+    }
 }
 
 fn serving(node: &Node<'_>) -> Option<Entry> {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::host::Root;
 use kubecertd::node::{
-    Authority, AuthorityState, CertificateId, CertificateState, Directories, Entry, Inventory,
-    KeyState, KubeletConfiguration, Present, ServiceAccountKeys, Signer, StaticPod,
+    Authority, AuthorityState, CertificateId, CertificateState, ClientLink, Directories, Entry,
+    Inventory, KeyState, KubeletConfiguration, Present, ServiceAccountKeys, Signer, StaticPod,
 };
 use kubecertd::pki::{
     AuthorityId, Catalogued, Certificate, CertificateAuthority, KeyAlgorithm, NewAuthority,
@@ -115,7 +115,11 @@ pub fn node() -> Inventory {
             manifests: PathBuf::from("/etc/kubernetes/manifests"),
             kubelet_pki: PathBuf::from("/var/lib/kubelet/pki"),
         },
-        kubelet: KubeletConfiguration::default(),
+        kubelet: KubeletConfiguration {
+            rotate_certificates: true,
+            ..KubeletConfiguration::default()
+        },
+        kubelet_client: ClientLink::Link,
         authorities: AuthorityId::ALL
             .into_iter()
             .map(|name| Authority {

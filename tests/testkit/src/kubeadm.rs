@@ -119,7 +119,7 @@ impl Node {
             "/var/lib/kubelet/config.yaml",
             format!(
                 "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nauthentication:\n  x509:\n    \
-                 clientCAFile: {}/ca.crt\nstaticPodPath: /etc/kubernetes/manifests\nfileCheckFrequency: 0s\n",
+                 clientCAFile: {}/ca.crt\nstaticPodPath: /etc/kubernetes/manifests\nfileCheckFrequency: 0s\nrotateCertificates: true\n",
                 self.pki
             ),
         );
