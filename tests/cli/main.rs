@@ -3,6 +3,9 @@
 mod admin_copies;
 mod check_expiration;
 mod described;
+mod described_hands;
+mod described_hosts;
+mod described_patterns;
 mod earlier_format;
 mod exit_codes;
 mod history;
