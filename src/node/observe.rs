@@ -5,6 +5,7 @@ mod budget;
 mod closed;
 mod described;
 mod directories;
+mod entrusted;
 mod extras;
 mod findings;
 mod kubeconfigs;

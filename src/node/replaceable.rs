@@ -214,12 +214,17 @@ impl<W> Owned<W> {
 /// # Errors
 /// What others could change, and what to do.
 pub fn trusted(way: &Way) -> Result<(), Reason> {
-    if way.links.is_empty() {
-        return Ok(());
+    match led_by_others(way) {
+        None => Ok(()),
+        Some(how) => Err(format!(
+            "{how}, so nothing is written there; make that root's alone, or put the file itself in the link's place"
+        )),
     }
-    let Some(step) = way.loose() else {
-        return Ok(());
-    };
+}
+
+/// Where a way with a link leads, and through what that others than root can change.
+pub(super) fn led_by_others(way: &Way) -> Option<String> {
+    let step = way.loose().filter(|_| !way.links.is_empty())?;
     let others = if crate::host::is_trusted_owner(step.found.uid) {
         format!(
             "others than root can write to (mode {:04o}; chmod go-w)",
@@ -228,9 +233,8 @@ pub fn trusted(way: &Way) -> Result<(), Reason> {
     } else {
         format!("belongs to user {} (chown root)", step.found.uid)
     };
-    Err(format!(
-        "leads to {} through {}, which {others}, so nothing is written there; make that root's alone, or put the file itself \
-         in the link's place",
+    Some(format!(
+        "leads to {} through {}, which {others}",
         way.real.display(),
         step.path.display()
     ))

@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::budget::Budget;
+use super::entrusted;
 use super::findings::Findings;
 use super::node::{Node, Wanted};
-use super::own_place::{Hands, hands};
+use super::own_place::{Hands, hands, roots_alone};
 use super::pem_files::{self, CertificateFile, TOO_MANY};
 use crate::config::Description;
 use crate::host::on_all_cores;
@@ -20,7 +21,6 @@ use crate::node::{
     Authority, CertificateId, CertificateState, Described, Entry, Fault, KeyState, NamedBy,
     Present, Problem, owners, read,
 };
-use crate::pki::AuthorityId;
 
 /// Files that one pattern may match; more are no services of one node.
 const MATCHES: usize = 64;
@@ -230,30 +230,13 @@ fn in_wrong_hands(
         }
     }
     let description = place.description;
-    // Whoever can change what counts as the CA is one.
     for path in [&description.ca, &description.ca_key].into_iter().flatten() {
-        if let Err(problem) = hands(node.root, &node.root.join(path), None, &table) {
+        if let Err(problem) = roots_alone(node.root, &node.root.join(path)) {
             return Some(problem);
         }
     }
-    let uid = owned_by.filter(|_| present.leaf.may_be_shown_by_clients())?;
-    if !lets_clients_in(node, present) {
-        return None;
-    }
-    let reason = format!(
-        "may be shown to the API server by a client and is in the hands of user {uid}, who could put any other there and have that \
-         renewed; give its files and their directories to root"
-    );
+    let reason = entrusted::refusal(node, present, owned_by?)?;
     Some(Problem::new(&place.certificate, Fault::NotOwn { reason }))
-}
-
-/// Whether a CA signed it by which the API server, or an extension of it, knows its clients.
-fn lets_clients_in(node: &Node<'_>, present: &Present) -> bool {
-    let of_clients = [AuthorityId::Kubernetes, AuthorityId::FrontProxy];
-    let authorities = node.authorities.iter();
-    authorities
-        .filter(|authority| of_clients.contains(&authority.name))
-        .any(|authority| authority.signer_of(&present.leaf).is_some())
 }
 
 /// A file, by where it really lies, and whose it is.

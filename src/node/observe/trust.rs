@@ -6,7 +6,7 @@ use super::node::Node;
 use super::pem_files;
 use crate::host::FILE_LIMIT;
 use crate::node::{CertificateId, Fault, NamedBy, Problem, Trust, TrustHolder};
-use crate::pki::{Catalogued, Certificate, KubeconfigName, LeafName};
+use crate::pki::{AuthorityId, Catalogued, Certificate, KubeconfigName, LeafName};
 
 /// A flag that names whom a component trusts, and the certificates that it checks so.
 type Flag = (&'static str, &'static str, &'static [CertificateId]);
@@ -61,22 +61,47 @@ const FLAGS: &[Flag] = &[
     ),
 ];
 
+/// The flags of those by which the API server, and extensions of it, know their clients.
+const OF_CLIENTS: [&str; 2] = ["client-ca-file", "requestheader-client-ca-file"];
+
 /// What pods and the kubelet trust, by their flags and configuration.
 pub(super) fn by_flags(node: &Node<'_>) -> Vec<Trust> {
-    let pods = FLAGS.iter().filter_map(|(component, flag, checks)| {
-        let path = node.pod(component)?.file_flag(flag)?;
-        let holder = TrustHolder::Pod {
-            component: (*component).to_owned(),
-            flag,
-        };
-        Some(of_file(node, holder, checks, &path))
-    });
+    let pods = FLAGS.iter().filter_map(|flag| by_flag(node, flag));
     let kubelet = node
         .kubelet
         .client_ca_file
         .as_deref()
         .map(|path| of_file(node, TrustHolder::Kubelet, KUBELET, path));
     pods.chain(kubelet).collect()
+}
+
+fn by_flag(node: &Node<'_>, (component, flag, checks): &Flag) -> Option<Trust> {
+    let path = node.pod(component)?.file_flag(flag)?;
+    let holder = TrustHolder::Pod {
+        component: (*component).to_owned(),
+        flag,
+    };
+    Some(of_file(node, holder, checks, &path))
+}
+
+/// The CAs by which the API server, and extensions of it, know their clients; `None` where they cannot be read.
+pub(super) fn of_clients(node: &Node<'_>) -> Option<Vec<Certificate>> {
+    let of_clients = [AuthorityId::Kubernetes, AuthorityId::FrontProxy];
+    let mut all: Vec<Certificate> = node
+        .authorities
+        .iter()
+        .filter(|authority| of_clients.contains(&authority.name))
+        .filter_map(|authority| authority.certificates())
+        .flatten()
+        .cloned()
+        .collect();
+    let flags = FLAGS
+        .iter()
+        .filter(|(_, flag, _)| OF_CLIENTS.contains(flag));
+    for trust in flags.filter_map(|flag| by_flag(node, flag)) {
+        all.extend(trust.authorities?);
+    }
+    Some(all)
 }
 
 /// Trust in the certificates of a file. kubeadm's is nearly always an authority's own, which is read already.
