@@ -7,8 +7,8 @@ use super::lists::command;
 use super::quantity::show_duration;
 use super::table_section::{TableKey, TableSection};
 use super::value::{
-    ALGORITHMS, Written, Wrong, before, boolean, check_certificate_name, choice, key_algorithm,
-    name_of, path, refuse, string, validity,
+    ALGORITHMS, Written, Wrong, before, boolean, check_table_name, choice, key_algorithm, name_of,
+    path, refuse, string, validity,
 };
 use super::{Config, OwnRenewal};
 use crate::pki::AuthorityId;
@@ -17,7 +17,7 @@ pub(super) const CERTIFICATE: TableSection = TableSection {
     section: "certificate",
     example: "[certificate.\"admin.conf\"]",
     required: |_| &[],
-    check_name: check_certificate_name,
+    check_name: check_table_name,
     declare: |config, name| {
         own(config, name);
     },
@@ -257,6 +257,12 @@ fn account(written: &Written<'_>, example: &str) -> Result<String, Vec<Wrong>> {
     let is_plain = |letter: u8| letter.is_ascii_alphanumeric() || b"._-$".contains(&letter);
     if !text.bytes().all(is_plain) {
         return Err(refuse(written, "no name or number of a user or group"));
+    }
+    // The largest number is no user's: to chown(2) it means that nothing changes.
+    let is_number = text.bytes().all(|letter| letter.is_ascii_digit());
+    if is_number && !text.parse().is_ok_and(|number: u32| number != u32::MAX) {
+        let reason = "no number of a user or group; they go up to 4294967294";
+        return Err(refuse(written, reason));
     }
     Ok(text)
 }

@@ -114,6 +114,27 @@ pub(super) fn two_keys<'config>(
     None
 }
 
+/// The first table with a file of its own that is called as a match of a pattern is.
+pub(super) fn called_as_a_match(
+    described: &BTreeMap<String, Description>,
+) -> Option<(&str, Misfit)> {
+    described.keys().find_map(|name| {
+        let (table, _) = name.rsplit_once('/')?;
+        described.get(table).filter(|one| one.is_pattern())?;
+        let message = format!(
+            "[certificate.{}] has a file of its own, but is called as what [certificate.{}] has a pattern for; give it another name",
+            written_name(name),
+            written_name(table),
+        );
+        let misfit = Misfit {
+            key: None,
+            mistake: Mistake::Contradiction,
+            message,
+        };
+        Some((name.as_str(), misfit))
+    })
+}
+
 /// A star is for names of files, once.
 fn pattern(table: &str, described: &Description) -> Option<Misfit> {
     let refuse = |key: &'static str, reason: &str| {
@@ -141,6 +162,16 @@ fn pattern(table: &str, described: &Description) -> Option<Misfit> {
         if path.file_name().is_none() || path.as_os_str().as_encoded_bytes().ends_with(b"/") {
             return refuse(key, "this is a directory's path; write the file's");
         }
+    }
+    if described.is_pattern() && described.address.is_some() {
+        return Some(Misfit {
+            key: Some("address"),
+            mistake: Mistake::Contradiction,
+            message: format!(
+                "{table}.address: file has a *, and at one address one certificate is served; leave address out, or describe \
+                 each certificate by a table of its own, without a *"
+            ),
+        });
     }
     let key = described.key.as_ref()?;
     match (described.is_pattern(), stars(key) > 0) {

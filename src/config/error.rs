@@ -76,6 +76,17 @@ pub enum Oddity {
 }
 
 impl ConfigError {
+    /// Whether a file is no TOML at that place.
+    pub(super) fn is_syntax(&self) -> bool {
+        matches!(
+            self,
+            Self::Wrong {
+                mistake: Mistake::NotToml,
+                ..
+            }
+        )
+    }
+
     /// The kind, which never changes its meaning.
     #[must_use]
     pub fn code(&self) -> &'static str {
@@ -92,6 +103,14 @@ impl ConfigError {
         match self {
             Self::Read { .. } => 0,
             Self::Wrong { line, .. } => *line,
+        }
+    }
+
+    /// The 1-based column in that line, in the same way.
+    pub(super) fn column(&self) -> usize {
+        match self {
+            Self::Read { .. } => 0,
+            Self::Wrong { column, .. } => *column,
         }
     }
 

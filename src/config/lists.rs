@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Weekday;
 
 use super::Mistake;
-use super::value::{Written, Wrong, check_certificate_name, choice, expects, path, string};
+use super::value::{Written, Wrong, check_table_name, choice, expects, path, string};
 use super::window::DAYS;
 use crate::pki::AuthorityId;
 
@@ -15,7 +15,7 @@ pub(super) fn names(written: &Written<'_>) -> Result<BTreeSet<String>, Vec<Wrong
     let what = "a list of certificate names such as [\"super-admin.conf\"]";
     let names = each(written, what, |element| {
         let name = string(element, what)?;
-        check_certificate_name(name)
+        check_table_name(name)
             .map(|()| name.to_owned())
             .map_err(|reason| wrong(element, format!(" = {name:?}; {reason}")))
     })?;

@@ -223,7 +223,7 @@ fn sorted(mut errors: Vec<ConfigError>, sources: &[Source]) -> Vec<ConfigError> 
         let file = sources
             .iter()
             .position(|source| source.path == error.path());
-        (file, error.line())
+        (file, error.line(), error.column())
     });
     errors
 }

@@ -5,11 +5,12 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use super::description_check::{misfit, two_keys};
+use super::description_check::{called_as_a_match, misfit, two_keys};
 use super::fragment::{Fragment, NamedTable, Setting};
-use super::named::{NamedCertificate, named};
+use super::named::{NamedCertificate, misspelt, named};
 use super::odd::odd;
 use super::quantity::show_duration;
+use super::renewal::table_with;
 use super::written_name::written_name;
 use super::{Config, ConfigError, ConfigWarning, Mistake};
 use crate::host::Root;
@@ -59,6 +60,10 @@ pub(super) fn merge<'text>(
                 })),
             }
         }
+    }
+    // Where a file is no TOML, what a table has may be lost.
+    if !errors.iter().any(ConfigError::is_syntax) {
+        errors.extend(misspelt(fragments));
     }
     // Among other mistakes nothing is said about what does not fit together, as they may be the cause.
     if errors.is_empty() {
@@ -125,6 +130,7 @@ fn misfits(fragments: &[Fragment<'_>], config: &Config, last: &Last<'_, '_>) -> 
         .filter_map(|(name, described)| Some((name.as_str(), misfit(name, described)?)));
     of_one
         .chain(two_keys(described))
+        .chain(called_as_a_match(described))
         .filter_map(|(name, misfit)| {
             let key = misfit
                 .key
@@ -155,30 +161,30 @@ fn table_of<'all, 'text>(
 /// third of the lifetime limits it anyway.
 fn too_long(config: &Config, last: &Last<'_, '_>) -> Vec<ConfigError> {
     let renewal = &config.renewal;
-    let all = ["renewal".to_owned()].into_iter().chain(
-        renewal
-            .certificates
-            .keys()
-            .map(|name| format!("certificate.{}", written_name(name))),
+    let for_all = (
+        "renewal".to_owned(),
+        renewal.before,
+        "renewal".to_owned(),
+        renewal.validity,
     );
-    let values = std::iter::once((renewal.before, renewal.validity)).chain(
-        renewal.certificates.keys().map(|name| {
-            let own = renewal.of(name);
-            (own.before, own.validity)
-        }),
-    );
-    all.zip(values)
-        .filter(|(_, (before, validity))| before >= validity)
-        .filter_map(|(table, (before, validity))| {
-            let own = |key: &str| last.get_key_value(&format!("{table}.{key}"));
-            let for_all = |key: &str| last.get_key_value(&format!("renewal.{key}"));
-            // A table that says neither was found wrong with the section's own.
-            let (name, (fragment, setting)) = own("before").or_else(|| {
-                own("validity")?;
-                for_all("before")
-            })?;
-            let validity_name = own("validity").map_or("renewal", |_| table.as_str());
-            let message = before_too_long((name, before), (validity_name, validity));
+    // What a table says of neither is found wrong where it is said.
+    let own = renewal
+        .certificates
+        .iter()
+        .filter(|(_, own)| own.before.is_some() || own.validity.is_some())
+        .map(|(name, _)| {
+            let effective = renewal.of(name);
+            let before = table_with(renewal, name, |own| own.before.is_some());
+            let validity = table_with(renewal, name, |own| own.validity.is_some());
+            (before, effective.before, validity, effective.validity)
+        });
+    std::iter::once(for_all)
+        .chain(own)
+        .filter(|(_, before, _, validity)| before >= validity)
+        .filter_map(|(table, before, other, validity)| {
+            let key = format!("{table}.before");
+            let (name, (fragment, setting)) = last.get_key_value(&key)?;
+            let message = before_too_long((name, before), (&other, validity));
             Some(fragment.wrong(setting.value.span(), Mistake::Contradiction, message))
         })
         .collect()

@@ -1,10 +1,12 @@
 //! The certificates that a configuration names, and whether the node has them.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use super::fragment::{Fragment, SetKey};
 use super::nearest::nearest;
-use super::{Config, ConfigWarning, Oddity};
+use super::value::misspelt_name;
+use super::{Config, ConfigError, ConfigWarning, Mistake, Oddity};
 use crate::pki::Catalogued;
 
 /// A certificate that a file of the configuration names.
@@ -42,16 +44,67 @@ impl NamedCertificate {
     }
 }
 
-/// What the files name, in the order of reading; without what they describe, which the node has by that.
-pub(super) fn named(fragments: &[Fragment<'_>], config: &Config) -> Vec<NamedCertificate> {
-    let of_fragment = |fragment| of_fragment(fragment, config);
-    fragments.iter().flat_map(of_fragment).collect()
+/// A name where it stands.
+struct Place<'all> {
+    name: &'all str,
+    span: Range<usize>,
+    /// What names it, a table or a list.
+    key: String,
+    is_table: bool,
 }
 
-fn of_fragment<'all>(
-    fragment: &'all Fragment<'_>,
-    config: &'all Config,
-) -> impl Iterator<Item = NamedCertificate> + 'all {
+/// What the files name, in the order of reading; without what they describe, which the node has by that.
+pub(super) fn named(fragments: &[Fragment<'_>], config: &Config) -> Vec<NamedCertificate> {
+    let described = &config.locations.described;
+    let mut named = Vec::new();
+    for fragment in fragments {
+        for place in places(fragment) {
+            if !(place.is_table && described.contains_key(place.name)) {
+                named.push(NamedCertificate {
+                    name: place.name.to_owned(),
+                    place: fragment.odd(&place.span, Oddity::UnknownCertificate, place.key),
+                });
+            }
+        }
+    }
+    named
+}
+
+/// Every name that is nearly one of kubeadm's. A certificate with a `file` of its own may be called as anybody likes.
+pub(super) fn misspelt(fragments: &[Fragment<'_>]) -> Vec<ConfigError> {
+    let described: BTreeSet<&str> = fragments.iter().flat_map(with_file).collect();
+    let mut misspelt = Vec::new();
+    for fragment in fragments {
+        for place in places(fragment) {
+            let Place { name, key, .. } = &place;
+            let Some(meant) = misspelt_name(name).filter(|_| !described.contains(name)) else {
+                continue;
+            };
+            let (mistake, message) = if place.is_table {
+                (Mistake::WrongTableName, format!("{key}: {meant}"))
+            } else {
+                (Mistake::WrongValue, format!("{key} = {name:?}; {meant}"))
+            };
+            misspelt.push(fragment.wrong(place.span, mistake, message));
+        }
+    }
+    misspelt
+}
+
+/// The tables that say where a certificate lies.
+fn with_file<'all>(fragment: &'all Fragment<'_>) -> impl Iterator<Item = &'all str> {
+    let settings = fragment.settings.iter();
+    settings.filter_map(|setting| match &setting.key {
+        SetKey::InTable {
+            section,
+            table,
+            key,
+        } => (section.section == "certificate" && key.name == "file").then_some(table.as_str()),
+        SetKey::Plain(_) => None,
+    })
+}
+
+fn places<'all>(fragment: &'all Fragment<'_>) -> impl Iterator<Item = Place<'all>> {
     let skipped = fragment
         .settings
         .iter()
@@ -61,23 +114,22 @@ fn of_fragment<'all>(
         .filter_map(|setting| setting.value.get_ref().as_array())
         .flat_map(|array| array.iter())
         .filter_map(|element| {
-            Some(NamedCertificate {
-                name: element.get_ref().as_str()?.to_owned(),
-                place: fragment.odd(&element.span(), Oddity::UnknownCertificate, "renewal.skip".to_owned()),
+            Some(Place {
+                name: element.get_ref().as_str()?,
+                span: element.span(),
+                key: "renewal.skip".to_owned(),
+                is_table: false,
             })
         });
     let tables = fragment
         .tables
         .iter()
         .filter(|table| table.section.section == "certificate")
-        .filter(|table| !config.locations.described.contains_key(&table.name))
-        .map(|table| NamedCertificate {
-            name: table.name.clone(),
-            place: fragment.odd(
-                &table.span,
-                Oddity::UnknownCertificate,
-                format!("[{}]", table.section.full_name(&table.name)),
-            ),
+        .map(|table| Place {
+            name: &table.name,
+            span: table.span.clone(),
+            key: format!("[{}]", table.section.full_name(&table.name)),
+            is_table: true,
         });
     skipped.chain(tables)
 }

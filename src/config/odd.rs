@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::nearest::nearest;
 use super::quantity::show_duration;
+use super::renewal::table_with;
 use super::written_name::written_name;
 use super::{Config, Locations, Oddity};
 use crate::host::Root;
@@ -41,14 +42,12 @@ pub(super) fn odd(config: &Config, key: &str, root: Option<&Root>) -> Option<(Od
 /// As [`before_too_long`], of one certificate.
 fn own_before_too_long(config: &Config, key: &str) -> Option<String> {
     let table = key.strip_suffix(".before")?;
-    let (name, own) = config
-        .renewal
-        .certificates
-        .iter()
-        .find(|(name, _)| format!("certificate.{}", written_name(name)) == table)?;
-    let validity = own.validity.map_or("renewal", |_| table);
-    let effective = config.renewal_of(name);
-    beyond_a_third((table, effective.before), (validity, effective.validity))
+    let renewal = &config.renewal;
+    let mut names = renewal.certificates.keys();
+    let name = names.find(|name| format!("certificate.{}", written_name(name)) == table)?;
+    let validity = table_with(renewal, name, |own| own.validity.is_some());
+    let effective = renewal.of(name);
+    beyond_a_third((table, effective.before), (&validity, effective.validity))
 }
 
 fn before_too_long(config: &Config) -> Option<String> {

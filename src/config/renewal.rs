@@ -86,44 +86,62 @@ impl Renewal {
     /// What holds for the certificate of that name.
     #[must_use]
     pub fn of(&self, name: &str) -> CertificateRenewal {
-        let own = self.own(name).map(|(_, own)| own);
         CertificateRenewal {
-            before: own.and_then(|own| own.before).unwrap_or(self.before),
-            validity: own.and_then(|own| own.validity).unwrap_or(self.validity),
-            key_algorithm: own
-                .and_then(|own| own.key_algorithm)
+            before: self.first(name, |own| own.before).unwrap_or(self.before),
+            validity: self
+                .first(name, |own| own.validity)
+                .unwrap_or(self.validity),
+            key_algorithm: self
+                .first(name, |own| own.key_algorithm)
                 .unwrap_or(self.key_algorithm),
-            reuse_key: own.and_then(|own| own.reuse_key).unwrap_or(self.reuse_key),
-            skip: own
-                .and_then(|own| own.skip)
+            reuse_key: self
+                .first(name, |own| own.reuse_key)
+                .unwrap_or(self.reuse_key),
+            skip: self
+                .first(name, |own| own.skip)
                 .unwrap_or_else(|| self.skip.contains(name)),
             enabled: self.enabled,
         }
     }
 
-    /// The table that holds for the certificate of that name.
-    fn own(&self, name: &str) -> Option<(&str, &OwnRenewal)> {
-        let own = |name: &str| self.certificates.get_key_value(name);
-        let of_pattern = || {
-            let (table, _) = name.rsplit_once('/')?;
-            own(table).filter(|(_, own)| own.is_pattern)
-        };
-        let (table, own) = own(name).or_else(of_pattern)?;
-        Some((table, own))
+    /// What the first of its tables says that says anything.
+    fn first<T>(&self, name: &str, said: impl Fn(&OwnRenewal) -> Option<T>) -> Option<T> {
+        self.tables(name).find_map(|(_, own)| said(own))
+    }
+
+    /// The tables that hold for the certificate of that name, each key of the first that has it: its own, and that of the pattern
+    /// that it matches.
+    fn tables<'all>(
+        &'all self,
+        name: &str,
+    ) -> impl Iterator<Item = (&'all String, &'all OwnRenewal)> + use<'all> {
+        let of_pattern = name.rsplit_once('/').and_then(|(table, _)| {
+            let of_pattern = self.certificates.get_key_value(table);
+            of_pattern.filter(|(_, own)| own.is_pattern)
+        });
+        let own = self.certificates.get_key_value(name);
+        own.into_iter().chain(of_pattern)
     }
 
     /// The key that says that this certificate is left alone: `renewal.skip` or `certificate."admin.conf".skip`.
     #[must_use]
     pub fn skipped_by(&self, name: &str) -> Option<String> {
-        if !self.of(name).skip {
-            return None;
-        }
-        let own = self.own(name).filter(|(_, own)| own.skip.is_some());
-        Some(match own {
-            Some((table, _)) => format!("certificate.{}.skip", written_name(table)),
-            None => "renewal.skip".to_owned(),
-        })
+        let is_skipped = self.of(name).skip;
+        is_skipped.then(|| format!("{}.skip", table_with(self, name, |own| own.skip.is_some())))
     }
+}
+
+/// The table that says something of the certificate of that name: `certificate."admin.conf"`, or `renewal` where no own one does.
+pub(super) fn table_with(
+    renewal: &Renewal,
+    name: &str,
+    says: impl Fn(&OwnRenewal) -> bool,
+) -> String {
+    let own = renewal.tables(name).find(|(_, own)| says(own));
+    own.map_or_else(
+        || "renewal".to_owned(),
+        |(table, _)| format!("certificate.{}", written_name(table)),
+    )
 }
 
 /// `renewal.other-renewer`

@@ -313,25 +313,18 @@ pub(super) fn time_zone(written: &Written<'_>) -> Result<TimeZone, Vec<Wrong>> {
     ))
 }
 
-/// Whether a certificate may be called so: any name may be a file's that kubeadm does not know, but a bare word that is
-/// nearly one of kubeadm's names is a slip of the pen.
-///
-/// # Errors
-/// In words.
-pub(super) fn check_certificate_name(name: &str) -> Result<(), String> {
-    check_table_name(name)?;
+/// What to say of a word that is nearly, and not, the name of a certificate of kubeadm's.
+pub(super) fn misspelt_name(name: &str) -> Option<String> {
     let known: Vec<&str> = Catalogued::all()
         .into_iter()
         .map(Catalogued::name)
         .collect();
     let is_word = !name.contains(['.', '/']);
-    if is_word && !known.contains(&name) && nearest(name, known.iter().copied()).is_some() {
-        return Err(suggestion(name, &known));
-    }
-    Ok(())
+    let is_near = || nearest(name, known.iter().copied()).is_some();
+    (is_word && !known.contains(&name) && is_near()).then(|| suggestion(name, &known))
 }
 
-/// Whether a table may be called so.
+/// Whether a table, or a certificate in a list, may be called so.
 ///
 /// # Errors
 /// In words.

@@ -161,6 +161,28 @@ fn each_mistake_names_place_key_and_remedy() {
              \"/usr/local/bin/sign\"",
         ),
         (
+            with("owner = \"4294967295\""),
+            "k.toml:4:9: certificate.x.owner = \"4294967295\": no number of a user or group; they go up to 4294967294",
+        ),
+        (
+            "[certificate.x]\nfile = \"/*.crt\"\nissuer = \"ca\"\naddress = \"127.0.0.1:8443\"\n".to_owned(),
+            "k.toml:4:11: certificate.x.address: file has a *, and at one address one certificate is served; leave address out, or \
+             describe each certificate by a table of its own, without a *",
+        ),
+        (
+            "[certificate.x]\nfile = \"/*.crt\"\nissuer = \"ca\"\n[certificate.\"x/y\"]\nfile = \"/z.pem\"\nissuer = \"ca\"\n"
+                .to_owned(),
+            "k.toml:4:14: [certificate.\"x/y\"] has a file of its own, but is called as what [certificate.x] has a pattern for; give \
+             it another name",
+        ),
+        // Of a match's own table and of its pattern's each says a part.
+        (
+            "[certificate.x]\nfile = \"/*.crt\"\nissuer = \"ca\"\nbefore = \"20d\"\n[certificate.\"x/y\"]\nvalidity = \"10d\"\n"
+                .to_owned(),
+            "k.toml:4:10: certificate.x.before = \"20d\" is not shorter than certificate.\"x/y\".validity = \"10d\": a new \
+             certificate would be due at once; write at most a third of the validity, \"3d8h\"",
+        ),
+        (
             with("owner = \"ha proxy\""),
             "k.toml:4:9: certificate.x.owner = \"ha proxy\": no name; write a name or number such as \"haproxy\"",
         ),
@@ -213,4 +235,52 @@ fn names_that_others_are_given_are_names() {
             assert!(parse(Path::new("k.toml"), &text).is_err(), "{text}");
         }
     }
+}
+
+/// What the table of one match does not say, that of the pattern does; and only then [renewal].
+#[test]
+fn a_match_with_a_table_of_its_own_keeps_what_the_pattern_says() {
+    let text = "[renewal]\nbefore = \"40d\"\nskip = [\"many/b\"]\n\
+                [certificate.many]\nfile = \"/etc/many/*.pem\"\nissuer = \"ca\"\nbefore = \"9d\"\nvalidity = \"60d\"\nskip = true\n\
+                [certificate.\"many/a\"]\nvalidity = \"90d\"\n\
+                [certificate.\"many/b\"]\nskip = false\nreuse-key = true\n";
+    let config = parse(Path::new("k.toml"), text).unwrap();
+    let days = |days: u64| std::time::Duration::from_secs(days * 86_400);
+    let one = config.renewal_of("many/a");
+    assert_eq!((one.before, one.validity), (days(9), days(90)));
+    assert!(one.skip && !one.reuse_key);
+    let skipped = config.renewal.skipped_by("many/a");
+    assert_eq!(skipped.as_deref(), Some("certificate.many.skip"));
+    let other = config.renewal_of("many/b");
+    assert_eq!((other.before, other.validity), (days(9), days(60)));
+    assert!(!other.skip && other.reuse_key);
+    assert_eq!(config.renewal.skipped_by("many/b"), None);
+    // No pattern's match.
+    assert_eq!(config.renewal_of("lone/a").before, days(40));
+}
+
+/// Names that are nearly kubeadm's are right for a certificate that has a file of its own, wherever they are written.
+#[test]
+fn a_described_certificate_may_be_called_nearly_as_one_of_kubeadms() {
+    for name in ["webserver", "etcd-member", "apiservers", "etcd-pear"] {
+        let table = format!("[certificate.{name}]\nbefore = \"7d\"\n");
+        assert!(parse(Path::new("k.toml"), &table).is_err(), "{name}");
+        let described = format!(
+            "{table}file = \"/etc/{name}.pem\"\nissuer = \"ca\"\n[renewal]\nskip = [\"{name}\"]\n"
+        );
+        let config = parse(Path::new("k.toml"), &described).unwrap();
+        assert!(config.renewal.skip.contains(name));
+    }
+    // In a drop-in as well.
+    let node = Tree::new();
+    node.write(
+        "/etc/kubecertd/kubecertd.toml",
+        "[certificate.etcd-pear]\nskip = true\n",
+    );
+    assert!(load(&node.root, None).is_err());
+    node.write(
+        "/etc/kubecertd/kubecertd.d/20.toml",
+        "[certificate.etcd-pear]\nfile = \"/etc/pear.pem\"\nissuer = \"ca\"\n",
+    );
+    assert!(load(&node.root, None).is_ok());
 }
