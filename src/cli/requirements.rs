@@ -222,10 +222,7 @@ fn control_plane(context: &Context, hint: &'static str) -> Result<(), Missing> {
         .iter()
         .any(|component| inventory.static_pod(component).is_some());
     // Whoever describes certificates of his own need not have any of kubeadm's.
-    let has_described = inventory
-        .entries
-        .iter()
-        .any(|entry| entry.described.is_some());
+    let has_described = !context.config.locations.described.is_empty();
     if has_certificate || has_authority || has_pod || has_described {
         return Ok(());
     }

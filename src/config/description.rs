@@ -13,11 +13,11 @@ pub struct Description {
     pub file: PathBuf,
     /// `key`: where its private key lies, with a `*` where `file` has one; `None` for the same file.
     pub key: Option<PathBuf>,
-    /// `issuer`: which of kubeadm's CAs signs it; this, or `ca` and `ca_key`, is always there in a configuration that was checked.
+    /// `issuer`: which of kubeadm's CAs signs it; this, or `ca`, is always there in a configuration that was checked.
     pub issuer: Option<AuthorityId>,
     /// `ca`: the certificate of the CA that signs it, where that is not kubeadm's.
     pub ca: Option<PathBuf>,
-    /// `ca-key`: that one's key.
+    /// `ca-key`: that one's key; `None` where it is elsewhere.
     pub ca_key: Option<PathBuf>,
     /// `owner`: a user besides root, by name or number, to whom files and directories may belong, and to whom new files do.
     pub owner: Option<String>,

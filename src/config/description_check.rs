@@ -59,10 +59,10 @@ fn lacks(table: &str, key: &str, why: &str) -> Misfit {
     }
 }
 
-/// One CA signs it: one of kubeadm's, or one of which both files are named.
+/// One CA signs it: one of kubeadm's, or one of which the files are named, without its key where that is elsewhere.
 fn signer(table: &str, described: &Description) -> Option<Misfit> {
     match (described.issuer, &described.ca, &described.ca_key) {
-        (Some(_), None, None) | (None, Some(_), Some(_)) => None,
+        (Some(_), None, None) | (None, Some(_), _) => None,
         (Some(_), ca, _) => Some(Misfit {
             key: Some(if ca.is_some() { "ca" } else { "ca-key" }),
             mistake: Mistake::Contradiction,
@@ -70,10 +70,6 @@ fn signer(table: &str, described: &Description) -> Option<Misfit> {
                 "{table}: issuer is a CA of kubeadm's, whose files are known; leave that out, or ca and ca-key"
             ),
         }),
-        (None, Some(_), None) => {
-            let why = "it goes with ca: where the key of that CA lies";
-            Some(lacks(table, "ca-key", why))
-        }
         (None, None, Some(_)) => {
             let why = "it goes with ca-key: where the certificate of that CA lies";
             Some(lacks(table, "ca", why))
@@ -86,30 +82,37 @@ fn signer(table: &str, described: &Description) -> Option<Misfit> {
     }
 }
 
-/// The first table that gives a CA another key than a table before it.
+/// The first table that gives a CA another key than a table before it, or none where that gives one.
 pub(super) fn two_keys<'config>(
     all: impl IntoIterator<Item = (&'config String, &'config Description)>,
 ) -> Option<(&'config str, Misfit)> {
-    let mut keys: BTreeMap<&Path, (&str, &Path)> = BTreeMap::new();
+    let mut keys: BTreeMap<&Path, (&str, Option<&Path>)> = BTreeMap::new();
     for (name, described) in all {
-        let (Some(ca), Some(key)) = (&described.ca, &described.ca_key) else {
-            continue;
-        };
+        let Some(ca) = &described.ca else { continue };
+        let key = described.ca_key.as_deref();
         let (first, known) = *keys.entry(ca).or_insert((name, key));
-        if known != key {
-            let message = format!(
-                "certificate.{}.ca-key: [certificate.{}] says that the key of that CA is {}; correct one of the two",
-                written_name(name),
-                written_name(first),
-                known.display()
-            );
-            let misfit = Misfit {
-                key: Some("ca-key"),
-                mistake: Mistake::Contradiction,
-                message,
-            };
-            return Some((name, misfit));
+        if known == key {
+            continue;
         }
+        let says = match known {
+            Some(known) => format!("says that the key of that CA is {}", known.display()),
+            None => "has no ca-key, as if the key of that CA were elsewhere".to_owned(),
+        };
+        let (place, own) = match key {
+            Some(_) => (Some("ca-key"), String::new()),
+            None => (None, "there is none, and ".to_owned()),
+        };
+        let message = format!(
+            "certificate.{}.ca-key: {own}[certificate.{}] {says}; correct one of the two",
+            written_name(name),
+            written_name(first),
+        );
+        let misfit = Misfit {
+            key: place,
+            mistake: Mistake::Contradiction,
+            message,
+        };
+        return Some((name, misfit));
     }
     None
 }

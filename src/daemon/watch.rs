@@ -194,10 +194,7 @@ fn files(context: &Context, inventory: &Inventory) -> BTreeSet<PathBuf> {
     ]
     .into();
     for authority in &inventory.authorities {
-        files.extend([
-            authority.certificate_path.clone(),
-            authority.key_path.clone(),
-        ]);
+        files.extend(authority.files().map(Path::to_path_buf));
     }
     for entry in &inventory.entries {
         // Manifests may name files anywhere; a stray certificate in a busy directory is not worth waking up for.

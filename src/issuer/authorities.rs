@@ -89,7 +89,9 @@ fn load(
     keys: &mut Vec<ReadKey>,
 ) -> Result<LoadedAuthority, Unusable> {
     let certificate_path = authority.certificate_path.as_path();
-    let key_path = authority.key_path.as_path();
+    const ELSEWHERE: &str = "the authority's key is not on this node (an external CA); renew its certificates where the key is";
+    let key_path = authority.key_path.as_deref();
+    let key_path = key_path.ok_or_else(|| unusable(certificate_path, &ELSEWHERE))?;
     let text = read(
         inventory,
         certificate_path,
@@ -98,11 +100,7 @@ fn load(
     let trusted =
         certificates_from_pem(&text).map_err(|error| unusable(certificate_path, &error))?;
     let file = KeyFile::at(inventory.real(key_path));
-    let text = read(
-        inventory,
-        key_path,
-        "the authority's key is not on this node (an external CA); renew its certificates where the key is",
-    )?;
+    let text = read(inventory, key_path, ELSEWHERE)?;
     let key = PrivateKey::from_pem(&text).map_err(|error| unusable(key_path, &error))?;
     // What was replaced meanwhile may be either.
     if let Some(file) = file.filter(|file| KeyFile::at(inventory.real(key_path)) == Some(*file)) {

@@ -2,13 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::host::{Root, read_at_most};
-
-/// Where users are listed.
-const FILE: &str = "/etc/passwd";
-
-/// More than the local users of any machine take up: bytes.
-const LIMIT: u64 = 1 << 20;
+use super::owners::{USERS, number, table};
+use crate::host::Root;
 
 /// So many homes are looked into.
 const MOST: usize = 1000;
@@ -25,13 +20,10 @@ pub struct Account {
 /// The users, root first, each home once. None where the file cannot be read.
 #[must_use]
 pub fn accounts(root: &Root) -> Vec<Account> {
-    let read = root
-        .resolve(&root.join(FILE))
-        .and_then(|real| read_at_most(&real, LIMIT));
-    match read {
-        Ok(text) => parse(&String::from_utf8_lossy(&text)),
+    match table(root, USERS) {
+        Ok(text) => parse(&text),
         Err(error) => {
-            tracing::debug!(path = FILE, %error, "the users of this machine are not known");
+            tracing::debug!(path = USERS, %error, "the users of this machine are not known");
             Vec::new()
         }
     }
@@ -59,7 +51,7 @@ fn account(line: &str) -> Option<Account> {
     let is_sound = parts.next() == Some(Component::RootDir)
         && home != Path::new("/")
         && parts.all(|part| matches!(part, Component::Normal(_)));
-    let uid = uid.parse().ok()?;
+    let uid = number(uid)?;
     is_sound.then(|| Account {
         uid,
         home: home.to_path_buf(),

@@ -96,8 +96,8 @@ pub struct Authority {
     pub name: AuthorityId,
     /// Its `.crt`.
     pub certificate_path: PathBuf,
-    /// Its `.key`.
-    pub key_path: PathBuf,
+    /// Its `.key`; `None` for one of which the configuration names the certificate alone, as its key is elsewhere.
+    pub key_path: Option<PathBuf>,
     /// What was found.
     pub state: AuthorityState,
 }
@@ -124,8 +124,8 @@ pub enum AuthorityState {
 impl Authority {
     /// Its certificate and its key.
     pub fn files(&self) -> impl Iterator<Item = &Path> {
-        [&self.certificate_path, &self.key_path]
-            .into_iter()
+        std::iter::once(&self.certificate_path)
+            .chain(&self.key_path)
             .map(PathBuf::as_path)
     }
 
@@ -189,8 +189,8 @@ impl Authority {
 pub enum KeyState {
     /// No such file.
     Missing,
-    /// Something is there that cannot be read at all: the key may well be sound, and a new one could not be written there
-    /// either.
+    /// Something is there, or should be, that cannot be read at all: the key may well be sound, and a new one could not be
+    /// written there either.
     OutOfReach(Problem),
     /// There, and not read: the key of an authority is opened only to sign, that of the service account never.
     Unread,

@@ -16,6 +16,7 @@ mod name;
 mod named;
 mod node;
 mod own_place;
+mod pattern;
 mod pem_files;
 mod trust;
 
@@ -103,7 +104,9 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
     }
     entries.extend(kubelets::entries(&node, &mut findings));
     let described = described::entries(&node, &entries, &mut findings);
-    let has_only_described = !described.is_empty() && without_kubeadms(&entries, &static_pods);
+    // Also where nothing lies there yet.
+    let has_only_described =
+        !locations.described.is_empty() && without_kubeadms(&entries, &static_pods);
     entries.extend(described);
     let extras = extras::entries(&node, &entries, &mut findings);
     entries.extend(extras);

@@ -259,6 +259,8 @@ pub enum NamedBy {
     Flag(String),
     /// The configuration: the name of a `[certificate.NAME]`.
     Configuration(String),
+    /// The same, as the key of a CA.
+    ConfigurationAsKey(String),
     /// The unit of the kubelet.
     KubeletUnit,
     /// A kubeconfig, as the node sees it: its user's certificate or key.

@@ -309,10 +309,9 @@ fn kept(sight: &Sight, inventory: &Inventory) -> Vec<Owned<String>> {
         |file: &Path, whose: &str| kept.extend(Owned::new(sight, file, whose.to_owned()));
     for authority in &inventory.authorities {
         let name = authority.name;
-        keep(
-            &authority.key_path,
-            &format!("the key of the authority {name}"),
-        );
+        if let Some(key) = &authority.key_path {
+            keep(key, &format!("the key of the authority {name}"));
+        }
         keep(
             &authority.certificate_path,
             &format!("the certificate of the authority {name}"),

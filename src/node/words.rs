@@ -182,6 +182,11 @@ impl fmt::Display for NamedBy {
                 out,
                 ", but [certificate.{table}] names it; correct the path there, or put the file in place"
             ),
+            Self::ConfigurationAsKey(table) => write!(
+                out,
+                ", but [certificate.{table}] names it as ca-key; correct the path there, put the key in place, or leave ca-key out \
+                 if the key of that CA is elsewhere"
+            ),
             Self::KubeletUnit => out.write_str(
                 ", but the kubelet's unit names it; the kubelet does not start without it",
             ),

@@ -191,7 +191,7 @@ fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
         Ok(signing) => signing,
         // What to do there is said anyway.
         Err(Obstacle::ExternalAuthority { .. }) => {
-            let path = authority.key_path.display();
+            let path = authority.key_path.as_ref()?.display();
             return Some(format!("{path} is not on this node"));
         }
         Err(obstacle) => return Some(obstacle.to_string()),

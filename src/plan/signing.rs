@@ -53,7 +53,8 @@ pub(super) fn signing(authority: &Authority) -> Result<Signing<'_>, Obstacle> {
             request_from: None,
         }),
         KeyState::Mismatched => unusable(AuthorityFault::KeyOfAnother {
-            key: authority.key_path.clone(),
+            // What was compared lies somewhere.
+            key: authority.key_path.clone().unwrap_or_default(),
             certificate: authority.certificate_path.clone(),
         }),
         KeyState::OutOfReach(problem) | KeyState::Damaged(problem) | KeyState::NotOwn(problem) => {

@@ -14,7 +14,7 @@ use super::kubeconfig::{parts, text};
 use super::sources::{Sources, is_copied, parsed, read};
 use crate::host::Root;
 use crate::node::{
-    Authority, AuthorityState, CertificateState, Entry, Inventory, KeyState, Kubeconfig, Present,
+    AuthorityState, CertificateState, Entry, Inventory, KeyState, Kubeconfig, Present,
 };
 use crate::operation::Context;
 use crate::pki::{
@@ -122,12 +122,17 @@ impl Copy<'_> {
                 } => {
                     let bundle = Content::Text(self.pem(certificates));
                     self.put(&authority.certificate_path, bundle, None)?;
+                    let Some(path) = &authority.key_path else {
+                        continue;
+                    };
                     let key = match key {
-                        KeyState::Unread => self.signing_key(authority, certificates, broken)?,
+                        KeyState::Unread => {
+                            self.signing_key((authority.name, path), certificates, broken)?
+                        }
                         other => self.key(other, signing.first())?,
                     };
                     if let Some(key) = key {
-                        self.put(&authority.key_path, key, None)?;
+                        self.put(path, key, None)?;
                     }
                 }
             }
@@ -138,15 +143,15 @@ impl Copy<'_> {
     /// What stands for an authority's key, which is looked at here as a renewal would, and not kept.
     fn signing_key(
         &self,
-        authority: &Authority,
+        (authority, path): (AuthorityId, &Path),
         certificates: &[Certificate],
         broken: &mut Broken,
     ) -> Result<Option<Content>, CopyError> {
         let mut is_broken = |reason: &dyn std::fmt::Display| {
-            let reason = format!("{}: {reason}", authority.key_path.display());
-            broken.push((authority.name, reason));
+            let reason = format!("{}: {reason}", path.display());
+            broken.push((authority, reason));
         };
-        let text = match self.from.read(&authority.key_path).map(Zeroizing::new) {
+        let text = match self.from.read(path).map(Zeroizing::new) {
             Ok(text) => text,
             Err(error) => {
                 is_broken(&error);

@@ -31,10 +31,7 @@ pub(super) fn states(root: &Root, inventory: &Inventory) -> BTreeMap<PathBuf, [i
         paths.extend(entry.key_path.as_deref());
     }
     for authority in &inventory.authorities {
-        paths.extend([
-            authority.certificate_path.as_path(),
-            authority.key_path.as_path(),
-        ]);
+        paths.extend(authority.files());
     }
     let service_account = &inventory.service_account;
     paths.extend([

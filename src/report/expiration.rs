@@ -355,7 +355,8 @@ fn problems(inventory: &Inventory, all: bool) -> Vec<Problem> {
             AuthorityState::Missing => {}
             AuthorityState::Unreadable(problem) => problems.push(problem.clone()),
             AuthorityState::Present { key, .. } => {
-                problems.extend(key_problem(&authority.key_path, key, true));
+                let path = authority.key_path.as_ref();
+                problems.extend(path.and_then(|path| key_problem(path, key, true)));
             }
         }
     }

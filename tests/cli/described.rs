@@ -166,6 +166,25 @@ fn new_files_get_what_the_configuration_says() {
     node.configure(&format!("{HAPROXY_TABLE}owner = \"nobody-knows\"\n"));
     let told = renew_in_vain(&node, "haproxy");
     assert!(told.contains("no such name"), "{told}");
+
+    // Somebody's full name need not be UTF-8, and the number of no user is none.
+    let users = b"jos\xe9:x:1000:1000:Jos\xe9:/home/jose:/bin/sh\nhaproxy:x:118:120::/:/bin/false\nnone:x:4294967295:1::/:/bin/sh\n";
+    node.write("/etc/passwd", users);
+    node.configure(&format!("{HAPROXY_TABLE}owner = \"haproxy\"\n"));
+    fs::set_permissions(node.path(HAPROXY.1), Permissions::from_mode(0o600)).unwrap();
+    for path in [HAPROXY.0, HAPROXY.1] {
+        std::os::unix::fs::chown(node.path(path), Some(0), Some(0)).unwrap();
+    }
+    let output = node.run(&["renew", "haproxy"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(fs::metadata(node.path(HAPROXY.1)).unwrap().uid(), 118);
+    node.configure(&format!("{HAPROXY_TABLE}owner = \"none\"\n"));
+    assert!(renew_in_vain(&node, "haproxy").contains("no such name"));
+    // What cannot be read is not the same as what has no such name.
+    node.remove("/etc/passwd");
+    fs::create_dir(node.path("/etc/passwd")).unwrap();
+    let told = renew_in_vain(&node, "haproxy");
+    assert!(told.contains("/etc/passwd cannot be read"), "{told}");
 }
 
 /// What is said of a key, and what makes it so.

@@ -158,13 +158,66 @@ fn a_ca_of_its_own_signs_on_a_host_without_kubeadm() {
     .unwrap();
     let told = renew_in_vain(&node, "host/b");
     assert!(told.contains("the key of the authority"), "{told}");
+    // A path where no key is may be a slip of the pen.
+    let (node, _, _) = tree();
+    node.remove("/etc/etcd/ca/ca.key");
+    let told = renew_in_vain(&node, "host/a");
+    assert!(
+        told.contains(
+            "/etc/etcd/ca/ca.key: does not exist, but [certificate.host] names it as ca-key; "
+        ),
+        "{told}"
+    );
+    let once = said(&node.run(&["run", "--once"]));
+    assert!(!node.path("/var/lib/kubecertd/outbox").exists(), "{once}");
+    let all = said(&node.run(&["check-expiration", "--all"]));
+    assert!(all.contains("/etc/etcd/ca/ca.key: does not exist"), "{all}");
+
     // The key elsewhere: a request is written for it.
     let (node, _, old) = tree();
     node.remove("/etc/etcd/ca/ca.key");
+    node.configure(
+        "[certificate.host]\nfile = \"/etc/etcd/pki/*.crt\"\nkey = \"/etc/etcd/pki/*.key\"\nca = \"/etc/etcd/ca/ca.crt\"\n",
+    );
     let output = node.run(&["run", "--once"]);
     assert_eq!(certificate(&node, "/etc/etcd/pki/a.crt").serial, old);
     let outbox = fs::read_dir(node.path("/var/lib/kubecertd/outbox"))
         .unwrap()
         .count();
     assert_eq!(outbox, 1, "{}", said(&output));
+}
+
+/// What is described makes a host one of its kind, whether anything lies there yet or not.
+#[test]
+fn a_pattern_that_matches_nothing_yet_makes_no_broken_node_of_a_host() {
+    let node = Node::with_authorities();
+    node.remove("/etc/kubernetes/pki");
+    fs::create_dir_all(node.path("/etc/etcd/pki")).unwrap();
+    node.configure(
+        "[certificate.host]\nfile = \"/etc/etcd/pki/*.crt\"\nkey = \"/etc/etcd/pki/*.key\"\nissuer = \"etcd-ca\"\n",
+    );
+    for arguments in [
+        &["plan"][..],
+        &["check-expiration"],
+        &["check-expiration", "--all"],
+        &["preflight"],
+        &["run", "--once"],
+    ] {
+        let output = node.run(arguments);
+        let told = said(&output);
+        // That nothing is there is a problem for whoever asks what is.
+        let acts = arguments == ["run", "--once"];
+        assert!(output.status.success() || !acts, "{arguments:?}: {told}");
+        for absent in [
+            "apiserver",
+            "admin.conf",
+            "no node of a kubeadm cluster",
+            "no control-plane node",
+            "manifest directory",
+        ] {
+            assert!(!told.contains(absent), "{arguments:?} {absent}: {told}");
+        }
+    }
+    let plan = said(&node.run(&["plan"]));
+    assert!(plan.contains("[certificate.host] names it"), "{plan}");
 }

@@ -82,3 +82,46 @@ fn a_pattern_that_matches_hundreds_is_bounded() {
     let all = said(&node.run(&["check-expiration", "--all"]));
     assert!(all.contains("[certificate.none] names it"), "{all}");
 }
+
+/// As cfssl names them: beside each certificate its key, with the same ending.
+#[test]
+fn the_key_of_another_match_is_no_certificate() {
+    let node = Node::fresh();
+    let directory = "/etc/etcd/pki";
+    let pair = due_of(&node.etcd_ca);
+    for number in 0..40 {
+        let base = format!("{directory}/m{number:02}");
+        let files = (format!("{base}.pem"), format!("{base}-key.pem"));
+        put(&node, (&files.0, &files.1), &pair);
+    }
+    node.configure(&format!(
+        "[certificate.host]\nfile = \"{directory}/*.pem\"\nkey = \"{directory}/*-key.pem\"\nissuer = \"etcd-ca\"\n"
+    ));
+    let all = said(&node.run(&["check-expiration", "--all"]));
+    assert!(all.contains("host/m39"), "{all}");
+    assert!(
+        !all.contains("-key.pem") && !all.contains("more than 64"),
+        "{all}"
+    );
+    let plan = said(&node.run(&["plan"]));
+    assert!(!plan.contains("-key"), "{plan}");
+    let output = node.run(&["renew", "host/m07"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_ne!(
+        certificate(&node, &format!("{directory}/m07.pem")).serial,
+        pair.certificate.serial
+    );
+
+    // A key without its certificate is said, and so is a certificate by such a name.
+    node.remove(&format!("{directory}/m39.pem"));
+    node.write(
+        &format!("{directory}/m38-key.pem"),
+        pair.certificate_pem() + &pair.key_pem(),
+    );
+    let all = said(&node.run(&["check-expiration", "--all"]));
+    assert!(
+        all.contains("m39-key.pem: ") && all.contains("host/m38-key"),
+        "{all}"
+    );
+    assert!(!all.contains("m37-key"), "{all}");
+}

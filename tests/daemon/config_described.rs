@@ -132,8 +132,22 @@ fn each_mistake_names_place_key_and_remedy() {
             "k.toml:4:6: certificate.x: issuer is a CA of kubeadm's, whose files are known; leave that out, or ca and ca-key",
         ),
         (
-            "[certificate.x]\nfile = \"/x.crt\"\nca = \"/ca.crt\"\n".to_owned(),
-            "k.toml:1:14: [certificate.x] has no ca-key; it goes with ca: where the key of that CA lies",
+            "[certificate.x]\nfile = \"/x.crt\"\nca-key = \"/ca.key\"\n".to_owned(),
+            "k.toml:1:14: [certificate.x] has no ca; it goes with ca-key: where the certificate of that CA lies",
+        ),
+        (
+            "[certificate.x]\nfile = \"/x.crt\"\nca = \"/ca.crt\"\nca-key = \"/a.key\"\n\
+             [certificate.y]\nfile = \"/y.crt\"\nca = \"/ca.crt\"\n"
+                .to_owned(),
+            "k.toml:5:14: certificate.y.ca-key: there is none, and [certificate.x] says that the key of that CA is /a.key; correct \
+             one of the two",
+        ),
+        (
+            "[certificate.x]\nfile = \"/x.crt\"\nca = \"/ca.crt\"\n\
+             [certificate.y]\nfile = \"/y.crt\"\nca = \"/ca.crt\"\nca-key = \"/a.key\"\n"
+                .to_owned(),
+            "k.toml:7:10: certificate.y.ca-key: [certificate.x] has no ca-key, as if the key of that CA were elsewhere; correct \
+             one of the two",
         ),
         (
             "[certificate.x]\nfile = \"/x.crt\"\nca = \"/ca.crt\"\nca-key = \"/a.key\"\n\

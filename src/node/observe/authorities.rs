@@ -1,14 +1,14 @@
 //! The three authorities and the service account's key pair.
 
 use super::closed::Reader;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::pem_files;
 use crate::config::Locations;
 use crate::host::{Root, on_all_cores};
 use crate::node::{
-    Authority, AuthorityState, Directories, Document, Fault, KeyFile, KeyState, KnownKey, Problem,
-    ServiceAccountKeys, known_keys,
+    Authority, AuthorityState, Directories, Document, Fault, KeyFile, KeyState, KnownKey, NamedBy,
+    Problem, ServiceAccountKeys, known_keys,
     read::{self, Found, Seen},
 };
 use crate::pki::{AuthorityId, Certificate};
@@ -29,7 +29,8 @@ pub(super) fn read(
             Place {
                 name,
                 certificate: base.with_extension("crt"),
-                key: base.with_extension("key"),
+                key: Some(base.with_extension("key")),
+                table: None,
             }
         })
         .collect();
@@ -45,16 +46,20 @@ pub(super) fn read(
 struct Place {
     name: AuthorityId,
     certificate: PathBuf,
-    key: PathBuf,
+    /// Absent where the configuration says that it is elsewhere.
+    key: Option<PathBuf>,
+    /// The table of the configuration that names the files.
+    table: Option<String>,
 }
 
 /// Those that are not kubeadm's, as the configuration describes them.
 fn others<'a>(root: &'a Root, locations: &'a Locations) -> impl Iterator<Item = Place> + 'a {
-    locations.described.values().filter_map(|described| {
+    locations.described.iter().filter_map(|(table, described)| {
         Some(Place {
             name: described.authority().filter(|name| !name.is_kubeadms())?,
             certificate: root.join(described.ca.as_ref()?),
-            key: root.join(described.ca_key.as_ref()?),
+            key: described.ca_key.as_ref().map(|key| root.join(key)),
+            table: Some(table.clone()),
         })
     })
 }
@@ -74,9 +79,9 @@ fn authority(reader: &Reader<'_>, known: &[KnownKey], place: &Place) -> Authorit
         Ok(Some(file)) => {
             let mut certificates = vec![file.leaf];
             certificates.extend(file.chain);
-            let (key, signing) = match unread(reader, &key_path) {
-                KeyState::Unread => whose(reader, known, &key_path, &certificates),
-                key => (key, Vec::new()),
+            let (key, signing) = match &key_path {
+                None => (KeyState::Missing, Vec::new()),
+                Some(path) => key(reader, known, place, path, &certificates),
             };
             AuthorityState::Present {
                 certificates,
@@ -93,11 +98,31 @@ fn authority(reader: &Reader<'_>, known: &[KnownKey], place: &Place) -> Authorit
     }
 }
 
+/// What is known of its key.
+fn key(
+    reader: &Reader<'_>,
+    known: &[KnownKey],
+    place: &Place,
+    path: &Path,
+    certificates: &[Certificate],
+) -> (KeyState, Vec<Certificate>) {
+    match (unread(reader, path), &place.table) {
+        (KeyState::Unread, _) => whose(reader, known, path, certificates),
+        // Who names a file means that it is here.
+        (KeyState::Missing, Some(table)) => {
+            let named_by = NamedBy::ConfigurationAsKey(table.clone());
+            let problem = Problem::new(path, Fault::DoesNotExist { named_by });
+            (KeyState::OutOfReach(problem), Vec::new())
+        }
+        (key, _) => (key, Vec::new()),
+    }
+}
+
 /// Whose a key is, as far as that is known from when it was opened last; all of the certificates may be meant otherwise.
 fn whose(
     reader: &Reader<'_>,
     known: &[KnownKey],
-    path: &std::path::Path,
+    path: &Path,
     certificates: &[Certificate],
 ) -> (KeyState, Vec<Certificate>) {
     let node_path = reader.root.node_path(path);
@@ -129,7 +154,7 @@ fn whose(
 }
 
 /// What can be said of a key without opening it.
-fn unread(reader: &Reader<'_>, path: &std::path::Path) -> KeyState {
+fn unread(reader: &Reader<'_>, path: &Path) -> KeyState {
     match read::look_at(reader.root, path) {
         Seen::Missing => KeyState::Missing,
         Seen::Unreadable(fault) => KeyState::OutOfReach(Problem::new(path, fault)),

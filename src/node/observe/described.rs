@@ -5,7 +5,6 @@
 //! lies with its own key in files that are nobody else's, and in nobody's hands but root's or those of the owner that is named.
 
 use std::collections::BTreeSet;
-use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,16 +13,14 @@ use super::entrusted;
 use super::findings::Findings;
 use super::node::{Node, Wanted};
 use super::own_place::{Hands, hands, roots_alone};
+use super::pattern;
 use super::pem_files::{self, CertificateFile, TOO_MANY};
 use crate::config::Description;
 use crate::host::on_all_cores;
+use crate::node::owners::{GROUPS, USERS, number_of};
 use crate::node::{
-    Authority, CertificateId, CertificateState, Described, Entry, Fault, KeyState, NamedBy,
-    Present, Problem, owners, read,
+    Authority, CertificateId, CertificateState, Described, Entry, Fault, KeyState, Present, Problem,
 };
-
-/// Files that one pattern may match; more are no services of one node.
-const MATCHES: usize = 64;
 
 /// A certificate that is described.
 struct Place<'a> {
@@ -84,62 +81,10 @@ fn places_of<'a>(
         let key = description.key.as_ref().map(real);
         return vec![place(table.to_owned(), file, key)];
     }
-    let directory = file.parent().unwrap_or(&file);
-    let mut stems = stems(node, directory, description, findings);
-    if stems.is_empty() {
-        let named_by = NamedBy::Configuration(table.to_owned());
-        findings.unseen(Problem::new(&file, Fault::DoesNotExist { named_by }));
-    }
-    if stems.len() > MATCHES {
-        findings.unseen(Problem::new(&file, Fault::TooManyMatches { most: MATCHES }));
-        stems.truncate(MATCHES);
-    }
-    stems
+    pattern::matches(node, table, description, findings)
         .into_iter()
-        .map(|(stem, name)| {
-            let key = description.key_of(OsStr::new(&stem));
-            place(
-                format!("{table}/{stem}"),
-                directory.join(name),
-                key.as_ref().map(real),
-            )
-        })
+        .map(|one| place(format!("{table}/{}", one.stem), one.certificate, one.key))
         .collect()
-}
-
-/// What a pattern matches: what its star stands for, and the file's name. A name that is no plain text is never a match: no command
-/// could name its certificate.
-fn stems(
-    node: &Node<'_>,
-    directory: &Path,
-    description: &Description,
-    findings: &mut Findings,
-) -> Vec<(String, OsString)> {
-    let listing = node
-        .root
-        .resolve(directory)
-        .and_then(|directory| read::names(&directory));
-    let listing = match listing {
-        Ok(listing) => listing,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Vec::new(),
-        Err(error) => {
-            findings.unseen(Problem::new(directory, read::fault(&error)));
-            return Vec::new();
-        }
-    };
-    if listing.is_cut {
-        findings.unseen(Problem::new(directory, read::CUT));
-    }
-    let mut stems: Vec<(String, OsString)> = listing
-        .names
-        .into_iter()
-        .filter_map(|name| {
-            let stem = description.stem_of(&name)?.to_str()?.to_owned();
-            (!stem.contains(char::is_control)).then_some((stem, name))
-        })
-        .collect();
-    stems.sort();
-    stems
 }
 
 /// The entry of one place; `None` where a pattern matches an authority's certificate, as beside those that it signs.
@@ -162,18 +107,17 @@ fn entry(node: &Node<'_>, place: &Place<'_>) -> Option<Entry> {
         found,
     );
     let description = place.description;
-    let account = |name: &Option<String>, number: fn(&_, &str) -> Option<u32>| {
-        name.as_ref().and_then(|name| number(node.root, name))
-    };
+    let owner = account(node, place, "owner", &description.owner);
+    let group = account(node, place, "group", &description.group);
     let described = Described {
         table: place.table.into(),
         description: Arc::clone(description),
-        owner: account(&description.owner, owners::user),
-        group: account(&description.group, owners::group),
+        owner: owner.clone().ok().flatten(),
+        group: group.clone().ok().flatten(),
     };
     if let CertificateState::Present(present) = &mut entry.state {
         let refused = unusable_key(place, present)
-            .or_else(|| unknown_account(place, &described))
+            .or_else(|| owner.err().or(group.err()))
             .or_else(|| in_wrong_hands(node, place, present, described.owner));
         if let Some(problem) = refused {
             present.key = KeyState::NotOwn(problem);
@@ -198,20 +142,25 @@ fn unusable_key(place: &Place<'_>, present: &Present) -> Option<Problem> {
     Some(Problem::new(&place.key, Fault::NotOwn { reason }))
 }
 
-fn unknown_account(place: &Place<'_>, described: &Described) -> Option<Problem> {
-    let description = &described.description;
-    let unknown = [
-        ("owner", &description.owner, described.owner, "/etc/passwd"),
-        ("group", &description.group, described.group, "/etc/group"),
-    ];
-    unknown.into_iter().find_map(|(key, name, number, file)| {
-        let name = name.as_ref().filter(|_| number.is_none())?;
-        let reason = format!(
-            "cannot be given to {name:?}, the {key} in [certificate.{}], since {file} has no such name; write its number",
-            place.table
-        );
-        Some(Problem::new(&place.certificate, Fault::NotOwn { reason }))
-    })
+/// The number of the user or group that the key of that name gives, if it does; or why nothing can be given to it.
+fn account(
+    node: &Node<'_>,
+    place: &Place<'_>,
+    key: &str,
+    name: &Option<String>,
+) -> Result<Option<u32>, Problem> {
+    let Some(name) = name else { return Ok(None) };
+    let file = if key == "owner" { USERS } else { GROUPS };
+    let why = match number_of(node.root, file, name) {
+        Ok(Some(number)) => return Ok(Some(number)),
+        Ok(None) => format!("{file} has no such name"),
+        Err(error) => format!("{file} cannot be read ({error})"),
+    };
+    let reason = format!(
+        "cannot be given to {name:?}, the {key} in [certificate.{}], since {why}; write its number",
+        place.table
+    );
+    Err(Problem::new(&place.certificate, Fault::NotOwn { reason }))
 }
 
 fn in_wrong_hands(

@@ -125,7 +125,10 @@ pub fn node() -> Inventory {
             .map(|name| Authority {
                 name,
                 certificate_path: PathBuf::from(format!("/etc/kubernetes/pki/{}.crt", name.base())),
-                key_path: PathBuf::from(format!("/etc/kubernetes/pki/{}.key", name.base())),
+                key_path: Some(PathBuf::from(format!(
+                    "/etc/kubernetes/pki/{}.key",
+                    name.base()
+                ))),
                 state: authority_state(
                     vec![authority_certificate(after(-YEAR), after(9 * YEAR))],
                     KeyState::Matching(Some(KeyAlgorithm::Rsa2048)),
