@@ -63,21 +63,6 @@ impl serde::Serialize for AuthorityId {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for AuthorityId {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let kubeadms = Self::ALL.into_iter().find(|one| one.name() == name);
-        match kubeadms {
-            Some(one) => Ok(one),
-            None if name.starts_with('/') => Ok(Self::Other(AuthorityName::of(&name))),
-            None => Err(serde::de::Error::unknown_variant(
-                &name,
-                &["ca", "etcd-ca", "front-proxy-ca"],
-            )),
-        }
-    }
-}
-
 /// One of the seven leaf certificates in the certificates directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LeafName {

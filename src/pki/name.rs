@@ -34,6 +34,11 @@ pub(super) fn text(name: &[u8]) -> String {
     sets.join(", ")
 }
 
+/// Whether nothing at all is in it: then names elsewhere have to be understood (RFC 5280 §4.2.1.6).
+pub(super) fn is_empty(name: &[u8]) -> bool {
+    der::elements(name).is_ok_and(|sets| sets.is_empty())
+}
+
 /// The first common name.
 pub(super) fn common_name(name: &[u8]) -> Option<String> {
     values(name, COMMON_NAME).into_iter().next()

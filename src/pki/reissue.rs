@@ -134,7 +134,7 @@ impl NewLeaf {
         let mut extensions = self.usages();
         extensions.push(Extension::basic_constraints(false));
         extensions.extend(authority_key_id(authority));
-        extensions.extend(self.names());
+        extensions.extend(self.names(&subject));
         TbsCertificate {
             issuer: &authority.certificate.subject_der,
             subject: &subject,
@@ -151,9 +151,10 @@ impl NewLeaf {
     /// # Errors
     /// [`IssueError`].
     pub fn request(&self, key: &PrivateKey) -> Result<String, IssueError> {
+        let subject = self.subject_der();
         let mut extensions = self.usages();
-        extensions.extend(self.names());
-        request::encode(&self.subject_der(), &extensions, key)
+        extensions.extend(self.names(&subject));
+        request::encode(&subject, &extensions, key)
     }
 
     /// DER of its subject.
@@ -179,10 +180,10 @@ impl NewLeaf {
         extensions
     }
 
-    fn names(&self) -> Option<Extension> {
-        let without_subject = self.common_name.is_empty() && self.organizations.is_empty();
-        (!self.subject_alt_names.is_empty())
-            .then(|| Extension::subject_alt_name(&self.subject_alt_names, without_subject))
+    fn names(&self, subject: &[u8]) -> Option<Extension> {
+        let names = &self.subject_alt_names;
+        let is_critical = name::is_empty(subject);
+        (!names.is_empty()).then(|| Extension::subject_alt_name(names, is_critical))
     }
 }
 
@@ -281,7 +282,7 @@ fn with_names(
         }
         None => extensions.push(Extension::subject_alt_name(
             &new,
-            old.common_name.is_none() && old.organizations.is_empty(),
+            name::is_empty(&old.subject_der),
         )),
     }
     Ok(extensions)

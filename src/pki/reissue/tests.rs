@@ -262,3 +262,39 @@ fn more_names_stand_behind_those_that_are_there_and_nothing_else_changes() {
     let names = named(&client).subject_alt_names;
     assert_eq!(names.len(), 3);
 }
+
+/// RFC 5280 §4.2.1.6: the names are critical where the subject is empty, and only there.
+#[test]
+fn new_names_are_critical_where_there_is_no_subject_at_all() {
+    let authority = authority("2026-01-01T00:00:00Z", "2036-01-01T00:00:00Z");
+    let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+    let asked = validity("2026-02-01T00:00:00Z", "2027-02-01T00:00:00Z");
+    let names = [SubjectAltName::Dns("a.example".to_owned())];
+    // OU=edge
+    let unit = b"\x30\x0f\x31\x0d\x30\x0b\x06\x03\x55\x04\x0b\x0c\x04edge".as_slice();
+    let signed = |subject: &[u8], names: &[SubjectAltName]| {
+        let leaf = NewLeaf {
+            common_name: String::new(),
+            subject_alt_names: names.to_vec(),
+            ..leaf()
+        };
+        let recipient = Recipient {
+            public_key: &key.public_key_der(),
+            subject: Some(subject),
+            serial: None,
+        };
+        leaf.sign_for(recipient, &authority, asked).unwrap()
+    };
+    let is_critical = |certificate: &Certificate| {
+        let mut extensions = certificate.extensions.iter();
+        let names = extensions.find(|one| one.is(extension::SUBJECT_ALT_NAME));
+        names.unwrap().critical
+    };
+    for (subject, is_empty) in [(unit, false), (&[0x30, 0], true)] {
+        assert_eq!(is_critical(&signed(subject, &names)), is_empty);
+        let old = signed(subject, &[]);
+        let now = asked.not_before;
+        let new = reissue_with_names(&old, &names, &key, &authority, asked, now).unwrap();
+        assert_eq!(is_critical(&new), is_empty);
+    }
+}
