@@ -11,8 +11,11 @@ use super::pem_files::{self, Unusable};
 use crate::config::Description;
 use crate::node::{Fault, NamedBy, Problem, read};
 
-/// Files that one pattern may match; more are no services of one node.
+/// Certificates that one pattern may match; more are no services of one node.
 const MATCHES: usize = 64;
+
+/// Files that are looked into for that: each may have its key beside it.
+const FILES: usize = 4 * MATCHES;
 
 /// A file that a pattern matches.
 pub(super) struct Match {
@@ -31,7 +34,9 @@ pub(super) fn matches(
     findings: &mut Findings,
 ) -> Vec<Match> {
     let file = node.root.join(&description.file);
-    let found = named_so(node, description, file.parent().unwrap_or(&file), findings);
+    let mut found = named_so(node, description, file.parent().unwrap_or(&file), findings);
+    let is_cut = found.len() > FILES;
+    found.truncate(FILES);
     let keys: BTreeSet<&Path> = found.iter().filter_map(|one| one.key.as_deref()).collect();
     // Whether it is no more than a key is seen in the file.
     let is_key = |one: &Match| {
@@ -43,8 +48,10 @@ pub(super) fn matches(
         let named_by = NamedBy::Configuration(table.to_owned());
         findings.unseen(Problem::new(&file, Fault::DoesNotExist { named_by }));
     }
-    if stems.len() > MATCHES {
+    if stems.len() > MATCHES || is_cut {
         findings.unseen(Problem::new(&file, Fault::TooManyMatches { most: MATCHES }));
+    }
+    if stems.len() > MATCHES {
         stems.pop_last();
     }
     found
