@@ -41,7 +41,7 @@ pub(super) fn find_all(root: &Root, path: &Path) -> Result<Option<Relied>, Crede
     let (file, length) = match open_regular(path, LIMIT) {
         Ok(opened) => opened,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) if is_link(&error) => {
+        Err(error) if LinkOnTheWay::is_cause_of(&error) => {
             return Err(refused(
                 "is a symbolic link, or one is on the way to it; put the file itself there"
                     .to_owned(),
@@ -71,12 +71,6 @@ pub(super) fn find_all(root: &Root, path: &Path) -> Result<Option<Relied>, Crede
         contents: Zeroizing::new(contents),
         attributes,
     }))
-}
-
-fn is_link(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|source| source.is::<LinkOnTheWay>())
 }
 
 /// What is under a name, links not followed.

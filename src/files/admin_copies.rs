@@ -10,6 +10,7 @@
 
 mod fault;
 mod judge;
+mod original;
 mod place;
 mod seen;
 
@@ -23,8 +24,9 @@ use crate::node::{EmbeddedUser, Kubeconfig};
 
 pub use fault::CopyFault;
 use judge::judge;
+pub use original::Original;
 pub use place::{CopyPlace, Holder, copy_places};
-pub use seen::{CopyState, Credentials, Original, SeenCopy};
+pub use seen::{CopyState, FoundCopies, SeenCopy};
 
 /// More than a kubeconfig of many clusters has: bytes.
 const LIMIT: u64 = 1 << 20;
@@ -47,7 +49,9 @@ impl<'place> CopyFile<'place> {
         let Some(path) = place.real(root)? else {
             return Ok(None);
         };
-        let Some(file) = LentFile::read(&path, LIMIT)? else {
+        let path_on_node = root.node_path(&path);
+        let read = LentFile::read(&path, LIMIT).map_err(CopyFault::of(&path_on_node));
+        let Some(file) = read? else {
             return Ok(None);
         };
         place.check_owner(file.found())?;
@@ -56,10 +60,9 @@ impl<'place> CopyFile<'place> {
             Err(_) if place.is_discovered() => return Ok(None),
             users => users?,
         };
-        let path = root.node_path(&path);
         Ok((!users.is_empty()).then_some(Self {
             place,
-            path,
+            path: path_on_node,
             file,
             users,
         }))
@@ -72,7 +75,7 @@ impl<'place> CopyFile<'place> {
         judge(&self.path, &self.users, originals, (holder, now))
     }
 
-    /// Gives stale users their original's credentials; those of them.
+    /// Gives stale users their original's credentials; those of them. Nothing is changed once `is_awaited` says that nobody waits for it.
     ///
     /// # Errors
     /// [`CopyFault`]; then the file is as it was.
@@ -80,6 +83,7 @@ impl<'place> CopyFile<'place> {
         self,
         originals: &[Original],
         now: Timestamp,
+        is_awaited: &dyn Fn() -> bool,
     ) -> Result<Vec<SeenCopy>, CopyFault> {
         let stale: Vec<SeenCopy> = self
             .seen(originals, now)
@@ -96,9 +100,7 @@ impl<'place> CopyFile<'place> {
             if names.is_empty() {
                 continue;
             }
-            let Some(new) = &original.credentials else {
-                return Err(CopyFault::OriginalElsewhere);
-            };
+            let new = original.credentials()?;
             let before = contents
                 .as_ref()
                 .map_or(self.file.contents(), |made| made.as_slice());
@@ -110,7 +112,8 @@ impl<'place> CopyFile<'place> {
             )?);
         }
         if let Some(contents) = contents {
-            self.file.replace(&contents)?;
+            let replaced = self.file.replace(&contents, is_awaited);
+            replaced.map_err(CopyFault::of(&self.path))?;
         }
         Ok(stale)
     }

@@ -17,7 +17,7 @@ mod survey;
 mod transaction;
 
 pub use admin_copies::{
-    CopyFault, CopyFile, CopyPlace, CopyState, Credentials, Holder, Original, SeenCopy, copy_places,
+    CopyFault, CopyFile, CopyPlace, CopyState, FoundCopies, Holder, Original, SeenCopy, copy_places,
 };
 pub use backup_index::{BackedUpContents, BackedUpFile};
 pub use contents::{Kept, contents};

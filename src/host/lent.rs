@@ -7,13 +7,14 @@
 //! what was there in that moment is seen and given back if it is not what was read. What the owner can still bring about, names in
 //! a directory of his own that lead to other files of his own, he could without it.
 
+mod fault;
+mod left_behind;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use rustix::fs::Dir;
 use zeroize::Zeroizing;
 
 use super::attributes::{Attributes, is_immutable};
@@ -21,33 +22,10 @@ use super::found::Found;
 use super::place::Place;
 use super::read::{TO_READ, regular};
 use super::straight::LinkOnTheWay;
-use super::write::{is_temporary_of, temporary_beside};
+use super::write::temporary_beside;
 
-/// More names than this are not looked through for what a killed process left behind.
-const NAMES_LIMIT: usize = 1000;
-
-/// Why such a file is left as it is.
-#[derive(Debug, thiserror::Error)]
-pub enum LentFault {
-    /// It is a symbolic link, or one is on the way to it.
-    #[error("a symbolic link is in its place or on the way to it, which is not followed")]
-    Link,
-    /// It has other names, which may be in directories of other users.
-    #[error("it has {0} names (hard links), of which only one would be changed")]
-    HardLinks(u64),
-    /// It is marked immutable or append-only.
-    #[error("it is marked immutable or append-only; `chattr -i -a` takes that away")]
-    Immutable,
-    /// kubectl is writing to it.
-    #[error("its lock {} is there: another program is changing it, or was ended meanwhile", .0.display())]
-    Locked(std::path::PathBuf),
-    /// Another process changed it meanwhile.
-    #[error("another process changed it at the same moment")]
-    Changed,
-    /// Anything else: what is no file, too large a file, no room.
-    #[error("{0}")]
-    System(#[from] io::Error),
-}
+pub use fault::LentFault;
+pub use left_behind::LeftBehind;
 
 /// A file that was read, and the directory that it is in, both held open.
 #[derive(Debug)]
@@ -57,6 +35,13 @@ pub struct LentFile {
     file: File,
     found: Found,
     contents: Zeroizing<Vec<u8>>,
+}
+
+/// A new file that has not the name yet that it is to have. It is held open: as long as it is, no other is this one.
+struct New {
+    place: Place,
+    file: File,
+    identity: (u64, u64),
 }
 
 impl LentFile {
@@ -73,7 +58,7 @@ impl LentFile {
         });
         let (place, opened) = match opened {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) if is_link(&error) => return Err(LentFault::Link),
+            Err(error) if LinkOnTheWay::is_cause_of(&error) => return Err(LentFault::Link),
             opened => opened?,
         };
         let (file, found) = regular(Ok(opened), limit)?;
@@ -103,66 +88,91 @@ impl LentFile {
     }
 
     /// Puts a new file with other contents in its place, which has its owner, group, mode and extended attributes; unless it is not
-    /// what was read any more.
+    /// what was read any more, or `is_awaited` says that nobody waits for it any more: before anything is written, and once more before
+    /// the two change places, since every step may take as long as the directory's owner likes.
     ///
     /// # Errors
-    /// [`LentFault`]; then what was there is there.
-    pub fn replace(mut self, contents: &[u8]) -> Result<(), LentFault> {
+    /// [`LentFault`]; then what was there is there, and nothing beside it.
+    pub fn replace(
+        mut self,
+        contents: &[u8],
+        is_awaited: &dyn Fn() -> bool,
+    ) -> Result<(), LentFault> {
         if is_immutable(&self.file)? {
             return Err(LentFault::Immutable);
         }
         self.check_lock()?;
         let attributes = Attributes::of(&self.file)?;
-        self.remove_left_behind()?;
-        let temporary = self.free_name()?;
-        let new = match write_new(&temporary, contents, &attributes) {
-            Ok(new) => new.identity,
-            Err(error) => {
-                discard(&temporary);
-                return Err(error.into());
-            }
-        };
-        if !self.is_there(&self.place)? {
-            discard(&temporary);
-            return Err(LentFault::Changed);
+        if !is_awaited() {
+            return Err(LentFault::Abandoned);
         }
-        match temporary.exchange(&self.place) {
-            Ok(()) => self.look_back(&temporary, new)?,
-            Err(error) => {
-                let replaced = match error.kind() {
-                    io::ErrorKind::Unsupported => temporary.rename_over(&self.place),
-                    _ => Err(error),
-                };
-                if replaced.is_err() {
-                    discard(&temporary);
-                }
-                replaced?;
-            }
+        LeftBehind::of(&self.place, &self.name)?.remove()?;
+        let mut new = self.make_new()?;
+        let replaced = new
+            .write(contents, &attributes)
+            .map_err(LentFault::from)
+            .and_then(|()| self.put(&new, is_awaited));
+        if replaced.is_err() {
+            new.discard();
         }
-        Ok(self.place.directory()?.sync_all()?)
+        replaced?;
+        // What a crash could take back now is the directory's entry alone: the next look finds either file as it found this one.
+        if let Err(error) = self.place.directory().and_then(|one| one.sync_all()) {
+            tracing::debug!(%error, "a directory could not be flushed");
+        }
+        Ok(())
     }
 
-    /// Removes what had the name until then, or gives it the name back if it is not what was read. What the two names lead to is looked
-    /// at first: nothing is removed that nobody has read.
-    fn look_back(&mut self, temporary: &Place, new: (u64, u64)) -> Result<(), LentFault> {
-        let leads_to = |place: &Place| Ok::<_, io::Error>(place.look()?.map(|one| one.identity));
-        if leads_to(&self.place)? != Some(new) {
+    /// Puts a file that is whole in the place of what was read.
+    fn put(&mut self, new: &New, is_awaited: &dyn Fn() -> bool) -> Result<(), LentFault> {
+        if !self.is_there(&self.place)? {
             return Err(LentFault::Changed);
         }
-        if self.is_there(temporary)? && self.is_as_it_was_read()? && self.check_lock().is_ok() {
-            return Ok(temporary.remove()?);
+        if !is_awaited() {
+            return Err(LentFault::Abandoned);
         }
-        temporary.exchange(&self.place)?;
-        if leads_to(temporary)? == Some(new) {
-            discard(temporary);
+        match new.place.exchange(&self.place) {
+            Ok(()) => self.look_back(new),
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => self.put_over(new),
+            Err(error) => Err(error.into()),
         }
+    }
+
+    /// The same where two names cannot change places: what is there then is gone, so it is looked at in the last moment.
+    fn put_over(&mut self, new: &New) -> Result<(), LentFault> {
+        self.check_lock()?;
+        if !self.is_as_it_was_read()? || !self.is_there(&self.place)? {
+            return Err(LentFault::Changed);
+        }
+        Ok(new.place.rename_over(&self.place)?)
+    }
+
+    /// Removes what had the name until then, or gives it the name back if it is not what was read, or cannot be looked at or removed.
+    fn look_back(&mut self, new: &New) -> Result<(), LentFault> {
+        let removed = self.remove_what_came_out(new);
+        if removed.is_err() && new.is_at(&self.place)? {
+            new.place.exchange(&self.place)?;
+        }
+        removed
+    }
+
+    /// Nothing is removed that nobody has read.
+    fn remove_what_came_out(&mut self, new: &New) -> Result<(), LentFault> {
+        if !self.is_there(&new.place)? || !self.is_as_it_was_read()? {
+            return Err(LentFault::Changed);
+        }
+        if new.is_at(&self.place)? {
+            self.check_lock()?;
+            return Ok(new.place.remove()?);
+        }
+        // Whoever has put another over the new one has put it over the old one.
+        new.place.remove()?;
         Err(LentFault::Changed)
     }
 
     /// Whether what was read has that name.
     fn is_there(&self, place: &Place) -> io::Result<bool> {
-        let found = place.look()?;
-        Ok(found.is_some_and(|found| found.identity == self.found.identity))
+        has(place, self.found.identity)
     }
 
     /// Whether nobody wrote to it, nor gave it another owner or another mode.
@@ -198,42 +208,53 @@ impl LentFile {
         }
     }
 
-    fn free_name(&self) -> Result<Place, LentFault> {
+    /// An empty file under a free name: root's alone until its contents are whole.
+    fn make_new(&self) -> Result<New, LentFault> {
         let hidden = temporary_beside(Path::new(&self.name))
             .map_err(|error| LentFault::System(error.source))?;
-        Ok(self.place.beside(hidden.as_os_str()))
+        let place = self.place.beside(hidden.as_os_str());
+        let file = place.create(0o600)?;
+        let identity = Found::of(&file)?.identity;
+        Ok(New {
+            place,
+            file,
+            identity,
+        })
+    }
+}
+
+impl New {
+    fn write(&mut self, contents: &[u8], attributes: &Attributes) -> io::Result<()> {
+        self.file.write_all(contents)?;
+        attributes.give_to(&self.file)?;
+        self.file.sync_all()
     }
 
-    /// Removes what a killed process left in the place of a temporary file: it may hold a key.
-    fn remove_left_behind(&self) -> io::Result<()> {
-        let mut directory = Dir::new(self.place.directory()?)?;
-        for entry in directory.by_ref().take(NAMES_LIMIT) {
-            let entry = entry?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if is_temporary_of(&self.name, name) {
-                self.place.beside(name).remove()?;
+    /// Whether it has that name.
+    fn is_at(&self, place: &Place) -> io::Result<bool> {
+        has(place, self.identity)
+    }
+
+    /// Removes it after an error that is about to be reported; a second one is only logged.
+    fn discard(&self) {
+        let removed = self.is_at(&self.place).and_then(|is_there| {
+            if is_there {
+                self.place.remove()
+            } else {
+                Ok(())
             }
+        });
+        if let Err(error) = removed {
+            tracing::warn!(%error, "a temporary file is left behind");
         }
-        Ok(())
     }
 }
 
-/// Writes a new file: root's alone until its contents are whole.
-fn write_new(place: &Place, contents: &[u8], attributes: &Attributes) -> io::Result<Found> {
-    let mut new = place.create(0o600)?;
-    new.write_all(contents)?;
-    attributes.give_to(&new)?;
-    new.sync_all()?;
-    Found::of(&new)
-}
-
-/// Removes a temporary file after an error that is about to be reported; a second one is only logged.
-fn discard(temporary: &Place) {
-    if let Err(error) = temporary.remove()
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, "a temporary file is left behind");
-    }
+/// Whether a name leads to the file of this identity.
+fn has(place: &Place, identity: (u64, u64)) -> io::Result<bool> {
+    Ok(place
+        .look()?
+        .is_some_and(|found| found.identity == identity))
 }
 
 /// Reads as much as a file had when it was looked at, never into a second buffer: it may hold a key.
@@ -244,161 +265,5 @@ fn read_whole(file: &File, size: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     Ok(contents)
 }
 
-fn is_link(error: &io::Error) -> bool {
-    error
-        .get_ref()
-        .is_some_and(|source| source.is::<LinkOnTheWay>())
-}
-
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::disallowed_methods)]
-    use std::os::unix::fs::{MetadataExt, PermissionsExt as _, symlink};
-    use std::path::PathBuf;
-
-    use super::*;
-
-    const LIMIT: u64 = 1 << 10;
-
-    fn directory() -> (tempfile::TempDir, PathBuf) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().canonicalize().unwrap().join("config");
-        (directory, path)
-    }
-
-    fn opened(path: &Path) -> LentFile {
-        LentFile::read(path, LIMIT).unwrap().unwrap()
-    }
-
-    fn names(path: &Path) -> Vec<OsString> {
-        crate::host::names(path.parent().unwrap()).unwrap()
-    }
-
-    #[test]
-    fn a_file_is_replaced_with_all_that_it_has_and_nothing_is_left_beside_it() {
-        let (_directory, path) = directory();
-        std::fs::write(&path, "old").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-        if nix::unistd::geteuid().is_root() {
-            std::os::unix::fs::chown(&path, Some(12), Some(34)).unwrap();
-        }
-        let before = std::fs::metadata(&path).unwrap();
-        // What a killed process left.
-        std::fs::write(path.with_file_name(".config.kubecertd-0"), "key").unwrap();
-        std::fs::write(path.with_file_name(".other.kubecertd-0"), "key").unwrap();
-        let old = opened(&path);
-        assert_eq!(old.contents(), b"old");
-        old.replace(b"new").unwrap();
-        assert_eq!(std::fs::read(&path).unwrap(), b"new");
-        let after = std::fs::metadata(&path).unwrap();
-        for of in [MetadataExt::uid, MetadataExt::gid, MetadataExt::mode] {
-            assert_eq!(of(&after), of(&before));
-        }
-        assert_eq!(names(&path), [".other.kubecertd-0", "config"]);
-    }
-
-    #[test]
-    fn what_is_no_file_of_its_own_is_refused() {
-        let (directory, path) = directory();
-        let refused = |path: &Path| LentFile::read(path, LIMIT).unwrap_err();
-        assert!(LentFile::read(&path, LIMIT).unwrap().is_none());
-        let foreign = directory.path().join("shadow");
-        std::fs::write(&foreign, "root's").unwrap();
-
-        symlink("shadow", &path).unwrap();
-        assert!(matches!(refused(&path), LentFault::Link));
-        std::fs::remove_file(&path).unwrap();
-        std::fs::hard_link(&foreign, &path).unwrap();
-        assert!(matches!(refused(&path), LentFault::HardLinks(2)));
-        std::fs::remove_file(&path).unwrap();
-        // Opening it for reading would wait for ever.
-        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        assert_eq!(refused(&path).to_string(), "is a FIFO, not a file");
-        std::fs::remove_file(&path).unwrap();
-        let huge = File::create(&path).unwrap();
-        huge.set_len(1 << 40).unwrap();
-        assert!(refused(&path).to_string().starts_with("is larger than"));
-        std::fs::remove_file(&path).unwrap();
-        std::fs::create_dir(&path).unwrap();
-        assert_eq!(refused(&path).to_string(), "is a directory, not a file");
-        assert_eq!(std::fs::read(&foreign).unwrap(), b"root's");
-    }
-
-    #[test]
-    fn a_directory_that_is_swapped_for_a_link_leads_nowhere_else() {
-        let (directory, _) = directory();
-        let base = directory.path().canonicalize().unwrap();
-        for name in ["home", "foreign"] {
-            std::fs::create_dir(base.join(name)).unwrap();
-            std::fs::write(base.join(name).join("config"), name).unwrap();
-        }
-        let path = base.join("home/config");
-        let read = opened(&path);
-        std::fs::rename(base.join("home"), base.join("moved")).unwrap();
-        symlink("foreign", base.join("home")).unwrap();
-        read.replace(b"new").unwrap();
-        assert_eq!(std::fs::read(base.join("moved/config")).unwrap(), b"new");
-        assert_eq!(
-            std::fs::read(base.join("foreign/config")).unwrap(),
-            b"foreign"
-        );
-        assert!(matches!(
-            LentFile::read(&path, LIMIT).unwrap_err(),
-            LentFault::Link
-        ));
-    }
-
-    #[test]
-    fn what_its_owner_does_meanwhile_is_kept() {
-        let (_directory, path) = directory();
-        let changed = |read: LentFile| {
-            let error = read.replace(b"new").unwrap_err();
-            assert!(matches!(error, LentFault::Changed), "{error}");
-        };
-        // Written to in place, after it was read.
-        std::fs::write(&path, "old").unwrap();
-        let read = opened(&path);
-        std::fs::write(&path, "own").unwrap();
-        changed(read);
-        assert_eq!(std::fs::read(&path).unwrap(), b"own");
-        // Another file in its place.
-        let read = opened(&path);
-        std::fs::remove_file(&path).unwrap();
-        symlink("/etc/passwd", &path).unwrap();
-        changed(read);
-        assert!(path.is_symlink());
-        // Nothing in its place: none is made.
-        std::fs::remove_file(&path).unwrap();
-        std::fs::write(&path, "old").unwrap();
-        let read = opened(&path);
-        std::fs::remove_file(&path).unwrap();
-        changed(read);
-        assert!(names(&path).is_empty());
-        // kubectl is at it.
-        std::fs::write(&path, "old").unwrap();
-        let read = opened(&path);
-        std::fs::write(path.with_file_name("config.lock"), "").unwrap();
-        let error = read.replace(b"new").unwrap_err();
-        assert!(matches!(error, LentFault::Locked(_)), "{error}");
-        assert_eq!(std::fs::read(&path).unwrap(), b"old");
-        assert_eq!(names(&path), ["config", "config.lock"]);
-    }
-
-    /// What happens between the two changing places and the look at what came out.
-    #[test]
-    fn what_came_out_and_was_not_read_goes_back() {
-        let (_directory, path) = directory();
-        std::fs::write(&path, "old").unwrap();
-        let mut read = opened(&path);
-        let temporary = read.free_name().unwrap();
-        let new = write_new(&temporary, b"new", &Attributes::of(&read.file).unwrap()).unwrap();
-        temporary.exchange(&read.place).unwrap();
-        // Its writer had it open all the time.
-        let kept: PathBuf = path.with_file_name(&names(&path)[0]);
-        std::fs::write(kept, "own").unwrap();
-        let error = read.look_back(&temporary, new.identity).unwrap_err();
-        assert!(matches!(error, LentFault::Changed), "{error}");
-        assert_eq!(std::fs::read(&path).unwrap(), b"own");
-        assert_eq!(names(&path), ["config"]);
-    }
-}
+mod tests;

@@ -14,6 +14,14 @@ use rustix::io::Errno;
 #[error("a symbolic link is in its place or on the way to it, which is not followed")]
 pub struct LinkOnTheWay;
 
+impl LinkOnTheWay {
+    /// Whether an error is this one.
+    #[must_use]
+    pub fn is_cause_of(error: &io::Error) -> bool {
+        error.get_ref().is_some_and(|source| source.is::<Self>())
+    }
+}
+
 pub(super) fn refused(error: Errno) -> io::Error {
     match error {
         Errno::LOOP => io::Error::other(LinkOnTheWay),
@@ -144,10 +152,7 @@ mod tests {
             assert!(way(&base.join("a/b")).is_ok());
             for refused in ["link", "link/b", "a/absolute"] {
                 let error = way(&base.join(refused)).unwrap_err();
-                let is_link = error
-                    .get_ref()
-                    .is_some_and(|source| source.is::<LinkOnTheWay>());
-                assert!(is_link, "{refused}: {error}");
+                assert!(LinkOnTheWay::is_cause_of(&error), "{refused}: {error}");
             }
             let error = way(&base.join("file")).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
@@ -179,11 +184,7 @@ mod tests {
             }
             for refused in ["link/file", "a/last", "a/last/"] {
                 let error = open(&base.join(refused)).unwrap_err();
-                let source = error.get_ref();
-                assert!(
-                    source.is_some_and(|one| one.is::<LinkOnTheWay>()),
-                    "{refused}"
-                );
+                assert!(LinkOnTheWay::is_cause_of(&error), "{refused}");
             }
             let kind = |path: &str| open(&base.join(path)).unwrap_err().kind();
             assert_eq!(kind("a/none"), io::ErrorKind::NotFound);

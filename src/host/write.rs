@@ -1,5 +1,6 @@
 //! Writing one file so that at every instant it is either the old one or the new one.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::Permissions;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -49,33 +50,24 @@ pub(crate) fn hidden_beside(path: &Path, ending: &str) -> Result<PathBuf, FileEr
             std::io::ErrorKind::InvalidInput.into(),
         ));
     };
-    let mut hidden = std::ffi::OsString::from(".");
+    let mut hidden = OsString::from(".");
     hidden.push(name);
     hidden.push(MARK);
     hidden.push(ending);
     Ok(path.with_file_name(hidden))
 }
 
-/// Whether a name is one of [`temporary_beside`] for a file of that name.
-pub(super) fn is_temporary_of(file: &std::ffi::OsStr, name: &std::ffi::OsStr) -> bool {
-    let parts = name.to_str().and_then(|text| text.strip_prefix('.'));
-    parts
-        .and_then(|text| text.split_once(MARK))
-        .is_some_and(|(stem, _)| file == stem)
+/// Whether a name is one of [`temporary_beside`] for a file of that name, or of any name.
+pub(super) fn is_temporary(name: &OsStr, of: Option<&OsStr>) -> bool {
+    let text = name.to_str().and_then(|text| text.strip_prefix('.'));
+    text.and_then(|text| text.split_once(MARK))
+        .is_some_and(|(stem, _)| of.is_none_or(|of| of == stem))
 }
 
 /// Removes what a crash left of [`temporary_beside`] names: of one file, or of every file of the directory.
-pub(crate) fn remove_temporaries(
-    directory: &Path,
-    of: Option<&std::ffi::OsStr>,
-) -> Result<(), FileError> {
+pub(crate) fn remove_temporaries(directory: &Path, of: Option<&OsStr>) -> Result<(), FileError> {
     for name in durable::names_in(directory)? {
-        let Some(text) = name.to_str() else { continue };
-        let is_temporary = text
-            .strip_prefix('.')
-            .and_then(|text| text.split_once(MARK))
-            .is_some_and(|(stem, _)| of.is_none_or(|of| of == stem));
-        if is_temporary {
+        if is_temporary(&name, of) {
             durable::remove_if_there(&directory.join(&name))?;
         }
     }

@@ -328,7 +328,7 @@ impl fmt::Display for Remark {
             } => match certificate {
                 Some(id) => write!(
                     out,
-                    "{}: still has the {id} from before: {fault}",
+                    "{}: the copy of {id} was not brought up to date: {fault}",
                     path.display()
                 ),
                 None => write!(

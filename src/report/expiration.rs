@@ -12,14 +12,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::config::Renewal;
-use crate::files::SeenCopy;
+use crate::files::FoundCopies;
 use crate::node::{
     Authority, AuthorityState, CertificateId, CertificateState, Entry, Fault, Inventory, KeyState,
     Present, Problem, Signer, StaticPod, all_missing_names,
 };
 use crate::pki::{AuthorityId, Certificate};
 use crate::probe::InMemory;
-use crate::report::CopyView;
+use crate::report::CopiesView;
 pub use rows::{CertificateRow, ExpirationInfo, Found};
 
 /// The answer to `--within`.
@@ -77,7 +77,7 @@ impl ExpirationInfo {
             } else {
                 Vec::new()
             },
-            copies: Vec::new(),
+            copies: CopiesView::default(),
             problems: problems(inventory, all),
             named_by_pods: [named_by_pods(inventory), authorities(false)].concat(),
             unread: inventory.problems.clone(),
@@ -117,8 +117,8 @@ impl ExpirationInfo {
 
     /// The same with the copies of admin.conf. What of them ends is the affair of whoever has them.
     #[must_use]
-    pub fn with_copies(mut self, copies: &[SeenCopy]) -> Self {
-        self.copies = copies.iter().map(CopyView::from).collect();
+    pub fn with_copies(mut self, found: &FoundCopies) -> Self {
+        self.copies = CopiesView::from(found);
         self
     }
 

@@ -25,7 +25,7 @@ pub use coded::Coded;
 pub(crate) use coded::fields;
 pub(crate) use columns::columns;
 pub use configuration::ConfigurationView;
-pub use copies::CopyView;
+pub use copies::CopiesView;
 pub use duration::{human_duration, in_words};
 pub use expiration::{CertificateRow, ExpirationInfo, Found, Within};
 pub use findings::PreflightView;

@@ -5,11 +5,11 @@ use serde_json::Value;
 
 use super::coded::{Coded, fields};
 use super::columns::columns;
-use super::copies::CopyView;
+use super::copies::CopiesView;
 use super::pending_use::PendingUse;
 use super::plan_users::{self, PlanUser};
 use crate::config::Renewal;
-use crate::files::SeenCopy;
+use crate::files::FoundCopies;
 use crate::host::printable;
 use crate::node::{HardLinks, Problem, components};
 use crate::pki::{date, serde_end};
@@ -40,9 +40,9 @@ pub struct PlanView {
     /// What the cluster's own configuration says otherwise than this node's; absent where that is nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     cluster_says: Vec<Coded>,
-    /// The copies of admin.conf and super-admin.conf; absent where there are none.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    copies: Vec<CopyView>,
+    /// The copies of admin.conf and super-admin.conf.
+    #[serde(flatten)]
+    copies: CopiesView,
     /// What else is to be known, one sentence each.
     notes: Vec<String>,
     /// The maintenance window in which the daemon acts on what is due now, or else on what is due next; absent without windows.
@@ -154,7 +154,7 @@ impl From<&Plan> for PlanView {
             in_memory: Vec::new(),
             pending: Vec::new(),
             cluster_says: Vec::new(),
-            copies: Vec::new(),
+            copies: CopiesView::default(),
             notes: Vec::new(),
             window: None,
             users: Vec::new(),
@@ -249,8 +249,8 @@ impl PlanView {
 
     /// The same with the copies of what is planned.
     #[must_use]
-    pub fn with_copies(mut self, copies: &[SeenCopy]) -> Self {
-        self.copies = copies.iter().map(CopyView::from).collect();
+    pub fn with_copies(mut self, found: &FoundCopies) -> Self {
+        self.copies = CopiesView::from(found);
         self
     }
 
@@ -350,10 +350,12 @@ impl PlanView {
                 notes.map(move |note| format!("Note: {name}: {note}"))
             })
             .chain(self.pending.iter().map(|one| format!("Note: {one}")))
-            .chain(self.copies.iter().map(|copy| {
-                let is_renewed = self.is_renewed(copy.original());
-                format!("Note: {}", copy.sentence(is_renewed))
-            }))
+            .chain(
+                self.copies
+                    .sentences(|name| self.is_renewed(name))
+                    .iter()
+                    .map(|copy| format!("Note: {copy}")),
+            )
             .chain(
                 self.cluster_says
                     .iter()

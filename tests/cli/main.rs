@@ -16,6 +16,7 @@ mod hostile_marks;
 mod hostile_root;
 mod hostile_state;
 mod kubelet_repair;
+mod left_copies;
 mod more_names;
 mod opens;
 mod receipts;

@@ -22,11 +22,8 @@ const MOST_OF_A_DIRECTORY: usize = 30;
 /// Opens of the index of an earlier backup: for the number of the next one, and to tidy up.
 const MOST_OF_AN_INDEX: usize = 2;
 
-#[test]
-fn a_renewal_opens_each_directory_once_a_step_and_not_once_a_file() {
-    let node = Node::due();
-    let first = node.run(&["renew", "all", "--force", "--no-restart"]);
-    assert!(first.status.success(), "{}", text(&first.stderr));
+/// How often a command opens each file below the node's root, by its path there; `None` where nothing may be traced.
+fn opens(node: &Node, arguments: &[&str]) -> Option<BTreeMap<String, usize>> {
     let log = node.directory.path().join("trace");
     let traced = Command::new("strace")
         .args(["-f", "-qq", "-y", "-e", "trace=open,openat,openat2", "-o"])
@@ -34,25 +31,36 @@ fn a_renewal_opens_each_directory_once_a_step_and_not_once_a_file() {
         .arg(env!("CARGO_BIN_EXE_kubecertd"))
         .arg("--root")
         .arg(node.directory.path())
-        .args(["renew", "all", "--force", "--no-restart"])
+        .args(arguments)
         .status();
     if !traced.is_ok_and(|status| status.success()) {
         testkit::skipped("no strace that may trace here");
-        return;
+        return None;
     }
     let traced = std::fs::read_to_string(&log).unwrap();
     let root = node.directory.path().canonicalize().unwrap();
     // With -y the descriptor is followed by its path without links: `= 3</x/pki/apiserver.key>`.
-    let mut opens: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut opens: BTreeMap<String, usize> = BTreeMap::new();
     for line in traced.lines() {
         let opened = line
             .rsplit_once('<')
             .and_then(|(_, end)| end.strip_suffix('>'))
             .and_then(|path| path.strip_prefix(root.to_str().unwrap()));
         if let Some(path) = opened {
-            *opens.entry(path).or_default() += 1;
+            *opens.entry(path.to_owned()).or_default() += 1;
         }
     }
+    Some(opens)
+}
+
+#[test]
+fn a_renewal_opens_each_directory_once_a_step_and_not_once_a_file() {
+    let node = Node::due();
+    let first = node.run(&["renew", "all", "--force", "--no-restart"]);
+    assert!(first.status.success(), "{}", text(&first.stderr));
+    let Some(opens) = opens(&node, &["renew", "all", "--force", "--no-restart"]) else {
+        return;
+    };
     let of = |path: &str| opens.get(path).copied().unwrap_or_default();
     for file in [
         "pki/apiserver.crt",
@@ -75,4 +83,22 @@ fn a_renewal_opens_each_directory_once_a_step_and_not_once_a_file() {
         .map(|(_, count)| *count);
     let most = indexes.max().unwrap();
     assert!((1..=MOST_OF_AN_INDEX).contains(&most), "an index: {most}");
+}
+
+/// The record grows for years, and every look of the daemon would read it.
+#[test]
+fn nothing_is_read_for_copies_where_none_are_wanted() {
+    let node = Node::due();
+    node.write("/etc/passwd", "root:x:0:0:root:/root:/bin/bash\n");
+    let renewed = node.run(&["renew", "admin.conf"]);
+    assert!(renewed.status.success(), "{}", text(&renewed.stderr));
+    for (discover, is_read) in [("root", true), ("none", false)] {
+        node.configure(&format!("[admin-copies]\ndiscover = \"{discover}\"\n"));
+        let Some(opens) = opens(&node, &["check-expiration", "--all"]) else {
+            return;
+        };
+        for file in ["/var/lib/kubecertd/history.jsonl", "/etc/passwd"] {
+            assert_eq!(opens.contains_key(file), is_read, "{discover}: {file}");
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! Files and manifests as one transaction changes them.
 
+mod admin_copies;
 mod backups;
 mod bad_input;
 mod links;

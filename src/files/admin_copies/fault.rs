@@ -1,8 +1,11 @@
 //! Why a copy is left as it is.
 
+use std::io;
+use std::path::{Path, PathBuf};
+
 use jiff::Timestamp;
 
-use crate::host::LentFault;
+use crate::host::{LentFault, LinkOnTheWay, serialize_path};
 use crate::node::KubeconfigError;
 use crate::pki::{date, serde_end};
 
@@ -39,6 +42,17 @@ pub enum CopyFault {
         /// Why.
         reason: String,
     },
+    /// It lies where nothing can be written.
+    #[error(
+        "its file system is read-only; mount it for writing, or, where only the service sees it so, put ReadWritePaths={0} into a \
+         drop-in of the unit (`systemctl edit kubecertd`)",
+        directory.display()
+    )]
+    ReadOnly {
+        /// What is to be writable.
+        #[serde(serialize_with = "serialize_path")]
+        directory: PathBuf,
+    },
     /// Another program was changing it.
     #[error("{reason}; it is tried again")]
     InUse {
@@ -65,6 +79,15 @@ pub enum CopyFault {
         /// What it is a copy of.
         original: String,
     },
+    /// Another authority than the original's issued its certificate.
+    #[error(
+        "another CA issued its certificate than that of the {original} of now, so it may be another cluster's; copy {original} by hand \
+         if it is not"
+    )]
+    OtherAuthority {
+        /// What it is a copy of.
+        original: String,
+    },
     /// The original has another subject by now.
     #[error("its original is another user's by now ({subject}); copy it by hand if that is wanted")]
     OtherSubject {
@@ -73,9 +96,15 @@ pub enum CopyFault {
     },
     /// The original has references to files in the place of its certificate.
     #[error(
-        "its original refers to files for certificate and key, so there is nothing to be copied"
+        "its original refers to files for certificate or key, so there is nothing to be copied"
     )]
     OriginalElsewhere,
+    /// The original is not as it was seen, or not whole.
+    #[error("nothing can be copied from its original: {reason}; it is tried again")]
+    OriginalUnusable {
+        /// Why.
+        reason: String,
+    },
     /// New credentials cannot be put into it in place.
     #[error("{reason}")]
     NotEditableCopy {
@@ -99,14 +128,27 @@ impl CopyFault {
     }
 }
 
-impl From<LentFault> for CopyFault {
-    fn from(fault: LentFault) -> Self {
-        let reason = fault.to_string();
-        match fault {
+impl CopyFault {
+    /// For `map_err`: what kept a file from being read or replaced, of which the node has this path.
+    pub(super) fn of(path: &Path) -> impl FnOnce(LentFault) -> Self {
+        let directory = path.parent().unwrap_or(path).to_path_buf();
+        move |fault| match fault {
             LentFault::Link => Self::LinkThere,
-            LentFault::Locked(_) | LentFault::Changed => Self::InUse { reason },
+            LentFault::Abandoned => Self::NoAnswer,
+            LentFault::ReadOnly => Self::ReadOnly { directory },
+            LentFault::Changed => Self::InUse {
+                reason: fault.to_string(),
+            },
+            LentFault::Locked(lock) => Self::InUse {
+                reason: format!(
+                    "its lock {} is there: another program is changing it, or has left that file behind, which is then to be removed",
+                    directory.join(lock).display()
+                ),
+            },
             LentFault::HardLinks(_) | LentFault::Immutable | LentFault::System(_) => {
-                Self::NotChanged { reason }
+                Self::NotChanged {
+                    reason: fault.to_string(),
+                }
             }
         }
     }
@@ -120,8 +162,38 @@ impl From<KubeconfigError> for CopyFault {
     }
 }
 
-impl From<std::io::Error> for CopyFault {
-    fn from(error: std::io::Error) -> Self {
-        LentFault::from(error).into()
+impl From<io::Error> for CopyFault {
+    fn from(error: io::Error) -> Self {
+        if LinkOnTheWay::is_cause_of(&error) {
+            return Self::LinkThere;
+        }
+        Self::NotChanged {
+            reason: error.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_be_done_is_said_where_it_is_true() {
+        let said = |fault: LentFault| CopyFault::of(Path::new("/srv/ci/admin"))(fault).to_string();
+        let read_only = io::Error::from_raw_os_error(nix::libc::EROFS);
+        let read_only = said(read_only.into());
+        assert!(read_only.contains("ReadWritePaths=/srv/ci "), "{read_only}");
+        assert!(
+            read_only.contains("systemctl edit kubecertd"),
+            "{read_only}"
+        );
+        let locked = said(LentFault::Locked("admin.lock".into()));
+        assert!(
+            locked.contains("its lock /srv/ci/admin.lock is there"),
+            "{locked}"
+        );
+        assert!(locked.ends_with("; it is tried again"), "{locked}");
+        let changed = said(LentFault::Changed);
+        assert!(!changed.contains("lock"), "{changed}");
     }
 }

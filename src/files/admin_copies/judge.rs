@@ -5,8 +5,9 @@ use std::path::Path;
 use jiff::Timestamp;
 
 use super::fault::CopyFault;
+use super::original::Original;
 use super::place::Holder;
-use super::seen::{CopyState, Original, SeenCopy};
+use super::seen::{CopyState, SeenCopy};
 use crate::node::EmbeddedUser;
 use crate::pki::{Certificate, PrivateKey, certificates_from_pem};
 
@@ -24,16 +25,23 @@ pub(super) fn judge(
         let certificates = certificates_from_pem(&user.certificate).ok()?;
         let certificate = certificates.first()?;
         let fingerprint = certificate.fingerprint();
+        let has_key = || PrivateKey::from_pem(&user.key).is_ok_and(|key| key.matches(certificate));
         let is_current = |one: &Original| one.certificate.fingerprint() == fingerprint;
-        let (original, state) = match originals.iter().find(|one| is_current(one)) {
+        let (original, otherwise) = match originals.iter().find(|one| is_current(one)) {
             Some(original) => (original, CopyState::Current),
             None => {
                 let original = originals
                     .iter()
                     .find(|one| one.replaced.contains(&fingerprint))?;
-                let kept = kept(certificate, user, original, (holder, now));
+                let kept = kept(certificate, original, (holder, now));
                 (original, kept.map_or(CopyState::Stale, CopyState::Kept))
             }
+        };
+        // First of all: without its key it is no copy, whatever else it is.
+        let state = if has_key() {
+            otherwise
+        } else {
+            CopyState::Kept(CopyFault::KeyNotThere)
         };
         Some(SeenCopy {
             path: path.to_path_buf(),
@@ -46,24 +54,29 @@ pub(super) fn judge(
     seen.take(MOST).collect()
 }
 
-/// Why one whose certificate was replaced keeps it; `None` for nothing.
+/// Why one whose certificate was replaced, and whose key is there, keeps it; `None` for nothing.
 fn kept(
     certificate: &Certificate,
-    user: &EmbeddedUser,
     original: &Original,
     (holder, now): (Holder, Timestamp),
 ) -> Option<CopyFault> {
-    if certificate.subject_der != original.certificate.subject_der {
-        return Some(CopyFault::OtherSubject {
-            subject: original.certificate.subject.clone(),
-        });
-    }
+    let present = &original.certificate;
+    // Before what is to be said all the time: such a file can be kept for ever.
     if holder == Holder::User && certificate.not_after < now {
         return Some(CopyFault::Ended {
             ended: certificate.not_after,
             original: original.id.to_string(),
         });
     }
-    let has_key = PrivateKey::from_pem(&user.key).is_ok_and(|key| key.matches(certificate));
-    (!has_key).then_some(CopyFault::KeyNotThere)
+    // kubeadm's authorities all have the same name. The record may be older than the cluster: `kubeadm reset` leaves it.
+    if certificate.issuer_der != present.issuer_der
+        || certificate.authority_key_id != present.authority_key_id
+    {
+        return Some(CopyFault::OtherAuthority {
+            original: original.id.to_string(),
+        });
+    }
+    (certificate.subject_der != present.subject_der).then(|| CopyFault::OtherSubject {
+        subject: present.subject.clone(),
+    })
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::fault::CopyFault;
 use crate::config::{AdminCopies, Discover};
-use crate::host::{Found, Root, is_trusted_owner};
+use crate::host::{Found, LeftBehind, Root, is_trusted_owner};
 use crate::node::{Account, accounts};
 
 /// Where kubectl looks, below a home.
@@ -29,7 +29,7 @@ pub enum Holder {
     User,
 }
 
-/// Every place where a copy may lie, those first that an administrator has named and root's.
+/// Every place where a copy may lie, each once, those first that an administrator has named and root's.
 #[must_use]
 pub fn copy_places(root: &Root, config: &AdminCopies) -> Vec<CopyPlace> {
     let named = config.paths.iter().map(|path| CopyPlace {
@@ -46,7 +46,8 @@ pub fn copy_places(root: &Root, config: &AdminCopies) -> Vec<CopyPlace> {
         path: account.home,
         home_of: Some(account.uid),
     });
-    named.chain(homes).collect()
+    let is_named = |place: &CopyPlace| config.paths.contains(&place.path());
+    named.chain(homes.filter(|home| !is_named(home))).collect()
 }
 
 impl CopyPlace {
@@ -66,10 +67,20 @@ impl CopyPlace {
         self.home_of.is_none_or(is_trusted_owner)
     }
 
-    /// Whether a link there may well be one to the original.
+    /// Whether nobody named it: anything may lie there, as a link to the original.
     #[must_use]
     pub fn is_discovered(&self) -> bool {
         self.home_of.is_some()
+    }
+
+    /// What a process left there that was killed while it replaced a copy; `None` for nothing, and where it cannot be seen.
+    #[must_use]
+    pub fn left_behind(&self, root: &Root) -> Option<LeftBehind> {
+        let path = self.real(root).ok()??;
+        LeftBehind::beside(&path).unwrap_or_else(|error| {
+            tracing::debug!(path = %path.display(), %error, "what an earlier process left there is not known");
+            None
+        })
     }
 
     /// Where the file really lies; `None` for a home that is not there. Links are followed only where root alone can have them lead

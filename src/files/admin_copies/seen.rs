@@ -1,42 +1,11 @@
-//! The originals, and what of their copies is seen.
+//! What of copies is seen.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use zeroize::Zeroizing;
 
 use super::fault::CopyFault;
 use crate::node::CertificateId;
-use crate::pki::Certificate;
-
-/// One of the two files that have copies, as it is now.
-#[derive(Debug, Clone)]
-pub struct Original {
-    /// Which.
-    pub id: CertificateId,
-    /// Its certificate.
-    pub certificate: Certificate,
-    /// SHA-256 of every certificate that was replaced in it, by the record.
-    pub replaced: BTreeSet<String>,
-    /// What a copy is given; `None` where it has references to files instead, or was not read for that.
-    pub credentials: Option<Credentials>,
-}
-
-/// Certificate and key as PEM, wiped when dropped.
-#[derive(Clone)]
-pub struct Credentials {
-    /// With its chain.
-    pub certificate: Zeroizing<String>,
-    /// Its key.
-    pub key: Zeroizing<String>,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("Credentials(..)")
-    }
-}
 
 /// A user in a copy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +29,17 @@ pub enum CopyState {
     Current,
     /// It has one that was replaced.
     Stale,
-    /// It has one that was replaced and keeps it, and why.
+    /// It keeps the certificate that it has, whatever becomes of the original, and why.
     Kept(CopyFault),
+}
+
+/// What a look at all places showed.
+#[derive(Debug, Default)]
+pub struct FoundCopies {
+    /// The copies.
+    pub seen: Vec<SeenCopy>,
+    /// Places that an administrator has a part in and of which it is not known what lies there, and why.
+    pub unread: Vec<(PathBuf, CopyFault)>,
+    /// Whether the daemon may bring stale ones up to date by itself.
+    pub is_begun: bool,
 }

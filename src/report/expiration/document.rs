@@ -36,8 +36,8 @@ pub(super) fn document(info: &ExpirationInfo) -> Value {
         let missing = missing.map(|(id, names)| json!({"certificate": id, "names": names}));
         document["missingNames"] = missing.collect();
     }
-    if !info.copies.is_empty() {
-        document["copies"] = json!(info.copies);
+    if let (Value::Object(fields), Value::Object(copies)) = (&mut document, json!(info.copies)) {
+        fields.extend(copies);
     }
     if info.all || !info.problems.is_empty() {
         document["problems"] = json!(info.problems);

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::node::{CalledFor, CertificateId, Problem};
 use crate::pki::AuthorityId;
-use crate::report::CopyView;
+use crate::report::CopiesView;
 
 /// kubeadm's `CertificateExpirationInfo` (output.kubeadm.k8s.io/v1alpha3), with what `--all` adds.
 #[derive(Debug, Clone)]
@@ -20,7 +20,7 @@ pub struct ExpirationInfo {
     /// With `--all`: the names that server certificates lack, and what calls for them.
     pub(super) missing_names: Vec<(CertificateId, Vec<CalledFor>)>,
     /// With `--all`: the copies of admin.conf and super-admin.conf.
-    pub(super) copies: Vec<CopyView>,
+    pub(super) copies: CopiesView,
     /// What could not be read or makes no sense, with the file.
     pub problems: Vec<Problem>,
     /// Certificates that kubeadm does not know and a static pod names, whether they are shown or not.

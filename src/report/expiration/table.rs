@@ -48,10 +48,13 @@ pub(super) fn render(info: &ExpirationInfo) -> String {
         text.push('\n');
         text.push_str(&tabulate(&["CERTIFICATE", "LACKS", "CALLED FOR BY"], rows));
     }
-    if !info.copies.is_empty() {
-        let rows = info.copies.iter().map(|copy| copy.cells().to_vec());
+    let copies = info.copies.rows();
+    if !copies.is_empty() {
         text.push('\n');
-        text.push_str(&tabulate(&["COPY", "OF", "EXPIRES", "STATE"], rows));
+        text.push_str(&tabulate(
+            &["COPY", "OF", "EXPIRES", "STATE"],
+            copies.into_iter(),
+        ));
     }
     if !info.problems.is_empty() {
         text.push_str("\nPROBLEMS\n");

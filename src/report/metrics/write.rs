@@ -41,13 +41,9 @@ impl MetricsError {
 /// [`MetricsError`].
 pub fn write_metrics(path: &Path, text: &str) -> Result<(), MetricsError> {
     write_atomically(path, text.as_bytes(), 0o644).map_err(|error| {
-        let is_link = error
-            .source
-            .get_ref()
-            .is_some_and(|source| source.is::<LinkOnTheWay>());
         let path = path.to_path_buf();
         match error.source.kind() {
-            _ if is_link => MetricsError::MetricsLink(path),
+            _ if LinkOnTheWay::is_cause_of(&error.source) => MetricsError::MetricsLink(path),
             ErrorKind::NotFound | ErrorKind::NotADirectory => {
                 MetricsError::MetricsDirectoryMissing(path)
             }
