@@ -232,6 +232,8 @@ fn what_nobody_waits_for_any_more_changes_nothing() {
     for (most, whole) in [(0, false), (1, false), (2, true)] {
         let (_directory, path) = directory();
         std::fs::write(&path, "old").unwrap();
+        let left = path.with_file_name(".config.kubecertd-0");
+        std::fs::write(&left, "").unwrap();
         let asked = std::cell::Cell::new(0);
         let is_awaited = || asked.replace(asked.get() + 1) < most;
         let replaced = opened(&path).replace(b"new", &is_awaited);
@@ -241,6 +243,8 @@ fn what_nobody_waits_for_any_more_changes_nothing() {
         }
         let contents = std::fs::read(&path).unwrap();
         assert_eq!(contents == b"new", whole, "{most}");
+        assert_eq!(left.exists(), most == 0, "nothing at all is done");
+        drop(std::fs::remove_file(left));
         assert_eq!(names(&path), ["config"]);
     }
 }
