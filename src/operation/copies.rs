@@ -77,7 +77,7 @@ pub fn catch_up_copies(
         return Ok(Vec::new());
     }
     let originals = originals(context, inventory, &[]);
-    let looked = visit_all(context, places.clone(), &originals, Doing::Looking);
+    let looked = visit_all(context, places, &originals, Doing::Looking);
     let is_due = looked.iter().any(|(_, one)| one.is_due());
     if !is_due || !may_begin(context) {
         return Ok(standing(context, told(&looked).remarks));
@@ -91,7 +91,12 @@ pub fn catch_up_copies(
     if !context.store().in_flight()?.is_empty() {
         return Ok(Vec::new());
     }
-    let told = told(&visit_all(context, places, &originals, Doing::Updating));
+    // The time that users have together is for those that need it.
+    let (due, mut visited): (Vec<_>, Vec<_>) =
+        looked.into_iter().partition(|(_, one)| one.is_due());
+    let due = due.into_iter().map(|(place, _)| place).collect();
+    visited.extend(visit_all(context, due, &originals, Doing::Updating));
+    let told = told(&visited);
     told.events.into_iter().for_each(tell);
     Ok(standing(context, told.remarks))
 }

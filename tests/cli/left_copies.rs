@@ -9,6 +9,8 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
+use kubecertd::config::{Config, Discover};
+use kubecertd::operation::{Context, Event, Remark, catch_up_copies};
 use serde_json::{Value, json};
 use testkit::Node;
 
@@ -132,6 +134,22 @@ fn who_brings_a_stale_copy_up_to_date_is_said_truly() {
     node.configure("[renewal]\nenabled = false\n");
     let planned = succeeds(&node, &["plan"]);
     assert!(planned.contains(held), "{planned}");
+}
+
+/// Also by a look that has something to do.
+#[test]
+fn hidden_homes_are_said_while_another_copy_is_brought_up_to_date() {
+    let node = with_users(Node::due());
+    left_stale(&node);
+    node.remove("/home");
+    let mut config = Config::default();
+    config.admin_copies.discover = Discover::Users;
+    let context = Context::new(node.root.clone(), config, None);
+    let mut updated = 0;
+    let mut tell = |event: Event| updated += usize::from(event.code() == "copy-updated");
+    let left = catch_up_copies(&context, &context.observe(), &mut tell).unwrap();
+    assert_eq!(updated, 1);
+    assert!(matches!(left[..], [Remark::HomesHidden]), "{left:?}");
 }
 
 /// `kubeadm reset` and another `kubeadm init` leave the record.

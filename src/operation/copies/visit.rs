@@ -73,7 +73,9 @@ pub(super) fn visit_all(
         };
         move |awaited: &Awaited| visit.go(awaited)
     };
-    each_in_time(places, (PATIENCE, PATIENCE_WITH_USERS), visits)
+    // Any user is the first: those whose homes take long leave nobody out for ever.
+    let first = usize::try_from(at.subsec_nanosecond()).unwrap_or(0);
+    each_in_time(places, (PATIENCE, PATIENCE_WITH_USERS), first, visits)
         .into_iter()
         .map(|(place, visited)| {
             let visited =
@@ -83,34 +85,40 @@ pub(super) fn visit_all(
         .collect()
 }
 
-/// Does something at each place within the time that one has, and that all of users have together; `None` where it did not end.
+/// Does something at each place within the time that one has, and that all of users have together; `None` where it did not end, or was
+/// not begun. Administrators' places come first, then users', beginning with that one; the answer is in the order of the places.
 fn each_in_time<T, W>(
     places: Vec<CopyPlace>,
     (each, of_users): (Duration, Duration),
+    first: usize,
     mut work_at: impl FnMut(&CopyPlace) -> W,
 ) -> Vec<(CopyPlace, Option<T>)>
 where
     T: Send + 'static,
     W: FnOnce(&Awaited) -> T + Send + 'static,
 {
-    let mut left_of_users = of_users;
-    places
+    let (administrators, mut users): (Vec<_>, Vec<_>) = places
         .into_iter()
-        .map(|place| {
-            if place.is_administrators() {
-                let work = work_at(&place);
-                let done = in_time(&place.path(), Whose::Administrator, each, work);
-                return (place, done);
-            }
-            if left_of_users.is_zero() {
-                return (place, None);
-            }
-            let (begun, limit) = (Instant::now(), each.min(left_of_users));
-            let done = in_time(&place.path(), Whose::User, limit, work_at(&place));
-            left_of_users = left_of_users.saturating_sub(begun.elapsed());
-            (place, done)
-        })
-        .collect()
+        .enumerate()
+        .partition(|(_, place)| place.is_administrators());
+    let first = first.checked_rem(users.len()).unwrap_or(0);
+    users.rotate_left(first);
+    let mut visited = Vec::new();
+    for (index, place) in administrators {
+        let done = in_time(&place.path(), Whose::Administrator, each, work_at(&place));
+        visited.push((index, (place, done)));
+    }
+    let mut left = of_users;
+    for (index, place) in users {
+        let (begun, limit) = (Instant::now(), each.min(left));
+        let done = (!limit.is_zero())
+            .then(|| in_time(&place.path(), Whose::User, limit, work_at(&place)))
+            .flatten();
+        left = left.saturating_sub(begun.elapsed());
+        visited.push((index, (place, done)));
+    }
+    visited.sort_by_key(|(index, _)| *index);
+    visited.into_iter().map(|(_, one)| one).collect()
 }
 
 /// What a thread needs to go to one place.
@@ -219,11 +227,11 @@ mod tests {
     use crate::config::{AdminCopies, Discover};
     use crate::files::copy_places;
 
-    #[test]
-    fn all_users_together_have_one_time_and_roots_place_its_own() {
+    /// A named file, root's home, and those of so many users.
+    fn places(users: u32) -> Vec<CopyPlace> {
         let directory = tempfile::tempdir().unwrap();
         let root = Root::new(directory.path()).unwrap();
-        let users: String = (0..100)
+        let users: String = (0..users)
             .map(|number| {
                 format!(
                     "u{number}:x:{0}:{0}::/home/u{number}:/bin/sh\n",
@@ -242,7 +250,12 @@ mod tests {
             discover: Discover::Users,
             paths: vec!["/srv/named".into()],
         };
-        let places = copy_places(&root, &config);
+        copy_places(&root, &config)
+    }
+
+    #[test]
+    fn all_users_together_have_one_time_and_roots_place_its_own() {
+        let places = places(100);
         assert_eq!(places.len(), 102);
         // Each user's place takes nearly the time that one has, and ends: the number of those that hang limits nothing.
         let begun = Mutex::new(Vec::new());
@@ -250,7 +263,7 @@ mod tests {
         let mut ended = Some(ended);
         let started = Instant::now();
         let each = Duration::from_millis(200);
-        let visited = each_in_time(places, (each, each * 3), |place| {
+        let visited = each_in_time(places, (each, each * 3), 0, |place| {
             begun.lock().unwrap().push(place.path());
             let is_users = !place.is_administrators();
             let is_named = place.path().ends_with("named");
@@ -266,7 +279,7 @@ mod tests {
         assert!(started.elapsed() < each * 10, "{:?}", started.elapsed());
         let done = visited.iter().filter(|(_, done)| done.is_some()).count();
         let begun = begun.into_inner().unwrap();
-        assert!((3..10).contains(&done), "{done}: {begun:?}");
+        assert!((2..10).contains(&done), "{done}: {begun:?}");
         assert!(begun.len() < 10, "{begun:?}");
         assert_eq!(visited.len(), 102, "what was not begun is not forgotten");
         let of_root = visited
@@ -277,5 +290,23 @@ mod tests {
             Some(true),
             "after a named one that hangs"
         );
+    }
+
+    #[test]
+    fn any_user_is_the_first_and_none_before_an_administrators() {
+        let each = Duration::from_secs(60);
+        for (first, user) in [(0, "/home/u0"), (2, "/home/u2"), (7, "/home/u1")] {
+            let places = places(3);
+            let mut begun = Vec::new();
+            let visited = each_in_time(places.clone(), (each, each), first, |place| {
+                begun.push(place.clone());
+                |_: &Awaited| ()
+            });
+            assert!(begun.iter().take(2).all(CopyPlace::is_administrators));
+            assert!(begun[2].path().starts_with(user), "{first}: {begun:?}");
+            let visited: Vec<CopyPlace> = visited.into_iter().map(|(place, _)| place).collect();
+            assert_eq!(visited, places, "whoever was the first");
+            assert_eq!(begun.len(), places.len());
+        }
     }
 }
