@@ -10,6 +10,7 @@
 mod described;
 mod described_apart;
 mod hooks;
+mod kubelet;
 mod outlook;
 mod owed;
 mod pending;

@@ -1,0 +1,140 @@
+//! The kubelet's client certificate on a node that runs: made anew, used, and taken back where the kubelet does not come back with it.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use kubecertd::checks::Asked;
+use kubecertd::journal::Outcome;
+use kubecertd::operation::{Event, OperationError, RenewalReport, repair_kubelet};
+use kubecertd::pki::{NewLeaf, certificates_to_pem};
+use kubecertd::runtime::KubeletService;
+use testkit::kubeadm::kubeconfig_with;
+use testkit::live::{Live, never, valid};
+use testkit::pair::Pair;
+
+use crate::whole::{FRESH, nothing};
+
+const PKI: &str = "/var/lib/kubelet/pki";
+const CURRENT: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+const BY_HAND: Asked = Asked::ByHand { force: false };
+
+/// Nine tenths of its certificate's life are over, and this is what systemctl does when the kubelet is restarted.
+async fn overdue(restart: &str) -> Live {
+    let mut node = Live::start(FRESH).await;
+    let leaf = NewLeaf {
+        common_name: "system:node:cp1".to_owned(),
+        organizations: vec!["system:nodes".to_owned()],
+        subject_alt_names: Vec::new(),
+        server_auth: false,
+        client_auth: true,
+    };
+    let now = Timestamp::now();
+    let days = |days: i64| SignedDuration::from_hours(24 * days);
+    let client = Pair::sign(&leaf, &node.tree.ca, valid(now - days(28), now + days(2)));
+    let dated = format!("{PKI}/kubelet-client-2026-01-01-00-00-00.pem");
+    let file = node
+        .tree
+        .write(&dated, client.certificate_pem() + &client.key_pem());
+    fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+    node.tree.link(CURRENT, &dated);
+    let config = kubeconfig_with(
+        &certificates_to_pem([node.tree.ca.certificate()]),
+        &format!("client-certificate: {CURRENT}\n    client-key: {CURRENT}"),
+    );
+    let config = config.replace("192.0.2.10:6443", &format!("127.0.0.1:{}", node.api_port()));
+    node.tree.write("/etc/kubernetes/kubelet.conf", config);
+    node.tree
+        .write_kubelet_settings("rotateCertificates: true\n");
+    let told = node.tree.path("/told");
+    let script = format!(
+        "#!/bin/sh\n[ \"$2\" = restart ] || exit 0\necho \"$@\" >>{}\n{restart}\n",
+        told.display()
+    );
+    let systemctl = node.tree.write("/systemctl", script);
+    fs::set_permissions(&systemctl, Permissions::from_mode(0o755)).unwrap();
+    node.context.machine.as_mut().unwrap().kubelet = KubeletService::through(systemctl);
+    node
+}
+
+async fn repair(node: &Live) -> Result<Option<RenewalReport>, OperationError> {
+    repair_kubelet(&node.context, BY_HAND, &never(), &mut |_| ()).await
+}
+
+fn current(node: &Live) -> PathBuf {
+    fs::read_link(node.tree.path(CURRENT)).unwrap()
+}
+
+fn told(node: &Live) -> usize {
+    let text = fs::read_to_string(node.tree.path("/told")).unwrap_or_default();
+    text.lines().count()
+}
+
+#[tokio::test]
+async fn it_is_made_anew_and_the_kubelet_restarted_and_no_pod() {
+    let node = overdue("").await;
+    let old = current(&node);
+    let report = repair(&node).await.unwrap().unwrap();
+    assert_eq!(report.renewed.len(), 1, "{report:?}");
+    assert_ne!(current(&node), old);
+    assert_eq!((told(&node), node.restarts()), (1, 0));
+    let receipts = node.receipts();
+    assert_eq!(receipts.len(), 1);
+    assert_eq!(receipts[0].outcome, Outcome::Done);
+    assert!(repair(&node).await.unwrap().is_none());
+    assert_eq!(told(&node), 1);
+}
+
+/// It may be the certificate that it does not come back with, and the old one is still valid.
+#[tokio::test]
+async fn a_kubelet_that_does_not_come_back_gets_the_old_one_and_is_restarted_with_it() {
+    let node = overdue("[ $(wc -l <$(dirname $0)/told) -gt 1 ] || exit 1").await;
+    let old = current(&node);
+    let before = testkit::contents(&node.tree.path(PKI));
+    let error = repair(&node).await.unwrap_err();
+    assert!(
+        matches!(error, OperationError::RolledBack { .. }),
+        "{error}"
+    );
+    assert_eq!(current(&node), old);
+    assert_eq!(testkit::contents(&node.tree.path(PKI)), before);
+    assert_eq!((told(&node), node.restarts()), (2, 0));
+    assert_eq!(node.in_flight(), 0);
+    assert!(matches!(node.receipts()[0].outcome, Outcome::RolledBack(_)));
+}
+
+/// A kubelet that starts while the API server is away acts on no manifest that goes away.
+#[tokio::test]
+async fn beside_an_api_server_that_is_silent_the_kubelet_is_left_alone() {
+    let mut node = overdue("").await;
+    let old = current(&node);
+    node.go_silent();
+    let error = repair(&node).await.unwrap_err();
+    assert!(matches!(error, OperationError::NotNow(_)), "{error}");
+    assert!(error.to_string().contains("does not answer"), "{error}");
+    assert_eq!((current(&node), told(&node)), (old, 0));
+    assert!(node.receipts().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_cut_off_before_the_kubelet_was_restarted_is_finished() {
+    let mut node = overdue("").await;
+    let old = current(&node);
+    let (sender, stop) = tokio::sync::watch::channel(false);
+    let mut on = |event: Event| {
+        if let Event::Installed { .. } = event {
+            sender.send(true).unwrap();
+        }
+    };
+    let error = repair_kubelet(&node.context, BY_HAND, &stop, &mut on)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, OperationError::Stopped), "{error}");
+    assert_eq!((told(&node), node.in_flight()), (0, 1));
+    node.recover(&mut nothing).await.unwrap();
+    assert_ne!(current(&node), old);
+    assert_eq!((told(&node), node.restarts()), (1, 0));
+    assert_eq!(node.receipts()[0].outcome, Outcome::Done);
+    assert_eq!(node.in_flight(), 0);
+}
