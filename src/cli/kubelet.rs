@@ -7,9 +7,10 @@ use super::output::{Narrator, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime::runtime;
 use crate::checks::{Asked, Finding};
+use crate::config::KubeletRepair;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, log_summary, look_at_kubelet_repair, repair_kubelet};
-use crate::plan::{KubeletNeed, Request, kubelet_repair};
+use crate::plan::{KubeletNeed, Request, ServingNeed, kubelet_repairs};
 
 pub(super) fn run(context: &Context, action: KubeletAction) -> anyhow::Result<ExitCode> {
     let KubeletAction::Repair { dry_run, force } = action;
@@ -33,29 +34,47 @@ pub(super) fn run(context: &Context, action: KubeletAction) -> anyhow::Result<Ex
     summarize(&report, &Request::DueByHand { force }, Words::Renewed)
 }
 
-const NOTHING: &str = "Nothing to repair: the kubelet renews its client certificate itself, and kubelet.conf refers to it.\n";
+const NOTHING: &str = "Nothing to repair: the kubelet renews its client certificate itself, kubelet.conf refers to it, and the one that \
+                       it serves is not due.\n";
 
 fn show(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let node = context.observe();
-    let now = crate::host::now();
-    let what = match kubelet_repair(&node, now) {
-        KubeletNeed::Nothing => {
-            print(NOTHING)?;
-            return Ok(ExitCode::SUCCESS);
-        }
+    let (now, renewal) = (crate::host::now(), &context.config.renewal);
+    let repairs = kubelet_repairs(&node, renewal, KubeletRepair::Overdue, now);
+    if repairs.are_none() {
+        print(NOTHING)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut sentences = Vec::new();
+    match &repairs.client {
+        KubeletNeed::Nothing => {}
         KubeletNeed::Impossible(reason) => {
-            print(&line(format_args!("It cannot be done here: {reason}")))?;
-            return Ok(exit_code(false));
+            sentences.push(format!("It cannot be done here: {reason}"));
         }
-        KubeletNeed::Certificate { like } => format!(
+        KubeletNeed::Certificate { like } => sentences.push(format!(
             "A new certificate like {like} would be made, and the kubelet restarted; no pod is."
-        ),
-        KubeletNeed::Reference => {
+        )),
+        KubeletNeed::Reference => sentences.push(
             "kubelet.conf would refer to the certificate that the kubelet renews, and the kubelet be restarted; no pod is."
-                .to_owned()
-        }
-    };
-    print(&line(format_args!("{what}")))?;
+                .to_owned(),
+        ),
+    }
+    match &repairs.serving {
+        ServingNeed::Nothing => {}
+        ServingNeed::Signed { id, node } => sentences.push(format!(
+            "A new {id} would be made, of this cluster's CA for system:node:{node}; the kubelet is restarted if it does not read it by itself."
+        )),
+        ServingNeed::SignedForOnce { id } => sentences.push(format!(
+            "A new {id} would be made as the kubelet makes it, since this cluster's CA cannot sign here; the kubelet is restarted if it \
+             does not read it by itself."
+        )),
+    }
+    for sentence in &sentences {
+        print(&line(format_args!("{sentence}")))?;
+    }
+    if !repairs.can_be_helped() {
+        return Ok(exit_code(false));
+    }
     let asked = Asked::ByHand { force };
     let found = runtime()?.block_on(look_at_kubelet_repair(context, &node, asked));
     for finding in &found {
@@ -67,5 +86,6 @@ fn show(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
         print(&line(format_args!("{said}: {finding}")))?;
     }
     print("Nothing was changed, because of --dry-run.\n")?;
-    Ok(exit_code(!found.iter().any(Finding::blocks)))
+    let is_possible = !matches!(repairs.client, KubeletNeed::Impossible(_));
+    Ok(exit_code(is_possible && !found.iter().any(Finding::blocks)))
 }

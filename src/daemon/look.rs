@@ -10,13 +10,12 @@ use super::pass::Pass;
 use super::unkept::Unkept;
 use super::uses::Uses;
 use crate::checks::{Asked, Check, Intent};
-use crate::config::KubeletRepair;
 use crate::node::Inventory;
 use crate::operation::{
     Context, EventLog, ask_issuers, catch_up_copies, keep_orders, look_ahead, look_at_addresses,
     look_at_kubelet_repair, look_at_orders, look_at_restarts, preflight,
 };
-use crate::plan::{KubeletNeed, kubelet_need, kubelet_repair};
+use crate::plan::{KubeletRepairs, kubelet_need, kubelet_repairs};
 
 /// When to go on where what a program answered could not be kept.
 const ASK_PAUSE: Duration = Duration::from_secs(60);
@@ -35,7 +34,7 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
         findings: preflight(context, &inventory, &plan, live, Asked::BySchedule),
         node_down: false,
         kubelet: kubelet_need(&inventory, now),
-        repair: repair(context, &inventory, now),
+        repair: repairs(context, &inventory, now),
         inventory: Arc::new(inventory),
         plan: Arc::new(plan),
         order_problems,
@@ -49,16 +48,13 @@ pub(super) fn at_files(context: &Context, others: Others, uses: Uses) -> Pass {
     }
 }
 
-/// What the configuration wants done for the kubelet's certificate before it has expired.
-fn repair(context: &Context, inventory: &Inventory, now: Timestamp) -> KubeletNeed {
+/// What the configuration wants done for the kubelet's certificates.
+fn repairs(context: &Context, inventory: &Inventory, now: Timestamp) -> KubeletRepairs {
     let config = &context.config;
-    if config.kubelet.repair == KubeletRepair::Overdue
-        && config.renewal.enabled
-        && context.is_live()
-    {
-        kubelet_repair(inventory, now)
+    if config.renewal.enabled && context.is_live() {
+        kubelet_repairs(inventory, &config.renewal, config.kubelet.repair, now)
     } else {
-        KubeletNeed::Nothing
+        KubeletRepairs::NONE
     }
 }
 

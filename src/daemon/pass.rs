@@ -11,7 +11,7 @@ use super::uses::Uses;
 use crate::checks::Finding;
 use crate::node::Inventory;
 use crate::operation::Remark;
-use crate::plan::{Action, KubeletNeed, Plan};
+use crate::plan::{Action, KubeletNeed, KubeletRepairs, Plan};
 
 /// What one look at the node showed, and what is known since earlier ones.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub(super) struct Pass {
     pub(super) node_down: bool,
     /// What the kubelet needs to start.
     pub(super) kubelet: KubeletNeed,
-    /// What is to be done for its certificate while that is valid, as far as `kubelet.repair` wants it.
-    pub(super) repair: KubeletNeed,
+    /// What is to be done for its certificates while nothing else is, as far as `kubelet.repair` wants it.
+    pub(super) repair: KubeletRepairs,
     /// What is wrong with requests to CAs elsewhere, or with what came for them; one sentence each.
     pub(super) order_problems: Vec<String>,
     /// Copies of admin.conf that stay as they are.
@@ -91,7 +91,7 @@ impl Pass {
                 Some(format!("Restarting: {}", self.only_restarts().join(", ")))
             }
             (0, false) if self.only_repairs_kubelet() => {
-                Some("Renewing: the kubelet's own certificate".to_owned())
+                Some("Renewing: the kubelet's own certificates".to_owned())
             }
             (0, false) if self.unfinished.is_empty() => None,
             (0, false) => Some(format!(

@@ -66,6 +66,17 @@ impl Authorities {
         Self { loaded, keys }
     }
 
+    /// Reads that one.
+    pub(super) fn load_one(inventory: &Inventory, name: AuthorityId, now: Timestamp) -> Self {
+        let mut keys = Vec::new();
+        let found = inventory.authority(name);
+        let loaded = found.map(|authority| (name, load(inventory, authority, now, &mut keys)));
+        Self {
+            loaded: loaded.into_iter().collect(),
+            keys,
+        }
+    }
+
     /// The authority of that name.
     pub(super) fn loaded(&self, name: AuthorityId) -> Result<&LoadedAuthority, IssuanceError> {
         match self.loaded.get(&name) {

@@ -66,6 +66,12 @@ impl CertificateId {
         servers.into_iter().any(|name| *self == Self::leaf(name))
     }
 
+    /// Whether it is the one that the kubelet serves.
+    #[must_use]
+    pub fn is_kubelets_server(&self) -> bool {
+        matches!(self, Self::KubeletServing(_))
+    }
+
     /// Whether it is one with which the kubelet makes itself known to the API server.
     #[must_use]
     pub fn is_kubelets_client(&self) -> bool {

@@ -9,6 +9,7 @@ use super::ending::{Ending, end};
 use super::error::{Fault, OperationError};
 use super::event::Event;
 use super::hooks::OperationHooks;
+use super::kubelet::reads_by_itself;
 use super::proof::{new_files_stay, restart_and_prove};
 use super::remark::Remark;
 use super::report::RenewalReport;
@@ -63,7 +64,7 @@ pub(super) async fn execute<'a>(
         begun,
         ..
     } = &change;
-    let (plan, no_restart, begun) = (plan.clone(), *no_restart, *begun);
+    let (mut plan, no_restart, begun) = (plan.clone(), *no_restart, *begun);
     // What an earlier operation left is not done by putting other files back.
     let can_go_back = !change.had_expired && change.adopted.is_empty();
     let mut operation = begin(run, &change)?;
@@ -100,6 +101,11 @@ pub(super) async fn execute<'a>(
     }
     report.renewed = change.certificates;
     run.forget_node();
+    if reads_by_itself(run, &names).await {
+        plan.method = RestartMethod::Containers {
+            kubelet_changed: false,
+        };
+    }
     let mut restarts = Restarts::choose(run, &plan, no_restart).await;
     report.not_restarted = components(&restarts.left_out);
     report.not_told.extend(untold);

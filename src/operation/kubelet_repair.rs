@@ -1,4 +1,4 @@
-//! A new client certificate for a kubelet that did not get one by itself, while the old one is still valid: no pod is restarted.
+//! New certificates for a kubelet that did not get them by itself: no pod is restarted.
 
 use std::time::Instant;
 
@@ -9,16 +9,18 @@ use super::adopted::Adopted;
 use super::checks::{permit, preflight_for, take_lock};
 use super::execute::{Change, execute};
 use super::issue::receipt_lines;
-use super::kubelet::make_for_kubelet;
+use super::kubelet::make_repairs;
 use super::recover::finish;
 use super::report::RenewalReport;
 use super::run::Run;
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Cause, Finding, Intent, Severity};
+use crate::config::KubeletRepair;
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{CertificateId, Inventory, Replaceable};
 use crate::plan::{
-    KubeletNeed, Plan, Request, RestartMethod, expired, kubelet_need, kubelet_repair,
+    KubeletNeed, KubeletRepairs, Plan, Request, RestartMethod, expired, kubelet_need,
+    kubelet_repairs,
 };
 use crate::probe::reachability;
 
@@ -29,7 +31,8 @@ const COMMAND: &str = "kubelet repair";
 const KUBELET: &str = "kubelet.service";
 
 /// Makes the kubelet's client certificate anew where its renewal is overdue or it has expired, or has kubelet.conf refer to the one
-/// that the kubelet renews; restarts the kubelet and proves that it uses it. `None` where nothing is to be done.
+/// that the kubelet renews, and the serving certificate that nobody renews; restarts the kubelet where it does not read that by
+/// itself, and proves that it uses it. `None` where nothing is to be done.
 ///
 /// # Errors
 /// [`OperationError`]; it says whether the node is as before.
@@ -44,13 +47,12 @@ pub async fn repair_kubelet(
     finish(&mut run).await?;
     run.learn_of_others().await;
     let (node, now) = (run.node(), crate::host::now());
-    let need = kubelet_repair(&node, now);
-    match &need {
-        KubeletNeed::Nothing => return Ok(None),
-        KubeletNeed::Impossible(reason) => {
-            return Err(OperationError::KubeletNotRepaired(reason.clone()));
-        }
-        KubeletNeed::Reference | KubeletNeed::Certificate { .. } => {}
+    let repairs = repairs(context, &node, asked, now);
+    if repairs.are_none() {
+        return Ok(None);
+    }
+    if let (KubeletNeed::Impossible(reason), false) = (&repairs.client, repairs.can_be_helped()) {
+        return Err(OperationError::KubeletNotRepaired(reason.clone()));
     }
     // Beside an expired control plane a kubelet that starts removes no pod: all of that is another command's.
     if expired(&node, now)
@@ -68,7 +70,7 @@ pub async fn repair_kubelet(
     let begun = Instant::now();
     let mut report = RenewalReport::default();
     let replaceable = Replaceable::of(&context.root, &node);
-    let Some(made) = make_for_kubelet(&mut run, &replaceable, &need, &mut report) else {
+    let Some(made) = make_repairs(&mut run, &replaceable, &repairs, &mut report) else {
         let reasons = report.failed.into_iter().map(|one| one.fault.text);
         return Err(OperationError::NothingIssued(reasons.collect()));
     };
@@ -93,6 +95,16 @@ pub async fn repair_kubelet(
         begun,
     };
     Box::pin(execute(&mut run, change, report)).await.map(Some)
+}
+
+/// What whoever asks wants done: by hand all that is due.
+fn repairs(context: &Context, node: &Inventory, asked: Asked, now: Timestamp) -> KubeletRepairs {
+    let config = &context.config;
+    let when = match asked {
+        Asked::BySchedule => config.kubelet.repair,
+        Asked::ByHand { .. } => KubeletRepair::Overdue,
+    };
+    kubelet_repairs(node, &config.renewal, when, now)
 }
 
 /// What speaks against it now.
@@ -124,8 +136,8 @@ fn plan(context: &Context, node: &Inventory, now: Timestamp) -> Result<Plan, Ope
 }
 
 fn intent(node: &Inventory) -> Intent {
-    let of_kubelet = [CertificateId::KubeletConfig, CertificateId::KubeletClient];
-    let entries = of_kubelet.iter().filter_map(|id| node.entry(id));
+    let is_kubelets = |id: &CertificateId| id.is_kubelets_client() || id.is_kubelets_server();
+    let entries = node.entries.iter().filter(|entry| is_kubelets(&entry.id));
     Intent {
         targets: entries.map(|entry| entry.path.clone()).collect(),
         ..Intent::default()

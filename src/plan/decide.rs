@@ -196,7 +196,7 @@ fn item<'node>(
         }
     };
     notes.extend(note::of_names(inventory, &entry.id));
-    notes.extend(kubelet::notes(inventory, entry, now));
+    notes.extend(kubelet::notes(inventory, &config.renewal, entry, now));
     let item = PlanItem {
         id: entry.id.clone(),
         authority: entry.authority,

@@ -182,7 +182,7 @@ fn is_a_nodes(leaf: &Certificate) -> bool {
 }
 
 /// Why this node's CA cannot sign at `now`.
-fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
+pub(super) fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<String> {
     let authority = inventory.authority(AuthorityId::Kubernetes)?;
     let Signing {
         certificates,

@@ -1,14 +1,84 @@
-//! The kubelet's client certificate while it is valid: what is to be known of it, and what can be done for it here.
+//! The kubelet's certificates: what is to be known of them, and what can be done for them here, before the kubelet is down.
 
 use jiff::Timestamp;
 
 use super::expired::{KubeletNeed, certificate_like, is_usable, kubelet_need};
 use super::note::Note;
 use super::rotation::{Rotation, faults};
+use super::serving::{Due, ServingNeed, serving_need};
+use crate::config::{KubeletRepair, Renewal};
 use crate::node::{CertificateId, Entry, Inventory};
 
-/// What is to be known of a certificate of the kubelet's that is still valid.
-pub(super) fn notes(inventory: &Inventory, entry: &Entry, now: Timestamp) -> Vec<Note> {
+/// What is to be done for the kubelet's certificates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KubeletRepairs {
+    /// For the one with which it makes itself known.
+    pub client: KubeletNeed,
+    /// For the one that it serves.
+    pub serving: ServingNeed,
+}
+
+impl KubeletRepairs {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        client: KubeletNeed::Nothing,
+        serving: ServingNeed::Nothing,
+    };
+
+    /// Whether nothing is to be done.
+    #[must_use]
+    pub fn are_none(&self) -> bool {
+        *self == Self::NONE
+    }
+
+    /// Whether there is something that can be done here.
+    #[must_use]
+    pub fn can_be_helped(&self) -> bool {
+        self.client.can_be_helped() || self.serving != ServingNeed::Nothing
+    }
+}
+
+/// What is to be done for the kubelet's certificates, as far as `when` wants it; a client certificate that has expired is seen to
+/// with the rest of the node, unless it is wanted earlier.
+#[must_use]
+pub fn kubelet_repairs(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    when: KubeletRepair,
+    now: Timestamp,
+) -> KubeletRepairs {
+    match when {
+        KubeletRepair::Off => KubeletRepairs::NONE,
+        KubeletRepair::Expired => KubeletRepairs {
+            client: KubeletNeed::Nothing,
+            serving: serving_need(inventory, renewal, Due::Ended, now),
+        },
+        KubeletRepair::Overdue => KubeletRepairs {
+            client: kubelet_repair(inventory, now),
+            serving: serving_need(inventory, renewal, Due::AsAnyOther, now),
+        },
+    }
+}
+
+/// What is to be known of a certificate of the kubelet's.
+pub(super) fn notes(
+    inventory: &Inventory,
+    renewal: &Renewal,
+    entry: &Entry,
+    now: Timestamp,
+) -> Vec<Note> {
+    if matches!(entry.id, CertificateId::KubeletServing(_)) {
+        let need = serving_need(inventory, renewal, Due::AsAnyOther, now);
+        let is_due = need.concerns(&entry.id);
+        return entry
+            .present()
+            .filter(|_| is_due)
+            .map(|present| Note::NobodyRenewsIt {
+                ends: present.leaf.not_after,
+            })
+            .into_iter()
+            .collect();
+    }
     if !entry.id.is_kubelets_client() || !is_usable(entry, now) {
         return Vec::new();
     }

@@ -80,6 +80,11 @@ pub enum Note {
         /// What on this node keeps the kubelet from it; none where nothing is seen here.
         faults: Vec<RotationFault>,
     },
+    /// The kubelet made it itself once, and neither it nor anybody else renews it.
+    NobodyRenewsIt {
+        /// When it ends, or has ended.
+        ends: Timestamp,
+    },
     /// kubelet.conf holds a certificate itself, beside one that the kubelet renews: when that ends, the kubelet does not start.
     HoldsItsCertificate {
         /// Which file.

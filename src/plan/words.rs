@@ -285,6 +285,12 @@ impl fmt::Display for Note {
                 }
                 formatter.write_str("`kubecertd kubelet repair` makes a new one")
             }
+            Self::NobodyRenewsIt { ends } => write!(
+                formatter,
+                "the kubelet made it itself and renews it never; after {} whoever verifies the kubelet refuses it; \
+                 `kubecertd kubelet repair` makes a new one",
+                date(*ends)
+            ),
             Self::HoldsItsCertificate { path, ends } => write!(
                 formatter,
                 "{} holds a certificate itself, which nobody renews and without which the kubelet does not start after {}; \

@@ -10,7 +10,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use super::authenticate::{AuthenticationError, authenticate};
-use super::endpoint::{API_SERVER, ETCD, api_server_address, runs, serving_endpoints};
+use super::endpoint::{
+    API_SERVER, ETCD, api_server_address, kubelet_address, runs, serving_endpoints,
+};
 use super::peer::signers;
 use super::ready::{NotServed, serves};
 use super::served_at::address_of;
@@ -125,9 +127,11 @@ impl Node<'_> {
             CertificateId::Found(_) if entry.described.is_some() => Err(Doubt::Lasting(
                 "the configuration gives no address at which it is served, so nobody showed that it is in use".to_owned(),
             )),
-            CertificateId::KubeletClient
-            | CertificateId::KubeletServing(_)
-            | CertificateId::Found(_) => Err(Doubt::Lasting(
+            CertificateId::KubeletServing(_) => {
+                let address = kubelet_address(self.inventory);
+                self.served_at(&address, entry, present).await
+            }
+            CertificateId::KubeletClient | CertificateId::Found(_) => Err(Doubt::Lasting(
                 "no component that kubecertd knows can be asked whether it is in use".to_owned(),
             )),
         }

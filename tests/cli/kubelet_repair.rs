@@ -4,7 +4,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use kubecertd::pki::{
+    Certificate, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_from_pem,
+    certificates_to_pem,
+};
+use testkit::pair::{Pair, authority};
 use testkit::{Node, contents, text};
 
 use crate::recover_expired::{CURRENT, KUBELET_CONF, OLD, PKI, current, embed, expired};
@@ -143,5 +148,133 @@ fn a_daemon_on_another_root_leaves_the_kubelets_to_the_kubelet() {
         let output = node.run(&["run", "--once"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
         assert_eq!(contents(&node.path(PKI)), before, "{repair}");
+    }
+}
+
+const SERVING: [&str; 2] = [
+    "/var/lib/kubelet/pki/kubelet.crt",
+    "/var/lib/kubelet/pki/kubelet.key",
+];
+
+/// The serving certificate as a kubelet makes it when it first starts, with so much of its year left.
+fn serving(node: &Node, left: SignedDuration) {
+    let now = Timestamp::now();
+    let made = now - SignedDuration::from_hours(24 * 365) + left;
+    let name = format!("cp1@{}", made.as_second());
+    let authority = authority(&format!("cp1-ca@{}", made.as_second()), made, now + left);
+    let leaf = NewLeaf {
+        common_name: name,
+        organizations: Vec::new(),
+        subject_alt_names: vec![SubjectAltName::Dns("cp1".to_owned())],
+        server_auth: true,
+        client_auth: false,
+    };
+    let validity = Validity {
+        not_before: made,
+        not_after: now + left,
+    };
+    let pair = Pair::sign(&leaf, &authority, validity);
+    let pem = certificates_to_pem([&pair.certificate, authority.certificate()]);
+    for (path, contents, mode) in [
+        (SERVING[0], pem, 0o644),
+        (SERVING[1], pair.key_pem(), 0o600),
+    ] {
+        let path = node.write(path, contents);
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+}
+
+fn served(node: &Node) -> Vec<Certificate> {
+    certificates_from_pem(&fs::read(node.path(SERVING[0])).unwrap()).unwrap()
+}
+
+fn key_fits(node: &Node) -> bool {
+    let key = PrivateKey::from_pem(&fs::read(node.path(SERVING[1])).unwrap()).unwrap();
+    key.matches(&served(node)[0])
+}
+
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+#[test]
+fn the_serving_certificate_that_nobody_renews_becomes_one_of_the_clusters() {
+    for left in [DAY * 20, DAY * -3] {
+        let node = Node::fresh();
+        serving(&node, left);
+        let old = served(&node).remove(0);
+        let client = fs::read_link(node.path(CURRENT)).unwrap();
+        let plan = text(&node.run(&["plan"]).stdout);
+        assert!(plan.contains("renews it never"), "{plan}");
+        let (code, told) = repair(&node, &["--dry-run"]);
+        assert_eq!(code, Some(0), "{told}");
+        assert!(told.contains("system:node:cp1"), "{told}");
+        assert_eq!(served(&node)[0].serial, old.serial);
+
+        let (code, told) = repair(&node, &[]);
+        assert_eq!(code, Some(0), "{told}");
+        let new = served(&node);
+        assert_eq!(new.len(), 1, "no CA for once comes after it");
+        assert!(new[0].is_signed_by(node.ca.certificate()));
+        assert_eq!(new[0].common_name.as_deref(), Some("system:node:cp1"));
+        assert_eq!(new[0].organizations, ["system:nodes"]);
+        assert_eq!(new[0].subject_alt_names, old.subject_alt_names);
+        assert!(new[0].not_after > Timestamp::now() + DAY * 364);
+        assert!(key_fits(&node));
+        let modes = SERVING.map(|path| {
+            let metadata = fs::metadata(node.path(path)).unwrap();
+            metadata.permissions().mode() & 0o7777
+        });
+        assert_eq!(modes, [0o644, 0o600]);
+        assert_eq!(fs::read_link(node.path(CURRENT)).unwrap(), client);
+        let (_, told) = repair(&node, &[]);
+        assert!(told.contains("Nothing to repair"), "{told}");
+    }
+}
+
+#[test]
+fn where_the_clusters_ca_cannot_sign_it_is_made_as_the_kubelet_does() {
+    let node = Node::fresh();
+    serving(&node, DAY * 20);
+    let old = served(&node).remove(0);
+    fs::remove_file(node.path("/etc/kubernetes/pki/ca.key")).unwrap();
+    let (code, told) = repair(&node, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    let new = served(&node);
+    assert_eq!(new.len(), 2);
+    assert!(new[1].is_ca && new[0].is_signed_by(&new[1]));
+    let name = new[0].common_name.clone().unwrap();
+    assert!(name.starts_with("cp1@"), "{name}");
+    assert_ne!(new[0].serial, old.serial);
+    assert_eq!(new[0].subject_alt_names, old.subject_alt_names);
+    assert!(key_fits(&node));
+}
+
+/// One that a kubelet rotates, one that is configured, one that is not due, and one that the configuration leaves alone.
+#[test]
+fn other_serving_certificates_are_somebody_elses() {
+    for (settings, config, left) in [
+        ("serverTLSBootstrap: true\n", "", DAY * 20),
+        (
+            "tlsCertFile: /var/lib/kubelet/pki/kubelet.crt\ntlsPrivateKeyFile: /var/lib/kubelet/pki/kubelet.key\n",
+            "",
+            DAY * 20,
+        ),
+        ("", "", DAY * 60),
+        ("", "[renewal]\nskip = [\"kubelet.crt\"]\n", DAY * 20),
+    ] {
+        let node = Node::fresh();
+        serving(&node, left);
+        let path = node.path("/var/lib/kubelet/config.yaml");
+        let mut text = fs::read_to_string(&path).unwrap();
+        text.push_str(settings);
+        fs::write(&path, text).unwrap();
+        node.configure(config);
+        let before = contents(&node.path(PKI));
+        let (code, told) = repair(&node, &[]);
+        assert_eq!(code, Some(0), "{settings}{config}: {told}");
+        assert!(
+            told.contains("Nothing to repair"),
+            "{settings}{config}: {told}"
+        );
+        assert_eq!(contents(&node.path(PKI)), before);
     }
 }

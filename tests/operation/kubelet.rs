@@ -3,16 +3,20 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::checks::Asked;
 use kubecertd::journal::Outcome;
 use kubecertd::operation::{Event, OperationError, RenewalReport, repair_kubelet};
-use kubecertd::pki::{NewLeaf, certificates_to_pem};
+use kubecertd::pki::{NewLeaf, SubjectAltName, Validity, certificates_to_pem};
 use kubecertd::runtime::KubeletService;
 use testkit::kubeadm::kubeconfig_with;
 use testkit::live::{Live, never, valid};
+use testkit::loopback::serial_in;
 use testkit::pair::Pair;
+use testkit::peer::{Clients, listen};
 
 use crate::whole::{FRESH, nothing};
 
@@ -22,6 +26,20 @@ const BY_HAND: Asked = Asked::ByHand { force: false };
 
 /// Nine tenths of its certificate's life are over, and this is what systemctl does when the kubelet is restarted.
 async fn overdue(restart: &str) -> Live {
+    let now = Timestamp::now();
+    with_client(valid(now - days(28), now + days(2)), restart).await
+}
+
+fn fresh() -> Validity {
+    let now = Timestamp::now();
+    valid(now - days(1), now + days(30))
+}
+
+fn days(days: i64) -> SignedDuration {
+    SignedDuration::from_hours(24 * days)
+}
+
+async fn with_client(validity: Validity, restart: &str) -> Live {
     let mut node = Live::start(FRESH).await;
     let leaf = NewLeaf {
         common_name: "system:node:cp1".to_owned(),
@@ -30,9 +48,7 @@ async fn overdue(restart: &str) -> Live {
         server_auth: false,
         client_auth: true,
     };
-    let now = Timestamp::now();
-    let days = |days: i64| SignedDuration::from_hours(24 * days);
-    let client = Pair::sign(&leaf, &node.tree.ca, valid(now - days(28), now + days(2)));
+    let client = Pair::sign(&leaf, &node.tree.ca, validity);
     let dated = format!("{PKI}/kubelet-client-2026-01-01-00-00-00.pem");
     let file = node
         .tree
@@ -137,4 +153,62 @@ async fn what_was_cut_off_before_the_kubelet_was_restarted_is_finished() {
     assert_eq!((told(&node), node.restarts()), (1, 0));
     assert_eq!(node.receipts()[0].outcome, Outcome::Done);
     assert_eq!(node.in_flight(), 0);
+}
+
+/// The one that it serves is due, on a kubelet that serves what lay in its files when it was last started.
+#[tokio::test]
+async fn a_kubelet_that_does_not_read_its_serving_certificate_by_itself_is_restarted() {
+    let takes = "cd $(dirname $0); cp var/lib/kubelet/pki/kubelet.crt kubelet.crt; cp var/lib/kubelet/pki/kubelet.key kubelet.key";
+    for (restart, is_taken) in [(takes, true), ("true", false)] {
+        let mut node = with_client(fresh(), restart).await;
+        let leaf = NewLeaf {
+            common_name: "cp1@1".to_owned(),
+            organizations: Vec::new(),
+            subject_alt_names: vec![SubjectAltName::Ip("127.0.0.1".parse().unwrap())],
+            server_auth: true,
+            client_auth: false,
+        };
+        let now = Timestamp::now();
+        let old = Pair::sign(&leaf, &node.tree.ca, valid(now - days(28), now + days(2)));
+        for (name, contents) in [
+            ("kubelet.crt", old.certificate_pem()),
+            ("kubelet.key", old.key_pem()),
+        ] {
+            let path = node.tree.write(&format!("{PKI}/{name}"), contents);
+            fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+            fs::copy(path, node.tree.path(&format!("/{name}"))).unwrap();
+        }
+        let pair = ["crt", "key"].map(|end| node.tree.path(&format!("/kubelet.{end}")));
+        let answer = Arc::new(|_: &str, _: Option<&str>| (200, String::new()));
+        let listener = listen(
+            ("127.0.0.1", 0),
+            pair.into(),
+            Clients::Anybody,
+            true,
+            answer,
+        )
+        .await;
+        node.tree.write_kubelet_settings(&format!(
+            "rotateCertificates: true\naddress: 127.0.0.1\nport: {}\n",
+            listener.port
+        ));
+        node.context.proof_bound = Duration::from_secs(2);
+        let result = repair(&node).await;
+        let serial = serial_in(&node.tree.path(&format!("{PKI}/kubelet.crt")));
+        assert_eq!(serial != old.certificate.serial, is_taken, "{result:?}");
+        assert_eq!(serial_in(&node.tree.path("/kubelet.crt")), serial);
+        if is_taken {
+            assert_eq!(result.unwrap().unwrap().proofs.len(), 1);
+            assert_eq!(told(&node), 1);
+        } else {
+            // It serves what it had, so the old one is back, and the kubelet was restarted with that.
+            let error = result.unwrap_err();
+            assert!(
+                matches!(error, OperationError::RolledBack { .. }),
+                "{error}"
+            );
+            assert_eq!(told(&node), 2);
+        }
+        assert_eq!(node.restarts(), 0);
+    }
 }
