@@ -153,7 +153,7 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[cluster]\nlease = \"x\"\n",
             "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], [issuer.NAME], \
-             [window.NAME], [admin-copies], [restart], [turn], [hooks], [metrics], [events], [cluster-api], [backup], [log]",
+             [window.NAME], [admin-copies], [restart], [kubelet], [turn], [hooks], [metrics], [events], [cluster-api], [backup], [log]",
         ),
         (
             "[[renewal]]\nbefore = \"30d\"\n",
