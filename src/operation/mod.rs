@@ -52,6 +52,7 @@ mod restored;
 mod right;
 mod roll_back;
 mod roll_back_error;
+mod roll_back_words;
 mod run;
 mod schedule;
 mod table;
