@@ -3,6 +3,8 @@
 //! Written here and not left to a crate because the buffers hold private keys and must be wiped, and because a file
 //! cut off in the middle of a block must be an error that names the line.
 
+use std::ops::Range;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -26,6 +28,8 @@ pub(super) struct Block<'a> {
     line: usize,
     body: &'a [u8],
     end: BlockEnd,
+    /// Where it is in the text, its first and last line included.
+    pub(super) range: Range<usize>,
 }
 
 enum BlockEnd {
@@ -39,6 +43,7 @@ pub(super) fn blocks(text: &[u8]) -> Blocks<'_> {
     Blocks {
         rest: text,
         line: 0,
+        length: text.len(),
     }
 }
 
@@ -46,16 +51,19 @@ pub(super) fn blocks(text: &[u8]) -> Blocks<'_> {
 pub(super) struct Blocks<'a> {
     rest: &'a [u8],
     line: usize,
+    /// Of the whole text.
+    length: usize,
 }
 
 impl<'a> Iterator for Blocks<'a> {
     type Item = Block<'a>;
 
     fn next(&mut self) -> Option<Block<'a>> {
-        let label = loop {
+        let (label, begin) = loop {
+            let begin = self.at();
             let line = self.take_line()?;
             if let Some(label) = delimiter(line, BEGIN) {
-                break label;
+                break (label, begin);
             }
         };
         let (line, start) = (self.line, self.rest);
@@ -83,11 +91,16 @@ impl<'a> Iterator for Blocks<'a> {
             line,
             body: start.get(..length).unwrap_or_default(),
             end,
+            range: begin..self.at(),
         })
     }
 }
 
 impl<'a> Blocks<'a> {
+    fn at(&self) -> usize {
+        self.length - self.rest.len()
+    }
+
     fn take_line(&mut self) -> Option<&'a [u8]> {
         if self.rest.is_empty() {
             return None;

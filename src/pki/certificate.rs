@@ -181,6 +181,26 @@ impl Certificate {
         }
     }
 
+    /// Whether its authority key identifier names its issuer's certificate itself, by issuer and serial number: then OpenSSL accepts it
+    /// from no other certificate of the same CA.
+    #[must_use]
+    pub fn names_one_issuing_certificate(&self) -> bool {
+        let mut extensions = self.extensions.iter();
+        extensions.any(|extension| {
+            extension.is(extension::AUTHORITY_KEY_ID)
+                && extension::names_one_certificate(&extension.value)
+        })
+    }
+
+    /// How many CAs may stand between it and a leaf; `None` where it does not limit them.
+    #[must_use]
+    pub fn path_length(&self) -> Option<u32> {
+        let mut extensions = self.extensions.iter();
+        extensions
+            .find(|extension| extension.is(extension::BASIC_CONSTRAINTS))
+            .and_then(|extension| extension::path_length(&extension.value))
+    }
+
     /// Whether issuer and subject are the same and the signature is by its own key.
     #[must_use]
     pub fn is_self_signed(&self) -> bool {
@@ -197,7 +217,7 @@ pub fn certificates_from_pem(text: &[u8]) -> Result<Vec<Certificate>, Certificat
     let mut certificates = Vec::new();
     let mut skipped = None;
     for block in armour::blocks(text) {
-        if block.label == LABEL && block.headers().is_empty() {
+        if block.is_certificate() {
             let der = block.contents().map_err(CertificateError::Pem)?;
             certificates.push(Certificate::from_der(&der)?);
         } else {
@@ -218,6 +238,13 @@ pub fn certificates_to_pem<'a>(certificates: impl IntoIterator<Item = &'a Certif
         text.push_str(&armour::encode(LABEL, &certificate.der));
     }
     text
+}
+
+impl armour::Block<'_> {
+    /// Whether Go reads a certificate from it.
+    pub(super) fn is_certificate(&self) -> bool {
+        self.label == LABEL && self.headers().is_empty()
+    }
 }
 
 /// The PEM label of a certificate.

@@ -247,6 +247,20 @@ pub(super) fn is_ca(value: &[u8]) -> Option<bool> {
     parsed.map(|(_, constraints)| constraints.ca)
 }
 
+/// How many CAs a basicConstraints extension's value allows between its certificate and a leaf; `None` where it does not limit them.
+pub(super) fn path_length(value: &[u8]) -> Option<u32> {
+    let parsed = BasicConstraints::from_der(value).ok();
+    parsed.and_then(|(_, constraints)| constraints.path_len_constraint)
+}
+
+/// Whether an authorityKeyIdentifier extension's value names the one certificate of the issuer, by its issuer and serial number.
+pub(super) fn names_one_certificate(value: &[u8]) -> bool {
+    let parsed = AuthorityKeyIdentifier::from_der(value).ok();
+    parsed.is_some_and(|(_, id)| {
+        id.authority_cert_issuer.is_some() || id.authority_cert_serial.is_some()
+    })
+}
+
 /// The identifier in a subjectKeyIdentifier extension's value.
 pub(super) fn subject_key_id(value: &[u8]) -> Option<Vec<u8>> {
     let parsed = KeyIdentifier::from_der(value).ok();

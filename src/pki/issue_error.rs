@@ -36,6 +36,16 @@ pub enum IssueError {
         /// Its subject.
         subject: String,
     },
+    /// A CA's certificate was signed by another CA, which alone can make it anew.
+    #[error(
+        "the CA certificate {subject} was signed by {issuer} and not by itself; have that CA make it anew"
+    )]
+    SignedByAnother {
+        /// Its subject.
+        subject: String,
+        /// By whom.
+        issuer: String,
+    },
     /// The validity asked for and the authority's have nothing in common.
     #[error(
         "a certificate from {} to {} is impossible: the CA certificate's own validity is from {} to {}",

@@ -311,7 +311,7 @@ fn succeeding_extensions(
     extensions
 }
 
-fn authority_key_id(authority: &CertificateAuthority) -> Option<Extension> {
+pub(super) fn authority_key_id(authority: &CertificateAuthority) -> Option<Extension> {
     authority
         .certificate
         .subject_key_id

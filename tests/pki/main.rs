@@ -8,5 +8,6 @@
 )]
 
 mod certificates;
+mod extended;
 mod leaves;
 mod renewal;
