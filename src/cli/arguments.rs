@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
+use super::ca_arguments::CaAction;
 use super::credential_arguments::{Csr, KubeconfigAction, KubeconfigCommand, Pki};
 use super::values::{Format, duration, subject_alt_name};
 use crate::config::check_filter;
@@ -132,6 +133,11 @@ pub(super) enum Command {
         #[arg(long, requires = "expired")]
         force: bool,
     },
+    /// Make the CAs of this node last longer, with the keys that they have; show where their certificates lie
+    Ca {
+        #[command(subcommand)]
+        action: CaAction,
+    },
     /// Care for the kubelet's own certificates
     Kubelet {
         #[command(subcommand)]
@@ -165,6 +171,7 @@ impl Command {
             Self::Kubelet {
                 action: KubeletAction::Repair { dry_run, .. },
             } => !dry_run,
+            Self::Ca { action } => matches!(action, CaAction::Extend(options) if !options.dry_run),
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
             | Self::Fleet { .. }

@@ -7,7 +7,8 @@ use std::sync::OnceLock;
 use crate::host::Root;
 
 /// What hints name.
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
+    "ca",
     "check-expiration",
     "config",
     "generate",

@@ -2,6 +2,8 @@
 
 mod address_filter;
 mod arguments;
+mod ca;
+mod ca_arguments;
 mod check_expiration;
 mod config;
 mod credential_arguments;
@@ -39,6 +41,7 @@ use clap::Parser;
 use nix::sys::resource::{Resource, setrlimit};
 
 use arguments::{Arguments, Command, Generated};
+use ca_arguments::CaAction;
 use wrong_config::WrongConfig;
 
 use crate::config::{ConfigError, Loaded, LogFormat, load, load_what_is_right};
@@ -176,6 +179,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Turn { action } => turn::run(&context, action.as_ref()),
         Command::Fleet { output } => fleet::run(&context, output),
         Command::Orders { action } => orders::run(&context, action.as_ref()),
+        Command::Ca { action } => ca::run(&context, &action),
         Command::Kubelet { action } => kubelet::run(&context, action),
         Command::Csr(csr) => csr::run(&context, &csr.action),
         Command::Pki(pki) => pki::run(&context, &pki.action),
@@ -245,6 +249,7 @@ fn can_do_without(command: &Command) -> bool {
         | Command::Unhold
         | Command::History { .. } => true,
         Command::Renew(options) => options.dry_run,
+        Command::Ca { action } => matches!(action, CaAction::Status { .. }),
         // Also on a machine that only has the authorities' keys.
         Command::Csr(_) | Command::Pki(_) | Command::Kubeconfig(_) => true,
         Command::Run { .. }

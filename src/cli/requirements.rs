@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{AccessFlags, access, geteuid};
 
 use super::arguments::{Command, Generated, KubeletAction, OrdersAction};
+use super::ca_arguments::CaAction;
 use super::credential_arguments::{Csr, CsrAction};
 use crate::node::{AuthorityState, CertificateState, KeyState};
 use crate::operation::Context;
@@ -106,6 +107,19 @@ fn needs(command: &Command) -> Option<Needs> {
         } => {
             let what = if *dry_run { Use::Secrets } else { Use::Writes };
             needs("kubelet repair", what, false)
+        }
+        Command::Ca {
+            action: CaAction::Status { .. },
+        } => needs("ca status", Use::Secrets, false),
+        Command::Ca {
+            action: CaAction::Extend(options),
+        } => {
+            let what = if options.dry_run {
+                Use::Secrets
+            } else {
+                Use::Writes
+            };
+            needs("ca extend", what, false)
         }
         Command::Hold { .. } => needs("hold", Use::Writes, false),
         Command::Unhold => needs("unhold", Use::Writes, false),

@@ -66,11 +66,12 @@ impl Authorities {
         Self { loaded, keys }
     }
 
-    /// Reads that one.
+    /// Reads one, to sign at `now`.
     pub(super) fn load_one(inventory: &Inventory, name: AuthorityId, now: Timestamp) -> Self {
         let mut keys = Vec::new();
-        let found = inventory.authority(name);
-        let loaded = found.map(|authority| (name, load(inventory, authority, now, &mut keys)));
+        let loaded = inventory
+            .authority(name)
+            .map(|authority| (name, load(inventory, authority, now, &mut keys)));
         Self {
             loaded: loaded.into_iter().collect(),
             keys,

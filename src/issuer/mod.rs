@@ -8,6 +8,7 @@ mod accept;
 mod answered;
 mod authorities;
 mod error;
+mod extended;
 mod files;
 mod fresh;
 mod kubeconfig;
@@ -23,6 +24,9 @@ pub use accept::accept_signed;
 pub use answered::accept_answer;
 pub use authorities::ReadKey;
 pub use error::{FreshError, IssuanceError};
+pub use extended::{
+    ExtendedAuthority, extend_authority, load_signing, successor_files, with_authority,
+};
 pub use files::{Given, Replacement, replacements};
 pub use fresh::{Fresh, issue_fresh};
 pub use kubelet::{KubeletClient, kubelet_client};

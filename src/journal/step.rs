@@ -28,6 +28,8 @@ pub enum OperationKind {
     RollBack,
     /// Pods restarted, and no file changed.
     Restart,
+    /// CAs' certificates made anew with the keys that they have.
+    Extend,
 }
 
 impl OperationKind {

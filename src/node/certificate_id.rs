@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::kubelet_files::{KUBELET_CLIENT, KUBELET_CONFIG, KUBELET_OWN, KUBELET_SERVER};
-use crate::pki::{Catalogued, KubeconfigName, LeafName};
+use crate::pki::{AuthorityId, Catalogued, KubeconfigName, LeafName};
 
 /// Which certificate of the node. [`fmt::Display`] gives the name that people see and that journals and receipts have; they
 /// are ordered by it. Cheap to copy.
@@ -36,6 +36,13 @@ impl CertificateId {
     #[must_use]
     pub const fn leaf(name: LeafName) -> Self {
         Self::Catalogued(Catalogued::Leaf(name))
+    }
+
+    /// A CA's certificate, where it is itself what is changed: in journals, receipts and backups it has the CA's name. Of the certificates
+    /// of a node it is none; [`super::Inventory::authority_called`] finds it.
+    #[must_use]
+    pub fn of_authority(name: AuthorityId) -> Self {
+        Self::Found(name.name().into())
     }
 
     /// The name that people see: kubeadm's, the kubelet's file name, or a path.

@@ -327,6 +327,16 @@ impl Inventory {
             .find(|authority| authority.name == name)
     }
 
+    /// The authority whose certificate an operation changed, by what its journal calls that; `None` for what a certificate of this node
+    /// is called.
+    #[must_use]
+    pub fn authority_called(&self, id: &CertificateId) -> Option<&Authority> {
+        let mut authorities = self.authorities.iter();
+        authorities
+            .find(|authority| authority.name.name() == id.as_str())
+            .filter(|_| self.entry(id).is_none())
+    }
+
     /// Where a file of an entry, an authority, the service account or a static pod really lies.
     #[must_use]
     pub fn real<'path>(&'path self, path: &'path Path) -> &'path Path {

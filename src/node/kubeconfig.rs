@@ -54,6 +54,20 @@ impl Kubeconfig {
         Ok(text.encode(&edited))
     }
 
+    /// The contents with these certificates (PEM) in the place of the current cluster's `certificate-authority-data`, and not one other
+    /// byte changed. The result is read back and compared.
+    ///
+    /// # Errors
+    /// [`KubeconfigError::Edit`] when the field is not a plain embedded value, or the comparison fails.
+    pub fn replace_trust(
+        contents: impl AsRef<[u8]>,
+        certificates_pem: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
+        let edited = trust::replace(&text.text, certificates_pem)?;
+        Ok(text.encode(&edited))
+    }
+
     /// The contents with the current user's embedded client certificate and key replaced by references to a file that holds
     /// both, and not one other byte changed. The result is read back and compared.
     ///

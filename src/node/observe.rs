@@ -120,9 +120,10 @@ fn read_node(root: &Root, locations: &Locations, purpose: Purpose) -> Inventory 
             service_account.public_key_path.as_path(),
         ])
         .chain(static_pods.iter().map(|pod| pod.path.as_path()));
+    findings.trusts.extend(trust::by_flags(&node));
+    let known = known.chain(findings.trusts.iter().map(|trust| trust.path.as_path()));
     let sight = Sight::new(root);
     let links = links(&sight, known, &static_pods);
-    findings.trusts.extend(trust::by_flags(&node));
     let mut inventory = Inventory {
         node_name: name::node_name(root, &kubelet, &entries),
         kubelet_client: kubelets::client_link(root, &directories.kubelet_pki),

@@ -42,7 +42,7 @@ pub struct Replaceable {
     /// link of another certificate's never leads there.
     described: BTreeSet<(CertificateId, PathBuf)>,
     /// Files that are replaced for nothing.
-    kept: Vec<Owned<String>>,
+    kept: Vec<Owned<Kept>>,
     /// Directories of which no file is replaced, and what they are.
     kept_directories: Vec<(PathBuf, &'static str)>,
     /// The files of each certificate.
@@ -59,6 +59,15 @@ struct Owned<W> {
     whose: W,
 }
 
+/// What a file is that is replaced for no certificate.
+#[derive(Debug, Clone)]
+struct Kept {
+    /// `the key of the authority ca`
+    what: String,
+    /// Whether it is not replaced for an authority either.
+    is_always: bool,
+}
+
 /// Why a file is not replaced, as a sentence without its path.
 type Reason = String;
 
@@ -67,6 +76,22 @@ impl Replaceable {
     #[must_use]
     pub fn of(root: &Root, inventory: &Inventory) -> Self {
         Self::seen(&Sight::new(root), inventory)
+    }
+
+    /// The same where certificates of authorities are to be changed, which lie in these files: those may be replaced as well, by the same
+    /// rules. Keys and manifests may not.
+    #[must_use]
+    pub fn with_authorities_in<'file>(
+        root: &Root,
+        inventory: &Inventory,
+        files: impl IntoIterator<Item = &'file Path>,
+    ) -> Self {
+        let sight = Sight::new(root);
+        let mut replaceable = Self::seen(&sight, inventory);
+        let files: BTreeSet<PathBuf> = files.into_iter().map(|file| sight.real(file)).collect();
+        let kept = &mut replaceable.kept;
+        kept.retain(|kept| kept.whose.is_always || !files.contains(&kept.real));
+        replaceable
     }
 
     /// The same with what was seen already.
@@ -124,7 +149,7 @@ impl Replaceable {
         let identity = found.map(|found| found.identity);
         let kept = self.kept.iter().find(|kept| kept.is(&way.real, identity));
         if let Some(kept) = kept {
-            return Err(is_kept(way, &kept.real, &kept.whose));
+            return Err(is_kept(way, &kept.real, &kept.whose.what));
         }
         let directory = way.real.parent().unwrap_or(&way.real);
         if let Some((_, what)) = self
@@ -303,19 +328,25 @@ fn is_kept(way: &Way, kept: &Path, what: &str) -> Reason {
     )
 }
 
-fn kept(sight: &Sight, inventory: &Inventory) -> Vec<Owned<String>> {
+fn kept(sight: &Sight, inventory: &Inventory) -> Vec<Owned<Kept>> {
     let mut kept = Vec::new();
-    let mut keep =
-        |file: &Path, whose: &str| kept.extend(Owned::new(sight, file, whose.to_owned()));
+    let mut keep_as = |file: &Path, what: &str, is_always: bool| {
+        let what = what.to_owned();
+        kept.extend(Owned::new(sight, file, Kept { what, is_always }));
+    };
+    for authority in &inventory.authorities {
+        keep_as(
+            &authority.certificate_path,
+            &format!("the certificate of the authority {}", authority.name),
+            false,
+        );
+    }
+    let mut keep = |file: &Path, what: &str| keep_as(file, what, true);
     for authority in &inventory.authorities {
         let name = authority.name;
         if let Some(key) = &authority.key_path {
             keep(key, &format!("the key of the authority {name}"));
         }
-        keep(
-            &authority.certificate_path,
-            &format!("the certificate of the authority {name}"),
-        );
     }
     keep(
         &inventory.service_account.key_path,
@@ -325,12 +356,17 @@ fn kept(sight: &Sight, inventory: &Inventory) -> Vec<Owned<String>> {
         &inventory.service_account.public_key_path,
         "the public key of the service account",
     );
+    for pod in &inventory.static_pods {
+        keep(&pod.path, "a static pod's manifest");
+    }
     for entry in &inventory.entries {
         let is_leaf_to_be = entry.is_renewed_here() && entry.described.is_none();
         if entry.present().is_some_and(|present| present.leaf.is_ca) && !is_leaf_to_be {
-            entry
-                .files()
-                .for_each(|file| keep(file, &format!("a file of the authority {}", entry.id)));
+            let what = format!("a file of the authority {}", entry.id);
+            for file in entry.files() {
+                let is_key = entry.key_path.as_deref() == Some(file);
+                keep_as(file, &what, is_key);
+            }
         }
     }
     let mut own: BTreeSet<PathBuf> = named_leaves(inventory).collect();
@@ -351,9 +387,12 @@ fn kept(sight: &Sight, inventory: &Inventory) -> Vec<Owned<String>> {
     );
     let is_own = |file: &Path| own.contains(file) || own.contains(&sight.real(file));
     for pod in &inventory.static_pods {
-        keep(&pod.path, "a static pod's manifest");
         for file in pod.files().iter().filter(|file| !is_own(file)) {
-            keep(file, &format!("a file that {} uses", pod.component()));
+            keep_as(
+                file,
+                &format!("a file that {} uses", pod.component()),
+                false,
+            );
         }
     }
     kept

@@ -72,6 +72,9 @@ pub enum OperationError {
     /// The kubelet's own certificate cannot be made anew here; nothing was changed.
     #[error("the kubelet's client certificate is not renewed: {0}; nothing was changed")]
     KubeletNotRepaired(String),
+    /// No CA that was asked for could be extended; nothing was changed.
+    #[error("not extended: {}; nothing was changed", texts(.0))]
+    NotExtended(Vec<Fault>),
     /// The new files stay, and the rest is tried again.
     #[error(
         "{0}; the new files stay in place, since what they replaced is of no use. The daemon goes on trying; \
@@ -204,6 +207,11 @@ fn without_receipt(error: &HistoryError) -> &'static str {
     }
 }
 
+fn texts(faults: &[Fault]) -> String {
+    let texts: Vec<&str> = faults.iter().map(|fault| fault.text.as_str()).collect();
+    texts.join("; ")
+}
+
 fn sentences(findings: &[Finding]) -> String {
     let sentences: Vec<String> = findings.iter().map(|finding| finding.to_string()).collect();
     sentences.join("; ")
@@ -223,6 +231,8 @@ impl OperationError {
             | Self::NewFilesStay(reason)
             | Self::RestartsPending(reason)
             | Self::NotPutBack { reason, .. } => reason.code,
+            // Of several the first is as good as any.
+            Self::NotExtended(faults) => faults.first().map_or("not-extended", |fault| fault.code),
             own => own.into(),
         }
     }

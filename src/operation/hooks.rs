@@ -63,6 +63,7 @@ impl OperationHooks {
             OperationKind::Renew => "renew",
             OperationKind::RollBack => "roll-back",
             OperationKind::Restart => "restart",
+            OperationKind::Extend => "extend",
         };
         let node = run.node();
         let variables = vec![

@@ -1,6 +1,7 @@
 //! Restarting what uses new files, and proving that it uses them.
 
 use super::OperationError;
+use super::authority_proof::{authorities_of, witnesses_of};
 use super::ending::Ending;
 use super::event::Event;
 use super::kubelet::provable;
@@ -108,8 +109,12 @@ async fn prove_in_use(
     if names.is_empty() {
         return Ok(answers);
     }
-    run.emit(Event::Proving { count: names.len() });
     let node = run.node();
+    let changed = names;
+    let names = &witnesses_of(&node, changed, crate::host::now());
+    if !names.is_empty() {
+        run.emit(Event::Proving { count: names.len() });
+    }
     let mut refused = Vec::new();
     let (context, stop) = (run.context, run.stop);
     let bound = context.proof_bound;
@@ -158,6 +163,7 @@ async fn prove_in_use(
             .proofs
             .iter()
             .map(|proof| proof.id.clone())
+            .chain(authorities_of(&node, changed))
             .collect(),
     })?;
     Ok(answers)

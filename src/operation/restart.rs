@@ -133,7 +133,8 @@ async fn restart_as(
     ended
 }
 
-async fn restart_in(
+/// The same in a run that goes on.
+pub(super) async fn restart_in(
     run: &mut Run<'_>,
     components: &[String],
     asked: Asked,

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use zeroize::Zeroizing;
 
 use super::put_back::{EndsSoon, RollBackNote, Unfitness};
+use super::restored_authority::{KeptAuthority, partition, restored_authority};
 use crate::config::Renewal;
 use crate::files::Kept;
 use crate::host::{Root, digest, read_bounded};
@@ -31,6 +32,8 @@ pub(super) struct Restored {
     in_place: bool,
     /// When its private key was removed from the backup.
     key_removed: Option<Timestamp>,
+    /// Whether it is a CA's own certificate, which has a key on this node or elsewhere that stays.
+    is_authority: bool,
 }
 
 impl std::fmt::Debug for Restored {
@@ -49,7 +52,11 @@ pub(super) fn restored(
     inventory: &Inventory,
     kept: Vec<Kept>,
 ) -> (Vec<Restored>, Vec<RollBackNote>) {
-    let mut all: Vec<Restored> = Vec::new();
+    let (of_authorities, kept) = partition(root, inventory, kept);
+    let mut all: Vec<Restored> = of_authorities
+        .into_iter()
+        .filter_map(|kept| Restored::of_authority(root, inventory, kept))
+        .collect();
     let mut notes = Vec::new();
     let foreign = not_renewed_here(inventory, &kept);
     notes.extend(
@@ -94,7 +101,7 @@ pub(super) fn restored(
             given: Given::default(),
         });
     }
-    for one in &mut all {
+    for one in all.iter_mut().filter(|one| !one.is_authority) {
         one.complete_from_node(inventory);
     }
     (all, notes)
@@ -128,7 +135,23 @@ impl Restored {
             present: present.cloned(),
             in_place: true,
             key_removed: None,
+            is_authority: false,
         }
+    }
+
+    /// A CA's certificate from before it was extended.
+    fn of_authority(root: &Root, inventory: &Inventory, kept: KeptAuthority<'_>) -> Option<Self> {
+        let found = restored_authority(root, inventory, &kept)?;
+        Some(Self {
+            id: kept.id,
+            in_place: found.files.is_empty(),
+            files: found.files,
+            certificate: Some(found.certificate),
+            key: None,
+            present: Some(found.present),
+            key_removed: None,
+            is_authority: true,
+        })
     }
 
     /// When its private key was removed from the backup, if it was.
@@ -179,6 +202,9 @@ impl Restored {
         let Some(certificate) = &self.certificate else {
             return Some(Unfitness::NoCertificate);
         };
+        if self.is_authority {
+            return self.unfitness_of_authority(certificate, now);
+        }
         let Some(key) = &self.key else {
             return Some(Unfitness::NoKey);
         };
@@ -220,6 +246,20 @@ impl Restored {
         }
     }
 
+    /// A CA's certificate is as good as another of it, but for its time.
+    fn unfitness_of_authority(
+        &self,
+        certificate: &Certificate,
+        now: Timestamp,
+    ) -> Option<Unfitness> {
+        if now < certificate.not_before {
+            let begins = certificate.not_before;
+            return Some(Unfitness::NotYetValid { begins });
+        }
+        let ended = certificate.not_after;
+        (now > ended).then_some(Unfitness::Expired { ended })
+    }
+
     /// The serial of the certificate that is there now, if there is one.
     pub(super) fn present_serial(&self) -> Option<&str> {
         let present = self.present.as_ref()?;
@@ -240,7 +280,7 @@ impl Restored {
             .present
             .as_ref()
             .is_some_and(|present| present.leaf.not_after <= end);
-        if is_no_worse || !certificate.is_valid_at(now) {
+        if is_no_worse || self.is_authority || !certificate.is_valid_at(now) {
             return None;
         }
         let lifetime = end.duration_since(certificate.not_before);
@@ -270,8 +310,8 @@ impl Restored {
 
     /// Its kubeconfigs that were changed in other ways than by a renewal since they were backed up: that goes as well.
     pub(super) fn changed_otherwise(&self) -> impl Iterator<Item = &Path> {
-        self.files
-            .iter()
+        let files = self.files.iter().filter(|_| !self.is_authority);
+        files
             .filter(|file| is_changed_otherwise(&file.path, &file.contents))
             .map(|file| file.path.as_path())
     }

@@ -218,6 +218,11 @@ async fn roll_back_in(
         .restored
         .iter()
         .all(|one| one.replaces_valid_at(now));
+    let files = prepared.restored.iter().flat_map(|one| &one.files);
+    let authorities = files
+        .filter(|file| node.authority_called(&file.id).is_some())
+        .map(|file| file.path.as_path());
+    let replaceable = Replaceable::with_authorities_in(&context.root, &node, authorities);
     let change = Change {
         kind: OperationKind::RollBack,
         trigger: Trigger::Command(format!("rollback {}", prepared.id)),
@@ -227,7 +232,7 @@ async fn roll_back_in(
             .into_iter()
             .flat_map(|one| one.files)
             .collect(),
-        replaceable: Replaceable::of(&context.root, &node),
+        replaceable,
         certificates: prepared.certificates,
         had_expired,
         no_restart,

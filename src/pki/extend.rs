@@ -5,25 +5,23 @@ use super::issue_error::IssueError;
 use super::reissue::authority_key_id;
 use super::tbs::TbsCertificate;
 use super::{
-    Certificate, CertificateAuthority, CertificateError, PrivateKey, Validity, armour,
-    certificates_to_pem,
+    Certificate, CertificateAuthority, CertificateError, Validity, armour, certificates_to_pem,
 };
 
-/// Signs a successor of a self-signed CA certificate with its own key: subject, public key, subject key identifier, basic constraints
-/// with the path length and every other extension stay byte for byte, so whoever trusts it accepts what the old one signed, and a hash
-/// of the public key stays as it is. Serial number and end are new. It begins no later than the old one: a clock that took the old
-/// one takes the new one as well.
+/// Signs a successor of a self-signed CA's certificate with its own key: subject, public key, subject key identifier, basic
+/// constraints with the path length and every other extension stay byte for byte, so whoever trusts it accepts what the old one signed,
+/// and a hash of the public key stays as it is. Serial number and end are new. It begins no later than the old one: a clock that took
+/// the old one takes the new one as well.
 ///
 /// Its own authority key identifier, where it has one, names the key alone: the old one's serial number is not its.
 ///
 /// # Errors
-/// [`IssueError`]: the key is another's, the certificate no CA's or signed by another CA, or the end is before the beginning.
+/// [`IssueError`]: the certificate was signed by another CA, or the end is before the beginning.
 pub fn extend(
-    old: &Certificate,
-    key: PrivateKey,
+    authority: &CertificateAuthority,
     validity: Validity,
 ) -> Result<Certificate, IssueError> {
-    let authority = CertificateAuthority::new(std::slice::from_ref(old), key)?;
+    let old = authority.certificate();
     if !old.is_self_signed() {
         return Err(IssueError::SignedByAnother {
             subject: old.subject.clone(),
@@ -46,7 +44,7 @@ pub fn extend(
         validity,
         public_key: &old.public_key_der,
         serial: None,
-        extensions: extensions(&authority),
+        extensions: extensions(authority),
     }
     .sign(&authority.key)
 }

@@ -68,6 +68,8 @@ pub(super) struct Candidate<'node> {
     pub(super) present: &'node Present,
     /// At least one: those that the authority's key belongs to (several where a CA was renewed with its key).
     pub(super) authority: &'node [Certificate],
+    /// The authority, where its certificate can be made anew with the key that is here.
+    extendable: Option<AuthorityId>,
     /// When the certificate ends that signed the present one: while a CA is being changed, another than the one that signs.
     pub(super) issuer_ends: Option<Timestamp>,
     pub(super) renewal: CertificateRenewal,
@@ -183,6 +185,10 @@ impl<'node> Candidate<'node> {
         Ok(Self {
             present,
             authority: signing,
+            extendable: signing
+                .iter()
+                .all(|one| one.subject_der == one.issuer_der)
+                .then_some(authority.name),
             issuer_ends: match certificates {
                 // Checking a signature takes longer than all else here, and of one there is nothing to choose.
                 [only] => Some(only.not_after),
@@ -214,6 +220,7 @@ impl<'node> Candidate<'node> {
         Ok(Self {
             present,
             authority: certificates,
+            extendable: None,
             issuer_ends: signer.map(|one| one.not_after),
             renewal: config.renewal.of(entry.id.as_str()),
             jitter: jitter(inventory, &config.renewal),
@@ -325,6 +332,7 @@ impl<'node> Candidate<'node> {
         let too_soon = if signing.not_after < wanted_end {
             Obstacle::AuthorityEndsTooSoon {
                 ends: signing.not_after,
+                extendable: self.extendable,
             }
         } else {
             Obstacle::WouldNotEndLater { ends: end }

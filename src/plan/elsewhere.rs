@@ -80,7 +80,10 @@ impl Candidate<'_> {
         if gains || wish.is_forced() || reason.allows_earlier_end() {
             Action::Renew(Reason::Answered)
         } else {
-            Action::Leave(Obstacle::AuthorityEndsTooSoon { ends })
+            Action::Leave(Obstacle::AuthorityEndsTooSoon {
+                ends,
+                extendable: None,
+            })
         }
     }
 

@@ -3,12 +3,15 @@
 //! Pure: no disk, no clock, no randomness. `--at` and the property tests live on that.
 
 mod affected;
+mod authority_place;
 mod awaited;
 mod candidate;
 mod cluster_says;
 mod decide;
 mod elsewhere;
 mod expired;
+mod extension;
+mod extension_words;
 mod fit;
 mod hold;
 mod kubelet;
@@ -32,10 +35,12 @@ mod window;
 mod words;
 
 pub use affected::affected_pods;
+pub use authority_place::{AuthorityPlace, Reader, Reading, authority_places};
 pub use awaited::{Answered, Awaited, Left};
 pub use cluster_says::{ClusterSays, cluster_says};
 pub use decide::{plan, plan_awaiting, plan_due};
 pub use expired::{KubeletNeed, Reachability, expired, is_node_down, kubelet_need};
+pub use extension::{AUTHORITY_VALIDITY, Extension, ExtensionObstacle, extension};
 pub use hold::Hold;
 pub use kubelet::{KubeletRepairs, kubelet_repair, kubelet_repairs};
 pub use longest::longest;

@@ -60,6 +60,9 @@ pub enum Obstacle {
     AuthorityEndsTooSoon {
         /// When.
         ends: Timestamp,
+        /// The authority, where it can be extended on this node.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extendable: Option<AuthorityId>,
     },
     /// The configured validity is so short that the new one would end no later than the old one.
     WouldNotEndLater {

@@ -125,11 +125,19 @@ impl fmt::Display for Obstacle {
                 }
             }
             Self::AwaitingAnswer(awaited) => awaited.fmt(formatter),
-            Self::AuthorityEndsTooSoon { ends } => write!(
-                formatter,
-                "its CA ends on {}, so a new certificate would gain nothing; renew the CA first",
-                date(*ends)
-            ),
+            Self::AuthorityEndsTooSoon { ends, extendable } => {
+                write!(
+                    formatter,
+                    "its CA ends on {}, so a new certificate would gain nothing; ",
+                    date(*ends)
+                )?;
+                match extendable {
+                    Some(name) => {
+                        write!(formatter, "extend the CA first: kubecertd ca extend {name}")
+                    }
+                    None => formatter.write_str("renew the CA first"),
+                }
+            }
             Self::WouldNotEndLater { ends } => write!(
                 formatter,
                 "a new one would end on {}, no later than this one; raise renewal.validity or use --force",
@@ -188,7 +196,7 @@ impl fmt::Display for AuthorityFault {
             ),
             Self::Expired { subject, ended } => write!(
                 formatter,
-                "the CA certificate {subject} has expired on {}; renew the CA first",
+                "the CA certificate {subject} has expired on {}; extend the CA first: kubecertd ca extend",
                 date(*ended)
             ),
             Self::NotYetValid { subject, begins } => write!(

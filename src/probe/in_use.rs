@@ -11,7 +11,7 @@ use super::peer::signers;
 use super::ready::{NotServed, serves};
 use crate::config::Restart;
 use crate::net::{Address, handshake};
-use crate::node::{CertificateId, Inventory, StaticPod};
+use crate::node::{CertificateId, Inventory, PodRef, StaticPod};
 use crate::pki::Certificate;
 use crate::plan::affected_pods;
 use crate::runtime::{ContainerPhase, ContainerRuntime, PodName, sibling_names};
@@ -165,6 +165,40 @@ async fn running(inventory: &Inventory, settings: &Restart) -> Vec<Usage> {
         .map(|entry| &entry.id)
         .collect();
     let pods = affected_pods(inventory, &present);
+    let refs: Vec<PodRef> = pods.iter().map(|affected| affected.pod.clone()).collect();
+    let since = started_pods(inventory, settings, &refs).await;
+    let mut seen = Vec::new();
+    for affected in pods {
+        let Some((_, since)) = since.iter().find(|(pod, _)| *pod == affected.pod) else {
+            continue;
+        };
+        seen.extend(affected.certificates.into_iter().map(|certificate| Usage {
+            certificate,
+            seen: Seen::Running {
+                component: affected.pod.component.clone(),
+                since: *since,
+            },
+        }));
+    }
+    seen
+}
+
+/// Since when these pods run, as the container runtime says it: the start of the oldest of a pod's containers. What does not answer is
+/// left out.
+pub async fn running_since(
+    inventory: &Inventory,
+    settings: &Restart,
+    pods: &[PodRef],
+) -> Vec<(PodRef, Timestamp)> {
+    let asking = started_pods(inventory, settings, pods);
+    timeout(BOUND, asking).await.unwrap_or_default()
+}
+
+async fn started_pods(
+    inventory: &Inventory,
+    settings: &Restart,
+    pods: &[PodRef],
+) -> Vec<(PodRef, Timestamp)> {
     if pods.is_empty() {
         return Vec::new();
     }
@@ -176,21 +210,12 @@ async fn running(inventory: &Inventory, settings: &Restart) -> Vec<Usage> {
         }
     };
     let mut seen = Vec::new();
-    for affected in pods {
-        let since = match inventory.pod(&affected.pod) {
-            Some(pod) => started(&runtime, inventory, pod).await,
+    for pod in pods {
+        let since = match inventory.pod(pod) {
+            Some(found) => started(&runtime, inventory, found).await,
             None => None,
         };
-        let Some(since) = since else {
-            continue;
-        };
-        seen.extend(affected.certificates.into_iter().map(|certificate| Usage {
-            certificate,
-            seen: Seen::Running {
-                component: affected.pod.component.clone(),
-                since,
-            },
-        }));
+        seen.extend(since.map(|since| (pod.clone(), since)));
     }
     seen
 }

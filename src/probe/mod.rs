@@ -31,7 +31,7 @@ pub(crate) use etcd::{
 };
 pub(crate) use health::{healthy, kubelet_answers};
 pub use in_memory::{InMemory, look_in_memory};
-pub use in_use::{Seen, Usage, look_at_use};
+pub use in_use::{Seen, Usage, look_at_use, running_since};
 pub use nodes::node_is_ready;
 pub use peers::ControlPlanes;
 pub(crate) use peers::{control_planes, known_members, named_members};

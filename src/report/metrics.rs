@@ -79,6 +79,7 @@ fn operations(text: &mut Exposition, receipts: &[Receipt]) {
         ("renew", OperationKind::Renew),
         ("restart", OperationKind::Restart),
         ("roll-back", OperationKind::RollBack),
+        ("extend", OperationKind::Extend),
     ] {
         for result in ["done", "rolled-back", "failed"] {
             let of_it = |one: &&Receipt| one.kind() == kind && one.outcome.code() == result;

@@ -163,6 +163,7 @@ impl LastOperation {
         };
         let replaced = match receipt.kind() {
             OperationKind::RollBack => "put back",
+            OperationKind::Extend => "extended",
             OperationKind::Renew | OperationKind::Restart => "renewed",
         };
         let done = if receipt.certificates.is_empty() {

@@ -1,6 +1,8 @@
 //! The commands, as processes, on a made-up node.
 
 mod admin_copies;
+mod ca;
+mod ca_refused;
 mod check_expiration;
 mod described;
 mod described_hands;

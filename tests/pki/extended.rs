@@ -7,7 +7,8 @@ use std::process::{Command, Output};
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::pki::{
-    Certificate, PrivateKey, Validity, certificates_from_pem, certificates_to_pem, extend,
+    Certificate, CertificateAuthority, PrivateKey, Validity, certificates_from_pem,
+    certificates_to_pem, extend,
 };
 use tempfile::TempDir;
 
@@ -75,7 +76,8 @@ impl Place {
             not_before: now,
             not_after: now + SignedDuration::from_hours(24 * 3650),
         };
-        let new = extend(&self.certificate("ca.crt"), key, validity).unwrap();
+        let authority = CertificateAuthority::new(&[self.certificate("ca.crt")], key).unwrap();
+        let new = extend(&authority, validity).unwrap();
         fs::write(self.path("new.crt"), certificates_to_pem([&new])).unwrap();
         new
     }

@@ -69,7 +69,7 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
                 vec![authority_certificate(after(-YEAR), after(-DAY))],
                 KeyState::Matching(None),
             ),
-            "the CA certificate CN=kubernetes has expired on May 31, 2026 00:00 UTC; renew the CA first",
+            "the CA certificate CN=kubernetes has expired on May 31, 2026 00:00 UTC; extend the CA first: kubecertd ca extend",
         ),
         (
             authority_state(
@@ -128,13 +128,15 @@ fn a_ca_that_ends_soon_gets_one_last_renewal_and_no_second() {
     assert_eq!(
         when_due(&node),
         Action::Leave(Obstacle::AuthorityEndsTooSoon {
-            ends: after(30 * DAY)
+            ends: after(30 * DAY),
+            extendable: Some(AuthorityId::Kubernetes)
         })
     );
     assert_eq!(
         asked(&node, false),
         Action::Leave(Obstacle::AuthorityEndsTooSoon {
-            ends: after(30 * DAY)
+            ends: after(30 * DAY),
+            extendable: Some(AuthorityId::Kubernetes)
         })
     );
     assert_eq!(asked(&node, true), Action::Renew(Reason::Due));
@@ -143,7 +145,8 @@ fn a_ca_that_ends_soon_gets_one_last_renewal_and_no_second() {
     assert_eq!(
         when_due(&node),
         Action::Leave(Obstacle::AuthorityEndsTooSoon {
-            ends: after(20 * DAY)
+            ends: after(20 * DAY),
+            extendable: Some(AuthorityId::Kubernetes)
         })
     );
     assert_eq!(due(&node, now()).next_due, None);
@@ -163,7 +166,10 @@ fn in_the_last_minutes_of_a_ca_nothing_is_renewed_by_itself() {
     );
     assert_eq!(
         when_due(&node),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon { ends: end })
+        Action::Leave(Obstacle::AuthorityEndsTooSoon {
+            ends: end,
+            extendable: Some(AuthorityId::Kubernetes)
+        })
     );
     assert_eq!(asked(&node, false), Action::Renew(Reason::Expired));
 }
@@ -199,6 +205,7 @@ fn in_a_bundle_only_what_the_key_belongs_to_can_sign() {
                 &ending,
                 Action::Leave(Obstacle::AuthorityEndsTooSoon {
                     ends: after(30 * DAY),
+                    extendable: Some(AuthorityId::Kubernetes),
                 }),
             ),
         ] {

@@ -57,7 +57,10 @@ fn nothing_is_asked_for_that_a_ca_near_its_end_cannot_better() {
     let ends = after(5 * DAY);
     assert_eq!(
         action(&node, &[]),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon { ends })
+        Action::Leave(Obstacle::AuthorityEndsTooSoon {
+            ends,
+            extendable: None
+        })
     );
     assert_eq!(steps(&node, &[]), []);
     // By hand neither, but with --force.
@@ -72,7 +75,10 @@ fn nothing_is_asked_for_that_a_ca_near_its_end_cannot_better() {
     };
     assert_eq!(
         by_hand(false),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon { ends })
+        Action::Leave(Obstacle::AuthorityEndsTooSoon {
+            ends,
+            extendable: None
+        })
     );
     assert!(matches!(
         by_hand(true),
@@ -92,7 +98,10 @@ fn an_answer_is_put_in_place_if_it_gains_something() {
     let ends = after(10 * DAY);
     assert_eq!(
         action(&node, &answered(ends)),
-        Action::Leave(Obstacle::AuthorityEndsTooSoon { ends })
+        Action::Leave(Obstacle::AuthorityEndsTooSoon {
+            ends,
+            extendable: None
+        })
     );
 }
 

@@ -141,7 +141,7 @@ fn what_cannot_be_made_here_is_said_with_what_to_do() {
     impossible(&node, &["ca.key is not the key of", instead]);
     let state = ca(KeyState::Matching(None), -DAY);
     set_authority(&mut node, AuthorityId::Kubernetes, state);
-    impossible(&node, &["is not valid now", "renew the CA first"]);
+    impossible(&node, &["is not valid now", "extend the CA first"]);
 
     let mut foreign = referring(-DAY);
     for name in ["kubelet.conf", "kubelet-client-current.pem"] {

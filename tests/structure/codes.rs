@@ -16,7 +16,7 @@ use kubecertd::operation::{
     Crossed, Event, OperationError, Remark, RollBackError, RollBackNote, Unfitness,
 };
 use kubecertd::orders::OrderError;
-use kubecertd::plan::{ClusterSays, Note, Obstacle, Reason};
+use kubecertd::plan::{ClusterSays, ExtensionObstacle, Note, Obstacle, Reason};
 use kubecertd::rehearsal::{CopyError, RehearsalError, SampleError};
 use kubecertd::report::{HistoryError, MetricsError, StatusError};
 use kubecertd::restart::{Progress, RestartError};
@@ -104,6 +104,7 @@ fn every_code_is_documented_and_no_other() {
         ("Configuration", own(&[Mistake::VARIANTS, Oddity::VARIANTS])),
         ("Problems", own(&[Fault::VARIANTS])),
         ("Obstacles", Obstacle::VARIANTS.to_vec()),
+        ("CA obstacles", ExtensionObstacle::VARIANTS.to_vec()),
         ("Reasons", Reason::VARIANTS.to_vec()),
         ("Notes", own(&[Note::VARIANTS, ClusterSays::VARIANTS])),
         ("Events", own(&[Event::VARIANTS, Progress::VARIANTS])),

@@ -1,4 +1,4 @@
-//! One more authority among those that the user of a kubeconfig trusts, nothing else touched.
+//! Other authorities among those that the user of a kubeconfig trusts, nothing else touched.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,6 +16,27 @@ pub(super) fn add(
     text: &str,
     certificates_pem: &str,
 ) -> Result<Zeroizing<String>, KubeconfigError> {
+    edit(text, |mut bundle| {
+        if !bundle.ends_with(b"\n") {
+            bundle.push(b'\n');
+        }
+        bundle.extend_from_slice(certificates_pem.as_bytes());
+        bundle
+    })
+}
+
+/// Others in the place of all of them.
+pub(super) fn replace(
+    text: &str,
+    certificates_pem: &[u8],
+) -> Result<Zeroizing<String>, KubeconfigError> {
+    edit(text, |_| certificates_pem.to_vec())
+}
+
+fn edit(
+    text: &str,
+    change: impl FnOnce(Vec<u8>) -> Vec<u8>,
+) -> Result<Zeroizing<String>, KubeconfigError> {
     let failed = |what: String| KubeconfigError::Edit(what);
     let written = Written::parse(text)?;
     let current = Current::of(&written)?;
@@ -30,11 +51,8 @@ pub(super) fn add(
                 "the cluster {cluster:?} has no {FIELD} in the file"
             ))
         })?;
-    let mut bundle = decode(data).map_err(|reason| failed(format!("{FIELD}: {reason}")))?;
-    if !bundle.ends_with(b"\n") {
-        bundle.push(b'\n');
-    }
-    bundle.extend_from_slice(certificates_pem.as_bytes());
+    let bundle = decode(data).map_err(|reason| failed(format!("{FIELD}: {reason}")))?;
+    let bundle = change(bundle.to_vec());
     let quoted = Zeroizing::new(format!("\"{}\"", STANDARD.encode(bundle.as_slice())));
     let mut splices = splices_for(text, FIELD, data, quoted)?;
     splices.sort_by_key(|splice| splice.range.start);
@@ -114,6 +132,14 @@ mod tests {
         let edited = add(text, MORE).unwrap();
         let data = STANDARD.encode(format!("old\n{MORE}"));
         assert_eq!(*edited, text.replace("b2xk", &data));
+    }
+
+    #[test]
+    fn others_take_the_place_of_all_of_them() {
+        let text = kubeconfig("    certificate-authority-data: b2xk # why\n");
+        let edited = replace(&text, b"new").unwrap();
+        assert_eq!(edited.as_str(), text.replace("b2xk", "\"bmV3\""));
+        assert!(replace(&kubeconfig(""), b"new").is_err());
     }
 
     #[test]

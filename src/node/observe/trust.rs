@@ -59,6 +59,37 @@ const FLAGS: &[Flag] = &[
         "peer-trusted-ca-file",
         &[CertificateId::leaf(LeafName::EtcdPeer)],
     ),
+    // What they check, or sign with, is none of this node's certificates; but they hold CAs' certificates as well.
+    ("kube-apiserver", "kubelet-certificate-authority", &[]),
+    ("kube-controller-manager", "client-ca-file", &[]),
+    (
+        "kube-controller-manager",
+        "requestheader-client-ca-file",
+        &[],
+    ),
+    ("kube-controller-manager", "cluster-signing-cert-file", &[]),
+    (
+        "kube-controller-manager",
+        "cluster-signing-kubelet-serving-cert-file",
+        &[],
+    ),
+    (
+        "kube-controller-manager",
+        "cluster-signing-kubelet-client-cert-file",
+        &[],
+    ),
+    (
+        "kube-controller-manager",
+        "cluster-signing-kube-apiserver-client-cert-file",
+        &[],
+    ),
+    (
+        "kube-controller-manager",
+        "cluster-signing-legacy-unknown-cert-file",
+        &[],
+    ),
+    ("kube-scheduler", "client-ca-file", &[]),
+    ("kube-scheduler", "requestheader-client-ca-file", &[]),
 ];
 
 /// The flags of those by which the API server, and extensions of it, know their clients.
