@@ -257,7 +257,7 @@ impl<'node> Candidate<'node> {
     /// What is to be done about it at that moment.
     pub(super) fn action(&self, wish: Wish, now: Timestamp) -> Action {
         let signing = self.signing(now);
-        if let Some(obstacle) = not_valid(signing, now) {
+        if let Some(obstacle) = not_valid(signing, self.extendable, now) {
             return Action::Leave(obstacle);
         }
         let Some(reason) = self.reason(wish, now) else {

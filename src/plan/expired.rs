@@ -204,7 +204,7 @@ pub(super) fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<
     }
     let end = signing.first().or(certificates.first())?.not_after;
     Some(format!(
-        "{} is not valid now (it ends on {}); extend the CA first (kubecertd ca extend), or check this machine's clock",
+        "{} is not valid now (it ends on {}); extend the CA first (kubecertd ca extend ca), or check this machine's clock",
         authority.certificate_path.display(),
         date(end)
     ))

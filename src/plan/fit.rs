@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::obstacle::{AuthorityFault, Obstacle, UnsupportedKey};
 use crate::config::CertificateRenewal;
 use crate::node::{Authority, Entry, Fault, Inventory, KeyState, Present, Problem};
-use crate::pki::{Certificate, is_authoritys_own};
+use crate::pki::{AuthorityId, Certificate, is_authoritys_own};
 
 /// Whether new credentials can be put into its file in place.
 pub(super) fn check_editable(inventory: &Inventory, entry: &Entry) -> Result<(), Obstacle> {
@@ -70,12 +70,17 @@ pub(super) fn check_keys(
     Ok(())
 }
 
-pub(super) fn not_valid(authority: &Certificate, now: Timestamp) -> Option<Obstacle> {
+pub(super) fn not_valid(
+    authority: &Certificate,
+    extendable: Option<AuthorityId>,
+    now: Timestamp,
+) -> Option<Obstacle> {
     let subject = authority.subject.clone();
     let fault = if now > authority.not_after {
         AuthorityFault::Expired {
             subject,
             ended: authority.not_after,
+            extendable,
         }
     } else if now < authority.not_before {
         AuthorityFault::NotYetValid {

@@ -136,6 +136,9 @@ pub enum AuthorityFault {
         subject: String,
         /// When.
         ended: Timestamp,
+        /// The authority, where it can be extended on this node.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extendable: Option<AuthorityId>,
     },
     /// Its certificate begins later.
     NotYetValid {

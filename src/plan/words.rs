@@ -8,7 +8,7 @@ use super::reason::Reason;
 use super::rotation::RotationFault;
 use super::types::Action;
 use crate::node::CertificateId;
-use crate::pki::{Catalogued, KubeconfigName, date};
+use crate::pki::{AuthorityId, Catalogued, KubeconfigName, date};
 
 impl Reason {
     /// Whether the new certificate may end no later than the old one, because the old one is of no use to anybody, or
@@ -125,19 +125,12 @@ impl fmt::Display for Obstacle {
                 }
             }
             Self::AwaitingAnswer(awaited) => awaited.fmt(formatter),
-            Self::AuthorityEndsTooSoon { ends, extendable } => {
-                write!(
-                    formatter,
-                    "its CA ends on {}, so a new certificate would gain nothing; ",
-                    date(*ends)
-                )?;
-                match extendable {
-                    Some(name) => {
-                        write!(formatter, "extend the CA first: kubecertd ca extend {name}")
-                    }
-                    None => formatter.write_str("renew the CA first"),
-                }
-            }
+            Self::AuthorityEndsTooSoon { ends, extendable } => write!(
+                formatter,
+                "its CA ends on {}, so a new certificate would gain nothing; {}",
+                date(*ends),
+                ca_first(*extendable)
+            ),
             Self::WouldNotEndLater { ends } => write!(
                 formatter,
                 "a new one would end on {}, no later than this one; raise renewal.validity or use --force",
@@ -194,10 +187,15 @@ impl fmt::Display for AuthorityFault {
                 "{} could not be compared with the certificate's issuer",
                 path.display()
             ),
-            Self::Expired { subject, ended } => write!(
+            Self::Expired {
+                subject,
+                ended,
+                extendable,
+            } => write!(
                 formatter,
-                "the CA certificate {subject} has expired on {}; extend the CA first: kubecertd ca extend",
-                date(*ended)
+                "the CA certificate {subject} has expired on {}; {}",
+                date(*ended),
+                ca_first(*extendable)
             ),
             Self::NotYetValid { subject, begins } => write!(
                 formatter,
@@ -205,6 +203,14 @@ impl fmt::Display for AuthorityFault {
                 date(*begins)
             ),
         }
+    }
+}
+
+/// What to do about a CA that has ended, or is about to.
+fn ca_first(extendable: Option<AuthorityId>) -> String {
+    match extendable {
+        Some(name) => format!("extend the CA first: kubecertd ca extend {name}"),
+        None => "renew the CA first".to_owned(),
     }
 }
 

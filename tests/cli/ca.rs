@@ -425,6 +425,24 @@ fn what_gains_nothing_for_its_ca_says_how_the_ca_is_extended() {
     assert!(!told.contains("ca extend ca"), "{told}");
 }
 
+/// With what it signed for longer than it lasted itself, as kubeadm does.
+#[test]
+fn one_that_has_ended_is_extended_as_well() {
+    let hours = SignedDuration::from_hours;
+    let node = Node::new(hours(24 * 3660), hours(-24 * 10));
+    let told = said(&node.run(&["plan"]));
+    assert!(told.contains("ca extend ca"), "{told}");
+    let (code, told) = ca(&node, &["extend", "all"]);
+    assert_eq!(code, Some(0), "{told}");
+    for authority in AuthorityId::ALL {
+        let path = node.pki_path(&format!("{}.crt", authority.base()));
+        assert!(certificates(&path)[0].is_valid_at(Timestamp::now()));
+    }
+    let output = node.run(&["renew", "all"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(node.certificate("apiserver").is_valid_at(Timestamp::now()));
+}
+
 /// Cut off between two renames: recovery finishes it.
 #[test]
 fn cut_off_in_the_middle_it_is_finished() {

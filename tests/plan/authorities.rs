@@ -69,7 +69,7 @@ fn an_authority_that_cannot_sign_is_named_with_the_reason() {
                 vec![authority_certificate(after(-YEAR), after(-DAY))],
                 KeyState::Matching(None),
             ),
-            "the CA certificate CN=kubernetes has expired on May 31, 2026 00:00 UTC; extend the CA first: kubecertd ca extend",
+            "the CA certificate CN=kubernetes has expired on May 31, 2026 00:00 UTC; extend the CA first: kubecertd ca extend ca",
         ),
         (
             authority_state(
