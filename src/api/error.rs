@@ -52,6 +52,14 @@ pub enum ApiError {
         /// What the server said.
         reason: String,
     },
+    /// Its answer is longer than is read.
+    #[error("the API server at {server} answers more than is read: {reason}")]
+    ApiTooLong {
+        /// Which.
+        server: Address,
+        /// What was seen.
+        reason: String,
+    },
     /// It has trouble of its own, or too much to do.
     #[error("the API server at {server} cannot do it now: {reason}")]
     ApiTrouble {
@@ -82,7 +90,10 @@ impl ApiError {
     pub fn may_differ_elsewhere(&self) -> bool {
         matches!(
             self,
-            Self::ApiUnreachable { .. } | Self::ApiUnauthorized { .. } | Self::ApiTrouble { .. }
+            Self::ApiUnreachable { .. }
+                | Self::ApiUnauthorized { .. }
+                | Self::ApiTooLong { .. }
+                | Self::ApiTrouble { .. }
         )
     }
 
@@ -90,6 +101,8 @@ impl ApiError {
         let (server, reason) = (server.clone(), failed.reason);
         if failed.is_refusal {
             Self::ApiUnauthorized { server, reason }
+        } else if failed.is_too_long {
+            Self::ApiTooLong { server, reason }
         } else {
             Self::ApiUnreachable { server, reason }
         }

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Node;
+use kube::Resource as _;
 
 use super::objects::Objects;
-use super::{Access, ApiError};
+use super::{Access, AddressedNode, ApiError};
 use crate::net::Address;
 
 /// What kubeadm labels its control planes with.
@@ -19,13 +20,25 @@ pub type NodeObject = Node;
 
 /// The cluster's nodes, at one API server.
 #[derive(Debug, Clone)]
-pub struct Nodes(Objects<Node>);
+pub struct Nodes(Objects<Node>, Objects<AddressedNode>);
 
 impl Nodes {
     /// Nothing is asked yet.
     #[must_use]
     pub fn at(access: &Arc<Access>, server: &Address) -> Self {
-        Self(Objects::of(access, server, None))
+        let path = Node::url_path(&(), None);
+        Self(
+            Objects::of(access, server, None),
+            Objects::at(access, server, path),
+        )
+    }
+
+    /// Shows every node of the cluster with its addresses, a page at a time.
+    ///
+    /// # Errors
+    /// [`ApiError`]: then some may have been shown.
+    pub async fn each_addressed(&self, see: impl FnMut(AddressedNode)) -> Result<(), ApiError> {
+        self.1.each(None, see).await
     }
 
     /// Whether the cluster has a node of that name.

@@ -17,6 +17,11 @@ use super::transport::send;
 use super::{Access, ApiError};
 use crate::net::Address;
 
+/// So many objects of a long list are asked for at once.
+const PAGE: u32 = 100;
+/// No list has more pages than are read.
+const MOST_PAGES: usize = 2_000;
+
 /// Objects of a kind, in one namespace or in none.
 #[derive(Debug, Clone)]
 pub(super) struct Objects<K> {
@@ -100,6 +105,40 @@ impl<K: DeserializeOwned> Objects<K> {
         Ok(list.items)
     }
 
+    /// Shows all of a list, page by page, so that it is never there as a whole. `fields`: which of them, `spec.signerName=…`. A page that
+    /// is too long to be read, since whoever may make objects can make large ones, is asked for in smaller ones.
+    pub(super) async fn each(
+        &self,
+        fields: Option<&str>,
+        mut see: impl FnMut(K),
+    ) -> Result<(), ApiError>
+    where
+        K: Clone,
+    {
+        let mut wanted = ListParams {
+            field_selector: fields.map(str::to_owned),
+            ..ListParams::default()
+        };
+        let mut limit = PAGE;
+        for _ in 0..MOST_PAGES {
+            wanted.limit = Some(limit);
+            let list: ObjectList<K> = match self.read(self.requests.list(&wanted)).await {
+                Err(ApiError::ApiTooLong { .. }) if limit > 1 => {
+                    limit /= 2;
+                    continue;
+                }
+                answer => answer?,
+            };
+            list.items.into_iter().for_each(&mut see);
+            limit = PAGE.min(limit * 2);
+            wanted.continue_token = list.metadata.continue_.filter(|token| !token.is_empty());
+            if wanted.continue_token.is_none() {
+                return Ok(());
+            }
+        }
+        Err(self.trouble(&format!("a list has more than {MOST_PAGES} pages")))
+    }
+
     /// Sets what the patch says, of whatever version it is.
     pub(super) async fn merge(&self, name: &str, patch: Value) -> Result<K, ApiError> {
         let patch = Patch::Merge(patch);
@@ -120,6 +159,21 @@ impl<K: Serialize + DeserializeOwned> Objects<K> {
     pub(super) async fn replace(&self, name: &str, object: &K) -> Result<K, ApiError> {
         let object = self.written(object)?;
         let request = self.requests.replace(name, &PostParams::default(), object);
+        self.read(request).await
+    }
+
+    /// Replaces a part of the version that the object names, by the way that is for this part.
+    pub(super) async fn replace_part(
+        &self,
+        part: &str,
+        name: &str,
+        object: &K,
+    ) -> Result<K, ApiError> {
+        let object = self.written(object)?;
+        let parameters = PostParams::default();
+        let request = self
+            .requests
+            .replace_subresource(part, name, &parameters, object);
         self.read(request).await
     }
 

@@ -19,6 +19,8 @@ pub(super) struct NoAnswer {
     pub(super) reason: String,
     /// Whether a verified server refused the credential.
     pub(super) is_refusal: bool,
+    /// Whether there was an answer, and it is longer than is read.
+    pub(super) is_too_long: bool,
 }
 
 impl From<HttpError> for NoAnswer {
@@ -26,6 +28,7 @@ impl From<HttpError> for NoAnswer {
         Self {
             reason: error.to_string(),
             is_refusal: error.is_refusal(),
+            is_too_long: matches!(error, HttpError::TooLong { .. }),
         }
     }
 }
@@ -39,6 +42,7 @@ pub(super) async fn send(
     let unusable = |reason: String| NoAnswer {
         reason,
         is_refusal: false,
+        is_too_long: false,
     };
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     head.uri = format!("{}{path}", access.prefix)

@@ -63,6 +63,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<OrdersAction>,
     },
+    /// Show certificate requests in the cluster; judge, approve or deny those of kubelets for their serving certificates
+    Requests {
+        #[command(subcommand)]
+        action: Option<RequestsAction>,
+    },
     /// Show what is renewed when and why, and which pods that restarts
     Plan {
         /// For this moment instead of now: 2027-05-20T09:00:00Z, or from now: 30d
@@ -167,6 +172,10 @@ impl Command {
             | Self::Unhold => true,
             Self::Turn { action } => matches!(action, Some(TurnAction::Clear)),
             Self::Orders { action } => matches!(action, Some(OrdersAction::Cancel { .. })),
+            Self::Requests { action } => matches!(
+                action,
+                Some(RequestsAction::Approve { .. } | RequestsAction::Deny { .. })
+            ),
             Self::Renew(options) => !options.dry_run,
             Self::Kubelet {
                 action: KubeletAction::Repair { dry_run, .. },
@@ -232,6 +241,44 @@ pub(super) enum OrdersAction {
         /// The certificate or the request
         #[arg(value_name = "NAME")]
         name: String,
+    },
+}
+
+/// `requests …`
+#[derive(Debug, Subcommand)]
+pub(super) enum RequestsAction {
+    /// Show all requests, as `kubectl get csr` does (the default)
+    List {
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Show what each of the approver's checks says of a request; exits with 1 if one does not pass
+    Review {
+        /// The request
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
+    /// Approve a request that passes every check
+    Approve {
+        /// The request
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Also one that does not pass, or that is for another signer
+        #[arg(long)]
+        force: bool,
+    },
+    /// Deny a request, which stands for good
+    Deny {
+        /// The request
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// Why, for whoever looks at the request
+        #[arg(long, value_name = "TEXT", value_parser = reason)]
+        reason: String,
     },
 }
 

@@ -13,7 +13,7 @@ pub(super) const NOT_RUNNING: u8 = 3;
 pub(super) const CONFIG: u8 = 78;
 
 /// Code, command, and what it means there. Clap ends with 2 as well.
-pub(super) const TABLE: [(u8, &str, &str); 19] = [
+pub(super) const TABLE: [(u8, &str, &str); 20] = [
     (
         0,
         "all commands",
@@ -83,6 +83,11 @@ pub(super) const TABLE: [(u8, &str, &str); 19] = [
     ),
     (
         NO,
+        "requests review, requests approve",
+        "the request does not pass every check; it was not approved",
+    ),
+    (
+        NO,
         "history verify",
         "a receipt was changed, removed or moved",
     ),
@@ -95,7 +100,7 @@ pub(super) const TABLE: [(u8, &str, &str); 19] = [
     (NOT_RUNNING, "status", "the daemon does not run"),
     (
         CONFIG,
-        "run, renew, restart, recover, config",
+        "run, renew, restart, recover, requests, config",
         "the configuration is wrong. check-expiration, plan, preflight, rehearse, rollback, status, history and generate \
          leave the wrong file out and say so",
     ),

@@ -24,6 +24,7 @@ mod preflight;
 mod recover;
 mod rehearse;
 mod renew;
+mod requests;
 mod requirements;
 mod restart;
 mod rollback;
@@ -40,7 +41,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use nix::sys::resource::{Resource, setrlimit};
 
-use arguments::{Arguments, Command, Generated};
+use arguments::{Arguments, Command, Generated, RequestsAction};
 use ca_arguments::CaAction;
 use wrong_config::WrongConfig;
 
@@ -181,6 +182,7 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Orders { action } => orders::run(&context, action.as_ref()),
         Command::Ca { action } => ca::run(&context, &action),
         Command::Kubelet { action } => kubelet::run(&context, action),
+        Command::Requests { action } => requests::run(&context, action.as_ref()),
         Command::Csr(csr) => csr::run(&context, &csr.action),
         Command::Pki(pki) => pki::run(&context, &pki.action),
         Command::Kubeconfig(command) => kubeconfig::run(&context, &command.action),
@@ -248,6 +250,10 @@ fn can_do_without(command: &Command) -> bool {
         | Command::Orders { .. }
         | Command::Unhold
         | Command::History { .. } => true,
+        // What is approved goes by the configuration.
+        Command::Requests { action } => {
+            matches!(action, None | Some(RequestsAction::List { .. }))
+        }
         Command::Renew(options) => options.dry_run,
         Command::Ca { action } => matches!(action, CaAction::Status { .. }),
         // Also on a machine that only has the authorities' keys.

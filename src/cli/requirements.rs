@@ -97,6 +97,7 @@ fn needs(command: &Command) -> Option<Needs> {
         Command::Rollback(_) => needs("rollback", Use::Writes, false),
         Command::Turn { .. } => needs("turn", Use::Secrets, true),
         Command::Fleet { .. } => needs("fleet", Use::Secrets, true),
+        Command::Requests { .. } => needs("requests", Use::Secrets, true),
         Command::Orders {
             action: Some(OrdersAction::Cancel { .. }),
         } => needs("orders cancel", Use::Writes, false),

@@ -207,7 +207,9 @@ fn no_answer(url: String, error: &HttpError) -> FleetLockError {
     match error {
         _ if error.is_unreachable() => FleetLockError::FleetLockUnreachable { url, reason },
         HttpError::Tls(_) => FleetLockError::FleetLockUnverified { url, reason },
-        HttpError::NoResponse { .. } => FleetLockError::FleetLockNotUnderstood { url, reason },
+        HttpError::NoResponse { .. } | HttpError::TooLong { .. } => {
+            FleetLockError::FleetLockNotUnderstood { url, reason }
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The cluster around this node: whose turn it is to be disturbed, and what is known of the other control planes, and a
-//! lock that reboots share; which machines others reboot or drain.
+//! lock that reboots share; which machines others reboot or drain; which kubelets may have their serving certificates.
 
+mod approver;
 mod cluster_api;
 pub mod etcd;
 mod fleet_lock;
@@ -11,6 +12,12 @@ mod own_configuration;
 mod permission;
 mod turn;
 
+pub use approver::{
+    AUTO_APPROVED, ApiServers, Backlog, Case, Check as ApproverCheck, CheckResult, ClusterFacts,
+    Judgement, KubeletRequest, Lookup, Lookups, NodeSeen, NodeTable, Reason as ApproverReason,
+    RequestDesk, RequestState, RequestText, SERVING, Standing, Verdict, is_request_name, judge,
+    look_up, names_to_look_up,
+};
 pub use cluster_api::{MachineTold, tell_machine};
 pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::{Known, KnownFleet};

@@ -5,11 +5,11 @@ use toml::de::DeValue;
 
 use super::Config;
 use super::address::{fleet_lock_group, optional_textfile, optional_url};
-use super::lists::{names, paths};
+use super::lists::{name_patterns, names, networks, paths};
 use super::quantity::{show_duration, show_size};
 use super::value::{
-    ALGORITHMS, DISCOVERIES, FORMATS, METHODS, MODES, OTHER_RENEWERS, REPAIRS, TURN_MODES, WAITS,
-    drain, name_of, show_drain,
+    ALGORITHMS, APPROVER_MODES, DISCOVERIES, FORMATS, METHODS, MODES, OTHER_RENEWERS, REPAIRS,
+    TURN_MODES, WAITS, drain, name_of, show_drain,
 };
 use super::value::{
     Bounds, Wrong, before, boolean, choice, duration, filter, integer, key_algorithm,
@@ -36,7 +36,7 @@ impl Key {
 }
 
 /// The sections, in the order in which they are shown; those of `super::tables` hold named tables.
-pub(super) const SECTIONS: [&str; 15] = [
+pub(super) const SECTIONS: [&str; 16] = [
     "paths",
     "renewal",
     "certificate",
@@ -46,6 +46,7 @@ pub(super) const SECTIONS: [&str; 15] = [
     "restart",
     "kubelet",
     "turn",
+    "approver",
     "hooks",
     "metrics",
     "events",
@@ -321,6 +322,54 @@ pub(super) static KEYS: &[Key] = &[
                 .map(|v| config.turn.fleet_lock_ca = v)
         },
         show: |config| optional(config.turn.fleet_lock_ca.as_deref()),
+    },
+    Key {
+        section: "approver",
+        name: "mode",
+        set: |config, value| choice(value, &APPROVER_MODES).map(|v| config.approver.mode = v),
+        show: |config| text(name_of(&APPROVER_MODES, config.approver.mode)),
+    },
+    Key {
+        section: "approver",
+        name: "cidrs",
+        set: |config, value| networks(value).map(|v| config.approver.cidrs = v),
+        show: |config| {
+            let cidrs = config.approver.cidrs.iter();
+            toml::Value::Array(cidrs.map(|cidr| text(cidr.to_string())).collect())
+        },
+    },
+    Key {
+        section: "approver",
+        name: "names",
+        set: |config, value| name_patterns(value).map(|v| config.approver.names = v),
+        show: |config| {
+            let names = config.approver.names.iter();
+            toml::Value::Array(names.map(|name| text(name.as_str())).collect())
+        },
+    },
+    Key {
+        section: "approver",
+        name: "dns",
+        set: |config, value| boolean(value).map(|v| config.approver.dns = v),
+        show: |config| toml::Value::Boolean(config.approver.dns),
+    },
+    Key {
+        section: "approver",
+        name: "rate",
+        set: |config, value| integer(value, 1, 1000).map(|v| config.approver.rate = v),
+        show: |config| number(config.approver.rate),
+    },
+    Key {
+        section: "approver",
+        name: "node-age",
+        set: |config, value| {
+            let bounds = Bounds {
+                least: 0,
+                most: DAY,
+            };
+            duration(value, "1m", bounds).map(|v| config.approver.node_age = v)
+        },
+        show: |config| text(show_duration(config.approver.node_age)),
     },
     Key {
         section: "hooks",

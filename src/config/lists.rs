@@ -1,4 +1,4 @@
-//! Lists: names of certificates, days, CAs, a program with its arguments. Every wrong element is reported at its own place.
+//! Lists: names of certificates, days, CAs, networks, a program with its arguments. Every wrong element is reported at its own place.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Weekday;
 
 use super::Mistake;
+use super::approver::NamePattern;
+use super::network::Network;
 use super::value::{Written, Wrong, check_table_name, choice, expects, path, string};
 use super::window::DAYS;
 use crate::pki::AuthorityId;
@@ -57,6 +59,36 @@ pub(super) fn authorities(written: &Written<'_>) -> Result<Vec<AuthorityId>, Vec
         return Err(expects(written, what));
     }
     Ok(named)
+}
+
+/// Networks of nodes. One that has every address would check nothing.
+pub(super) fn networks(written: &Written<'_>) -> Result<Vec<Network>, Vec<Wrong>> {
+    let what = "a list of networks such as [\"10.0.0.0/16\", \"2001:db8::/64\"]";
+    each(written, what, |element| {
+        let text = string(element, what)?;
+        let because = |reason: String| wrong(element, format!(" = {text:?}: {reason}"));
+        let network = Network::parse(text)
+            .ok_or_else(|| because("not a network; write it as in \"10.0.0.0/16\"".to_owned()))?;
+        let (first, _) = text.split_once('/').unwrap_or_default();
+        if first.parse() != Ok(network.address()) {
+            let reason = format!("bits are set behind the first {}; write", network.length());
+            return Err(because(format!("{reason} \"{network}\"")));
+        }
+        if network.length() == 0 {
+            let reason = "every address is in it, so it checks nothing; write the nodes' networks";
+            return Err(because(reason.to_owned()));
+        }
+        Ok(network)
+    })
+}
+
+/// Patterns of nodes' names.
+pub(super) fn name_patterns(written: &Written<'_>) -> Result<Vec<NamePattern>, Vec<Wrong>> {
+    let what = "a list of patterns such as [\"worker-*\", \"*.example.com\"]";
+    each(written, what, |element| {
+        let text = string(element, what)?;
+        NamePattern::parse(text).map_err(|reason| wrong(element, format!(" = {text:?}: {reason}")))
+    })
 }
 
 /// A program, by its absolute path, and its arguments.

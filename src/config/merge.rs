@@ -12,7 +12,7 @@ use super::odd::odd;
 use super::quantity::show_duration;
 use super::renewal::table_with;
 use super::written_name::written_name;
-use super::{Config, ConfigError, ConfigWarning, Mistake};
+use super::{ApproverMode, Config, ConfigError, ConfigWarning, Mistake};
 use crate::host::Root;
 
 /// All files merged.
@@ -70,6 +70,7 @@ pub(super) fn merge<'text>(
         errors.extend(lacking(fragments, &last));
         errors.extend(misfits(fragments, &config, &last));
         errors.extend(too_long(&config, &last));
+        errors.extend(approves_by_nodes_alone(&config, &last));
     }
     if errors.is_empty() {
         let warnings = last
@@ -155,6 +156,26 @@ fn table_of<'all, 'text>(
         let table = fragment.tables.iter().find(of_that_name)?;
         Some((fragment, table.span.clone()))
     })
+}
+
+/// An approver that would go by what nodes write of themselves.
+fn approves_by_nodes_alone(config: &Config, last: &Last<'_, '_>) -> Option<ConfigError> {
+    let approver = &config.approver;
+    let lacking = match (approver.cidrs.is_empty(), approver.names.is_empty()) {
+        (false, false) => return None,
+        (true, true) => "cidrs and names",
+        (true, false) => "cidrs",
+        (false, true) => "names",
+    };
+    if approver.mode != ApproverMode::Approve {
+        return None;
+    }
+    let (fragment, setting) = last.get("approver.mode")?;
+    let message = format!(
+        "approver.mode = \"approve\" needs {lacking}: a kubelet writes the addresses of its own Node, so they alone prove nothing; \
+         write the nodes' networks and names, as in cidrs = [\"10.0.0.0/16\"] and names = [\"worker-*\"], or mode = \"observe\""
+    );
+    Some(fragment.wrong(setting.value.span(), Mistake::MissingKey, message))
 }
 
 /// Every `before` that is not shorter than the validity it goes with. One that no file says cannot be too long: the last

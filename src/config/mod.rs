@@ -2,6 +2,7 @@
 //! together (drop-ins merged), and what it means ([`Config`], checked, with defaults).
 
 mod address;
+mod approver;
 mod certificate_table;
 mod description;
 mod description_check;
@@ -15,6 +16,7 @@ mod load;
 mod merge;
 mod named;
 mod nearest;
+mod network;
 mod odd;
 mod quantity;
 mod renewal;
@@ -27,12 +29,14 @@ mod value;
 mod window;
 mod written_name;
 
+pub use approver::{Approver, ApproverMode, NamePattern};
 pub use description::{CertificateUser, Description, ServedAt, UnitAction};
 pub use error::{ConfigError, ConfigWarning, Mistake, Oddity};
 pub use issuer::{IssuerCommand, Issuers, RequestFiles};
 pub use load::{Loaded, Origin, directories, load, load_what_is_right, parse};
 pub use named::NamedCertificate;
 pub(crate) use nearest::nearest;
+pub use network::Network;
 pub(crate) use quantity::show_duration;
 pub use renewal::{CertificateRenewal, KeyPolicy, OtherRenewer, OwnRenewal, Renewal};
 pub use types::{

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::issuer::Issuers;
 use super::renewal::{CertificateRenewal, Renewal};
-use super::{Description, Window};
+use super::{Approver, Description, Window};
 
 /// The whole configuration, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -27,6 +27,8 @@ pub struct Config {
     pub kubelet: Kubelet,
     /// `[turn]`
     pub turn: Turn,
+    /// `[approver]`
+    pub approver: Approver,
     /// `[hooks]`
     pub hooks: Hooks,
     /// `[metrics]`

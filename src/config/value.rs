@@ -14,8 +14,8 @@ use super::Mistake;
 use super::nearest::nearest;
 use super::quantity::{parse_duration, parse_size, show_duration, show_size};
 use super::{
-    Discover, Drain, KeyPolicy, KubeletRepair, LogFormat, OtherRenewer, RestartBy, RestartMode,
-    RestartWait, TurnMode,
+    ApproverMode, Discover, Drain, KeyPolicy, KubeletRepair, LogFormat, OtherRenewer, RestartBy,
+    RestartMode, RestartWait, TurnMode,
 };
 use crate::pki::{Catalogued, KeyAlgorithm};
 
@@ -84,6 +84,13 @@ pub(super) const WAITS: [(&str, RestartWait); 2] = [
 /// `turn.mode`
 pub(super) const TURN_MODES: [(&str, TurnMode); 2] =
     [("auto", TurnMode::Auto), ("off", TurnMode::Off)];
+
+/// `approver.mode`
+pub(super) const APPROVER_MODES: [(&str, ApproverMode); 3] = [
+    ("off", ApproverMode::Off),
+    ("observe", ApproverMode::Observe),
+    ("approve", ApproverMode::Approve),
+];
 
 /// `log.format`
 pub(super) const FORMATS: [(&str, LogFormat); 3] = [

@@ -43,6 +43,9 @@ pub(crate) enum HttpError {
         /// The TLS alert that ended it, if that is one about the client's certificate.
         alert: Option<&'static str>,
     },
+    /// There is one, and it is longer than is read.
+    #[error("{address}: the answer is longer than {limit} bytes")]
+    TooLong { address: Address, limit: usize },
 }
 
 impl HttpError {
@@ -338,21 +341,20 @@ where
                 bound: bounds.time,
             })
         })?
-        .map_err(|error| no_response(address, error.as_ref()))
+        .map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+            Some(_) => HttpError::TooLong {
+                address: address.clone(),
+                limit: bounds.limit,
+            },
+            None => no_response(address, error.as_ref()),
+        })
 }
 
 /// hyper's errors, and those of this module.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, Failure> {
-    let body = Limited::new(body, limit).collect().await.map_err(|error| {
-        if error.is::<LengthLimitError>() {
-            format!("the answer is longer than {limit} bytes").into()
-        } else {
-            error
-        }
-    })?;
-    Ok(body.to_bytes())
+    Ok(Limited::new(body, limit).collect().await?.to_bytes())
 }
 
 /// hyper's own message says little; the reason (an alert, say) is in its sources.

@@ -3,7 +3,7 @@
 pub(super) const DIGITAL_SIGNATURE: u16 = 1;
 pub(super) const KEY_ENCIPHERMENT: u16 = 1 << 2;
 pub(super) const KEY_CERT_SIGN: u16 = 1 << 5;
-const CRL_SIGN: u16 = 1 << 6;
+pub(super) const CRL_SIGN: u16 = 1 << 6;
 
 /// The bits that a leaf may have; kubeadm's where none is left.
 pub(super) fn of_a_leaf(bits: u16) -> u16 {

@@ -51,6 +51,8 @@ pub use moment::{civil, date, rfc3339, serde_end};
 pub(crate) use name::usual_attributes;
 pub use private_key::{PrivateKey, is_public_key, private_key_der, public_key_to_pem};
 pub use reissue::{NewLeaf, Recipient, is_authoritys_own, reissue, reissue_with_names};
+#[cfg(test)]
+pub(crate) use request::crafted;
 pub use request::{CertificateRequest, RequestError};
 pub use serial_number::{SerialNumber, SerialNumberError};
 pub use signature::SignedBy;

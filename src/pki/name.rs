@@ -78,6 +78,18 @@ pub(super) fn is_plain(name: &[u8]) -> bool {
     common_names == 1
 }
 
+/// Whether every value is a PrintableString or a UTF8String, as Go writes them.
+pub(super) fn has_usual_strings(name: &[u8]) -> bool {
+    let usual = |attribute: &Attribute<'_>| {
+        [TAG_PRINTABLE, TAG_UTF8].contains(&attribute.value.tag)
+            && std::str::from_utf8(attribute.value.contents).is_ok()
+    };
+    der::elements(name).is_ok_and(|sets| {
+        sets.into_iter()
+            .all(|set| attributes(set).is_ok_and(|all| all.iter().all(usual)))
+    })
+}
+
 /// All values of one attribute, in order.
 fn values(name: &[u8], number: &[u64]) -> Vec<String> {
     let number = number.iter().map(u64::to_string).collect::<Vec<_>>();
@@ -246,6 +258,8 @@ fn value_text(value: Element<'_>) -> String {
     }
 }
 
+const TAG_UTF8: u8 = 0x0c;
+const TAG_PRINTABLE: u8 = 0x13;
 const T61_STRING: u8 = 0x14;
 const UNIVERSAL_STRING: u8 = 0x1c;
 const BMP_STRING: u8 = 0x1e;

@@ -51,6 +51,8 @@ pub struct CertificateRequest {
     pub is_ca: bool,
     /// Numbers of whatever else is asked for.
     pub other_extensions: Vec<String>,
+    /// Numbers of attributes that ask for no extensions, a challenge password, say.
+    pub other_attributes: Vec<String>,
     /// DER of the SubjectPublicKeyInfo.
     pub public_key_der: Vec<u8>,
 }
@@ -87,6 +89,28 @@ impl CertificateRequest {
         Self::from_der(&der)
     }
 
+    /// The same of a text that is this one block as Go and OpenSSL write it, and nothing else: no headers, no other text, no other
+    /// length of lines. So no other program can find another block in it.
+    ///
+    /// # Errors
+    /// [`RequestError`].
+    pub fn from_plain_pem(text: &[u8]) -> Result<Self, RequestError> {
+        let request = Self::from_pem(text)?;
+        let block = armour::blocks(text).next();
+        let der = block.and_then(|block| block.contents().ok());
+        let written = der.map(|der| armour::encode(LABEL, &der));
+        let is_plain =
+            written.is_some_and(|plain| plain.trim_end().as_bytes() == text.trim_ascii_end());
+        if is_plain {
+            Ok(request)
+        } else {
+            Err(RequestError::Pem(
+                "is not one PEM block as Go and OpenSSL write it, without headers or text around it"
+                    .to_owned(),
+            ))
+        }
+    }
+
     fn from_der(der: &[u8]) -> Result<Self, RequestError> {
         let damaged = |error: Malformed| RequestError::Der(format!("it {error}"));
         let mut input = Reader::new(der);
@@ -98,11 +122,16 @@ impl CertificateRequest {
         let signed = outer.expect(der::SEQUENCE).map_err(damaged)?;
         let algorithm = outer.expect(der::SEQUENCE).map_err(damaged)?;
         let signature = outer.expect(der::BIT_STRING).map_err(damaged)?;
+        if !outer.is_empty() {
+            return Err(RequestError::Der(
+                "something follows its signature".to_owned(),
+            ));
+        }
         let mut inner = signed.inside();
         inner.expect(der::INTEGER).map_err(damaged)?;
         let subject = inner.expect(der::SEQUENCE).map_err(damaged)?;
         let public_key = inner.expect(der::SEQUENCE).map_err(damaged)?;
-        let mut extensions = Vec::new();
+        let mut asked = Asked::default();
         while !inner.is_empty() {
             let field = inner.next().map_err(damaged)?;
             if field.tag != ATTRIBUTES {
@@ -110,7 +139,7 @@ impl CertificateRequest {
                     "it has a field that PKCS#10 does not know".to_owned(),
                 ));
             }
-            extensions.extend(requested(field).map_err(damaged)?);
+            asked.read(field).map_err(damaged)?;
         }
         let parts = Signed {
             signed: signed.whole,
@@ -123,15 +152,16 @@ impl CertificateRequest {
             SignedBy::No => return Err(RequestError::Signature),
             SignedBy::Unchecked(why) => return Err(RequestError::Unchecked(why)),
         }
-        Self::of(subject, public_key, &extensions)
+        Self::of(subject, public_key, asked)
     }
 
     fn of(
         subject: Element<'_>,
         public_key: Element<'_>,
-        extensions: &[Extension],
+        asked: Asked,
     ) -> Result<Self, RequestError> {
-        if let Some(twice) = extension::first_repeated(extensions) {
+        let extensions = asked.extensions;
+        if let Some(twice) = extension::first_repeated(&extensions) {
             return Err(RequestError::Der(format!(
                 "it asks for the extension {} twice",
                 twice.number()
@@ -148,9 +178,10 @@ impl CertificateRequest {
             extended_key_usage: Vec::new(),
             is_ca: false,
             other_extensions: Vec::new(),
+            other_attributes: asked.other,
             public_key_der: public_key.whole.to_vec(),
         };
-        for extension in extensions {
+        for extension in &extensions {
             let value = extension.value.as_slice();
             let unreadable = || {
                 RequestError::Der(format!(
@@ -158,6 +189,9 @@ impl CertificateRequest {
                     extension.number()
                 ))
             };
+            if !is_one_element(value) {
+                return Err(unreadable());
+            }
             if extension.is(extension::SUBJECT_ALT_NAME) {
                 request.subject_alt_names =
                     extension::subject_alt_names(value).ok_or_else(unreadable)?;
@@ -188,6 +222,20 @@ impl CertificateRequest {
         KeyKind::of_public_key(&self.public_key_der)
     }
 
+    /// Whether it asks for something that only authorities have: a CA's basic constraints, or to sign certificates or lists of
+    /// revoked ones.
+    #[must_use]
+    pub fn asks_for_authority(&self) -> bool {
+        let signing = key_usage::KEY_CERT_SIGN | key_usage::CRL_SIGN;
+        self.is_ca || self.key_usage.is_some_and(|bits| bits & signing != 0)
+    }
+
+    /// Whether the subject's texts are of the two kinds that Go writes, which every reader understands alike.
+    #[must_use]
+    pub fn has_usual_strings(&self) -> bool {
+        name::has_usual_strings(&self.subject_der)
+    }
+
     /// Whether it asks for another key usage than digitalSignature and keyEncipherment.
     #[must_use]
     pub fn asks_for_more_key_usages(&self) -> bool {
@@ -196,19 +244,39 @@ impl CertificateRequest {
     }
 }
 
-/// The extensions that the attributes ask for. Other attributes (a challenge password) say nothing about the certificate.
-fn requested(attributes: Element<'_>) -> Result<Vec<Extension>, Malformed> {
-    let mut extensions = Vec::new();
-    let mut inside = attributes.inside();
-    while !inside.is_empty() {
-        let mut attribute = inside.expect(der::SEQUENCE)?.inside();
-        let number = attribute.expect(der::OBJECT_IDENTIFIER)?;
-        let values = attribute.expect(der::SET)?;
-        if der::dotted(number.contents) == EXTENSION_REQUEST {
-            extensions.extend(extension::extensions(values)?);
+/// What the attributes ask for.
+#[derive(Default)]
+struct Asked {
+    extensions: Vec<Extension>,
+    /// Numbers of attributes that say nothing about the certificate.
+    other: Vec<String>,
+}
+
+impl Asked {
+    fn read(&mut self, attributes: Element<'_>) -> Result<(), Malformed> {
+        let mut inside = attributes.inside();
+        while !inside.is_empty() {
+            let mut attribute = inside.expect(der::SEQUENCE)?.inside();
+            let number = der::dotted(attribute.expect(der::OBJECT_IDENTIFIER)?.contents);
+            let values = attribute.expect(der::SET)?;
+            if number != EXTENSION_REQUEST {
+                self.other.push(number);
+                continue;
+            }
+            // One reader would take the first of several lists, another the last.
+            if !is_one_element(values.contents) {
+                return Err(Malformed("asks for extensions in more than one list"));
+            }
+            self.extensions.extend(extension::extensions(values)?);
         }
+        Ok(())
     }
-    Ok(extensions)
+}
+
+/// Whether nothing follows the first element.
+fn is_one_element(der: &[u8]) -> bool {
+    let mut reader = Reader::new(der);
+    reader.next().is_ok() && reader.is_empty()
 }
 
 /// A request for `subject` with these extensions, signed with `key`: PEM.
@@ -250,6 +318,9 @@ pub(super) fn encode(
     ]);
     Ok(armour::encode(LABEL, &request).to_string())
 }
+
+#[cfg(test)]
+pub(crate) mod crafted;
 
 #[cfg(test)]
 mod tests {
@@ -324,9 +395,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_plain_block_is_told_from_one_with_anything_beside_it() {
+        let key = PrivateKey::generate(KeyAlgorithm::EcdsaP256).unwrap();
+        let pem = leaf().request(&key).unwrap();
+        let read = |text: &str| CertificateRequest::from_plain_pem(text.as_bytes());
+        assert!(read(&pem).is_ok() && read(pem.trim_end()).is_ok());
+        for text in [
+            format!("x\n{pem}"),
+            format!("{pem}x\n"),
+            pem.replace("REQUEST-----\nM", "REQUEST-----\nA: b\n\nM"),
+            pem.replace("CERT", "NEW CERT"),
+            pem.replacen('\n', "\r\n", 2),
+            // Another block to Go, and none to this program.
+            format!("{pem}{}", pem.replace("CERTIFICATE", "Certificate")),
+        ] {
+            assert!(matches!(read(&text), Err(RequestError::Pem(_))), "{text}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = CertificateRequest::from_plain_pem(&bytes);
             let _ = CertificateRequest::from_der(&bytes);
             let _ = CertificateRequest::from_pem(&bytes);
         }

@@ -18,6 +18,7 @@ mod metrics;
 mod pending_use;
 mod plan;
 mod plan_users;
+mod requests;
 mod status;
 
 pub use crate::journal::{Described, RenewedCertificate};
@@ -41,6 +42,7 @@ pub use metrics::{MetricsError, metrics, write_metrics};
 pub use pending_use::{PendingNext, PendingUse};
 pub use plan::PlanView;
 pub use plan_users::PlanUser;
+pub use requests::{RequestRow, RequestsView, ReviewView};
 pub(crate) use status::count;
 pub use status::{
     CertificateStatus, Failure, LastOperation, Next, State, Status, StatusError, read_status,

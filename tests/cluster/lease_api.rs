@@ -14,6 +14,8 @@ use serde_json::{Value, json};
 use testkit::Node;
 use testkit::peer::{Asked, Clients, Listener, Replier, Reply, listen_as};
 
+use crate::request_api::Requests;
+
 pub(crate) const LEASES: &str = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases";
 
 const EVENTS: &str = "/api/v1/namespaces/default/events";
@@ -33,6 +35,8 @@ pub(crate) struct Stored {
     pub(crate) events: BTreeMap<String, Value>,
     /// Other objects, by their paths.
     pub(crate) others: BTreeMap<String, Value>,
+    /// Certificate requests, and the Nodes that are listed.
+    pub(crate) requests: Requests,
     /// The answer to every write.
     pub(crate) no_write: Option<(u16, String)>,
 }
@@ -58,6 +62,9 @@ impl Stored {
             .text
             .split_once("\r\n\r\n")
             .map_or("", |(_, body)| body);
+        if let Some(reply) = self.requests.reply(method, path, body) {
+            return reply;
+        }
         match (method, path.strip_prefix(LEASES)) {
             ("GET", Some("/kubecertd")) => match &self.lease {
                 Some(lease) => Reply::Answer(200, lease.to_string()),

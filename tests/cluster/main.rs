@@ -15,4 +15,6 @@ mod maintenance;
 mod node_events;
 mod own_configuration;
 mod real_etcd;
+mod request_api;
+mod requests;
 mod turn;

@@ -182,7 +182,7 @@ async fn whatever_the_api_answers_is_told_apart_and_never_the_turn() {
             json!({"metadata": {"name": "kubecertd"}}).to_string(),
             "api-trouble",
         ),
-        (200, "x".repeat(5 << 20), "api-unreachable"),
+        (200, "x".repeat(5 << 20), "api-too-long"),
     ] {
         api.instead(9, code, body.clone());
         let error = look(&seat).await.unwrap_err();

@@ -60,6 +60,39 @@ fn each_mistake_names_place_key_and_remedy() {
              .prom, as in \"/var/lib/prometheus/node-exporter/kubecertd.prom\"",
         ),
         (
+            "[approver]\nmode = \"aprove\"\n",
+            "k.toml:2:8: approver.mode = \"aprove\"; did you mean \"approve\"? (off, observe, approve)",
+        ),
+        (
+            "[approver]\nmode = \"approve\"\ncidrs = [\"10.0.0.0/16\"]\n",
+            "k.toml:2:8: approver.mode = \"approve\" needs names: a kubelet writes the addresses of its own Node, so they \
+             alone prove nothing; write the nodes' networks and names, as in cidrs = [\"10.0.0.0/16\"] and names = \
+             [\"worker-*\"], or mode = \"observe\"",
+        ),
+        (
+            "[approver]\ncidrs = [\"10.0.0.5/16\"]\n",
+            "k.toml:2:10: approver.cidrs = \"10.0.0.5/16\": bits are set behind the first 16; write \"10.0.0.0/16\"",
+        ),
+        (
+            "[approver]\ncidrs = [\"0.0.0.0/0\"]\n",
+            "k.toml:2:10: approver.cidrs = \"0.0.0.0/0\": every address is in it, so it checks nothing; write the nodes' \
+             networks",
+        ),
+        (
+            "[approver]\ncidrs = [\"10.0.0.0\"]\n",
+            "k.toml:2:10: approver.cidrs = \"10.0.0.0\": not a network; write it as in \"10.0.0.0/16\"",
+        ),
+        (
+            "[approver]\nnames = [\"*\"]\n",
+            "k.toml:2:10: approver.names = \"*\": every name is such a one, so it checks nothing; write what the nodes' \
+             names have in common, as in \"worker-*\" or \"*.example.com\"",
+        ),
+        (
+            "[approver]\nnames = \"worker-*\"\n",
+            "k.toml:2:9: approver.names expects a list of patterns such as [\"worker-*\", \"*.example.com\"], found string \
+             \"worker-*\"",
+        ),
+        (
             "[renewal]\nbefore = 30\n",
             "k.toml:2:10: renewal.before expects a duration such as \"30d\", found integer 30",
         ),
@@ -153,7 +186,7 @@ fn each_mistake_names_place_key_and_remedy() {
         (
             "[cluster]\nlease = \"x\"\n",
             "k.toml:1:2: unknown section [cluster]; there are [paths], [renewal], [certificate.NAME], [issuer.NAME], \
-             [window.NAME], [admin-copies], [restart], [kubelet], [turn], [hooks], [metrics], [events], [cluster-api], [backup], [log]",
+             [window.NAME], [admin-copies], [restart], [kubelet], [turn], [approver], [hooks], [metrics], [events], [cluster-api], [backup], [log]",
         ),
         (
             "[[renewal]]\nbefore = \"30d\"\n",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kubecertd::api::ApiError;
 use kubecertd::checks::Cause;
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
-use kubecertd::cluster::{EventReason, FleetLockError};
+use kubecertd::cluster::{ApproverCheck, ApproverReason, EventReason, FleetLockError};
 use kubecertd::config::{Mistake, Oddity};
 use kubecertd::credentials::CredentialError;
 use kubecertd::files::CopyFault;
@@ -122,6 +122,11 @@ fn every_code_is_documented_and_no_other() {
         ("Errors", own(&errors)),
         ("The etcd gate", Objection::VARIANTS.to_vec()),
         ("The cluster", own(&cluster)),
+        (
+            "Checks of kubelets' requests",
+            ApproverCheck::VARIANTS.to_vec(),
+        ),
+        ("Kubelets' requests", ApproverReason::VARIANTS.to_vec()),
         ("Kubernetes Events", EventReason::VARIANTS.to_vec()),
     ];
     for (heading, codes) in &all {

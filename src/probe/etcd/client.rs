@@ -178,9 +178,9 @@ impl<'a> EtcdClient<'a> {
                 answer.describe()
             ))),
             // A port for gRPC alone hangs up.
-            Err(error @ HttpError::NoResponse { alert: None, .. }) => {
-                Ok(Gateway::Off(printable(&error.to_string())))
-            }
+            Err(
+                error @ (HttpError::NoResponse { alert: None, .. } | HttpError::TooLong { .. }),
+            ) => Ok(Gateway::Off(printable(&error.to_string()))),
             Err(error) => Err(EtcdError::Silent(printable(&error.to_string()))),
         }
     }
