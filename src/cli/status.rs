@@ -84,6 +84,9 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
     for pending in asked_again(&status.pending) {
         text.push_str(&line(format_args!(" Wait: {pending}")));
     }
+    if let Some(approver) = &status.approver {
+        text.push_str(&line(format_args!(" CSRs: {}", approver.sentence())));
+    }
     for problem in &status.problems {
         text.push_str(&line(format_args!(" Note: {problem}")));
     }
@@ -201,6 +204,7 @@ mod tests {
             certificates: Vec::new(),
             last_operation: None,
             halted: None,
+            approver: None,
             failure: Some(Failure {
                 reason: "x".to_owned(),
                 code: None,

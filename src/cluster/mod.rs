@@ -22,11 +22,11 @@ pub use cluster_api::{MachineTold, tell_machine};
 pub use fleet_lock::{FleetLock, FleetLockError, slot_id};
 pub use known::{Known, KnownFleet};
 pub use maintenance::{Maintenance, MaintenanceSeen};
-pub use node_event::{EventReason, NodeEvent};
+pub use node_event::{EventReason, NodeEvent, Subject};
 pub use own_configuration::{OwnConfiguration, read_own_configuration};
 pub use permission::{Peers, Permission, SlotSeen, permission};
 pub use turn::{
-    AsyncWell, Draft, Effect, Fleet, Halt, Held, Identity, Input, LEASE, Lost, Mark, NAMESPACE,
-    NodeReport, NotTaken, Record, Seat, Sight, Timing, Token, Turn, Uptime, Waiting, clear,
-    is_name, look, make_lease, publish, take,
+    APPROVER_LEASE, AsyncWell, Draft, Effect, Fleet, Halt, Held, Identity, Input, LEASE, Lost,
+    Mark, NAMESPACE, NodeReport, NotTaken, Record, Seat, Sight, Timing, Token, Turn, Uptime,
+    Waiting, clear, is_name, look, make_lease, publish, take,
 };

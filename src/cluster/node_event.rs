@@ -1,4 +1,4 @@
-//! Kubernetes Events on this node, for whoever runs `kubectl describe node`.
+//! Kubernetes Events on this node, and on kubelets' requests, for whoever runs `kubectl describe node` or `describe csr`.
 
 use std::sync::Arc;
 
@@ -36,6 +36,14 @@ pub enum EventReason {
     RenewalsHalted,
     /// A certificate is long due, not renewed, and near its end.
     CertificateDeadline,
+    /// A kubelet's request was approved.
+    KubeletRequestApproved,
+    /// It was denied, as it is proved to be abuse.
+    KubeletRequestDenied,
+    /// It is left to a person, as something speaks against it.
+    KubeletRequestLeft,
+    /// It would be approved or denied, if the configuration did not want that to be said only.
+    KubeletRequestObserved,
 }
 
 impl EventReason {
@@ -47,13 +55,17 @@ impl EventReason {
 
     fn kind(self) -> &'static str {
         match self {
-            Self::CertificatesRenewed | Self::CertificatesPutBack | Self::StaticPodsRestarted => {
-                "Normal"
-            }
+            Self::CertificatesRenewed
+            | Self::CertificatesPutBack
+            | Self::StaticPodsRestarted
+            | Self::KubeletRequestApproved
+            | Self::KubeletRequestObserved => "Normal",
             Self::OperationFailed
             | Self::RenewalFailing
             | Self::RenewalsHalted
-            | Self::CertificateDeadline => "Warning",
+            | Self::CertificateDeadline
+            | Self::KubeletRequestDenied
+            | Self::KubeletRequestLeft => "Warning",
         }
     }
 
@@ -62,6 +74,21 @@ impl EventReason {
     pub fn goes_on(self) -> bool {
         matches!(self, Self::RenewalFailing | Self::RenewalsHalted)
     }
+}
+
+/// What an Event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Subject {
+    /// The node that writes it.
+    #[default]
+    Node,
+    /// A certificate request.
+    Request {
+        /// Its name.
+        name: String,
+        /// Its uid.
+        uid: String,
+    },
 }
 
 /// One thing that has happened on this node, or goes on.
@@ -75,6 +102,8 @@ pub struct NodeEvent {
     pub message: String,
     /// When.
     pub at: Timestamp,
+    /// What it is about.
+    pub about: Subject,
 }
 
 impl NodeEvent {
@@ -117,11 +146,16 @@ impl NodeEvent {
 
     fn object(&self, node: &str) -> EventObject {
         let reason = self.reason.word();
-        let mark: String = digest(format!("{node} {reason} {}", self.key).as_bytes())
+        let (about, short) = match &self.about {
+            Subject::Node => (node, node),
+            // Whichever node writes it, and whatever the request is called.
+            Subject::Request { uid, .. } => (uid.as_str(), "kubelet-request"),
+        };
+        let mark: String = digest(format!("{about} {reason} {}", self.key).as_bytes())
             .chars()
             .take(16)
             .collect();
-        let short: String = node.chars().take(LONGEST_NODE).collect();
+        let short: String = short.chars().take(LONGEST_NODE).collect();
         let short = short.trim_end_matches(['.', '-']);
         let message: String = self.message.chars().take(LONGEST).collect();
         EventObject {
@@ -130,14 +164,7 @@ impl NodeEvent {
                 namespace: Some(NAMESPACE.to_owned()),
                 ..ObjectMeta::default()
             },
-            involved_object: ObjectReference {
-                api_version: Some("v1".to_owned()),
-                kind: Some("Node".to_owned()),
-                name: Some(node.to_owned()),
-                // Not the Node's own: the kubelet's Events have the name as well, and `kubectl describe node` looks for both.
-                uid: Some(node.to_owned()),
-                ..ObjectReference::default()
-            },
+            involved_object: self.involved(node),
             reason: Some(reason.to_owned()),
             message: Some(printable(&message).into_owned()),
             type_: Some(self.reason.kind().to_owned()),
@@ -151,6 +178,26 @@ impl NodeEvent {
             reporting_component: Some(COMPONENT.to_owned()),
             reporting_instance: Some(node.to_owned()),
             ..EventObject::default()
+        }
+    }
+
+    fn involved(&self, node: &str) -> ObjectReference {
+        let (version, kind, name, uid) = match &self.about {
+            // Not the Node's own uid: the kubelet's Events have the name as well, and `kubectl describe node` looks for both.
+            Subject::Node => ("v1", "Node", node, node),
+            Subject::Request { name, uid } => (
+                "certificates.k8s.io/v1",
+                "CertificateSigningRequest",
+                name.as_str(),
+                uid.as_str(),
+            ),
+        };
+        ObjectReference {
+            api_version: Some(version.to_owned()),
+            kind: Some(kind.to_owned()),
+            name: Some(name.to_owned()),
+            uid: Some(uid.to_owned()),
+            ..ObjectReference::default()
         }
     }
 }

@@ -263,6 +263,7 @@ impl EventLoop {
                 None => std::future::pending().await,
             }
         };
+        let approving = self.daemon.approving.changed();
         let again = async {
             match rest.again {
                 Some(moment) => tokio::time::sleep_until(moment.into()).await,
@@ -276,6 +277,7 @@ impl EventLoop {
             () = again => Signal::Again,
             () = others => Signal::Alone,
             () = outside => Signal::Again,
+            () = approving => Signal::Again,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod act;
 mod alive;
+mod approver;
 mod aside;
 mod clock;
 mod configuration;

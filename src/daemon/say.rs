@@ -167,6 +167,7 @@ impl Daemon {
                 plan: Arc::clone(&pass.plan),
                 failure: state.failure.clone().filter(|_| pass.has_work()),
             });
+            self.approving.tell(&self.context, &pass.inventory);
         }
     }
 
@@ -200,6 +201,7 @@ impl Daemon {
                 retry_at: retry_at(state),
             }),
             halted: self.outside.as_ref().and_then(Outside::halt),
+            approver: self.approving.seen(),
             pending: pass.uses.pending(),
             problems: self
                 .standing(pass)

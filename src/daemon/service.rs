@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 
+use super::approver::Approving;
 use super::odd_configuration::OddConfiguration;
 use super::outside::Outside;
 use super::systemd::Systemd;
@@ -30,6 +31,8 @@ pub(super) struct Daemon {
     pub(super) tidying: Tidying,
     /// What hears of the other control planes; `None` for one pass, and where this is no running node.
     pub(super) outside: Option<Outside>,
+    /// What judges kubelets' requests, where the configuration wants that.
+    pub(super) approving: Approving,
 }
 
 impl Daemon {
@@ -50,6 +53,7 @@ impl Daemon {
             unwritten_metrics: None,
             tidying: Tidying::default(),
             outside: None,
+            approving: Approving::default(),
         }
     }
 }

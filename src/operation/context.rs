@@ -211,6 +211,7 @@ mod tests {
                 last_operation: None,
                 failure: None,
                 halted: None,
+                approver: None,
                 pending: Vec::new(),
                 problems: Vec::new(),
                 findings: Vec::new(),

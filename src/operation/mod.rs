@@ -6,6 +6,7 @@
 mod addresses;
 mod adopted;
 mod api_access;
+mod approver;
 mod ask_again;
 mod authority_proof;
 mod authority_use;
@@ -74,6 +75,7 @@ mod witness;
 mod words;
 
 pub use addresses::{UnknownAddresses, look_at_addresses, needed_addresses};
+pub use approver::ApproverDuty;
 pub use ask_again::{ask_again, pending_here};
 pub use authority_use::authority_changed;
 pub use checks::{look_ahead, preflight, preflight_for};

@@ -9,7 +9,7 @@ use super::Context;
 use super::api_access::api_access;
 use super::error::Fault;
 use crate::api::ApiError;
-use crate::cluster::{EventReason, Halt, Known, NodeEvent};
+use crate::cluster::{EventReason, Halt, Known, NodeEvent, Subject};
 use crate::host::shifted;
 use crate::journal::{OperationKind, Outcome};
 use crate::node::Inventory;
@@ -159,6 +159,7 @@ fn event(reason: EventReason, key: String, message: String, at: Timestamp) -> No
         key,
         message,
         at,
+        about: Subject::Node,
     }
 }
 

@@ -7,16 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::Context;
 use super::api_access::api_access;
 use super::etcd::{disturbed, look_at_etcd};
 use super::maintenance::look_at_maintenance;
 use super::right::step_bound;
+use super::{Context, Machine};
 use crate::api::ApiError;
 use crate::checks::{Asked, Cause, Finding, Intent, Outlook, Severity, blocking, judge_outlook};
 use crate::cluster::{
-    AsyncWell, Halt, Identity, Known, Peers, Permission, Seat, Sight, SlotSeen, Timing, is_name,
-    look, permission,
+    APPROVER_LEASE, AsyncWell, Halt, Identity, Known, LEASE, Peers, Permission, Seat, Sight,
+    SlotSeen, Timing, is_name, look, permission,
 };
 use crate::config::TurnMode;
 use crate::host::{read_at_most, shifted, stopped};
@@ -30,6 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 const BEYOND_LEASE: Duration = Duration::from_secs(60);
 /// So long a node looks at the others in its slot before it acts without a turn.
 const WATCHED: Duration = Duration::from_secs(10);
+/// A decision about a kubelet's request, with all that is asked before it, takes no longer.
+const APPROVER_STEP: Duration = Duration::from_secs(60);
 /// A boot id is shorter.
 const BOOT_ID_LIMIT: u64 = 256;
 /// An API that fails within this time is asked once more. One that lets this node wait would do that again.
@@ -70,12 +72,7 @@ impl<'a> Table<'a> {
         if known.others.is_empty() {
             return None;
         }
-        let boot = machine.processes.join("sys/kernel/random/boot_id");
-        let boot = read_at_most(&boot, BOOT_ID_LIMIT).unwrap_or_default();
-        let me = Identity {
-            node: inventory.node_name.clone().unwrap_or_default(),
-            boot: String::from_utf8_lossy(&boot).trim().to_owned(),
-        };
+        let me = own_identity(machine, inventory);
         let seat = seat(context, inventory, &known, &me);
         Some(Self {
             context,
@@ -327,6 +324,41 @@ impl<'a> Table<'a> {
     }
 }
 
+/// This node in this life.
+fn own_identity(machine: &Machine, inventory: &Inventory) -> Identity {
+    let boot = machine.processes.join("sys/kernel/random/boot_id");
+    let boot = read_at_most(&boot, BOOT_ID_LIMIT).unwrap_or_default();
+    Identity {
+        node: inventory.node_name.clone().unwrap_or_default(),
+        boot: String::from_utf8_lossy(&boot).trim().to_owned(),
+    }
+}
+
+/// This node's seat for the approver, whose Lease is another, also where no turns are taken; `known`: the uid by which this process went
+/// before. `None` where this is the only control plane.
+pub(super) async fn approver_seat(
+    context: &Context,
+    inventory: &Inventory,
+    known: Option<String>,
+) -> Option<Result<Seat, ApiError>> {
+    let machine = context.machine.as_ref()?;
+    let kept = Known::read(&context.store());
+    let others = kept.with_others(known_members(inventory).await);
+    if others.others.is_empty() {
+        return None;
+    }
+    let me = own_identity(machine, inventory);
+    let timing = Timing::of(APPROVER_STEP);
+    let seat = seat(context, inventory, &others, &me);
+    Some(seat.map(|seat| Seat {
+        lease: APPROVER_LEASE,
+        timing,
+        known,
+        patience: timing.lease + BEYOND_LEASE,
+        ..seat
+    }))
+}
+
 /// By what and where this node asks; why it cannot.
 fn seat(
     context: &Context,
@@ -337,6 +369,7 @@ fn seat(
     let (access, servers) = api_access(context, inventory, known)?;
     let timing = Timing::of(step_bound(context));
     Ok(Seat {
+        lease: LEASE,
         me: me.clone(),
         timing,
         known: known.lease.clone(),

@@ -1,6 +1,7 @@
 //! What is told to people and machines: the expiration table, the status file, the history.
 
 mod address_filter;
+mod approver;
 mod authorities;
 mod coded;
 mod columns;
@@ -23,6 +24,7 @@ mod status;
 
 pub use crate::journal::{Described, RenewedCertificate};
 pub use address_filter::address_filter;
+pub use approver::ApproverStatus;
 pub use authorities::{AuthoritiesView, AuthorityKnown};
 pub use coded::Coded;
 pub(crate) use coded::fields;

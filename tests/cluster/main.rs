@@ -6,6 +6,7 @@
     clippy::disallowed_methods
 )]
 
+mod approver;
 mod cluster_api;
 mod etcd_gate;
 mod fleet;

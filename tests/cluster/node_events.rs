@@ -1,7 +1,7 @@
 //! Kubernetes Events on the node, at an API of the real one's shape.
 
 use jiff::Timestamp;
-use kubecertd::cluster::{EventReason, Halt, NodeEvent};
+use kubecertd::cluster::{EventReason, Halt, NodeEvent, Subject};
 use kubecertd::operation::{Fault, Happened, NodeEvents};
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ fn event(reason: EventReason, key: &str, message: &str) -> NodeEvent {
         key: key.to_owned(),
         message: message.to_owned(),
         at: Timestamp::now(),
+        about: Subject::Node,
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) struct Requests {
     pub(crate) throttled: u32,
     /// Whether the request is gone when a decision comes.
     pub(crate) vanishes: bool,
+    /// The answer to every decision.
+    pub(crate) no_decision: Option<(u16, String)>,
     /// How many objects each page had.
     pub(crate) pages: Vec<usize>,
 }
@@ -69,6 +71,9 @@ impl Requests {
     }
 
     fn decide(&mut self, name: &str, body: &str) -> Reply {
+        if let Some((code, body)) = &self.no_decision {
+            return Reply::Answer(*code, body.clone());
+        }
         if self.vanishes {
             self.requests.remove(name);
         }

@@ -360,6 +360,15 @@ impl Reason {
         )
     }
 
+    /// Whether it ends without anybody's doing, so that nobody needs to hear of it.
+    #[must_use]
+    pub fn passes_by_itself(&self) -> bool {
+        matches!(
+            self,
+            Self::NodeTooYoung { .. } | Self::RateReached { .. } | Self::NewerRequest { .. }
+        )
+    }
+
     /// Which check finds it.
     #[must_use]
     pub fn check(&self) -> Check {

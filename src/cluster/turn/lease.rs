@@ -14,8 +14,10 @@ use crate::host::printable;
 
 /// Where the Lease is.
 pub const NAMESPACE: &str = "kube-system";
-/// Its name.
+/// The name of the turn's.
 pub const LEASE: &str = "kubecertd";
+/// The name of that which says which control plane judges kubelets' requests.
+pub const APPROVER_LEASE: &str = "kubecertd-approver";
 /// The mark of a node that failed.
 const HALTED: &str = "kubecertd.io/halted";
 /// A longer mark is none of this program's; bytes.
@@ -42,6 +44,7 @@ pub(super) fn record(object: &LeaseObject) -> Option<Record> {
 
 /// The object that a draft makes of the one that it replaces, with everything else in it as it is.
 pub(super) fn written(
+    name: &str,
     before: Option<&LeaseObject>,
     draft: &Draft,
     duration: Duration,
@@ -49,7 +52,7 @@ pub(super) fn written(
 ) -> LeaseObject {
     let mut object = before.cloned().unwrap_or_else(|| LeaseObject {
         metadata: ObjectMeta {
-            name: Some(LEASE.to_owned()),
+            name: Some(name.to_owned()),
             namespace: Some(NAMESPACE.to_owned()),
             ..ObjectMeta::default()
         },
@@ -143,6 +146,7 @@ mod tests {
         let minute = Duration::from_secs(60);
         let now = Timestamp::UNIX_EPOCH;
         let object = stored(written(
+            LEASE,
             None,
             &draft(Some(identity()), Mark::Keep),
             minute,
@@ -161,17 +165,30 @@ mod tests {
             since: now,
         };
         let mark = Mark::Set(halt.clone());
-        let failed = stored(written(Some(&object), &draft(None, mark), minute, now));
+        let failed = stored(written(
+            LEASE,
+            Some(&object),
+            &draft(None, mark),
+            minute,
+            now,
+        ));
         let read = record(&failed).unwrap();
         assert_eq!((read.holder, read.halt), (None, Some(halt)));
         let kept = stored(written(
+            LEASE,
             Some(&failed),
             &draft(None, Mark::Keep),
             minute,
             now,
         ));
         assert!(record(&kept).unwrap().halt.is_some());
-        let cleared = stored(written(Some(&kept), &draft(None, Mark::Clear), minute, now));
+        let cleared = stored(written(
+            LEASE,
+            Some(&kept),
+            &draft(None, Mark::Clear),
+            minute,
+            now,
+        ));
         assert_eq!(record(&cleared).unwrap().halt, None);
     }
 
@@ -183,7 +200,7 @@ mod tests {
         object.metadata.annotations = Some([("a".to_owned(), "b".to_owned())].into());
         let now = Timestamp::UNIX_EPOCH;
         let minute = Duration::from_secs(60);
-        let written = written(Some(&object), &draft(None, Mark::Clear), minute, now);
+        let written = written(LEASE, Some(&object), &draft(None, Mark::Clear), minute, now);
         assert_eq!(written.metadata.labels, object.metadata.labels);
         assert_eq!(written.metadata.annotations, object.metadata.annotations);
     }

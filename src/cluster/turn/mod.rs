@@ -9,7 +9,7 @@ mod record;
 mod seat;
 mod take;
 
-pub use lease::{LEASE, NAMESPACE};
+pub use lease::{APPROVER_LEASE, LEASE, NAMESPACE};
 pub use message::{Draft, Effect, Input, Mark, Timing, Uptime, Waiting};
 pub use node_report::{Fleet, NodeReport, is_name};
 pub use protocol::Turn;

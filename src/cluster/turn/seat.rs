@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::lease::{LEASE, NAMESPACE, record, written};
+use super::lease::{NAMESPACE, record, written};
 use super::message::{Draft, Effect, Input, Timing};
 use super::record::{Identity, Record};
 use crate::api::{Access, ApiError, LeaseObject, Leases, Nodes};
@@ -17,6 +17,8 @@ const NODES: &str = "kube-node-lease";
 /// What a node needs to take part.
 #[derive(Debug, Clone)]
 pub struct Seat {
+    /// The name of the Lease: of the turn, or of the approver.
+    pub lease: &'static str,
     /// This node, in this life.
     pub me: Identity,
     /// How long things take.
@@ -35,6 +37,7 @@ pub struct Seat {
 /// Carries out what the protocol wants, one thing at a time.
 #[derive(Debug)]
 pub(super) struct Desk {
+    lease: &'static str,
     leases: Vec<Leases>,
     duration: Duration,
     /// The server that answered last.
@@ -51,6 +54,7 @@ impl Desk {
     pub(super) fn of(seat: &Seat) -> Self {
         let leases = seat.servers.iter();
         Self {
+            lease: seat.lease,
             leases: leases
                 .map(|server| Leases::at(&seat.access, server, NAMESPACE))
                 .collect(),
@@ -111,7 +115,7 @@ impl Desk {
                 })?)
             }
         };
-        let new = written(before, draft, self.duration, host::now());
+        let new = written(self.lease, before, draft, self.duration, host::now());
         let request = if before.is_none() {
             Request::Create(new)
         } else {
@@ -199,10 +203,10 @@ impl Desk {
         for index in order(self.first, self.leases.len()) {
             let leases = &self.leases[index];
             let answer = match request {
-                Request::Get => leases.get(LEASE).await,
+                Request::Get => leases.get(self.lease).await,
                 Request::Create(lease) => leases.create(lease).await.map(Some),
-                Request::Replace(lease) => leases.replace(LEASE, lease).await.map(Some),
-                Request::Annotate(with) => leases.annotate(LEASE, with).await.map(Some),
+                Request::Replace(lease) => leases.replace(self.lease, lease).await.map(Some),
+                Request::Annotate(with) => leases.annotate(self.lease, with).await.map(Some),
             };
             match answer {
                 Err(error) if error.may_differ_elsewhere() => last = Some(error),

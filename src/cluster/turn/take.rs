@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::lease::LEASE;
 use super::message::{Draft, Effect, Input, Mark, Uptime, Waiting};
 use super::node_report::Fleet;
 use super::protocol::Turn;
@@ -69,6 +68,8 @@ pub struct Sight {
     pub holder: Option<Identity>,
     /// The uid of the Lease; `None` where there is none yet.
     pub lease: Option<String>,
+    /// When its holder wrote it, in its own words, only ever to be compared with itself.
+    pub renewed: String,
     /// What the control planes say of themselves.
     pub fleet: Fleet,
 }
@@ -84,11 +85,12 @@ pub async fn look(seat: &Seat) -> Result<Sight, ApiError> {
             halt: record.halt,
             holder: record.holder,
             lease: Some(record.uid),
+            renewed: record.renewed,
             fleet: Fleet::of(desk.annotations()),
         }),
         Input::Read(None) => Ok(Sight::default()),
         _ => Err(desk.failure.unwrap_or_else(|| ApiError::ApiConflict {
-            reason: LEASE.to_owned(),
+            reason: seat.lease.to_owned(),
         })),
     }
 }
@@ -122,7 +124,7 @@ pub async fn clear(seat: &Seat) -> Result<Option<Halt>, ApiError> {
         }
     }
     Err(ApiError::ApiConflict {
-        reason: format!("others write the Lease {LEASE} all the time"),
+        reason: format!("others write the Lease {} all the time", seat.lease),
     })
 }
 

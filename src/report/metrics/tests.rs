@@ -23,6 +23,7 @@ fn status() -> Status {
         last_operation: None,
         failure: None,
         halted: None,
+        approver: None,
         pending: Vec::new(),
         problems: Vec::new(),
         findings: Vec::new(),
