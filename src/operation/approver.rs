@@ -1,7 +1,8 @@
 //! The approver's duty: on one control plane at a time, by a Lease of its own, every pending request of a kubelet is judged, and what
 //! follows is done, or only said.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -9,7 +10,7 @@ use tokio::sync::watch;
 use super::Context;
 use super::api_access::api_access;
 use super::table::{Well, approver_seat};
-use crate::api::{ApiError, Decision, DecisionKind};
+use crate::api::{Access, ApiError, Decision, DecisionKind};
 use crate::cluster::{
     AUTO_APPROVED, ApproverReason, Backlog, Case, ClusterFacts, EventReason, Held, Judgement,
     Known, KubeletRequest, Lookups, Mark, NodeEvent, NotTaken, RequestDesk, Seat, Subject, Verdict,
@@ -17,6 +18,7 @@ use crate::cluster::{
 };
 use crate::config::ApproverMode;
 use crate::host::{now, printable, uptime};
+use crate::net::Address;
 use crate::node::Inventory;
 use crate::probe::known_members;
 use crate::report::ApproverStatus;
@@ -29,8 +31,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 const SILENT_FOR: Duration = Duration::from_secs(60);
 /// One decision, with the reading before it, takes no longer.
 const WORST: Duration = Duration::from_secs(25);
-/// So many Events are written at a time, and so many requests' names are looked up.
-const MOST_EVENTS: usize = 20;
+/// So many Events are written at a time, and so many wait to be written.
+const MOST_EVENTS: usize = 50;
+const MOST_WAITING: usize = 1000;
+/// So many requests' names are looked up at a time.
 const MOST_LOOKED_UP: usize = 20;
 
 /// What is remembered from look to look.
@@ -43,6 +47,8 @@ pub struct ApproverDuty {
     renewed: Option<(String, Duration)>,
     /// What was said of each request, by uid, so that it is said once.
     said: BTreeMap<String, String>,
+    /// Events that are not written yet.
+    events: VecDeque<NodeEvent>,
     status: ApproverStatus,
     failures: u32,
 }
@@ -170,53 +176,87 @@ impl ApproverDuty {
         let kept = Known::read(&context.store());
         let (access, servers) = api_access(context, inventory, &kept)?;
         let desk = RequestDesk::new(access.clone(), servers.clone());
+        let judged = self.judge_pending(context, inventory, kept, &desk).await;
+        self.write_events(context, inventory, &access, &servers)
+            .await;
+        judged
+    }
+
+    async fn judge_pending(
+        &mut self,
+        context: &Context,
+        inventory: &Inventory,
+        kept: Known,
+        desk: &RequestDesk,
+    ) -> Result<(), ApiError> {
         let mut backlog = desk.backlog().await?;
         self.status.pending = backlog.pending();
         self.status.left = 0;
-        let requests: Vec<KubeletRequest> = backlog.to_judge().into_iter().cloned().collect();
-        self.said
-            .retain(|uid, _| requests.iter().any(|request| request.uid == *uid));
+        let requests = backlog.take_newest();
+        let uids: BTreeSet<&str> = requests
+            .iter()
+            .map(|request| request.uid.as_str())
+            .collect();
+        self.said.retain(|uid, _| uids.contains(uid.as_str()));
         if requests.is_empty() {
             return Ok(());
         }
         let known = kept.with_others(known_members(inventory).await);
         let facts = ClusterFacts::of(inventory, &known.others, desk.nodes().await?);
-        let mut events = Vec::new();
         let mut looked_up = 0;
         for request in requests {
             let judgement = judged(context, &facts, &backlog, &request, &mut looked_up).await;
             let verdict = match judgement.verdict() {
                 Verdict::Leave(reasons) => {
                     self.status.left += 1;
-                    events.extend(self.left(&request, &reasons));
+                    let event = self.left(&request, &reasons);
+                    self.events.extend(event);
                     continue;
                 }
                 verdict => verdict,
             };
             let decision = decision(inventory, &verdict);
             if context.config.approver.mode != ApproverMode::Approve {
-                events.extend(self.observed(&request, &decision));
+                let event = self.observed(&request, &decision);
+                self.events.extend(event);
                 continue;
             }
             let case = (context, &facts, &backlog);
-            if self.decide(&desk, case, &request, &decision).await? {
+            if self.decide(desk, case, &request, &decision).await? {
                 if decision.kind == DecisionKind::Approved {
                     backlog.approved(&request.username, decision.at);
                 }
-                events.push(self.decided(&request, &decision));
-            }
-        }
-        events.truncate(MOST_EVENTS);
-        let node = inventory.node_name.as_deref().unwrap_or_default();
-        if context.config.events.enabled && NodeEvent::may_be_about(node) {
-            for event in events {
-                if let Err(error) = event.write(node, &access, &servers).await {
-                    tracing::info!("kubecertd cannot write an Event about a request: {error}");
-                    break;
-                }
+                let event = self.decided(&request, &decision);
+                self.events.push_back(event);
             }
         }
         Ok(())
+    }
+
+    /// Writes some of the Events that wait. The first that cannot be written ends it: the rest waits for the next look.
+    async fn write_events(
+        &mut self,
+        context: &Context,
+        inventory: &Inventory,
+        access: &Arc<Access>,
+        servers: &[Address],
+    ) {
+        let node = inventory.node_name.as_deref().unwrap_or_default();
+        if !context.config.events.enabled || !NodeEvent::may_be_about(node) {
+            self.events.clear();
+            return;
+        }
+        self.events.truncate(MOST_WAITING);
+        for _ in 0..MOST_EVENTS {
+            let Some(event) = self.events.front() else {
+                return;
+            };
+            if let Err(error) = event.write(node, access, servers).await {
+                tracing::info!("kubecertd cannot write an Event about a request: {error}");
+                return;
+            }
+            self.events.pop_front();
+        }
     }
 
     /// Writes a decision, if the request is still what was judged and this is still the control plane that judges. Whether it did.

@@ -125,6 +125,26 @@ async fn an_observer_only_says_what_it_would_do() {
 }
 
 #[tokio::test]
+async fn what_is_to_be_said_of_many_is_said_of_all_in_time() {
+    let api = Api::start().await;
+    let context = alone(&api);
+    {
+        let mut stored = api.stored.lock().unwrap();
+        for number in 10..80 {
+            let name = format!("worker-{number}");
+            stored.requests.put(&name, &name, &[dns("database")]);
+        }
+    }
+    let mut duty = ApproverDuty::default();
+    let mut written = Vec::new();
+    for _ in 0..3 {
+        duty.look(&context, &context.observe()).await;
+        written.push(events(&api).len());
+    }
+    assert_eq!(written, [50, 70, 70]);
+}
+
+#[tokio::test]
 async fn no_more_are_approved_within_a_minute_than_may_be() {
     let api = Api::start().await;
     let mut context = alone(&api);

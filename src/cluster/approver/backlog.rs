@@ -12,7 +12,7 @@ pub const AUTO_APPROVED: &str = "KubecertdAutoApproved";
 /// So many requestors are looked at; more than Kubernetes has nodes.
 const MOST_PENDING: usize = 10_000;
 /// So much of requests is kept; bytes.
-const MOST_TEXT: usize = 6 << 20;
+const MOST_TEXT: usize = 4 << 20;
 /// Of one requestor so many times of approvals are kept: more than may be within an hour.
 const MOST_APPROVALS: usize = 16;
 
@@ -74,11 +74,11 @@ impl Backlog {
         self.newest.insert(request.username.clone(), request);
     }
 
-    /// What is to be judged: those that wait longest first.
-    #[must_use]
-    pub fn to_judge(&self) -> Vec<&KubeletRequest> {
-        let mut all: Vec<&KubeletRequest> = self.newest.values().collect();
-        all.sort_by_key(|request| order(request));
+    /// Takes out what is to be judged, those that wait longest first. They are there once only, as they may be large together.
+    pub fn take_newest(&mut self) -> Vec<KubeletRequest> {
+        let mut all: Vec<KubeletRequest> = std::mem::take(&mut self.newest).into_values().collect();
+        self.text = 0;
+        all.sort_by(|one, other| order(one).cmp(&order(other)));
         all
     }
 
@@ -160,12 +160,6 @@ mod tests {
             backlog.see(request(&name, "a", number, RequestState::Pending));
         }
         backlog.see(request("one", "b", 5, RequestState::Pending));
-        let names: Vec<&str> = backlog
-            .to_judge()
-            .iter()
-            .map(|request| request.name.as_str())
-            .collect();
-        assert_eq!(names, ["one", "flood-19999"]);
         assert_eq!((backlog.pending(), backlog.left_out()), (20_001, 0));
         let old = request("flood-7", "a", 7, RequestState::Pending);
         let now = Timestamp::from_second(30_000).unwrap();
@@ -173,6 +167,9 @@ mod tests {
             backlog.standing(&old, now).newer.as_deref(),
             Some("flood-19999")
         );
+        let newest = backlog.take_newest();
+        let names: Vec<&str> = newest.iter().map(|request| request.name.as_str()).collect();
+        assert_eq!(names, ["one", "flood-19999"]);
     }
 
     #[test]
@@ -181,10 +178,10 @@ mod tests {
         for name in ["csr-1?a=b", "a b", "a#b", "..", "", "a%2fb", "\u{fc}"] {
             backlog.see(request(name, name, 1, RequestState::Pending));
         }
-        assert!(backlog.to_judge().is_empty());
+        assert!(backlog.take_newest().is_empty());
         backlog.see(request("node-csr-Ab_1", "a", 1, RequestState::Pending));
         backlog.see(request("csr:node.1-A", "b", 1, RequestState::Pending));
-        assert_eq!(backlog.to_judge().len(), 2);
+        assert_eq!(backlog.take_newest().len(), 2);
     }
 
     #[test]
@@ -194,8 +191,10 @@ mod tests {
             let user = format!("user-{number}");
             backlog.see(request(&user, &user, number, RequestState::Pending));
         }
-        assert!(backlog.to_judge().len() <= MOST_TEXT / 1000);
-        assert_eq!(backlog.left_out(), 7000 - backlog.to_judge().len());
+        let left_out = backlog.left_out();
+        let taken = backlog.take_newest().len();
+        assert!(taken <= MOST_TEXT / 1000);
+        assert_eq!(left_out, 7000 - taken);
     }
 
     #[test]

@@ -837,3 +837,30 @@ proptest::proptest! {
         proptest::prop_assert!(said.starts_with("leave"), "{said}");
     }
 }
+
+/// Run by hand: `cargo test --profile dist --lib a_thousand -- --ignored --nocapture`.
+#[test]
+#[ignore = "a figure, not a fact"]
+fn a_thousand_requests_are_judged_in_time() {
+    let requests: Vec<KubeletRequest> = (0..1000)
+        .map(|_| of_text("worker-1", usual().pem().as_bytes()))
+        .collect();
+    let (facts, settings) = (facts(), settings());
+    let began = std::time::Instant::now();
+    let approved = requests
+        .iter()
+        .filter(|request| {
+            let case = Case {
+                request,
+                facts: &facts,
+                settings: &settings,
+                standing: &Standing::default(),
+                lookups: &Lookups::new(),
+                now: at(NOW),
+            };
+            judge(&case).verdict() == Verdict::Approve
+        })
+        .count();
+    println!("{approved} of 1000 approved in {:?}", began.elapsed());
+    assert_eq!(approved, 1000);
+}
