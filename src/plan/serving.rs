@@ -6,7 +6,7 @@ use super::expired::signing_obstacle;
 use super::schedule::due_at;
 use crate::config::Renewal;
 use crate::node::{CertificateId, Entry, Inventory, Present, Signer};
-use crate::pki::AuthorityId;
+use crate::pki::{AuthorityId, SubjectAltName};
 
 /// Its file in the kubelet's `--cert-dir` (pkg/kubelet/certificate, `kubelet.crt`).
 const OWN: &str = "kubelet.crt";
@@ -70,10 +70,13 @@ pub(super) fn serving_need(
     }
     let id = entry.id.clone();
     match &inventory.node_name {
-        Some(node) if signing_obstacle(inventory, now).is_none() => ServingNeed::Signed {
-            id,
-            node: node.clone(),
-        },
+        // Nobody but the file says what else it is for, and whoever could write it must get no name of another server from this CA.
+        Some(node) if is_only_for(present, node) && signing_obstacle(inventory, now).is_none() => {
+            ServingNeed::Signed {
+                id,
+                node: node.clone(),
+            }
+        }
         _ => ServingNeed::SignedForOnce { id },
     }
 }
@@ -94,4 +97,9 @@ fn own(inventory: &Inventory) -> Option<(&Entry, &Present)> {
             .is_some_and(|all| all.iter().any(|one| present.leaf.is_signed_by(one)))
     };
     (present.signer == Signer::SelfSigned || is_the_clusters()).then_some((entry, present))
+}
+
+fn is_only_for(present: &Present, node: &str) -> bool {
+    let is_it = |name: &SubjectAltName| matches!(name, SubjectAltName::Dns(name) if name == node);
+    present.leaf.subject_alt_names.iter().all(is_it)
 }
