@@ -1,9 +1,10 @@
-//! Where certificates are served that are not kubeadm's, as the configuration says.
+//! Where certificates are served that are not kubeadm's: the kubelet's, and those of which the configuration says it.
 
 use std::time::Duration;
 
 use tokio::time::timeout;
 
+use super::endpoint::kubelet_address;
 use super::peer::signers;
 use super::ready::{NotServed, serves};
 use crate::net::{Address, together};
@@ -29,7 +30,12 @@ pub(crate) async fn answering(
 ) -> Vec<CertificateId> {
     let asked = certificates.iter().filter_map(|id| {
         let entry = inventory.entry(id)?;
-        let (address, present) = (address_of(entry)?, entry.present()?);
+        let address = if id.is_kubelets_server() {
+            kubelet_address(inventory)
+        } else {
+            address_of(entry)?
+        };
+        let present = entry.present()?;
         Some(async move {
             let signers = signers(inventory, id);
             let asked = serves(&address, &entry.certificate_path, &present.leaf, signers);
