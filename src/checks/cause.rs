@@ -288,6 +288,11 @@ pub enum Cause {
         /// How.
         reason: String,
     },
+    /// The kubelet would have to be restarted for its own certificate, and this is no moment for that.
+    KubeletNotRestartable {
+        /// Why not.
+        reason: String,
+    },
     /// Whoever uses certificates that are not kubeadm's cannot be told of new ones.
     UserUnfit {
         /// A unit, or a command by its program.
@@ -346,7 +351,7 @@ impl Cause {
             | Self::ManifestsElsewhere { .. }
             | Self::ManifestUnreadable { .. } => Check::Manifests,
             Self::ImagesAtRisk { .. } => Check::Images,
-            Self::KubeletSilent { .. } => Check::Kubelet,
+            Self::KubeletSilent { .. } | Self::KubeletNotRestartable { .. } => Check::Kubelet,
             Self::RuntimeSilent { .. } => Check::Runtime,
             Self::Unhealthy { .. } => Check::Health,
             Self::ControlPlaneSilent { .. }

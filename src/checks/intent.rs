@@ -98,27 +98,7 @@ impl Intent {
             .flat_map(RestartGroup::pods)
             .map(|pod| pod.manifest.clone());
         Self {
-            targets: entries
-                .iter()
-                .flat_map(|entry| [Some(&entry.certificate_path), entry.key_path.as_ref()])
-                .flatten()
-                .cloned()
-                .collect(),
             manifests: manifests.collect(),
-            deadline: entries
-                .iter()
-                .filter_map(|entry| {
-                    deadline(inventory, entry, renewal.of(entry.id.as_str()).before)
-                })
-                .min_by_key(|deadline| deadline.patience_ends),
-            first_end: entries
-                .iter()
-                .filter_map(|entry| Some((entry.id.clone(), ends(inventory, entry)?)))
-                .min_by_key(|(_, ends)| *ends),
-            overridden: entries
-                .iter()
-                .filter_map(|entry| overridden(inventory, entry, renewal))
-                .min_by_key(|one| one.from),
             longest: longest(if restart { &plan.restarts } else { &[] }, &config.restart),
             broken: plan.items.iter().any(|item| {
                 matches!(
@@ -132,6 +112,34 @@ impl Intent {
             } else {
                 BTreeMap::new()
             },
+            ..Self::of_entries(inventory, &entries, renewal)
+        }
+    }
+
+    /// What replacing the files of these changes, and how long that can wait.
+    #[must_use]
+    pub fn of_entries(inventory: &Inventory, entries: &[&Entry], renewal: &Renewal) -> Self {
+        let before = |entry: &Entry| renewal.of(entry.id.as_str()).before;
+        Self {
+            targets: entries
+                .iter()
+                .flat_map(|entry| [Some(&entry.certificate_path), entry.key_path.as_ref()])
+                .flatten()
+                .cloned()
+                .collect(),
+            deadline: entries
+                .iter()
+                .filter_map(|entry| deadline(inventory, entry, before(entry)))
+                .min_by_key(|deadline| deadline.patience_ends),
+            first_end: entries
+                .iter()
+                .filter_map(|entry| Some((entry.id.clone(), ends(inventory, entry)?)))
+                .min_by_key(|(_, ends)| *ends),
+            overridden: entries
+                .iter()
+                .filter_map(|entry| overridden(inventory, entry, renewal))
+                .min_by_key(|one| one.from),
+            ..Self::default()
         }
     }
 

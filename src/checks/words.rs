@@ -53,7 +53,9 @@ impl Finding {
                 ", or renew it with --no-restart and tell it yourself"
             }
             (
-                Cause::RebootLocked { .. } | Cause::NodeDrained { own: false, .. },
+                Cause::RebootLocked { .. }
+                | Cause::KubeletNotRestartable { .. }
+                | Cause::NodeDrained { own: false, .. },
                 Asked::ByHand { .. },
             ) => ", or go on with --force",
             (_, Asked::ByHand { .. }) => "",
@@ -290,6 +292,10 @@ impl fmt::Display for Cause {
                 out,
                 "the hook {} failed: {reason}; what it said is in the log",
                 printable(hook)
+            ),
+            Self::KubeletNotRestartable { reason } => write!(
+                out,
+                "{reason}, and the kubelet, which is restarted for its own certificate, is left alone meanwhile"
             ),
             Self::UserUnfit {
                 user,

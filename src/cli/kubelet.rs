@@ -34,8 +34,8 @@ pub(super) fn run(context: &Context, action: KubeletAction) -> anyhow::Result<Ex
     summarize(&report, &Request::DueByHand { force }, Words::Renewed)
 }
 
-const NOTHING: &str = "Nothing to repair: the kubelet renews its client certificate itself, kubelet.conf refers to it, and the one that \
-                       it serves is not due.\n";
+const NOTHING: &str =
+    "Nothing to repair: none of the kubelet's certificates that can be renewed here is overdue.\n";
 
 fn show(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let node = context.observe();
@@ -76,7 +76,13 @@ fn show(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
         return Ok(exit_code(false));
     }
     let asked = Asked::ByHand { force };
-    let found = runtime()?.block_on(look_at_kubelet_repair(context, &node, asked));
+    let found = runtime()?.block_on(async {
+        let mut found = Vec::new();
+        for one in repairs.clone().apart() {
+            found.extend(look_at_kubelet_repair(context, &node, &one, asked).await);
+        }
+        found
+    });
     for finding in &found {
         let said = if finding.blocks() {
             "It would be refused"

@@ -112,7 +112,8 @@ pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
     }
     if pass.only_repairs_kubelet() {
         let asked = Asked::BySchedule;
-        let found = look_at_kubelet_repair(context, &pass.inventory, asked).await;
+        let repairs = &pass.repair;
+        let found = look_at_kubelet_repair(context, &pass.inventory, repairs, asked).await;
         pass.findings
             .retain(|finding| finding.check() == Check::Addresses);
         pass.findings.extend(found);

@@ -38,6 +38,8 @@ pub struct Recovery<'lock> {
     pub only_hooks: Option<Vec<String>>,
     /// Whether expired certificates had stopped the node, so that the kubelet has to be restarted too.
     pub node_down: bool,
+    /// Whether the kubelet alone has to be restarted, or to show that it need not be.
+    pub kubelet_alone: bool,
     /// Manifests that were out and are back.
     pub returned: Vec<PathBuf>,
     /// Manifests in whose place a newer one was found; the others are kept in the backup.
@@ -234,6 +236,7 @@ fn settle<'lock>(
         },
         only_hooks: is_without_effect.then(|| state.hooks.clone()),
         node_down: state.node_down,
+        kubelet_alone: state.kubelet.is_some(),
         returned: manifests.returned,
         superseded: superseded(&operation, manifests.superseded),
         left_alone,

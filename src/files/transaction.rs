@@ -227,6 +227,12 @@ impl<'lock> Operation<'lock> {
             .collect()
     }
 
+    /// Whether the kubelet alone uses what it replaces.
+    #[must_use]
+    pub fn is_about_kubelet(&self) -> bool {
+        self.state.kubelet.is_some()
+    }
+
     /// Certificates whose users are to be told of its files, and are not yet. After a rollback, those whose users may use the files
     /// that are gone.
     #[must_use]

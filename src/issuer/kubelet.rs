@@ -33,6 +33,9 @@ pub fn kubelet_client(
         id: CertificateId::KubeletClient,
         reason,
     };
+    if *need == KubeletNeed::Nothing {
+        return Ok((None, Vec::new()));
+    }
     let config = inventory
         .entry(&CertificateId::KubeletConfig)
         .ok_or_else(|| refuse("there is no kubelet.conf on this node".to_owned()))?;

@@ -72,9 +72,9 @@ pub fn kubelet_serving(
             (certificate, Vec::new(), signer)
         }
         ServingNeed::SignedForOnce { .. } | ServingNeed::Nothing => {
-            let name = host(old, now);
+            let (host, made) = (host(old), now.as_second());
             let authority = CertificateAuthority::generate(&NewAuthority {
-                common_name: name.clone(),
+                common_name: format!("{host}-ca@{made}"),
                 algorithm,
                 not_before: validity.not_before,
                 not_after: validity.not_after,
@@ -82,7 +82,8 @@ pub fn kubelet_serving(
             .map_err(failed)?;
             let signer = authority.certificate().clone();
             let trusted = std::slice::from_ref(&signer);
-            let certificate = issue(&leaf(name, Vec::new()), &authority, trusted)?;
+            let leaf = leaf(format!("{host}@{made}"), Vec::new());
+            let certificate = issue(&leaf, &authority, trusted)?;
             (certificate, vec![signer.clone()], signer)
         }
     };
@@ -97,10 +98,9 @@ pub fn kubelet_serving(
     }))
 }
 
-/// `HOST@SECONDS`, as the kubelet calls its own (client-go, util/cert).
-fn host(old: &Certificate, now: Timestamp) -> String {
+/// The kubelet calls its own `HOST@SECONDS`, by `HOST-ca@SECONDS` (client-go, util/cert).
+fn host(old: &Certificate) -> &str {
     let name = old.common_name.as_deref().unwrap_or_default();
     let name = name.strip_prefix("system:node:").unwrap_or(name);
-    let host = name.split('@').next().unwrap_or_default();
-    format!("{host}@{}", now.as_second())
+    name.split('@').next().unwrap_or_default()
 }

@@ -27,6 +27,8 @@ pub(crate) struct State {
     pub(crate) changes: Vec<RenewedCertificate>,
     /// Expired certificates had stopped the node.
     pub(crate) node_down: bool,
+    /// Whether the kubelet alone uses what is replaced, and whether it was restarted with it.
+    pub(crate) kubelet: Option<KubeletRestart>,
     /// The moments whose hooks were begun.
     pub(crate) hooks: Vec<String>,
     /// Whether the components are to be asked about the certificates, once they are restarted.
@@ -73,6 +75,15 @@ pub(crate) struct PlannedRestart {
     /// It may run with the new files.
     touched: bool,
     done: bool,
+}
+
+/// How far the kubelet's restart on its own account has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KubeletRestart {
+    /// It runs as before.
+    Planned,
+    /// It may run with the new files.
+    Touched,
 }
 
 /// What recovery does with the files.
@@ -182,8 +193,10 @@ impl State {
     /// Certificates that are to be proved in use and are not yet. After a rollback nobody has to be asked whose pod
     /// never saw the new files.
     pub(crate) fn proofs_left(&self) -> Vec<CertificateId> {
-        let is_untouched =
-            self.way() == Way::Back && self.restarts.is_empty() && self.users.is_empty();
+        let is_untouched = self.way() == Way::Back
+            && self.restarts.is_empty()
+            && self.users.is_empty()
+            && self.kubelet.is_none();
         if !self.to_be_proved || is_untouched {
             return Vec::new();
         }
@@ -275,6 +288,9 @@ impl State {
                     restart.done = false;
                 }
                 self.users.turn_back();
+                self.kubelet = self
+                    .kubelet
+                    .filter(|kubelet| *kubelet == KubeletRestart::Touched);
                 self.proved.clear();
                 Files::RollingBack(files.of_commit())
             }
@@ -312,6 +328,11 @@ impl State {
                 self.node_down = true;
                 self.to_be_proved = true;
             }
+            Record::KubeletPlanned => {
+                self.kubelet = Some(KubeletRestart::Planned);
+                self.to_be_proved = true;
+            }
+            Record::KubeletRestarting => self.kubelet = Some(KubeletRestart::Touched),
             Record::HooksBegun { moment } => self.hooks.push(moment.clone()),
             // For whoever reads the journal: a turn is never gone on with, but taken again.
             Record::Turn { .. } => {}

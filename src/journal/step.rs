@@ -115,6 +115,10 @@ pub enum Record {
     /// moving a manifest, by recovery as well.
     #[serde(rename = "stopped")]
     NodeDown,
+    /// No pod uses what is replaced: the kubelet does, and is restarted where it does not read that by itself.
+    KubeletPlanned,
+    /// The kubelet is about to be restarted on its own account.
+    KubeletRestarting,
     /// An administrator's hooks of this moment are about to be run, which may change anything: those after the operation undo that,
     /// so they are run by recovery as well.
     HooksBegun {

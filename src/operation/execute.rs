@@ -9,7 +9,7 @@ use super::ending::{Ending, end};
 use super::error::{Fault, OperationError};
 use super::event::Event;
 use super::hooks::OperationHooks;
-use super::kubelet::reads_by_itself;
+use super::kubelet::{KUBELET_UNIT, concern_kubelet, reads_by_itself};
 use super::proof::{new_files_stay, restart_and_prove};
 use super::remark::Remark;
 use super::report::RenewalReport;
@@ -102,9 +102,9 @@ pub(super) async fn execute<'a>(
     report.renewed = change.certificates;
     run.forget_node();
     if reads_by_itself(run, &names).await {
-        plan.method = RestartMethod::Containers {
-            kubelet_changed: false,
-        };
+        plan.method = RestartMethod::Kubelet { restart: false };
+    } else if plan.method == RestartMethod::Manifests && concern_kubelet(&names) {
+        report.not_told.push(KUBELET_UNIT.to_owned());
     }
     let mut restarts = Restarts::choose(run, &plan, no_restart).await;
     report.not_restarted = components(&restarts.left_out);
@@ -148,8 +148,10 @@ async fn finish(
 fn hooks(run: &mut Run<'_>, operation: &Operation<'_>, change: &Change<'_>) -> OperationHooks {
     let certificates = change.certificates.iter().map(|one| &one.id);
     let components = components(change.plan.restarts.iter().flat_map(RestartGroup::pods));
-    OperationHooks::of(run, operation, certificates, &components)
-        .binding(change.plan.method == RestartMethod::Manifests)
+    OperationHooks::of(run, operation, certificates, &components).binding(!matches!(
+        change.plan.method,
+        RestartMethod::Containers { .. }
+    ))
 }
 
 /// Runs the hooks that come before: all of them before the first file is changed, so that one that fails leaves everything as it is.

@@ -51,7 +51,9 @@ pub(super) fn unfinished(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Unfinish
 
 /// How its pods are restarted: expired certificates may have stopped the node.
 pub(super) fn method(recovery: &Recovery<'_>) -> RestartMethod {
-    if recovery.node_down {
+    if recovery.kubelet_alone {
+        RestartMethod::Kubelet { restart: true }
+    } else if recovery.node_down {
         RestartMethod::Containers {
             kubelet_changed: concern_kubelet(&recovery.certificates),
         }
@@ -96,7 +98,10 @@ fn changes(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Vec<RenewedCertificate
 /// Whether the certificates that it replaced are worth putting back: none has expired, and none is not valid yet.
 pub(super) fn old_are_valid(run: &mut Run<'_>, recovery: &Recovery<'_>) -> bool {
     let now = crate::host::now();
-    replaced(run, &recovery.id).is_some_and(|old| old.iter().all(|one| one.is_valid_at(now)))
+    // The kubelet's are not among what a backup is put back of by hand.
+    let has_ended = |one: &RenewedCertificate| one.old_not_after < now;
+    !recovery.changes.iter().any(has_ended)
+        && replaced(run, &recovery.id).is_some_and(|old| old.iter().all(|one| one.is_valid_at(now)))
 }
 
 /// The first of the replaced certificates to end, where its last day has come, or the last third of a shorter life.

@@ -23,6 +23,9 @@ pub(super) fn can_be_helped(run: &mut Run<'_>) -> bool {
     kubelet_need(&run.node(), crate::host::now()).can_be_helped()
 }
 
+/// The kubelet's unit, in words for whoever has to restart it.
+pub(super) const KUBELET_UNIT: &str = "kubelet.service";
+
 /// Whether something is made for the kubelet: whoever asks by hand wants that whatever the configuration says.
 pub(super) fn may_help_kubelet(context: &Context, trigger: &Trigger) -> bool {
     *trigger != Trigger::Schedule || context.config.kubelet.repair != KubeletRepair::Off

@@ -12,6 +12,7 @@ use super::issue::receipt_lines;
 use super::kubelet::make_repairs;
 use super::recover::finish;
 use super::report::RenewalReport;
+use super::restarts::may_restart;
 use super::run::Run;
 use super::{Context, Event, OperationError};
 use crate::checks::{Asked, Cause, Finding, Intent, Severity};
@@ -19,16 +20,12 @@ use crate::config::KubeletRepair;
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{CertificateId, Inventory, Replaceable};
 use crate::plan::{
-    KubeletNeed, KubeletRepairs, Plan, Request, RestartMethod, expired, kubelet_need,
-    kubelet_repairs,
+    KubeletNeed, KubeletRepairs, Plan, Request, RestartMethod, kubelet_need, kubelet_repairs,
 };
 use crate::probe::reachability;
 
 /// What this command is called in journals and receipts.
 const COMMAND: &str = "kubelet repair";
-
-/// The unit that reads the new files when it starts.
-const KUBELET: &str = "kubelet.service";
 
 /// Makes the kubelet's client certificate anew where its renewal is overdue or it has expired, or has kubelet.conf refer to the one
 /// that the kubelet renews, and the serving certificate that nobody renews; restarts the kubelet where it does not read that by
@@ -46,55 +43,67 @@ pub async fn repair_kubelet(
     let mut run = Run::new(context, &lock, stop, events);
     finish(&mut run).await?;
     run.learn_of_others().await;
-    let (node, now) = (run.node(), crate::host::now());
-    let repairs = repairs(context, &node, asked, now);
+    let node = run.node();
+    let repairs = repairs(context, &node, asked, crate::host::now());
     if repairs.are_none() {
         return Ok(None);
     }
-    if let (KubeletNeed::Impossible(reason), false) = (&repairs.client, repairs.can_be_helped()) {
+    let mut report = RenewalReport::default();
+    for one in repairs.apart() {
+        if *run.stop.borrow() {
+            return Err(OperationError::Stopped);
+        }
+        match Box::pin(repair(&mut run, &one, asked)).await {
+            Ok(more) => report.join(more),
+            Err(OperationError::Stopped) => return Err(OperationError::Stopped),
+            Err(error) => report.errors.push(error),
+        }
+        run.forget_node();
+    }
+    report.or_error().map(Some)
+}
+
+/// Each certificate is an operation of its own: one that is refused does not take the other back.
+async fn repair(
+    run: &mut Run<'_>,
+    repairs: &KubeletRepairs,
+    asked: Asked,
+) -> Result<RenewalReport, OperationError> {
+    let (context, node, now) = (run.context, run.node(), crate::host::now());
+    if let KubeletNeed::Impossible(reason) = &repairs.client {
         return Err(OperationError::KubeletNotRepaired(reason.clone()));
     }
-    // Beside an expired control plane a kubelet that starts removes no pod: all of that is another command's.
-    if expired(&node, now)
-        .iter()
-        .any(|id| !id.is_kubelets_client())
-    {
-        return Err(OperationError::KubeletNotRepaired(
-            "other certificates of this node have expired as well; run `kubecertd recover --expired`"
-                .to_owned(),
-        ));
-    }
-    let has_expired = kubelet_need(&node, now) != KubeletNeed::Nothing;
-    let found = look_at_kubelet_repair(context, &node, asked).await;
-    permit(&mut run, found)?;
+    let found = look_at_kubelet_repair(context, &node, repairs, asked).await;
+    permit(run, found)?;
     let begun = Instant::now();
     let mut report = RenewalReport::default();
     let replaceable = Replaceable::of(&context.root, &node);
-    let Some(made) = make_repairs(&mut run, &replaceable, &repairs, &mut report) else {
+    let Some(made) = make_repairs(run, &replaceable, repairs, &mut report) else {
         let reasons = report.failed.into_iter().map(|one| one.fault.text);
         return Err(OperationError::NothingIssued(reasons.collect()));
     };
-    if !context.is_live() {
-        report.not_told.push(KUBELET.to_owned());
-    }
-    let issued = made.issued.iter();
+    let issued = &made.issued;
     let change = Change {
         kind: OperationKind::Renew,
         trigger: match asked {
             Asked::BySchedule => Trigger::Schedule,
             Asked::ByHand { .. } => Trigger::Command(COMMAND.to_owned()),
         },
-        certificates: issued.flat_map(|one| receipt_lines(&node, one)).collect(),
+        certificates: issued
+            .iter()
+            .flat_map(|one| receipt_lines(&node, one))
+            .collect(),
         plan: plan(context, &node, now)?,
+        had_expired: kubelet_need(&node, now) != KubeletNeed::Nothing
+            || issued.iter().any(|one| !one.old.is_valid_at(now)),
         files: made.files,
         replaceable,
-        had_expired: has_expired,
         no_restart: None,
         adopted: Adopted::default(),
-        beside: Vec::new(),
+        beside: run.context.store().in_flight()?,
         begun,
     };
-    Box::pin(execute(&mut run, change, report)).await.map(Some)
+    Box::pin(execute(run, change, report)).await
 }
 
 /// What whoever asks wants done: by hand all that is due.
@@ -107,21 +116,42 @@ fn repairs(context: &Context, node: &Inventory, asked: Asked, now: Timestamp) ->
     kubelet_repairs(node, &config.renewal, when, now)
 }
 
-/// What speaks against it now.
+/// What speaks against one of these now. The kubelet is restarted only where it runs, and beside an API server that answers: one that
+/// starts while that is away acts on no manifest that goes away, until it has heard of it.
 pub async fn look_at_kubelet_repair(
     context: &Context,
     node: &Inventory,
+    repairs: &KubeletRepairs,
     asked: Asked,
 ) -> Vec<Finding> {
     let now = crate::host::now();
-    let mut found = preflight_for(context, node, &intent(node), asked, now);
-    if context.is_live() && kubelet_need(node, now) == KubeletNeed::Nothing {
-        found.extend(without_api_server(node, asked).await);
+    let intent = intent(context, node, repairs);
+    let mut found = preflight_for(context, node, &intent, asked, now);
+    let Some(machine) = &context.machine else {
+        return found;
+    };
+    // A kubelet that cannot start without what is made here is helped whatever it is about.
+    if kubelet_need(node, now) != KubeletNeed::Nothing || !may_restart(context) {
+        return found;
     }
+    let severity = match asked {
+        Asked::BySchedule => Severity::Wait,
+        Asked::ByHand { force: false } => Severity::Refuse,
+        Asked::ByHand { force: true } => Severity::Warn,
+    };
+    let mut reason = machine.kubelet.why_down().await;
+    if reason.is_none()
+        && node.static_pod("kube-apiserver").is_some()
+        && !reachability(node).await.api_server
+    {
+        reason = Some("kube-apiserver does not answer".to_owned());
+    }
+    let cause = reason.map(|reason| Cause::KubeletNotRestartable { reason });
+    found.extend(cause.map(|cause| Finding::new(cause, severity, asked)));
     found
 }
 
-/// Nothing but the kubelet.
+/// Nothing but the kubelet, which is restarted unless the configuration has restarts left to others.
 fn plan(context: &Context, node: &Inventory, now: Timestamp) -> Result<Plan, OperationError> {
     let nothing = Request::Named {
         names: Vec::new(),
@@ -129,36 +159,16 @@ fn plan(context: &Context, node: &Inventory, now: Timestamp) -> Result<Plan, Ope
         for_names: Vec::new(),
     };
     let mut plan = context.plan(node, &nothing, now)?;
-    plan.method = RestartMethod::Containers {
-        kubelet_changed: true,
-    };
+    if may_restart(context) {
+        plan.method = RestartMethod::Kubelet { restart: true };
+    }
     Ok(plan)
 }
 
-fn intent(node: &Inventory) -> Intent {
-    let is_kubelets = |id: &CertificateId| id.is_kubelets_client() || id.is_kubelets_server();
-    let entries = node.entries.iter().filter(|entry| is_kubelets(&entry.id));
-    Intent {
-        targets: entries.map(|entry| entry.path.clone()).collect(),
-        ..Intent::default()
-    }
-}
-
-/// A kubelet that starts while the API server is away acts on no manifest that goes away, until it has heard of it.
-async fn without_api_server(node: &Inventory, asked: Asked) -> Option<Finding> {
-    let server = node.static_pod("kube-apiserver")?;
-    if reachability(node).await.api_server {
-        return None;
-    }
-    let cause = Cause::Unhealthy {
-        component: server.component().to_owned(),
-        seen: "it does not answer, and the kubelet is restarted only beside one that does"
-            .to_owned(),
+fn intent(context: &Context, node: &Inventory, repairs: &KubeletRepairs) -> Intent {
+    let is_meant = |id: &CertificateId| {
+        (id.is_kubelets_client() && repairs.client.can_be_helped()) || repairs.serving.concerns(id)
     };
-    let severity = match asked {
-        Asked::BySchedule => Severity::Wait,
-        Asked::ByHand { force: false } => Severity::Refuse,
-        Asked::ByHand { force: true } => Severity::Warn,
-    };
-    Some(Finding::new(cause, severity, asked))
+    let entries = node.entries.iter().filter(|entry| is_meant(&entry.id));
+    Intent::of_entries(node, &entries.collect::<Vec<_>>(), &context.config.renewal)
 }

@@ -39,7 +39,7 @@ pub(super) async fn restart_and_prove(
         Vec::new()
     };
     let names = if restarts.provable {
-        provable(names, restarts.concern_kubelet())
+        provable(names, restarts.concern_kubelet(names))
     } else {
         // Those of which no pod has to be asked.
         let is_told = |id: &&CertificateId| told.contains(id);
@@ -70,10 +70,12 @@ pub(super) fn new_files_stay(
 ) -> Ending {
     let told = operation.users();
     // Whoever was told and did not take them does not take them the next time, and must not keep others from going back.
+    // The same of a kubelet that was restarted with them and is well.
+    let of_kubelet = operation.is_about_kubelet() && matches!(error, RestartError::NotInUse(_));
     let are_told = operation.restarts_left().is_empty()
         && operation.users_left().is_empty()
         && names.iter().all(|id| told.contains(id));
-    if are_told || error.is_told_once() {
+    if are_told || of_kubelet || error.is_told_once() {
         return Ending::failed(OperationError::Failed(error.into()));
     }
     Ending::failed(OperationError::NewFilesStay(error.into())).retried()

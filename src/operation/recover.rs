@@ -87,6 +87,7 @@ async fn finish_one(
     let mut report = so_far(run, &recovery);
     let can_go_back =
         recovery.only_hooks.is_none() && !recovery.node_down && old_are_valid(run, &recovery);
+    let method = method(&recovery);
     let mut restarts = restarts_left(run, &recovery)?;
     if restarts.need_a_turn() {
         Box::pin(take_turn_for(run, &recovery, restarts.groups())).await?;
@@ -150,7 +151,7 @@ async fn finish_one(
         }
         Err(error) if !can_go_back => new_files_stay(&error, &operation, &certificates),
         Err(error) => {
-            let why = ((&error).into(), RestartMethod::Manifests);
+            let why = ((&error).into(), method);
             undo(run, &mut operation, &certificates, why, &mut report).await?
         }
     };
@@ -179,7 +180,7 @@ fn hooks(
 ) -> OperationHooks {
     let components = components(restarts.groups().iter().flat_map(RestartGroup::pods));
     OperationHooks::of(run, operation, certificates, &components)
-        .binding(restarts.method == RestartMethod::Manifests)
+        .binding(!matches!(restarts.method, RestartMethod::Containers { .. }))
 }
 
 /// The moments before an operation whose hooks its earlier life began: those that it wrote down where it did no more than that, and
@@ -199,7 +200,7 @@ fn moments_begun(operation: &Operation<'_>, only_hooks: Option<&[String]>) -> Ve
 fn restarts_left(run: &mut Run<'_>, recovery: &Recovery<'_>) -> Result<Restarts, OperationError> {
     let node = run.node();
     // Old files are put back on a node that runs, or not at all.
-    let method = if recovery.rolled_forward {
+    let method = if recovery.rolled_forward || recovery.kubelet_alone {
         method(recovery)
     } else {
         RestartMethod::Manifests

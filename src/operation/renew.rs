@@ -163,7 +163,9 @@ pub(super) async fn renew_after<'a>(
         unread: node.problems.clone(),
         ..RenewalReport::default()
     };
-    if let Some(reason) = backlog.holds_up(&plan) {
+    if matches!(part, Part::Described(_))
+        && let Some(reason) = backlog.holds_up(&plan)
+    {
         for id in plan.renewed() {
             not_renewed(run, &mut report, id, reason.clone());
         }

@@ -13,7 +13,7 @@ use super::run::Run;
 use crate::config::RestartMode;
 use crate::files::Operation;
 use crate::journal::{Record, TransactionError};
-use crate::node::{Inventory, PodRef, components};
+use crate::node::{CertificateId, Inventory, PodRef, components};
 use crate::plan::{Plan, RestartGroup, RestartMethod, restart_groups};
 use crate::restart::{RestartError, RestartReport, Restarter};
 use crate::runtime::KubeletService;
@@ -43,8 +43,10 @@ impl Restarts {
         restart: bool,
         operation: &mut Operation<'_>,
     ) -> Result<(), TransactionError> {
-        if plan.method != RestartMethod::Manifests {
-            operation.note(Record::NodeDown)?;
+        match plan.method {
+            RestartMethod::Manifests => {}
+            RestartMethod::Containers { .. } => operation.note(Record::NodeDown)?,
+            RestartMethod::Kubelet { .. } => operation.note(Record::KubeletPlanned)?,
         }
         if !restart || !may_restart(context) {
             return Ok(());
@@ -109,7 +111,9 @@ impl Restarts {
         pods: &[PodRef],
         method: RestartMethod,
     ) -> Self {
-        if method != RestartMethod::Manifests {
+        if matches!(method, RestartMethod::Kubelet { .. }) && !may_restart(context) {
+            Self::none(Vec::new())
+        } else if method != RestartMethod::Manifests {
             let groups = restart_groups(node, pods);
             Self::with_containers(context, node, groups, pods, method)
         } else if may_restart(context) {
@@ -185,12 +189,15 @@ impl Restarts {
         }
     }
 
-    /// Whether the kubelet's own certificate is among the new files.
-    pub(super) fn concern_kubelet(&self) -> bool {
-        self.method
-            == RestartMethod::Containers {
-                kubelet_changed: true,
+    /// Whether the kubelet's own client certificate, or its kubeconfig, is among the new files; `names`: those of which that is known.
+    pub(super) fn concern_kubelet(&self, names: &[CertificateId]) -> bool {
+        match self.method {
+            RestartMethod::Manifests => false,
+            RestartMethod::Containers { kubelet_changed } => kubelet_changed,
+            RestartMethod::Kubelet { .. } => {
+                names.is_empty() || names.iter().any(CertificateId::is_kubelets_client)
             }
+        }
     }
 
     pub(super) fn groups(&self) -> &[RestartGroup] {
@@ -243,7 +250,16 @@ impl Restarts {
             kubelet: machine.map_or_else(KubeletService::default, |one| one.kubelet.clone()),
         };
         let mut progress = |step| run.emit(Event::Restart(step));
-        if let RestartMethod::Containers { kubelet_changed } = self.method {
+        let kubelet_changed = match self.method {
+            RestartMethod::Manifests => None,
+            RestartMethod::Containers { kubelet_changed } => Some(kubelet_changed),
+            RestartMethod::Kubelet { restart: false } => return Ok(Vec::new()),
+            RestartMethod::Kubelet { restart: true } => {
+                operation.note(Record::KubeletRestarting)?;
+                Some(true)
+            }
+        };
+        if let Some(kubelet_changed) = kubelet_changed {
             return restarter
                 .restart_expired(
                     &self.groups,

@@ -28,7 +28,7 @@ impl fmt::Display for RollBackNote {
             }
             Self::KubeletsOwn { certificate } => write!(
                 out,
-                "{certificate}: is the kubelet's own, which rotates it; it stays"
+                "{certificate}: is the kubelet's own, and stays; what was there before is in the backup"
             ),
             Self::NotDescribed { certificate } => write!(
                 out,

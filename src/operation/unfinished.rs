@@ -143,8 +143,11 @@ impl<'lock> Backlog<'lock> {
     }
 }
 
-/// Whether an operation concerns described certificates only, and no pod.
+/// Whether an operation concerns the kubelet alone, or described certificates and no pod.
 fn is_apart(node: &Inventory, recovery: &Recovery<'_>) -> bool {
+    if recovery.kubelet_alone {
+        return true;
+    }
     let is_described = |id| node.entry(id).is_some_and(|one| one.described.is_some());
     recovery.restarts_left.is_empty()
         && !recovery.certificates.is_empty()

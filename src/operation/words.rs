@@ -89,6 +89,11 @@ impl fmt::Display for Event {
                 date(*not_after)
             ),
             Self::Installed {
+                certificates: 0,
+                after,
+                ..
+            } => write!(out, "in place after {:.1} s", after.as_secs_f64()),
+            Self::Installed {
                 certificates,
                 put_back,
                 after,

@@ -19,6 +19,9 @@ const CONTROL_PLANE: [CertificateId; 4] = [
     CertificateId::leaf(LeafName::EtcdPeer),
 ];
 
+/// Before the name of a node that makes itself known.
+pub(super) const NODE: &str = "system:node:";
+
 /// Which of this node's own parts of Kubernetes answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reachability {
@@ -69,13 +72,19 @@ pub fn expired(inventory: &Inventory, now: Timestamp) -> Vec<CertificateId> {
         .collect()
 }
 
+/// Whether something has expired without which the control plane does not work.
+#[must_use]
+pub(super) fn has_control_plane_expired(inventory: &Inventory, now: Timestamp) -> bool {
+    expired(inventory, now)
+        .iter()
+        .any(|id| CONTROL_PLANE.contains(id))
+}
+
 /// Whether expired certificates have stopped this node, so that it does not come back in the everyday way: some that
 /// the control plane or the kubelet cannot do without are not valid now, and one of the two does not answer.
 #[must_use]
 pub fn is_node_down(inventory: &Inventory, reachability: Reachability, now: Timestamp) -> bool {
-    let concerned = expired(inventory, now)
-        .iter()
-        .any(|id| CONTROL_PLANE.contains(id))
+    let concerned = has_control_plane_expired(inventory, now)
         || matches!(
             kubelet_need(inventory, now),
             KubeletNeed::Reference | KubeletNeed::Certificate { .. }
@@ -94,7 +103,7 @@ pub fn kubelet_need(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
     }
     let client = inventory.entry(&CertificateId::KubeletClient);
     let embedded = config.certificate_path == config.path;
-    if embedded && client.is_some_and(|client| is_usable(client, now)) {
+    if embedded && client.is_some_and(|client| is_its_successor(client, config, now)) {
         return KubeletNeed::Reference;
     }
     let old = client
@@ -174,11 +183,25 @@ pub(super) fn is_usable(entry: &Entry, now: Timestamp) -> bool {
     })
 }
 
-fn is_a_nodes(leaf: &Certificate) -> bool {
+/// Whether what the kubelet keeps may stand in for what kubelet.conf holds: this cluster's, for the same node, and usable. One of another
+/// cluster may have been left by an earlier join.
+pub(super) fn is_its_successor(client: &Entry, config: &Entry, now: Timestamp) -> bool {
+    let Some(present) = client.present().filter(|_| is_usable(client, now)) else {
+        return false;
+    };
+    let name = |leaf: &Certificate| leaf.common_name.clone();
+    let is_same = |old: &Present| name(&old.leaf) == name(&present.leaf);
+    matches!(present.signer, Signer::Expected | Signer::Unchecked(_))
+        && is_a_nodes(&present.leaf)
+        && config.present().is_none_or(is_same)
+}
+
+/// As the cluster's signer makes them: O exactly `system:nodes`, so that no further group is handed on.
+pub(super) fn is_a_nodes(leaf: &Certificate) -> bool {
     leaf.common_name
         .as_deref()
-        .is_some_and(|name| name.starts_with("system:node:"))
-        && leaf.organizations.iter().any(|name| name == "system:nodes")
+        .is_some_and(|name| name.starts_with(NODE))
+        && leaf.organizations == ["system:nodes"]
 }
 
 /// Why this node's CA cannot sign at `now`.

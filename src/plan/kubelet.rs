@@ -1,13 +1,19 @@
 //! The kubelet's certificates: what is to be known of them, and what can be done for them here, before the kubelet is down.
 
-use jiff::Timestamp;
+use std::time::Duration;
 
-use super::expired::{KubeletNeed, certificate_like, is_usable, kubelet_need};
+use jiff::{SignedDuration, Timestamp};
+
+use super::expired::{
+    KubeletNeed, certificate_like, has_control_plane_expired, is_its_successor, is_usable,
+    kubelet_need,
+};
 use super::note::Note;
 use super::rotation::{Rotation, faults};
-use super::serving::{Due, ServingNeed, serving_need};
+use super::serving::{Due, ServingNeed, serving_need, signer_ends};
 use crate::config::{KubeletRepair, Renewal};
-use crate::node::{CertificateId, Entry, Inventory};
+use crate::node::{CertificateId, CertificateState, Entry, Inventory, Signer};
+use crate::pki::{Certificate, date};
 
 /// What is to be done for the kubelet's certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +37,21 @@ impl KubeletRepairs {
         *self == Self::NONE
     }
 
+    /// What is to be done for each of the two.
+    #[must_use]
+    pub fn apart(self) -> Vec<Self> {
+        let client = Self {
+            client: self.client,
+            ..Self::NONE
+        };
+        let serving = Self {
+            serving: self.serving,
+            ..Self::NONE
+        };
+        let both = [client, serving];
+        both.into_iter().filter(|one| !one.are_none()).collect()
+    }
+
     /// Whether there is something that can be done here.
     #[must_use]
     pub fn can_be_helped(&self) -> bool {
@@ -47,17 +68,28 @@ pub fn kubelet_repairs(
     when: KubeletRepair,
     now: Timestamp,
 ) -> KubeletRepairs {
-    match when {
+    let repairs = match when {
         KubeletRepair::Off => KubeletRepairs::NONE,
         KubeletRepair::Expired => KubeletRepairs {
             client: KubeletNeed::Nothing,
             serving: serving_need(inventory, renewal, Due::Ended, now),
         },
         KubeletRepair::Overdue => KubeletRepairs {
-            client: kubelet_repair(inventory, now),
+            client: kubelet_repair(inventory, renewal, now),
             serving: serving_need(inventory, renewal, Due::AsAnyOther, now),
         },
+    };
+    if !repairs.are_none() && has_control_plane_expired(inventory, now) {
+        // The kubelet is restarted only beside a control plane that works: all of that is another command's, and the daemon's too.
+        return KubeletRepairs {
+            client: KubeletNeed::Impossible(
+                "other certificates of this node have expired as well; run `kubecertd recover --expired`"
+                    .to_owned(),
+            ),
+            serving: ServingNeed::Nothing,
+        };
     }
+    repairs
 }
 
 /// What is to be known of a certificate of the kubelet's.
@@ -86,7 +118,8 @@ pub(super) fn notes(
         return Vec::new();
     };
     if entry.id == CertificateId::KubeletConfig {
-        let is_rotated = rotated(inventory).is_some_and(|client| is_usable(client, now));
+        let is_rotated =
+            rotated(inventory).is_some_and(|client| is_its_successor(client, entry, now));
         return if holds_its_own(entry) && is_rotated {
             vec![Note::HoldsItsCertificate {
                 path: entry.path.clone(),
@@ -110,15 +143,18 @@ pub(super) fn notes(
 /// What can be done for the kubelet's client certificate before it has expired: a new one where its renewal is overdue, and a reference
 /// to the current one in a kubelet.conf that holds another. What it cannot start without comes first.
 #[must_use]
-pub fn kubelet_repair(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
+pub fn kubelet_repair(inventory: &Inventory, renewal: &Renewal, now: Timestamp) -> KubeletNeed {
     let need = kubelet_need(inventory, now);
+    // Where there is no kubelet.conf the kubelet has another, of which nothing is known.
     let Some(config) = inventory
         .entry(&CertificateId::KubeletConfig)
-        .filter(|_| need == KubeletNeed::Nothing)
+        .filter(|config| {
+            need == KubeletNeed::Nothing && !matches!(config.state, CertificateState::Missing)
+        })
     else {
         return need;
     };
-    let client = rotated(inventory);
+    let client = rotated(inventory).filter(|client| client.present().is_some());
     let holds_its_own = holds_its_own(config);
     let in_use = if holds_its_own {
         client.or(Some(config))
@@ -131,12 +167,44 @@ pub fn kubelet_repair(inventory: &Inventory, now: Timestamp) -> KubeletNeed {
         (now >= Rotation::of(&present.leaf).overdue).then_some((entry, present))
     });
     match overdue {
-        Some((entry, present)) => certificate_like(inventory, config, (entry, present), now),
-        None if holds_its_own && client.is_some_and(|client| is_usable(client, now)) => {
+        Some((entry, present)) => {
+            let validity = renewal.of(entry.id.as_str()).validity;
+            match ends_no_later(inventory, &present.leaf, validity, now) {
+                Some(reason) => KubeletNeed::Impossible(reason),
+                None if matches!(present.signer, Signer::Unchecked(_)) => {
+                    KubeletNeed::Impossible(format!(
+                        "{}: whether this cluster's CA signed it cannot be checked here, so no other is made like it",
+                        entry.path.display()
+                    ))
+                }
+                None => certificate_like(inventory, config, (entry, present), now),
+            }
+        }
+        None if holds_its_own && client.is_some_and(|one| is_its_successor(one, config, now)) => {
             KubeletNeed::Reference
         }
         None => KubeletNeed::Nothing,
     }
+}
+
+/// Why a new certificate would gain nothing.
+fn ends_no_later(
+    inventory: &Inventory,
+    leaf: &Certificate,
+    validity: Duration,
+    now: Timestamp,
+) -> Option<String> {
+    let asked = SignedDuration::try_from(validity).unwrap_or(SignedDuration::MAX);
+    let asked = now.checked_add(asked).unwrap_or(Timestamp::MAX);
+    let authority = signer_ends(inventory).unwrap_or(Timestamp::MAX);
+    (asked.min(authority) <= leaf.not_after).then(|| {
+        format!(
+            "a new one would end no later than {}, when this one ends: the CA ends on {}; see `kubecertd ca status`, \
+             and renewal.validity",
+            date(leaf.not_after),
+            date(authority)
+        )
+    })
 }
 
 fn holds_its_own(config: &Entry) -> bool {

@@ -80,7 +80,7 @@ pub enum Note {
         /// What on this node keeps the kubelet from it; none where nothing is seen here.
         faults: Vec<RotationFault>,
     },
-    /// The kubelet made it itself once, and neither it nor anybody else renews it.
+    /// It is the one that the kubelet makes once, when it first starts, and neither it nor anybody else renews.
     NobodyRenewsIt {
         /// When it ends, or has ended.
         ends: Timestamp,

@@ -44,14 +44,20 @@ pub enum RestartMethod {
         /// Whether the kubelet's own certificate is among the new files, so that it is restarted although it runs.
         kubelet_changed: bool,
     },
+    /// No pod is concerned: the kubelet alone, on a node that runs.
+    Kubelet {
+        /// Whether it has to be restarted, or has read its new files by itself.
+        restart: bool,
+    },
 }
 
 impl RestartMethod {
-    /// The method for both: the stronger of the two.
+    /// The method for both: the stronger of the two. An operation on the kubelet alone is never part of another.
     #[must_use]
     pub fn joined(self, other: Self) -> Self {
         match (self, other) {
-            (Self::Manifests, other) | (other, Self::Manifests) => other,
+            (Self::Manifests | Self::Kubelet { .. }, other)
+            | (other, Self::Manifests | Self::Kubelet { .. }) => other,
             (
                 Self::Containers { kubelet_changed },
                 Self::Containers {

@@ -301,8 +301,7 @@ impl fmt::Display for Note {
             }
             Self::NobodyRenewsIt { ends } => write!(
                 formatter,
-                "the kubelet made it itself and renews it never; after {} whoever verifies the kubelet refuses it; \
-                 `kubecertd kubelet repair` makes a new one",
+                "the kubelet never renews it; after {} whoever verifies the kubelet refuses it; `kubecertd kubelet repair` makes a new one",
                 date(*ends)
             ),
             Self::HoldsItsCertificate { path, ends } => write!(

@@ -6,8 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::pki::{
-    Certificate, NewLeaf, PrivateKey, SubjectAltName, Validity, certificates_from_pem,
-    certificates_to_pem,
+    Certificate, CertificateAuthority, NewLeaf, PrivateKey, SubjectAltName, Validity,
+    certificates_from_pem, certificates_to_pem,
 };
 use testkit::pair::{Pair, authority};
 use testkit::{Node, contents, text};
@@ -138,17 +138,63 @@ fn without_the_key_of_the_ca_it_says_what_to_do_instead() {
     }
 }
 
-/// Only where the configuration wants it; and a mounted disk's kubelet is never this machine's.
+/// Whatever the configuration says, a mounted disk's kubelet is never this machine's.
 #[test]
 fn a_daemon_on_another_root_leaves_the_kubelets_to_the_kubelet() {
-    for repair in ["off", "expired", "overdue"] {
-        let node = overdue();
-        node.configure(&format!("[kubelet]\nrepair = \"{repair}\"\n"));
+    for when in ["off", "expired", "overdue"] {
+        let node = Node::fresh();
+        age_client(&node, &node.ca, "cp1");
+        serving(&node, DAY * -3);
+        node.configure(&format!("[kubelet]\nrepair = \"{when}\"\n"));
         let before = contents(&node.path(PKI));
         let output = node.run(&["run", "--once"]);
         assert!(output.status.success(), "{}", text(&output.stderr));
-        assert_eq!(contents(&node.path(PKI)), before, "{repair}");
+        assert_eq!(contents(&node.path(PKI)), before, "{when}");
+        // By hand it is seen to.
+        let (_, told) = repair(&node, &["--dry-run"]);
+        assert_eq!(told.matches("would be made").count(), 2, "{told}");
     }
+}
+
+/// Makes the kubelet's client certificate one of that CA and node, with a day left of a month.
+fn age_client(node: &Node, authority: &CertificateAuthority, name: &str) {
+    let leaf = NewLeaf {
+        common_name: format!("system:node:{name}"),
+        organizations: vec!["system:nodes".to_owned()],
+        subject_alt_names: Vec::new(),
+        server_auth: false,
+        client_auth: true,
+    };
+    let now = Timestamp::now();
+    let validity = Validity {
+        not_before: (now - DAY * 30).max(authority.certificate().not_before),
+        not_after: now + DAY,
+    };
+    let pair = Pair::sign(&leaf, authority, validity);
+    fs::write(node.path(OLD), pair.certificate_pem() + &pair.key_pem()).unwrap();
+}
+
+/// Somebody keeps it on purpose, and nothing of it is in a restart's way.
+#[test]
+fn an_expired_certificate_that_is_left_alone_holds_nothing_up() {
+    let node = overdue();
+    let ended = expired();
+    let other = fs::read(ended.path("/etc/kubernetes/super-admin.conf")).unwrap();
+    fs::write(node.path("/etc/kubernetes/super-admin.conf"), other).unwrap();
+    node.configure("[renewal]\nskip = [\"super-admin.conf\"]\n");
+    let (code, told) = repair(&node, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert_ne!(current(&node).to_str(), Some(OLD));
+}
+
+#[test]
+fn without_a_kubelet_conf_nothing_is_known_of_the_client() {
+    let node = overdue();
+    fs::remove_file(node.path(KUBELET_CONF)).unwrap();
+    let before = contents(&node.path(PKI));
+    let (code, told) = repair(&node, &[]);
+    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(contents(&node.path(PKI)), before);
 }
 
 const SERVING: [&str; 2] = [
@@ -158,6 +204,10 @@ const SERVING: [&str; 2] = [
 
 /// The serving certificate as a kubelet makes it when it first starts, with so much of its year left.
 fn serving(node: &Node, left: SignedDuration) {
+    serving_for(node, left, &["cp1"]);
+}
+
+fn serving_for(node: &Node, left: SignedDuration, names: &[&str]) {
     let now = Timestamp::now();
     let made = now - SignedDuration::from_hours(24 * 365) + left;
     let name = format!("cp1@{}", made.as_second());
@@ -165,7 +215,10 @@ fn serving(node: &Node, left: SignedDuration) {
     let leaf = NewLeaf {
         common_name: name,
         organizations: Vec::new(),
-        subject_alt_names: vec![SubjectAltName::Dns("cp1".to_owned())],
+        subject_alt_names: names
+            .iter()
+            .map(|name| SubjectAltName::Dns((*name).to_owned()))
+            .collect(),
         server_auth: true,
         client_auth: false,
     };
@@ -203,7 +256,7 @@ fn the_serving_certificate_that_nobody_renews_becomes_one_of_the_clusters() {
         let old = served(&node).remove(0);
         let client = fs::read_link(node.path(CURRENT)).unwrap();
         let plan = text(&node.run(&["plan"]).stdout);
-        assert!(plan.contains("renews it never"), "{plan}");
+        assert!(plan.contains("never renews it"), "{plan}");
         let (code, told) = repair(&node, &["--dry-run"]);
         assert_eq!(code, Some(0), "{told}");
         assert!(told.contains("system:node:cp1"), "{told}");
@@ -276,5 +329,72 @@ fn other_serving_certificates_are_somebody_elses() {
             "{settings}{config}: {told}"
         );
         assert_eq!(contents(&node.path(PKI)), before);
+    }
+}
+
+/// Whoever may write beside the kubelet's certificates would have one of any server's name, or of any node's.
+#[test]
+fn the_clusters_ca_signs_no_name_that_only_the_file_says() {
+    let other = authority(
+        "kubernetes",
+        Timestamp::now() - DAY * 60,
+        Timestamp::now() + DAY * 60,
+    );
+    for (names, client) in [
+        (&["kubernetes.default.svc"][..], None),
+        (&["cp1", "kubernetes"], None),
+        (&["kubernetes"], Some("kubernetes")),
+    ] {
+        let node = Node::fresh();
+        serving_for(&node, DAY * -3, names);
+        if let Some(name) = client {
+            age_client(&node, &other, name);
+        }
+        repair(&node, &[]);
+        let new = served(&node);
+        assert!(
+            !new[0].is_signed_by(node.ca.certificate()),
+            "{names:?}: {:?}",
+            new[0].subject_alt_names
+        );
+    }
+}
+
+/// What an administrator put there is his.
+#[test]
+fn a_serving_certificate_that_the_kubelet_did_not_make_is_left_alone() {
+    let now = Timestamp::now();
+    for (name, authority_name) in [
+        ("cp1.corp", "Corp Root"),
+        ("cp1@1", "Corp Root"),
+        ("cp1@1", "cp1-ca@2"),
+        ("cp1@x", "cp1-ca@x"),
+    ] {
+        let node = Node::fresh();
+        serving(&node, DAY * 20);
+        let authority = authority(authority_name, now - DAY * 300, now + DAY * 300);
+        let leaf = NewLeaf {
+            common_name: name.to_owned(),
+            organizations: Vec::new(),
+            subject_alt_names: vec![SubjectAltName::Dns("cp1".to_owned())],
+            server_auth: true,
+            client_auth: false,
+        };
+        let validity = Validity {
+            not_before: now - DAY * 300,
+            not_after: now + DAY,
+        };
+        let pair = Pair::sign(&leaf, &authority, validity);
+        let pem = certificates_to_pem([&pair.certificate, authority.certificate()]);
+        fs::write(node.path(SERVING[0]), pem).unwrap();
+        fs::write(node.path(SERVING[1]), pair.key_pem()).unwrap();
+        let before = contents(&node.path(PKI));
+        let (code, told) = repair(&node, &[]);
+        assert_eq!(code, Some(0), "{told}");
+        assert_eq!(
+            contents(&node.path(PKI)),
+            before,
+            "{name} by {authority_name}"
+        );
     }
 }

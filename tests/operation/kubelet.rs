@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kubecertd::checks::Asked;
+use kubecertd::config::RestartMode;
 use kubecertd::journal::Outcome;
 use kubecertd::operation::{Event, OperationError, RenewalReport, repair_kubelet};
 use kubecertd::pki::{NewLeaf, SubjectAltName, Validity, certificates_to_pem};
@@ -162,9 +163,9 @@ async fn a_kubelet_that_does_not_read_its_serving_certificate_by_itself_is_resta
     for (restart, is_taken) in [(takes, true), ("true", false)] {
         let mut node = with_client(fresh(), restart).await;
         let leaf = NewLeaf {
-            common_name: "cp1@1".to_owned(),
-            organizations: Vec::new(),
-            subject_alt_names: vec![SubjectAltName::Ip("127.0.0.1".parse().unwrap())],
+            common_name: "system:node:cp1".to_owned(),
+            organizations: vec!["system:nodes".to_owned()],
+            subject_alt_names: vec![SubjectAltName::Dns("cp1".to_owned())],
             server_auth: true,
             client_auth: false,
         };
@@ -211,4 +212,65 @@ async fn a_kubelet_that_does_not_read_its_serving_certificate_by_itself_is_resta
         }
         assert_eq!(node.restarts(), 0);
     }
+}
+
+#[tokio::test]
+async fn where_restarts_are_left_to_others_the_kubelets_is_as_well() {
+    let mut node = overdue("").await;
+    node.context.config.restart.mode = RestartMode::None;
+    let old = current(&node);
+    let report = repair(&node).await.unwrap().unwrap();
+    assert_ne!(current(&node), old);
+    assert_eq!(told(&node), 0);
+    assert_eq!(report.not_told, ["kubelet.service"]);
+    assert_eq!(node.receipts()[0].remarks[0].code, "users-not-told");
+}
+
+/// An administrator may have stopped it.
+#[tokio::test]
+async fn a_kubelet_that_does_not_run_is_not_started() {
+    let mut node = overdue("").await;
+    let script = "#!/bin/sh\n[ \"$1\" != show ] || printf 'LoadState=loaded\\nActiveState=inactive\\nSubState=dead\\n'\n";
+    let systemctl = node.tree.write("/systemctl", script);
+    node.context.machine.as_mut().unwrap().kubelet = KubeletService::through(systemctl);
+    let old = current(&node);
+    let error = repair(&node).await.unwrap_err();
+    assert!(matches!(error, OperationError::NotNow(_)), "{error}");
+    assert!(
+        error.to_string().contains("kubelet.service is inactive"),
+        "{error}"
+    );
+    assert_eq!(current(&node), old);
+}
+
+/// Its restarts fail, and the way back is open all the same, since the old one is still valid.
+#[tokio::test]
+async fn a_node_that_runs_is_not_taken_for_one_that_is_down() {
+    let mut node = overdue("").await;
+    let (sender, stop) = tokio::sync::watch::channel(false);
+    let mut on = |event: Event| {
+        if let Event::Installed { .. } = event {
+            sender.send(true).unwrap();
+        }
+    };
+    repair_kubelet(&node.context, BY_HAND, &stop, &mut on)
+        .await
+        .unwrap_err();
+    let journal = node.tree.path("/var/lib/kubecertd/journal");
+    let kept = testkit::contents(&journal);
+    let text = String::from_utf8(kept.into_values().next().unwrap()).unwrap();
+    assert!(
+        text.contains("kubelet-planned") && !text.contains("\"stopped\""),
+        "{text}"
+    );
+
+    // A renewal beside it restarts the API server by its manifest, as on any node that runs.
+    let broken = node.tree.write("/systemctl", "#!/bin/sh\nexit 1\n");
+    node.context.machine.as_mut().unwrap().kubelet = KubeletService::through(broken);
+    let old = node.serial("apiserver");
+    node.renew(&["apiserver"], &never(), &mut nothing)
+        .await
+        .unwrap();
+    assert_ne!(node.serial("apiserver"), old);
+    assert_eq!((node.restarts(), node.in_flight()), (1, 1));
 }

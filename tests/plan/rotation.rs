@@ -1,14 +1,24 @@
 //! The kubelet's client certificate while it is valid: when its renewal is overdue, and what is done about it.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
-use kubecertd::config::Config;
-use kubecertd::node::{CertificateId, ClientLink, Inventory, Present};
+use kubecertd::config::{Config, Renewal};
+use kubecertd::node::{
+    CertificateId, CertificateState, ClientLink, Inventory, KeyState, Present, Signer,
+};
+use kubecertd::pki::AuthorityId;
 use kubecertd::plan::{
     KubeletNeed, Note, Request, Rotation, RotationFault, kubelet_need, kubelet_repair, plan,
 };
-use testkit::inventory::{DAY, YEAR, after, now, present, present_mut};
+use testkit::inventory::{
+    DAY, YEAR, after, authority_certificate, authority_state, now, present, present_mut,
+    set_authority,
+};
 
 use crate::expired::{embedding, like, referring};
+
+fn repair(node: &Inventory) -> KubeletNeed {
+    kubelet_repair(node, &Renewal::default(), now())
+}
 
 fn notes(node: &Inventory, id: &CertificateId) -> Vec<Note> {
     let plan = plan(node, &Config::default(), &Request::Due, now()).unwrap();
@@ -46,14 +56,14 @@ fn nothing_is_done_before_it_is_overdue_and_a_new_one_is_made_then() {
         let mut node = referring(DAY);
         aged(&mut node, "kubelet.conf", left);
         aged(&mut node, "kubelet-client-current.pem", left);
-        assert_eq!(kubelet_repair(&node, now()), need, "{left}");
+        assert_eq!(repair(&node), need, "{left}");
         assert_eq!(kubelet_need(&node, now()), KubeletNeed::Nothing);
         let is_said = !notes(&node, &CertificateId::KubeletClient).is_empty();
         assert_eq!(is_said, need != KubeletNeed::Nothing, "{left}");
     }
     // What has ended comes first.
     let node = referring(-DAY);
-    assert_eq!(kubelet_repair(&node, now()), kubelet_need(&node, now()));
+    assert_eq!(repair(&node), kubelet_need(&node, now()));
 }
 
 #[test]
@@ -82,29 +92,70 @@ fn what_keeps_the_kubelet_from_it_is_said() {
 fn a_kubeconfig_that_holds_its_certificate_is_made_to_refer_to_the_current_one() {
     let mut node = embedding(30 * DAY, YEAR);
     aged(&mut node, "kubelet-client-current.pem", YEAR);
-    assert_eq!(kubelet_repair(&node, now()), KubeletNeed::Reference);
+    assert_eq!(repair(&node), KubeletNeed::Reference);
     assert!(matches!(
         &notes(&node, &CertificateId::KubeletConfig)[..],
         [Note::HoldsItsCertificate { .. }]
     ));
     // Not to one that is of no use itself: then both are made new.
     aged(&mut node, "kubelet-client-current.pem", DAY);
-    assert_eq!(
-        kubelet_repair(&node, now()),
-        like("kubelet-client-current.pem")
-    );
+    assert_eq!(repair(&node), like("kubelet-client-current.pem"));
     aged(&mut node, "kubelet-client-current.pem", -DAY);
-    assert_eq!(
-        kubelet_repair(&node, now()),
-        like("kubelet-client-current.pem")
-    );
+    assert_eq!(repair(&node), like("kubelet-client-current.pem"));
     assert!(notes(&node, &CertificateId::KubeletConfig).is_empty());
     // The kubelet has not renewed it yet, and still may.
     node.entries.pop();
     aged(&mut node, "kubelet.conf", YEAR / 2);
-    assert_eq!(kubelet_repair(&node, now()), KubeletNeed::Nothing);
+    assert_eq!(repair(&node), KubeletNeed::Nothing);
     aged(&mut node, "kubelet.conf", DAY);
-    assert_eq!(kubelet_repair(&node, now()), like("kubelet.conf"));
+    assert_eq!(repair(&node), like("kubelet.conf"));
+}
+
+/// Left by an earlier join, or its kubelet.conf lies elsewhere.
+#[test]
+fn what_is_not_this_nodes_is_not_referred_to_and_what_is_not_there_needs_nothing() {
+    let whole = || {
+        let mut node = embedding(30 * DAY, YEAR);
+        aged(&mut node, "kubelet-client-current.pem", YEAR);
+        node
+    };
+    let mut node = whole();
+    present_mut(&mut node, "kubelet-client-current.pem").signer =
+        Signer::Foreign("another".to_owned());
+    assert_eq!(repair(&node), KubeletNeed::Nothing);
+    let mut node = whole();
+    present_mut(&mut node, "kubelet-client-current.pem")
+        .leaf
+        .common_name = Some("system:node:other".to_owned());
+    assert_eq!(repair(&node), KubeletNeed::Nothing);
+    let mut node = whole();
+    let config = CertificateId::KubeletConfig;
+    let config = node.entries.iter_mut().find(|one| one.id == config);
+    config.unwrap().state = CertificateState::Missing;
+    assert_eq!(repair(&node), KubeletNeed::Nothing);
+}
+
+#[test]
+fn one_that_would_end_no_later_is_not_made() {
+    let mut node = referring(DAY);
+    aged(&mut node, "kubelet.conf", DAY);
+    aged(&mut node, "kubelet-client-current.pem", DAY);
+    let authority = authority_certificate(after(-YEAR), after(DAY / 2));
+    let key = KeyState::Matching(None);
+    set_authority(
+        &mut node,
+        AuthorityId::Kubernetes,
+        authority_state(vec![authority], key),
+    );
+    assert!(matches!(repair(&node), KubeletNeed::Impossible(_)));
+    // Nor one with more groups than a node's.
+    let mut node = referring(DAY);
+    aged(&mut node, "kubelet-client-current.pem", DAY);
+    present_mut(&mut node, "kubelet-client-current.pem")
+        .leaf
+        .organizations
+        .push("system:masters".to_owned());
+    assert!(matches!(repair(&node), KubeletNeed::Impossible(_)));
 }
 
 #[test]
@@ -114,5 +165,5 @@ fn what_no_kubelet_renews_is_left_to_whoever_does() {
     let config = node.entries.last_mut().unwrap();
     config.certificate_path = "/etc/pki/kubelet.pem".into();
     aged(&mut node, "kubelet.conf", DAY);
-    assert_eq!(kubelet_repair(&node, now()), KubeletNeed::Nothing);
+    assert_eq!(repair(&node), KubeletNeed::Nothing);
 }
