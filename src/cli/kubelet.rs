@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 
 use super::arguments::KubeletAction;
-use super::output::{Narrator, line, print};
+use super::output::{Narrator, error, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime::runtime;
 use crate::checks::{Asked, Finding};
 use crate::config::KubeletRepair;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::operation::{Context, log_summary, look_at_kubelet_repair, repair_kubelet};
-use crate::plan::{KubeletNeed, Request, ServingNeed, kubelet_repairs};
+use crate::plan::{KubeletNeed, Request, ServingNeed, kubelet_repairs, unread_of_kubelet};
 
 pub(super) fn run(context: &Context, action: KubeletAction) -> anyhow::Result<ExitCode> {
     let KubeletAction::Repair { dry_run, force } = action;
@@ -41,9 +41,18 @@ fn show(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let node = context.observe();
     let (now, renewal) = (crate::host::now(), &context.config.renewal);
     let repairs = kubelet_repairs(&node, renewal, KubeletRepair::Overdue, now);
+    let unread = match repairs.client {
+        KubeletNeed::Impossible(_) => Vec::new(),
+        _ => unread_of_kubelet(&node),
+    };
+    for reason in &unread {
+        error(reason);
+    }
     if repairs.are_none() {
-        print(NOTHING)?;
-        return Ok(ExitCode::SUCCESS);
+        if unread.is_empty() {
+            print(NOTHING)?;
+        }
+        return Ok(exit_code(unread.is_empty()));
     }
     let mut sentences = Vec::new();
     match &repairs.client {
@@ -93,5 +102,6 @@ fn show(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     }
     print("Nothing was changed, because of --dry-run.\n")?;
     let is_possible = !matches!(repairs.client, KubeletNeed::Impossible(_));
-    Ok(exit_code(is_possible && !found.iter().any(Finding::blocks)))
+    let is_blocked = found.iter().any(Finding::blocks);
+    Ok(exit_code(is_possible && !is_blocked && unread.is_empty()))
 }

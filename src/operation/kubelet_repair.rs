@@ -21,6 +21,7 @@ use crate::journal::{OperationKind, Trigger};
 use crate::node::{CertificateId, Inventory, Replaceable};
 use crate::plan::{
     KubeletNeed, KubeletRepairs, Plan, Request, RestartMethod, kubelet_need, kubelet_repairs,
+    unread_of_kubelet,
 };
 use crate::probe::reachability;
 
@@ -45,10 +46,19 @@ pub async fn repair_kubelet(
     run.learn_of_others().await;
     let node = run.node();
     let repairs = repairs(context, &node, asked, crate::host::now());
-    if repairs.are_none() {
+    let is_known_already = matches!(repairs.client, KubeletNeed::Impossible(_));
+    let unread = match asked {
+        Asked::ByHand { .. } if !is_known_already => unread_of_kubelet(&node),
+        Asked::ByHand { .. } | Asked::BySchedule => Vec::new(),
+    };
+    if repairs.are_none() && unread.is_empty() {
         return Ok(None);
     }
-    let mut report = RenewalReport::default();
+    let unread = unread.into_iter().map(OperationError::KubeletNotRepaired);
+    let mut report = RenewalReport {
+        errors: unread.collect(),
+        ..RenewalReport::default()
+    };
     for one in repairs.apart() {
         if *run.stop.borrow() {
             return Err(OperationError::Stopped);

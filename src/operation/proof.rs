@@ -1,5 +1,7 @@
 //! Restarting what uses new files, and proving that it uses them.
 
+use jiff::Timestamp;
+
 use super::OperationError;
 use super::authority_proof::{authorities_of, witnesses_of};
 use super::ending::Ending;
@@ -31,6 +33,7 @@ pub(super) async fn restart_and_prove(
         report.unproved.push(remark);
     }
     report.warnings.append(&mut restarts.not_shown);
+    let begun = crate::host::now();
     report.restarts = restarts.run(run, operation).await?;
     tell_users(run, operation, report).await?;
     let told = if may_restart(run.context) {
@@ -55,7 +58,7 @@ pub(super) async fn restart_and_prove(
             biased;
             // All is done; what the API server shows can be looked up later.
             () = crate::host::stopped(stop) => {}
-            () = expect_ready(run, report) => {}
+            () = expect_ready(run, begun, report) => {}
         }
     }
     Ok(())
@@ -171,8 +174,8 @@ async fn prove_in_use(
     Ok(answers)
 }
 
-/// Waits until `kubectl get nodes` would show this node as Ready.
-async fn expect_ready(run: &mut Run<'_>, report: &mut RenewalReport) {
+/// Waits until `kubectl get nodes` would show this node as Ready, by what its kubelet said since then.
+async fn expect_ready(run: &mut Run<'_>, since: Timestamp, report: &mut RenewalReport) {
     let node = run.node();
     let Some(admin) = node
         .entry(&CertificateId::ADMIN)
@@ -181,7 +184,7 @@ async fn expect_ready(run: &mut Run<'_>, report: &mut RenewalReport) {
         return;
     };
     let bound = run.context.proof_bound;
-    let asking = node_is_ready(&node, &admin.path, bound);
+    let asking = node_is_ready(&node, &admin.path, since, bound);
     let what = ("node", "the API server to show it as Ready");
     match reported(asking, what, bound, run.events()).await {
         Ok(seen) => run.emit(Event::NodeReady { seen }),

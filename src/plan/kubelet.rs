@@ -10,7 +10,7 @@ use super::expired::{
 };
 use super::note::Note;
 use super::rotation::{Rotation, faults};
-use super::serving::{Due, ServingNeed, serving_need, signer_ends};
+use super::serving::{Due, ServingNeed, own_entry, serving_need, signer_ends};
 use crate::config::{KubeletRepair, Renewal};
 use crate::node::{CertificateId, CertificateState, Entry, Inventory, Signer};
 use crate::pki::{Certificate, date};
@@ -90,6 +90,25 @@ pub fn kubelet_repairs(
         };
     }
     repairs
+}
+
+/// Those of the kubelet's certificates that would be made anew here, and cannot be read, so that nobody knows whether they are overdue;
+/// with the reason.
+#[must_use]
+pub fn unread_of_kubelet(inventory: &Inventory) -> Vec<String> {
+    let own = own_entry(inventory).map(|entry| &entry.id);
+    let config = inventory.entry(&CertificateId::KubeletConfig);
+    let has_config = config.is_some_and(|one| !matches!(one.state, CertificateState::Missing));
+    let entries = inventory.entries.iter();
+    entries
+        .filter(|entry| (entry.id.is_kubelets_client() && has_config) || Some(&entry.id) == own)
+        .filter_map(|entry| match &entry.state {
+            CertificateState::Unreadable(problem) => Some(format!(
+                "{problem}; so it is not known whether it is overdue"
+            )),
+            CertificateState::Missing | CertificateState::Present(_) => None,
+        })
+        .collect()
 }
 
 /// What is to be known of a certificate of the kubelet's.

@@ -42,7 +42,7 @@ pub use decide::{plan, plan_awaiting, plan_due};
 pub use expired::{KubeletNeed, Reachability, expired, is_node_down, kubelet_need};
 pub use extension::{AUTHORITY_VALIDITY, Extension, ExtensionObstacle, extension};
 pub use hold::Hold;
-pub use kubelet::{KubeletRepairs, kubelet_repair, kubelet_repairs};
+pub use kubelet::{KubeletRepairs, kubelet_repair, kubelet_repairs, unread_of_kubelet};
 pub use longest::longest;
 pub use note::Note;
 pub use obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};

@@ -107,17 +107,20 @@ fn known_name(inventory: &Inventory) -> Option<String> {
     })
 }
 
-/// The one that the kubelet made itself, or that was put in its place by this program. What an administrator put there is his.
-fn own(inventory: &Inventory) -> Option<(&Entry, &Present)> {
+/// The file of the one that the kubelet makes itself, where it is that which it serves.
+pub(super) fn own_entry(inventory: &Inventory) -> Option<&Entry> {
     let path = inventory.directories.kubelet_pki.join(OWN);
-    let entry = inventory
-        .entries
-        .iter()
-        .find(|entry| entry.id.is_kubelets_server() && entry.certificate_path == path)?;
     let kubelet = &inventory.kubelet;
     let is_its_to_make =
         kubelet.present && kubelet.tls_certificate.is_none() && !kubelet.server_tls_bootstrap;
-    let present = entry.present().filter(|_| is_its_to_make)?;
+    let mut entries = inventory.entries.iter().filter(|_| is_its_to_make);
+    entries.find(|entry| entry.id.is_kubelets_server() && entry.certificate_path == path)
+}
+
+/// The one that the kubelet made itself, or that was put in its place by this program. What an administrator put there is his.
+fn own(inventory: &Inventory) -> Option<(&Entry, &Present)> {
+    let entry = own_entry(inventory)?;
+    let present = entry.present()?;
     (is_self_made(present) || is_the_clusters(inventory, &present.leaf)).then_some((entry, present))
 }
 

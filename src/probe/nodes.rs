@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
@@ -13,13 +14,15 @@ use crate::node::Inventory;
 /// Pause between two questions.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Asks the API server with a kubeconfig for this node until it is Ready. What it is, in words.
+/// Asks the API server with a kubeconfig for this node until it is Ready, and its kubelet has been heard of since then: a node stays
+/// Ready for 40 s after its kubelet's last word. What it is, in words.
 ///
 /// # Errors
 /// What was seen instead until `bound` was over.
 pub async fn node_is_ready(
     inventory: &Inventory,
     kubeconfig: &Path,
+    since: Timestamp,
     bound: Duration,
 ) -> Result<String, String> {
     let name = inventory
@@ -31,16 +34,31 @@ pub async fn node_is_ready(
         .iter()
         .find(|pod| runs(pod, API_SERVER))
         .and_then(api_server_address);
-    let path = format!("/api/v1/nodes/{name}");
+    let node = format!("/api/v1/nodes/{name}");
+    // Which the kubelet renews every ten seconds, and when it starts.
+    let lease = format!("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{name}");
+    let ask = async |path: &str| match as_holder(kubeconfig, local.as_ref(), path).await {
+        Ok(answer) if answer.status == 200 => Ok(answer.body),
+        Ok(answer) => Err(format!("{path}: {}", answer.describe())),
+        Err(error) => Err(error.to_string()),
+    };
+    let look = async || {
+        if let Some(reason) = not_ready(&ask(&node).await?) {
+            return Err(format!("node {name} is not Ready: {reason}"));
+        }
+        if is_heard_of_since(&ask(&lease).await?, since) {
+            Ok(format!("node {name} is Ready"))
+        } else {
+            Err(format!(
+                "node {name} is Ready, but its kubelet has not been heard of since it was to use its new certificate"
+            ))
+        }
+    };
     let begun = Instant::now();
     loop {
-        let seen = match as_holder(kubeconfig, local.as_ref(), &path).await {
-            Ok(answer) if answer.status == 200 => match not_ready(&answer.body) {
-                None => return Ok(format!("node {name} is Ready")),
-                Some(reason) => format!("node {name} is not Ready: {reason}"),
-            },
-            Ok(answer) => format!("{path}: {}", answer.describe()),
-            Err(error) => error.to_string(),
+        let seen = match look().await {
+            Ok(ready) => return Ok(ready),
+            Err(seen) => seen,
         };
         if begun.elapsed() >= bound {
             return Err(seen);
@@ -73,9 +91,34 @@ fn not_ready(node: &str) -> Option<String> {
     }
 }
 
+/// Both moments are of this machine's clock.
+fn is_heard_of_since(lease: &str, since: Timestamp) -> bool {
+    let renewed = serde_json::from_str(lease).ok().and_then(|lease: Value| {
+        let moment = lease.pointer("/spec/renewTime")?.as_str()?;
+        moment.parse::<Timestamp>().ok()
+    });
+    renewed.is_some_and(|renewed| renewed >= since)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_kubelet_said_before_counts_no_more() {
+        let lease = |moment: &str| format!(r#"{{"spec":{{"renewTime":"{moment}"}}}}"#);
+        let since = "2026-11-27T20:00:00Z".parse().unwrap();
+        let heard = |text: &str| is_heard_of_since(text, since);
+        assert!(heard(&lease("2026-11-27T20:00:01.123456Z")));
+        for text in [
+            &lease("2026-11-27T19:59:59.999999Z"),
+            &lease("now"),
+            "{}",
+            "no JSON",
+        ] {
+            assert!(!heard(text), "{text}");
+        }
+    }
 
     #[test]
     fn only_its_own_word_makes_a_node_ready() {

@@ -398,3 +398,29 @@ fn a_serving_certificate_that_the_kubelet_did_not_make_is_left_alone() {
         );
     }
 }
+
+/// Nobody knows whether it is overdue.
+#[test]
+fn what_cannot_be_read_is_not_taken_for_what_is_well() {
+    let node = Node::fresh();
+    let pem = fs::read(node.path(OLD)).unwrap();
+    embed(&node, &pem);
+    fs::write(node.path(OLD), "x").unwrap();
+    serving(&node, SignedDuration::from_hours(24 * 300));
+    for options in [&["--dry-run"][..], &[]] {
+        let (code, told) = repair(&node, options);
+        assert_eq!(code, Some(1), "{told}");
+        let is_said = told.contains("kubelet-client-current.pem") && told.contains("not known");
+        assert!(is_said && !told.contains("Nothing to repair"), "{told}");
+    }
+    let node = overdue();
+    node.write(&format!("{PKI}/kubelet.crt"), "x");
+    let (code, told) = repair(&node, &[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("kubelet.crt: "), "{told}");
+    assert_ne!(
+        current(&node).to_str(),
+        Some(OLD),
+        "the other was not repaired"
+    );
+}

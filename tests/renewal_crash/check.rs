@@ -151,7 +151,7 @@ fn told(receipts: &[Receipt], renewed: usize, place: &str) {
     assert!(is_right, "{place}: {receipts:?}");
 }
 
-fn history(node: &Machine, place: &str) -> Vec<Receipt> {
+pub(crate) fn history(node: &Machine, place: &str) -> Vec<Receipt> {
     let history = History::new(&Store::new(&node.root));
     if let Err(error) = history.verify() {
         panic!("{place}: {error}");
@@ -159,7 +159,7 @@ fn history(node: &Machine, place: &str) -> Vec<Receipt> {
     history.receipts().unwrap()
 }
 
-fn is_in_flight(node: &Machine) -> bool {
+pub(crate) fn is_in_flight(node: &Machine) -> bool {
     !names(&Store::new(&node.root).journal()).is_empty()
 }
 
@@ -172,7 +172,7 @@ fn names(directory: &std::path::Path) -> Vec<String> {
         .collect()
 }
 
-fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     let printed = [output.stdout.as_slice(), &output.stderr].concat();
     String::from_utf8_lossy(&printed).into_owned()
 }

@@ -1,5 +1,6 @@
 //! The program itself, killed at every system call that changes a file, or refused by the file system, on a node that runs:
-//! it renews eleven certificates and restarts four pods, puts them back by hand, or puts back what did not work.
+//! it renews eleven certificates and restarts four pods, puts them back by hand, or puts back what did not work; and what
+//! restarts no pod.
 //!
 //! For each point a node of its own: a root file system with the program, a kubelet, a container runtime and listeners that
 //! serve what was on the disk when their pod started. After the fault `kubecertd recover` is run, and everything is looked at
@@ -16,6 +17,7 @@
     clippy::print_stdout
 )]
 
+mod apart;
 mod check;
 mod course;
 mod sweep;
@@ -54,6 +56,20 @@ fn killed_before_any_call_nothing_is_lost() {
     println!("points at which the program was killed and all survived: {tried}");
 }
 
+/// What the kubelet, CAs and certificates that are not kubeadm's have of their own in the journal.
+#[test]
+fn killed_in_an_operation_that_restarts_no_pod_nothing_is_lost() {
+    let Some(field) = field() else { return };
+    let mut tried = 0;
+    for course in [Course::Repair, Course::Extend, Course::Described] {
+        tried += killed(&field, &course, 8);
+        for error in ["ENOSPC", "EIO", "EROFS"] {
+            tried += refused(&field, &course, error, 2);
+        }
+    }
+    println!("points at which such an operation was killed or refused: {tried}");
+}
+
 #[test]
 fn what_the_file_system_refuses_is_got_over_undone_or_recovered() {
     let Some(field) = field() else { return };
@@ -61,6 +77,7 @@ fn what_the_file_system_refuses_is_got_over_undone_or_recovered() {
     for error in ["ENOSPC", "EIO", "EROFS"] {
         tried += refused(&field, &Course::Renew, error, 8);
         tried += refused(&field, &Course::PutBack, error, 3);
+        tried += refused(&field, &Course::Undo, error, 2);
     }
     println!("calls of the program that failed and all survived: {tried}");
 }
@@ -150,6 +167,10 @@ fn killed(field: &Field, course: &Course, bound: usize) -> usize {
         }
         Course::Undo => assert_eq!(tally.new, 0),
         Course::Recover(_) => {}
+        Course::Repair | Course::Extend | Course::Described => {
+            assert!(all > 50, "too few calls are seen");
+            assert!(tally.new > 0 && tally.new < tally.hit);
+        }
     }
     tally.hit
 }

@@ -10,6 +10,7 @@ use testkit::machine::{Machine, Template};
 use testkit::peer::Listener;
 use tokio::runtime::{Builder, Handle};
 
+use crate::apart::check_apart;
 use crate::check::{After, check};
 use crate::course::Course;
 
@@ -57,7 +58,7 @@ impl Field {
     pub(crate) fn node(&self, course: &Course) -> Machine {
         let start = Machine::start(&self.template, course.is_wary());
         let mut node = self.around.block_on(start);
-        course.prepare(&mut node);
+        course.prepare(&mut node, self.template.authorities());
         node
     }
 
@@ -144,7 +145,11 @@ fn attempt(
             "{course:?}: {fault} at {call} of {file}, {time}: {:?}",
             run.end
         );
-        let after = check(&node, course, &run, &place);
+        let after = if course.is_apart() {
+            check_apart(&node, course, &run, &place)
+        } else {
+            check(&node, course, &run, &place)
+        };
         let Some(hit) = &run.hit else {
             continue;
         };

@@ -234,6 +234,14 @@ impl Parts {
                     201,
                     format!(r#"{{"status":{{"userInfo":{{"username":"{user}"}}}}}}"#),
                 ),
+                Some(_) if request.starts_with("GET /api/v1/nodes/") => (
+                    200,
+                    r#"{"status":{"conditions":[{"type":"Ready","status":"True"}]}}"#.to_owned(),
+                ),
+                Some(_) if request.contains("/kube-node-lease/leases/") => {
+                    let now = jiff::Timestamp::now();
+                    (200, format!(r#"{{"spec":{{"renewTime":"{now}"}}}}"#))
+                }
                 Some(_) => (200, "{}".to_owned()),
             }
         })

@@ -75,7 +75,13 @@ const HARMLESS: [&str; 30] = [
 ];
 
 /// Where the files of a node are, below whatever stands for its root.
-const PLACES: [&str; 3] = ["/etc/kubernetes", "/var/lib/kubecertd", "/run/kubecertd"];
+const PLACES: [&str; 5] = [
+    "/etc/exporter",
+    "/etc/kubernetes",
+    "/var/lib/kubecertd",
+    "/var/lib/kubelet",
+    "/run/kubecertd",
+];
 
 /// One call of the process on a file of the node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -291,6 +297,9 @@ fn unchanging(name: &str) -> String {
     if let Some((stem, ending)) = name.split_once(MARK) {
         let what = if ending.ends_with("-old") { "-old" } else { "" };
         return format!("{stem}{MARK}*{what}");
+    }
+    if name.starts_with("kubelet-client-20") {
+        return "kubelet-client-*".to_owned();
     }
     match name.as_bytes() {
         // A file without a name, by its number.
