@@ -1,21 +1,23 @@
 //! `kubecertd ca`
 
 use std::process::ExitCode;
+use std::time::Duration;
+
+use jiff::Timestamp;
 
 use super::ca_arguments::{CaAction, Extend};
 use super::output::{Narrator, error, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime::{ask, runtime};
 use super::values::Format;
-use crate::checks::{Asked, Finding};
 use crate::daemon::{StopSignals, stop_on_signal};
-use crate::node::{Inventory, PodRef, components};
+use crate::node::{CertificateId, Inventory};
 use crate::operation::{
     Context, ExtensionReport, ExtensionWish, authorities_called, authority_changed,
-    extend_authorities, log_summary, look_at_extension,
+    extend_authorities, log_summary, preview_extension,
 };
-use crate::pki::date;
-use crate::plan::{AUTHORITY_VALIDITY, Extension, Request, extension};
+use crate::pki::{AuthorityId, date};
+use crate::plan::{AUTHORITY_VALIDITY, Request, extension};
 use crate::probe::running_since;
 use crate::report::{AuthoritiesView, AuthorityKnown};
 
@@ -26,20 +28,26 @@ pub(super) fn run(context: &Context, action: &CaAction) -> anyhow::Result<ExitCo
     }
 }
 
+const DAY: u64 = 24 * 60 * 60;
+
+/// The least that a new certificate lasts.
+const LEAST_VALIDITY: Duration = Duration::from_secs(60 * 60);
+
 const NOTHING: &str = "Nothing to extend: a new certificate would end hardly later, and every place has the present one.\n";
 
 fn extend(context: &Context, options: &Extend) -> anyhow::Result<ExitCode> {
     let node = context.observe();
+    let validity = options.validity.unwrap_or(AUTHORITY_VALIDITY);
+    anyhow::ensure!(
+        validity >= LEAST_VALIDITY,
+        "a CA that ends within an hour is of no use; give --validity more"
+    );
     let wish = ExtensionWish {
         authorities: authorities_called(&node, &options.name).map_err(anyhow::Error::msg)?,
-        validity: options.validity.unwrap_or(AUTHORITY_VALIDITY),
+        validity,
         restart: options.restart,
         force: options.force,
-        typed: format!(
-            "ca extend {}{}",
-            options.name,
-            if options.restart { " --restart" } else { "" }
-        ),
+        typed: typed(options),
     };
     anyhow::ensure!(
         !wish.authorities.is_empty(),
@@ -57,6 +65,22 @@ fn extend(context: &Context, options: &Extend) -> anyhow::Result<ExitCode> {
     tell(context, &report, options)
 }
 
+/// The command as it was given, for the receipt.
+fn typed(options: &Extend) -> String {
+    let mut typed = format!("ca extend {}", options.name);
+    if let Some(validity) = options.validity {
+        let seconds = validity.as_secs();
+        typed.push_str(&match seconds % DAY {
+            0 => format!(" --validity {}d", seconds / DAY),
+            _ => format!(" --validity {seconds}s"),
+        });
+    }
+    for (is_given, option) in [(options.restart, " --restart"), (options.force, " --force")] {
+        typed.push_str(if is_given { option } else { "" });
+    }
+    typed
+}
+
 fn tell(context: &Context, report: &ExtensionReport, options: &Extend) -> anyhow::Result<ExitCode> {
     let renewal = &report.renewal;
     let is_done = if renewal.operation.is_none() {
@@ -71,17 +95,8 @@ fn tell(context: &Context, report: &ExtensionReport, options: &Extend) -> anyhow
         };
         summarize(renewal, &request, Words::Renewed)? == ExitCode::SUCCESS
     };
-    let mut going_on = report.at_start.clone();
-    going_on.extend(report.kubelet.then(|| "kubelet".to_owned()));
-    if !going_on.is_empty() {
-        let until = renewal.renewed.iter().map(|one| one.old_not_after).min();
-        print(&line(format_args!(
-            "These read the old certificate when they started and go on with it, which does no harm until it ends{}: {}",
-            until
-                .map(|end| format!(" on {}", date(end)))
-                .unwrap_or_default(),
-            going_on.join(", ")
-        )))?;
+    if let Some(until) = renewal.renewed.iter().map(|one| one.old_not_after).min() {
+        print(&after(report, until))?;
     }
     for fault in &report.left {
         error(&format!("not extended: {fault}"));
@@ -89,55 +104,80 @@ fn tell(context: &Context, report: &ExtensionReport, options: &Extend) -> anyhow
     Ok(exit_code(is_done && report.left.is_empty()))
 }
 
-fn show(context: &Context, node: &Inventory, wish: &ExtensionWish) -> anyhow::Result<ExitCode> {
-    let now = crate::host::now();
-    let mut found: Vec<Extension> = Vec::new();
-    let mut is_good = true;
-    for name in &wish.authorities {
-        match extension(node, *name, wish.validity, now) {
-            Ok(extension) => found.push(extension),
-            Err(obstacle) => {
-                is_good = false;
-                print(&line(format_args!(
-                    "{name} would not be extended: {obstacle}"
-                )))?;
-            }
-        }
-    }
-    found.retain(|one| !one.is_done());
-    if found.is_empty() && is_good {
-        print(NOTHING)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    for one in &found {
-        let end = now
-            .checked_add(wish.validity)
-            .unwrap_or(jiff::Timestamp::MAX);
-        let what = if one.is_needed {
-            format!(
-                "would get a new certificate until {} in the place of {} (until {})",
-                date(end),
-                one.present.serial,
-                date(one.present.not_after)
-            )
+/// What is left to be done, and until when.
+fn after(report: &ExtensionReport, until: Timestamp) -> String {
+    let mut text = String::new();
+    let mut going_on = report.at_start.clone();
+    going_on.extend(report.kubelet.then(|| "kubelet".to_owned()));
+    let has_ended = until <= crate::host::now();
+    if !going_on.is_empty() {
+        let names = going_on.join(", ");
+        text.push_str(&line(format_args!("{}", if has_ended {
+            format!("These read the old certificate, which has ended, when they started, and have to be restarted: {names}")
         } else {
             format!(
-                "has its certificate {} (until {}), which would be put into",
-                one.present.serial,
-                date(one.present.not_after)
+                "These read the old certificate when they started and go on with it, which does no harm until it ends on {}: {names}",
+                date(until)
             )
-        };
-        print(&line(format_args!("{} {what}:", one.authority)))?;
-        for place in one.outdated() {
-            print(&line(format_args!("  {}", place.path.display())))?;
+        })));
+        if report.kubelet {
+            text.push_str(
+                "`systemctl restart kubelet` restarts the kubelet, which no pod notices.\n",
+            );
         }
     }
-    let pods: Vec<PodRef> = found
-        .iter()
-        .filter(|_| wish.restart && context.is_live())
-        .flat_map(Extension::readers_at_start)
+    let names: Vec<AuthorityId> = AuthorityId::ALL
+        .into_iter()
+        .filter(|name| {
+            let mut renewed = report.renewal.renewed.iter();
+            renewed.any(|one| one.id == CertificateId::of_authority(*name))
+        })
         .collect();
-    let mut named = components(&pods);
+    if !names.is_empty() {
+        let when = if has_ended {
+            "now".to_owned()
+        } else {
+            format!("before {}", date(until))
+        };
+        let others = if names.contains(&AuthorityId::Kubernetes) {
+            "every other node (workers too), the ConfigMaps cluster-info and kube-root-ca.crt, and kubeconfigs that were copied"
+        } else {
+            "every other control plane"
+        };
+        text.push_str(&line(format_args!(
+            "Not touched, and to be given the new one {when}: {others}"
+        )));
+    }
+    text
+}
+
+fn show(context: &Context, node: &Inventory, wish: &ExtensionWish) -> anyhow::Result<ExitCode> {
+    let looking = preview_extension(context, node, wish);
+    let preview = ask("components and control planes", looking)??;
+    for fault in &preview.left {
+        error(&format!("would not be extended: {fault}"));
+    }
+    let mut is_good = preview.left.is_empty();
+    if preview.changes.is_empty() && preview.restarted.is_empty() {
+        if is_good {
+            print(NOTHING)?;
+        }
+        return Ok(exit_code(is_good));
+    }
+    for (authority, files) in &preview.changes {
+        let (old, new) = (&authority.old, &authority.new);
+        print(&line(format_args!(
+            "{}: a certificate until {} in the place of {} (until {}) in",
+            authority.name,
+            date(new.not_after),
+            old.serial,
+            date(old.not_after)
+        )))?;
+        for file in files {
+            print(&line(format_args!("  {}", file.display())))?;
+        }
+    }
+    let mut named = preview.restarted;
     named.sort();
     named.dedup();
     let restarts = if named.is_empty() {
@@ -146,10 +186,8 @@ fn show(context: &Context, node: &Inventory, wish: &ExtensionWish) -> anyhow::Re
         format!("These would be restarted: {}", named.join(", "))
     };
     print(&line(format_args!("{restarts}")))?;
-    let asked = Asked::ByHand { force: wish.force };
-    let looking = look_at_extension(context, node, (&found, &pods), asked);
-    for finding in ask("components and control planes", looking)? {
-        is_good &= !Finding::blocks(&finding);
+    for finding in &preview.findings {
+        is_good &= !finding.blocks();
         let said = if finding.blocks() {
             "It would be refused"
         } else {

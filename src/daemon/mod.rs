@@ -14,6 +14,8 @@ mod expired;
 mod held;
 mod look;
 mod odd_configuration;
+mod of_its_own;
+mod old_authorities;
 mod others;
 mod outside;
 mod pass;

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::of_its_own::{may_restart, was_restarted};
+use super::old_authorities::OldAuthorities;
 use super::pending::Pending;
-use crate::config::RestartMode;
 use crate::node::{CertificateId, Inventory};
 use crate::operation::Context;
 use crate::pki::date;
@@ -17,8 +18,6 @@ use crate::report::{History, InUse, PendingUse, Receipt, UseState, in_use};
 const PAUSE: Duration = Duration::from_secs(10);
 /// How often is looked at what is not in use yet: somebody may restart it at any time.
 const NOT_YET_INTERVAL: Duration = Duration::from_secs(60);
-/// No component is restarted more often on account of what it has in memory.
-const RESTARTED_ENOUGH: SignedDuration = SignedDuration::from_hours(24);
 
 /// What is known since the last look.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +28,8 @@ pub(super) struct Uses {
     is_new: bool,
     /// Components whose own certificate, which is only in their memory, is about to end, and when.
     ending: Vec<(String, Timestamp)>,
+    /// Pods that go on with a CA's certificate from before it was extended, whose end comes near.
+    old_authorities: OldAuthorities,
     /// Components that have still to show that they read their new files by themselves.
     pending: Pending,
     /// How long the next look has to wait, where the last was asked for too soon.
@@ -63,6 +64,7 @@ impl Uses {
                     date(*end)
                 )
             }))
+            .chain(self.old_authorities.notes())
             .chain(self.pending.notes(crate::host::now()))
             .collect()
     }
@@ -71,7 +73,8 @@ impl Uses {
     /// use their new files.
     pub(super) fn to_be_restarted(&self) -> Vec<String> {
         let mut all = self.pending.to_be_restarted(crate::host::now());
-        for (component, _) in &self.ending {
+        let ending = self.ending.iter().map(|(component, _)| component);
+        for component in ending.chain(self.old_authorities.to_be_restarted()) {
             if !all.contains(component) {
                 all.push(component.clone());
             }
@@ -129,6 +132,7 @@ impl Uses {
             .map(|entries| entries.into_iter().flatten().collect())
             .unwrap_or_default();
         let ending = ending(context, inventory, &receipts).await;
+        let old_authorities = OldAuthorities::look(context, inventory, &receipts).await;
         let before = self.pending.clone();
         let looked = (seen.as_slice(), receipts.as_slice());
         self.pending.look(context, inventory, looked).await;
@@ -139,9 +143,12 @@ impl Uses {
                 Some(Use { id, serial, in_use })
             })
             .collect();
-        self.is_new =
-            !is_same(&known, &self.known) || ending != self.ending || before != self.pending;
+        self.is_new = !is_same(&known, &self.known)
+            || ending != self.ending
+            || old_authorities != self.old_authorities
+            || before != self.pending;
         (self.known, self.ending) = (known, ending);
+        self.old_authorities = old_authorities;
         self.at = Some(Instant::now());
     }
 }
@@ -154,23 +161,16 @@ async fn ending(
     receipts: &[Receipt],
 ) -> Vec<(String, Timestamp)> {
     let config = &context.config;
-    if !config.renewal.enabled || config.restart.mode == RestartMode::None {
+    if !may_restart(context) {
         return Vec::new();
     }
     let now = crate::host::now();
-    let was_restarted = |component: &str| {
-        receipts
-            .iter()
-            .filter(|receipt| now.duration_since(receipt.finished) < RESTARTED_ENOUGH)
-            .flat_map(|receipt| &receipt.restarts)
-            .any(|(restarted, _)| restarted == component)
-    };
     look_in_memory(inventory)
         .await
         .into_iter()
         .filter(|one| {
             let due = restart_due_at(one.not_before, one.not_after, config.renewal.before);
-            due <= now && !was_restarted(&one.component)
+            due <= now && !was_restarted(receipts, &one.component, now)
         })
         .map(|one| (one.component, one.not_after))
         .collect()

@@ -12,6 +12,7 @@ use super::backup_index::{BackedUpContents, BackedUpFile, INDEX, Index, read_ind
 use crate::host::{self, Root, durable};
 use crate::journal::{Lock, Store, TransactionError, is_id};
 use crate::node::CertificateId;
+use crate::pki::AuthorityId;
 
 /// How many generations without a certificate are kept; nothing but a lost manifest ever needs one.
 const MANIFESTS_ONLY: usize = 3;
@@ -51,7 +52,11 @@ impl Kind {
         let Some(first) = certificates.next() else {
             return Self::Manifests;
         };
-        let is_other = |id: &CertificateId| matches!(id, CertificateId::Found(_));
+        // kubeadm's CAs are called as they are in its table.
+        let is_authority =
+            |id: &CertificateId| AuthorityId::ALL.iter().any(|one| one.name() == id.as_str());
+        let is_other =
+            |id: &CertificateId| matches!(id, CertificateId::Found(_)) && !is_authority(id);
         if is_other(first) && certificates.all(is_other) {
             Self::Others
         } else {

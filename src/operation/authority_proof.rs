@@ -23,13 +23,17 @@ pub(super) fn witnesses_of(
     all
 }
 
-/// Those of them that are CAs'.
-pub(super) fn authorities_of<'a>(
-    node: &'a Inventory,
-    names: &'a [CertificateId],
-) -> impl Iterator<Item = CertificateId> + 'a {
-    let is_authoritys = |id: &&CertificateId| node.authority_called(id).is_some();
-    names.iter().filter(is_authoritys).cloned()
+/// Those of them that are CAs', each with the certificate that shows it, if there is one.
+pub(super) fn authorities_of(
+    node: &Inventory,
+    names: &[CertificateId],
+    now: Timestamp,
+) -> Vec<(CertificateId, Option<CertificateId>)> {
+    let authorities = names.iter().filter_map(|id| {
+        let authority = node.authority_called(id)?;
+        Some((id.clone(), witness(node, authority.name, now)))
+    });
+    authorities.collect()
 }
 
 fn witness(node: &Inventory, name: AuthorityId, now: Timestamp) -> Option<CertificateId> {

@@ -20,6 +20,7 @@ mod event;
 mod execute;
 mod expired;
 mod extend;
+mod extension;
 mod fleet;
 mod gate;
 mod give_up;
@@ -77,7 +78,7 @@ mod words;
 pub use addresses::{UnknownAddresses, look_at_addresses, needed_addresses};
 pub use approver::ApproverDuty;
 pub use ask_again::{ask_again, pending_here};
-pub use authority_use::authority_changed;
+pub use authority_use::{OldAuthority, authority_changed, old_authorities};
 pub use checks::{look_ahead, preflight, preflight_for};
 pub use context::{Context, Machine};
 pub use copies::{catch_up_copies, look_at_copies};
@@ -85,8 +86,9 @@ pub use error::{Fault, OperationError};
 pub use event::Event;
 pub use expired::{recover_expired, recover_expired_holding};
 pub use extend::{
-    ExtensionReport, ExtensionWish, authorities_called, extend_authorities, look_at_extension,
+    ExtensionPreview, ExtensionReport, authorities_called, extend_authorities, preview_extension,
 };
+pub use extension::ExtensionWish;
 pub use fleet::give_back_old_slot;
 pub use give_up::{GivenUp, give_up};
 pub use hooks::hooks;

@@ -163,14 +163,29 @@ async fn prove_in_use(
     if !refused.is_empty() {
         return Err(RestartError::NotInUse(refused.join("; ")));
     }
-    operation.note(Record::Proved {
-        names: answers
-            .proofs
-            .iter()
-            .map(|proof| proof.id.clone())
-            .chain(authorities_of(&node, changed))
-            .collect(),
-    })?;
+    let mut proved: Vec<CertificateId> = answers
+        .proofs
+        .iter()
+        .map(|proof| proof.id.clone())
+        .collect();
+    for (authority, witness) in authorities_of(&node, changed, crate::host::now()) {
+        match witness {
+            Some(witness) if proved.contains(&witness) => proved.push(authority),
+            Some(_) => {}
+            // Nobody can ever be asked.
+            None => {
+                let remark = Remark::Unverified {
+                    certificate: authority.clone(),
+                    reason: "no client's certificate of it is here to show that it is accepted"
+                        .to_owned(),
+                };
+                run.remark(remark.clone());
+                answers.unverified.push(remark);
+                proved.push(authority);
+            }
+        }
+    }
+    operation.note(Record::Proved { names: proved })?;
     Ok(answers)
 }
 

@@ -178,6 +178,9 @@ pub struct EndsSoon {
     pub at: Timestamp,
     /// Whether that is so near that the daemon would renew it at once; otherwise it leaves it alone for a day.
     pub at_once: bool,
+    /// Whether it is a CA's, which the daemon does not extend by itself.
+    #[serde(skip)]
+    pub is_authority: bool,
 }
 
 impl RollBackObstacle {
@@ -206,7 +209,9 @@ impl RollBackNote {
 
 impl EndsSoon {
     fn code(&self) -> &'static str {
-        if self.at_once {
+        if self.is_authority {
+            "authority-ends-soon"
+        } else if self.at_once {
             "renewed-at-once"
         } else {
             "ends-soon"

@@ -21,6 +21,9 @@ use crate::report::{Described, RenewedCertificate};
 /// How long the daemon leaves alone what was rolled back, and how near its end it does not.
 const ROLLED_BACK_FOR: SignedDuration = SignedDuration::from_hours(24);
 
+/// How near its end a CA is said to end soon.
+const AUTHORITY_ENDS_SOON: SignedDuration = SignedDuration::from_hours(90 * 24);
+
 /// One certificate with its files.
 pub(super) struct Restored {
     pub(super) id: CertificateId,
@@ -280,8 +283,18 @@ impl Restored {
             .present
             .as_ref()
             .is_some_and(|present| present.leaf.not_after <= end);
-        if is_no_worse || self.is_authority || !certificate.is_valid_at(now) {
+        if is_no_worse || !certificate.is_valid_at(now) {
             return None;
+        }
+        let left = end.duration_since(now);
+        if self.is_authority {
+            return (left <= AUTHORITY_ENDS_SOON).then(|| EndsSoon {
+                certificate: self.id.clone(),
+                ends: end,
+                at: now,
+                at_once: false,
+                is_authority: true,
+            });
         }
         let lifetime = end.duration_since(certificate.not_before);
         let before = renewal.of(self.id.as_str()).before;
@@ -289,7 +302,6 @@ impl Restored {
         let lived = Duration::try_from(lifetime).unwrap_or_default();
         let lead = lead(lived, jitter(inventory, renewal));
         let lead = SignedDuration::try_from(lead).unwrap_or_default();
-        let left = end.duration_since(now);
         if left > before.min(lifetime / 3).saturating_add(lead) {
             return None;
         }
@@ -298,6 +310,7 @@ impl Restored {
             ends: end,
             at: now,
             at_once: left <= ROLLED_BACK_FOR,
+            is_authority: false,
         })
     }
 

@@ -25,7 +25,8 @@ pub(super) struct RestoredAuthority {
     pub(super) files: Vec<Replacement>,
 }
 
-/// What was kept of authorities, and the rest. A certificate that is called as one is told from it by its file.
+/// What was kept of authorities, and the rest. A described certificate that is called as one is told from it by its file; without one
+/// of that name it is the authority's, of which perhaps only another place was changed.
 pub(super) fn partition<'node>(
     root: &Root,
     inventory: &'node Inventory,
@@ -41,8 +42,10 @@ pub(super) fn partition<'node>(
         })
         .filter(|one| {
             let own = inventory.real(&one.authority.certificate_path);
+            let is_alone = inventory.entry(&one.id).is_none();
             kept.iter().any(|(file, _)| {
-                file.certificate.as_ref() == Some(&one.id) && root.join(&file.path) == own
+                file.certificate.as_ref() == Some(&one.id)
+                    && (is_alone || root.join(&file.path) == own)
             })
         })
         .collect();
@@ -66,16 +69,7 @@ pub(super) fn restored_authority(
     inventory: &Inventory,
     kept: &KeptAuthority<'_>,
 ) -> Option<RestoredAuthority> {
-    let present = kept
-        .authority
-        .certificates()?
-        .iter()
-        .max_by_key(|one| one.not_after)?;
-    let certificate = kept.kept.iter().find_map(|(_, contents)| {
-        let all = authorities_in(contents.as_deref()?);
-        all.into_iter()
-            .find(|one| is_of_one_authority(one, present))
-    })?;
+    let (present, certificate) = before_and_now(kept)?;
     let mut files: Vec<Replacement> = kept
         .kept
         .iter()
@@ -108,6 +102,26 @@ pub(super) fn restored_authority(
         present: as_present(present),
         files,
     })
+}
+
+/// A certificate of the CA that is there now, and the one in its place that was kept. A file may hold several CAs' while one follows
+/// another, of which one was changed.
+fn before_and_now<'node>(kept: &KeptAuthority<'node>) -> Option<(&'node Certificate, Certificate)> {
+    let contents = kept
+        .kept
+        .iter()
+        .filter_map(|(_, contents)| contents.as_deref());
+    let earlier: Vec<Certificate> = contents.flat_map(|one| authorities_in(one)).collect();
+    let mut pairs: Vec<(&Certificate, &Certificate)> = Vec::new();
+    for present in kept.authority.certificates()? {
+        let same = earlier
+            .iter()
+            .filter(|one| is_of_one_authority(one, present));
+        pairs.extend(same.map(|one| (present, one)));
+    }
+    let changed = pairs.iter().find(|(present, earlier)| present != earlier);
+    let (present, earlier) = changed.or(pairs.first())?;
+    Some((present, (*earlier).clone()))
 }
 
 fn authorities_in(contents: &[u8]) -> Vec<Certificate> {

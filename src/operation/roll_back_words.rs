@@ -139,6 +139,13 @@ impl fmt::Display for EndsSoon {
             self.certificate,
             date(self.ends)
         )?;
+        if self.is_authority {
+            return write!(
+                out,
+                ", and all that it signed with it; nothing extends it by itself: `kubecertd ca extend {}`",
+                self.certificate
+            );
+        }
         out.write_str(if self.at_once {
             ", so that it would be renewed again at once"
         } else {

@@ -40,16 +40,28 @@ pub enum Reading {
 
 /// The flags whose files are read when the component starts, and never again. The others are watched: client CAs and the CAs of the
 /// front proxy by API server and controller-manager, the signing certificate by controller-manager.
-const READ_AT_START: [(&str, &str); 5] = [
+const READ_AT_START: [(&str, &str); 6] = [
     ("etcd", "trusted-ca-file"),
     ("etcd", "peer-trusted-ca-file"),
     ("kube-apiserver", "etcd-cafile"),
     // Since 1.36 it is looked at every five minutes.
     ("kube-apiserver", "kubelet-certificate-authority"),
+    ("kube-apiserver", "oidc-ca-file"),
     ("kube-controller-manager", "root-ca-file"),
 ];
 
 impl AuthorityPlace {
+    /// The static pods that read it when they start, and never again.
+    pub fn pods_at_start(&self) -> impl Iterator<Item = &PodRef> {
+        self.readers.iter().filter_map(Reader::pod_at_start)
+    }
+
+    /// Whether that pod is one of them.
+    #[must_use]
+    pub fn is_read_at_start_by(&self, pod: &PodRef) -> bool {
+        self.pods_at_start().any(|one| one == pod)
+    }
+
     /// Whether this is what it holds of the CA, once.
     #[must_use]
     pub fn holds_only(&self, certificate: &Certificate) -> bool {

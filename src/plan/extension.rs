@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::authority_place::{AuthorityPlace, authority_places};
-use super::schedule::later;
+use super::schedule::{between, later};
 use crate::host::serialize_path;
 use crate::node::{Authority, AuthorityState, Inventory, KeyState, PodRef, Problem};
 use crate::pki::{AuthorityId, Certificate, SignedBy};
@@ -62,6 +62,8 @@ pub enum ExtensionObstacle {
         /// The kind.
         kind: String,
     },
+    /// Its signature cannot be checked here, and nothing else shows that it is this CA's.
+    NotVerified,
     /// Another CA signed it, which alone can make it anew.
     SignedByAnother {
         /// Which.
@@ -93,9 +95,11 @@ impl Extension {
     /// The places that get another certificate.
     pub fn outdated(&self) -> impl Iterator<Item = &AuthorityPlace> {
         let is_needed = self.is_needed;
-        self.places
-            .iter()
-            .filter(move |place| is_needed || !place.holds_only(&self.present))
+        // One that lasts longer than the present one is no worse.
+        let lasts = |one: &Certificate| one.not_after > self.present.not_after;
+        self.places.iter().filter(move |place| {
+            is_needed || (!place.holds_only(&self.present) && !place.certificates.iter().any(lasts))
+        })
     }
 
     /// Whether nothing is to be done.
@@ -108,8 +112,7 @@ impl Extension {
     #[must_use]
     pub fn readers_at_start(&self) -> Vec<PodRef> {
         let mut pods: Vec<PodRef> = Vec::new();
-        let readers = self.places.iter().flat_map(|place| &place.readers);
-        for pod in readers.filter_map(|reader| reader.pod_at_start()) {
+        for pod in self.places.iter().flat_map(AuthorityPlace::pods_at_start) {
             if !pods.contains(pod) {
                 pods.push(pod.clone());
             }
@@ -138,26 +141,64 @@ pub fn extension(
     let authority = inventory
         .authority(name)
         .ok_or(ExtensionObstacle::NotOnThisNode)?;
-    let present = signing(authority)?;
+    let present = match signing(authority) {
+        Err(ExtensionObstacle::KeyElsewhere) => return without_key(inventory, authority),
+        signing => signing?,
+    };
     if !present.key_kind().can_sign() {
         return Err(ExtensionObstacle::KeyKind {
             kind: present.key_kind().to_string(),
         });
     }
-    if present.signed_by(present) == SignedBy::No {
+    let signed = present.signed_by(present);
+    if signed == SignedBy::No {
         return Err(ExtensionObstacle::SignedByAnother {
             issuer: present.issuer.clone(),
         });
     }
-    let least = LEAST_GAIN.min(validity / 10);
+    let least = between_now_and(validity, now).min(LEAST_GAIN);
+    let gain = between(present.not_after, later(now, validity));
     let extension = Extension {
         authority: name,
         present: present.clone(),
-        is_needed: later(now, validity) >= later(present.not_after, least),
+        is_needed: !gain.is_zero() && gain >= least,
         places: authority_places(inventory, present),
     };
     if extension.is_needed {
         check_signed(inventory, present)?;
+    } else if signed != SignedBy::Yes && !extension.is_done() {
+        // Its key signs nothing then: whoever can write this one file must not change what all the others trust.
+        return Err(ExtensionObstacle::NotVerified);
+    }
+    Ok(extension)
+}
+
+/// A tenth of what is asked for, in so far as that comes to pass before the end of all dates.
+fn between_now_and(validity: Duration, now: Timestamp) -> Duration {
+    between(now, later(now, validity)) / 10
+}
+
+/// Without its key nothing is made, but a certificate of the same key that somebody put in its place can be put into all places.
+fn without_key(
+    inventory: &Inventory,
+    authority: &Authority,
+) -> Result<Extension, ExtensionObstacle> {
+    let own = authority.certificates().unwrap_or_default();
+    let mut verified = own
+        .iter()
+        .filter(|one| one.is_ca && one.signed_by(one) == SignedBy::Yes);
+    // Which of two CAs is followed by which cannot be told here.
+    let (Some(present), None) = (verified.next(), verified.next()) else {
+        return Err(ExtensionObstacle::KeyElsewhere);
+    };
+    let extension = Extension {
+        authority: authority.name,
+        present: present.clone(),
+        is_needed: false,
+        places: authority_places(inventory, present),
+    };
+    if extension.is_done() {
+        return Err(ExtensionObstacle::KeyElsewhere);
     }
     Ok(extension)
 }

@@ -10,7 +10,11 @@ impl fmt::Display for ExtensionObstacle {
             Self::NotOnThisNode => out.write_str("this node has no certificate of it"),
             Self::Unusable(problem) => problem.fmt(out),
             Self::KeyElsewhere => out.write_str(
-                "its key is not on this node; extend it where the key is, and put the new certificate in the old one's place here",
+                "its key is not on this node; extend it where the key is, put the new certificate in the old one's place here, and run this again, \
+                 which puts it into all other places",
+            ),
+            Self::NotVerified => out.write_str(
+                "whether its own key signed it cannot be checked here, so it is not put into other places; see `openssl x509 -text`",
             ),
             Self::KeyOfAnother { key } => write!(
                 out,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Coded, columns};
+use super::{AuthorityChange, Coded, columns};
 use crate::host::{printable, serialize_path};
 use crate::node::{Inventory, PodRef};
 use crate::pki::{AuthorityId, Certificate, date, serde_end};
@@ -26,8 +26,8 @@ pub struct AuthorityKnown {
     pub name: AuthorityId,
     /// What extending it would mean, or why it cannot be.
     pub extension: Result<Extension, ExtensionObstacle>,
-    /// When kubecertd changed its certificate last.
-    pub changed: Option<Timestamp>,
+    /// How kubecertd changed its certificate last.
+    pub changed: Option<AuthorityChange>,
     /// Since when pods run, as far as that is known.
     pub running: Vec<(PodRef, Timestamp)>,
 }
@@ -128,7 +128,7 @@ impl AuthorityView {
                 .as_ref()
                 .err()
                 .map(|obstacle| Coded::of(obstacle.code(), obstacle)),
-            changed: known.changed,
+            changed: known.changed.as_ref().map(|change| change.finished),
             places: places
                 .iter()
                 .map(|place| PlaceView::of(place, present, known))
@@ -241,8 +241,8 @@ impl PlaceView {
                 at_start: reader.when != Reading::Anew,
                 since,
                 started_since_change: since
-                    .zip(known.changed)
-                    .map(|(since, changed)| since > changed),
+                    .zip(known.changed.as_ref())
+                    .map(|(since, change)| change.is_known_since(&reader.name, since)),
             }
         });
         Self {

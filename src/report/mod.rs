@@ -3,6 +3,7 @@
 mod address_filter;
 mod approver;
 mod authorities;
+mod authority_change;
 mod coded;
 mod columns;
 mod configuration;
@@ -26,6 +27,7 @@ pub use crate::journal::{Described, RenewedCertificate};
 pub use address_filter::address_filter;
 pub use approver::ApproverStatus;
 pub use authorities::{AuthoritiesView, AuthorityKnown};
+pub use authority_change::{AuthorityChange, with_old_authority};
 pub use coded::Coded;
 pub(crate) use coded::fields;
 pub(crate) use columns::columns;

@@ -272,6 +272,8 @@ fn all_of_them_are_one_operation_that_a_roll_back_takes_back_whole() {
     for name in ["ca ", "etcd-ca ", "front-proxy-ca "] {
         assert!(preview.contains(name), "{preview}");
     }
+    // Nothing makes them last longer again.
+    assert!(preview.contains(" ca extend etcd-ca`"), "{preview}");
     let output = node.run(&["rollback", "last"]);
     assert!(output.status.success(), "{}", said(&output));
     assert!(changed(&node, &before).is_empty());
@@ -369,6 +371,125 @@ fn a_place_that_was_left_behind_gets_the_present_one() {
     assert_eq!(node.read(CA), new);
     let trusted = embedded(&node, KUBECONFIGS[0], "certificate-authority-data").unwrap();
     assert_eq!(text(&trusted), new);
+}
+
+/// The CA's own file was not changed by it.
+#[test]
+fn the_present_one_in_a_place_that_was_left_behind_is_taken_back_and_nothing_before_it() {
+    let node = ending();
+    let old = node.read(KUBECONFIGS[0]);
+    assert_eq!(ca(&node, &["extend", "ca"]).0, Some(0));
+    node.write(KUBECONFIGS[0], &old);
+    let before = files(&node);
+    assert_eq!(ca(&node, &["extend", "ca"]).0, Some(0));
+    let receipt = &history(&node)[1];
+    let path = receipt["certificates"][0]["path"].as_str().unwrap();
+    assert!(path.ends_with(KUBECONFIGS[0]), "{receipt}");
+    let output = node.run(&["rollback", "last"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(changed(&node, &before).is_empty(), "{}", said(&output));
+}
+
+/// The next CA is in the file already, and lasts longer.
+#[test]
+fn in_a_bundle_the_one_that_was_extended_goes_back() {
+    let node = ending();
+    let now = Timestamp::now();
+    let next = kubecertd::pki::CertificateAuthority::generate(&NewAuthority {
+        common_name: "kubernetes".to_owned(),
+        algorithm: KeyAlgorithm::EcdsaP256,
+        not_before: now,
+        not_after: now + SignedDuration::from_hours(24 * 3650),
+    });
+    let next = certificates_to_pem([next.unwrap().certificate()]);
+    node.write(CA, next + &certificates_to_pem([node.ca.certificate()]));
+    let before = files(&node);
+    let (code, told) = ca(&node, &["extend", "ca", "--validity", "8760h"]);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(!changed(&node, &before).is_empty());
+    let output = node.run(&["rollback", "last"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(changed(&node, &before).is_empty(), "{}", said(&output));
+}
+
+/// It was extended elsewhere, and an administrator put it here.
+#[test]
+fn without_its_key_the_new_one_is_put_into_all_places_and_no_forgery_is() {
+    let node = ending();
+    let old = node.read(CA);
+    assert_eq!(ca(&node, &["extend", "ca"]).0, Some(0));
+    let new = node.read(CA);
+    let output = node.run(&["rollback", "last"]);
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(node.read(CA), old);
+    node.remove("/etc/kubernetes/pki/ca.key");
+    let (code, told) = ca(&node, &["extend", "ca"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("its key is not on this node"), "{told}");
+
+    node.write(CA, &new);
+    let (code, told) = ca(&node, &["extend", "ca"]);
+    assert_eq!(code, Some(0), "{told}");
+    let trusted = embedded(&node, KUBECONFIGS[0], "certificate-authority-data").unwrap();
+    assert_eq!(text(&trusted), new);
+
+    // The same key, name and identifier, and a signature that nobody made.
+    let mut der = certificates_from_pem(old.as_bytes()).unwrap()[0]
+        .der()
+        .to_vec();
+    let last = der.len() - 1;
+    der[last] ^= 1;
+    let forged = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        STANDARD.encode(&der)
+    );
+    node.write(CA, forged);
+    let before = files(&node);
+    let (code, told) = ca(&node, &["extend", "ca"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(changed(&node, &before).is_empty());
+}
+
+#[test]
+fn a_preview_tries_keys_and_files_and_a_ca_that_ends_at_once_is_refused() {
+    let node = ending();
+    let before = files(&node);
+    let (code, told) = ca(&node, &["extend", "ca", "--validity", "1m"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("--validity"), "{told}");
+    node.write("/etc/kubernetes/pki/etcd/ca.key", "x");
+    let (code, told) = ca(&node, &["extend", "all", "--dry-run"]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(told.contains("/etcd/ca.key: "), "{told}");
+    let (code, told) = ca(
+        &node,
+        &["extend", "front-proxy-ca", "--validity", "3000000d"],
+    );
+    assert_eq!(code, Some(0), "{told}");
+    let (code, told) = ca(
+        &node,
+        &["extend", "front-proxy-ca", "--validity", "3000000d"],
+    );
+    assert!(
+        code == Some(0) && told.contains("Nothing to extend"),
+        "{told}"
+    );
+    assert!(changed(&node, &before).contains("/etc/kubernetes/pki/front-proxy-ca.crt"));
+}
+
+/// What is not on this node has to be seen to by somebody.
+#[test]
+fn who_else_has_to_be_given_the_new_one_is_said() {
+    let node = ending();
+    let (_, told) = ca(&node, &["extend", "all"]);
+    for place in [
+        "workers",
+        "cluster-info",
+        "kube-root-ca.crt",
+        "systemctl restart kubelet",
+    ] {
+        assert!(told.contains(place), "{place}: {told}");
+    }
 }
 
 #[test]

@@ -111,7 +111,12 @@ fn every_code_is_documented_and_no_other() {
         ("Remarks", own(&[Remark::VARIANTS])),
         (
             "Roll-back notes",
-            own(&[RollBackNote::VARIANTS, Crossed::VARIANTS, at_once]),
+            own(&[
+                RollBackNote::VARIANTS,
+                Crossed::VARIANTS,
+                at_once,
+                &["authority-ends-soon"],
+            ]),
         ),
         (
             "Roll-back obstacles",

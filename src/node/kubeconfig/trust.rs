@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::current::{Current, Kubeconfig};
 use super::edit::{apply, name_of, nothing_else_changed, splices_for, wipe};
 use super::error::KubeconfigError;
-use super::written::{Written, decode};
+use super::written::{Cluster, Data, Named, Written, decode};
 
 const FIELD: &str = "certificate-authority-data";
 
@@ -41,20 +41,25 @@ fn edit(
     let written = Written::parse(text)?;
     let current = Current::of(&written)?;
     let cluster = current.cluster.name();
-    let data = current
-        .cluster
-        .value()
-        .and_then(|cluster| cluster.certificate_authority_data.as_ref())
-        .filter(|data| !data.is_empty())
-        .ok_or_else(|| {
-            failed(format!(
-                "the cluster {cluster:?} has no {FIELD} in the file"
-            ))
-        })?;
-    let bundle = decode(data).map_err(|reason| failed(format!("{FIELD}: {reason}")))?;
-    let bundle = change(bundle.to_vec());
-    let quoted = Zeroizing::new(format!("\"{}\"", STANDARD.encode(bundle.as_slice())));
-    let mut splices = splices_for(text, FIELD, data, quoted)?;
+    let data = bundle_of(current.cluster).ok_or_else(|| {
+        failed(format!(
+            "the cluster {cluster:?} has no {FIELD} in the file"
+        ))
+    })?;
+    let old = decode(data).map_err(|reason| failed(format!("{FIELD}: {reason}")))?;
+    let bundle = change(old.to_vec());
+    let mut splices = Vec::new();
+    let mut names = Vec::new();
+    // Another way to the same cluster, as through its load balancer, trusts the same.
+    let all = written.clusters.iter().flatten();
+    for (one, data) in all.filter_map(|one| Some((one, bundle_of(one)?))) {
+        let is_same = || decode(data).is_ok_and(|bundle| bundle == old);
+        if one.name() == cluster || is_same() {
+            let quoted = Zeroizing::new(format!("\"{}\"", STANDARD.encode(bundle.as_slice())));
+            splices.extend(splices_for(text, FIELD, data, quoted)?);
+            names.push(one.name());
+        }
+    }
     splices.sort_by_key(|splice| splice.range.start);
     let edited = apply(text, &splices)?;
 
@@ -65,15 +70,20 @@ fn edit(
             "the result has other authorities than wanted".to_owned(),
         ));
     }
-    nothing_else_changed(text, &edited, |value| blank_authorities(value, cluster))?;
+    nothing_else_changed(text, &edited, |value| blank_authorities(value, &names))?;
     Ok(edited)
 }
 
-/// Takes the field of the cluster out of the comparison.
-fn blank_authorities(kubeconfig: &mut Value, cluster: &str) {
+fn bundle_of(cluster: &Named<Cluster>) -> Option<&Data> {
+    let data = cluster.value()?.certificate_authority_data.as_ref();
+    data.filter(|data| !data.is_empty())
+}
+
+/// Takes the field of these clusters out of the comparison.
+fn blank_authorities(kubeconfig: &mut Value, names: &[&str]) {
     let clusters = kubeconfig.get_mut("clusters").and_then(Value::as_array_mut);
     for entry in clusters.into_iter().flatten() {
-        if name_of(entry) != Some(cluster) {
+        if !name_of(entry).is_some_and(|name| names.contains(&name)) {
             continue;
         }
         if let Some(value) = entry
@@ -124,6 +134,16 @@ mod tests {
             }
             assert_eq!(rest.contains("# why"), written.contains("# why"));
         }
+    }
+
+    #[test]
+    fn another_way_to_the_same_cluster_learns_of_the_same() {
+        let text = kubeconfig("    certificate-authority-data: b3RoZXI=\n");
+        let edited = replace(&text, b"new").unwrap();
+        assert_eq!(edited.as_str(), text.replace("b3RoZXI=", "\"bmV3\""));
+        let elsewhere = kubeconfig("    certificate-authority-data: b2xk\n");
+        let edited = replace(&elsewhere, b"new").unwrap();
+        assert_eq!(edited.as_str(), elsewhere.replace("b2xk", "\"bmV3\""));
     }
 
     #[test]
