@@ -13,7 +13,7 @@ use super::values::Format;
 use crate::daemon::{StopSignals, stop_on_signal};
 use crate::node::{CertificateId, Inventory};
 use crate::operation::{
-    Context, ExtensionReport, ExtensionWish, authorities_called, authority_changed,
+    Context, ExtensionReport, ExtensionWish, Readers, authorities_called, authority_changed,
     extend_authorities, log_summary, preview_extension,
 };
 use crate::pki::{AuthorityId, date};
@@ -45,7 +45,11 @@ fn extend(context: &Context, options: &Extend) -> anyhow::Result<ExitCode> {
     let wish = ExtensionWish {
         authorities: authorities_called(&node, &options.name).map_err(anyhow::Error::msg)?,
         validity,
-        restart: options.restart,
+        readers: if options.restart {
+            Readers::Restarted
+        } else {
+            Readers::RestartedIfEnded
+        },
         force: options.force,
         typed: typed(options),
     };

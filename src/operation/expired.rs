@@ -3,11 +3,13 @@
 use tokio::sync::watch;
 
 use super::checks::take_lock;
+use super::extend::extend_ended;
+use super::extension::Readers;
 use super::in_flight::announce;
 use super::more_names::MoreNames;
 use super::part::Part;
 use super::recover::finish_all;
-use super::renew::renew_after;
+use super::renew::{renew_after, revive_authorities};
 use super::report::{Options, RenewalReport};
 use super::run::Run;
 use super::{Context, Event, OperationError};
@@ -53,9 +55,11 @@ pub async fn recover_expired_holding(
     let node = run.node();
     let need = kubelet_need(&node, now);
     let names = expired(&node, now);
+    let trigger = Trigger::Command(COMMAND.to_owned());
     if names.is_empty() && need == KubeletNeed::Nothing {
         finish_all(&mut run, recoveries).await?;
-        return Ok(None);
+        let extended = extend_ended(&mut run, Readers::RestartedIfEnded, &trigger).await?;
+        return Ok(extended.map(|extended| extended.renewal));
     }
     if let KubeletNeed::Impossible(reason) = &need
         && names.is_empty()
@@ -70,10 +74,13 @@ pub async fn recover_expired_holding(
     run.emit(Event::Expired { names });
     let options = Options {
         more_names: MoreNames::default(),
-        trigger: Trigger::Command(COMMAND.to_owned()),
+        trigger,
         restart: true,
         node_down,
     };
+    if node_down {
+        revive_authorities(&mut run, &options.trigger).await?;
+    }
     let request = Request::DueByHand { force };
     renew_after(&mut run, recoveries, &request, &options, &Part::Kubeadms)
         .await

@@ -12,8 +12,8 @@ use super::checks::{look_ahead, no_restart, permit, preflight_for, take_lock};
 use super::error::Fault;
 use super::execute::{Change, execute};
 use super::extension::{
-    ExtensionWish, Prepared, changed, files, has_ended, intent, lines, plan, prepare, readers,
-    to_be_restarted,
+    ExtensionWish, Prepared, Readers, changed, files, has_ended, intent, lines, plan, prepare,
+    readers, to_be_restarted,
 };
 use super::known_keys;
 use super::recover::finish;
@@ -29,7 +29,7 @@ use crate::issuer::{ExtendedAuthority, load_signing};
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{AuthorityState, Inventory, Replaceable, components};
 use crate::pki::{AuthorityId, is_of_one_authority};
-use crate::plan::{AuthorityPlace, Extension, RestartMethod, extension};
+use crate::plan::{AUTHORITY_VALIDITY, AuthorityPlace, Extension, RestartMethod, extension};
 
 /// What became of it.
 #[derive(Debug, Default)]
@@ -86,19 +86,51 @@ pub async fn extend_authorities(
 ) -> Result<ExtensionReport, OperationError> {
     let lock = take_lock(context)?;
     let mut run = Run::new(context, &lock, stop, events);
-    let ended = Box::pin(extend_in(&mut run, wish)).await;
+    finish(&mut run).await?;
+    run.learn_of_others().await;
+    let trigger = Trigger::Command(wish.typed.clone());
+    let ended = Box::pin(extend_in(&mut run, wish, &trigger)).await;
     give_back_unused(&mut run, &ended).await;
     ended
+}
+
+/// The same for kubeadm's CAs that have ended, where a node is to be revived: nothing that they sign is accepted until then. `None` where
+/// none has, or none can be made here; the certificates that it signs say why.
+///
+/// # Errors
+/// [`OperationError`]; it says whether the node is as before.
+pub(super) async fn extend_ended(
+    run: &mut Run<'_>,
+    readers: Readers,
+    trigger: &Trigger,
+) -> Result<Option<ExtensionReport>, OperationError> {
+    let (node, now) = (run.node(), crate::host::now());
+    let has_ended = |name: &AuthorityId| {
+        let found = extension(&node, *name, AUTHORITY_VALIDITY, now);
+        found.is_ok_and(|one| one.is_needed && now > one.present.not_after)
+    };
+    let wish = ExtensionWish {
+        authorities: AuthorityId::ALL.into_iter().filter(has_ended).collect(),
+        validity: AUTHORITY_VALIDITY,
+        readers,
+        force: false,
+        typed: String::new(),
+    };
+    if wish.authorities.is_empty() {
+        return Ok(None);
+    }
+    let ended = Box::pin(extend_in(run, &wish, trigger)).await;
+    run.forget_node();
+    ended.map(Some)
 }
 
 async fn extend_in(
     run: &mut Run<'_>,
     wish: &ExtensionWish,
+    trigger: &Trigger,
 ) -> Result<ExtensionReport, OperationError> {
     let context = run.context;
     let begun = Instant::now();
-    finish(run).await?;
-    run.learn_of_others().await;
     let now = crate::host::now();
     read_keys(run, wish, now);
     let node = run.node();
@@ -129,7 +161,10 @@ async fn extend_in(
     let intent = intent(context, &files, &plan, has_ended);
     let mut findings = preflight_for(context, &node, &intent, asked, now);
     findings.extend(look_ahead(context, &node, &intent, asked).await);
-    let no_restart = no_restart(true, permit(run, findings)?);
+    let no_restart = match (permit(run, findings)?, wish.readers) {
+        (_, Readers::Left) => Some("everything is restarted with new certificates next"),
+        (may_restart, _) => no_restart(true, may_restart),
+    };
     if no_restart.is_none() && disturbs(context, &plan) && context.is_live() {
         let wish = Wish {
             intent: &intent,
@@ -148,7 +183,7 @@ async fn extend_in(
     report.left.append(&mut left);
     let change = Change {
         kind: OperationKind::Extend,
-        trigger: Trigger::Command(wish.typed.clone()),
+        trigger: trigger.clone(),
         certificates: lines(&node, &extended, &files),
         plan,
         files,
@@ -156,7 +191,7 @@ async fn extend_in(
         had_expired: has_ended,
         no_restart,
         adopted: Adopted::default(),
-        beside: Vec::new(),
+        beside: context.store().in_flight()?,
         begun,
     };
     report.renewal = Box::pin(execute(run, change, RenewalReport::default())).await?;

@@ -22,6 +22,17 @@ use crate::plan::{
 };
 use crate::report::{Described, RenewedCertificate};
 
+/// What becomes of the pods that read a CA's old certificate when they started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// They are restarted where it has ended, since they do not work until then.
+    RestartedIfEnded,
+    /// They are restarted.
+    Restarted,
+    /// They are left alone: something else restarts all of them.
+    Left,
+}
+
 /// What somebody wants of CAs.
 #[derive(Debug, Clone)]
 pub struct ExtensionWish {
@@ -29,8 +40,8 @@ pub struct ExtensionWish {
     pub authorities: Vec<AuthorityId>,
     /// How long the new certificates last.
     pub validity: Duration,
-    /// Whether the pods are restarted that read the old ones when they started.
-    pub restart: bool,
+    /// What becomes of the pods that read the old ones when they started.
+    pub readers: Readers,
     /// Also where the clock looks wrong, or what restarts need does not answer.
     pub force: bool,
     /// The command, for the receipt: `ca extend all`.
@@ -163,14 +174,19 @@ pub(super) async fn to_be_restarted(
     wish: &ExtensionWish,
     now: Timestamp,
 ) -> Vec<PodRef> {
-    if !wish.restart && !has_ended(extended, now) {
+    let are_restarted = match wish.readers {
+        Readers::RestartedIfEnded => has_ended(extended, now),
+        Readers::Restarted => true,
+        Readers::Left => false,
+    };
+    if !are_restarted {
         return Vec::new();
     }
     let changed = changed(found, extended);
     let mut pods = readers(&changed);
     let unchanged = found
         .iter()
-        .filter(|one| wish.restart && !changed.contains(one));
+        .filter(|one| wish.readers == Readers::Restarted && !changed.contains(one));
     for one in unchanged {
         for pod in started_before_change(context, node, one).await {
             if !pods.contains(&pod) {

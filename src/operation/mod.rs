@@ -88,7 +88,7 @@ pub use expired::{recover_expired, recover_expired_holding};
 pub use extend::{
     ExtensionPreview, ExtensionReport, authorities_called, extend_authorities, preview_extension,
 };
-pub use extension::ExtensionWish;
+pub use extension::{ExtensionWish, Readers};
 pub use fleet::give_back_old_slot;
 pub use give_up::{GivenUp, give_up};
 pub use hooks::hooks;

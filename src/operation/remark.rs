@@ -130,6 +130,11 @@ pub enum Remark {
         /// Why it could not.
         reason: String,
     },
+    /// A CA that has ended could not be extended before the node was revived.
+    AuthorityNotExtended {
+        /// Why.
+        reason: String,
+    },
     /// The journal of an earlier operation that is part of this one could not be ended.
     NotEnded {
         /// Why.

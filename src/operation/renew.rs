@@ -6,6 +6,8 @@ use tokio::sync::watch;
 
 use super::checks::{look_ahead, no_restart, permit, preflight, take_lock};
 use super::execute::{Change, execute};
+use super::extend::extend_ended;
+use super::extension::Readers;
 use super::issue::{Made, issue_planned, receipt_lines};
 use super::kubelet::{make_for_kubelet, may_help_kubelet};
 use super::not_renewed::not_renewed;
@@ -122,6 +124,9 @@ async fn renew_part<'a>(
     options: &Options,
     part: &Part,
 ) -> Result<RenewalReport, OperationError> {
+    if options.node_down && *part == Part::Kubeadms {
+        revive_authorities(run, &options.trigger).await?;
+    }
     let ended = Box::pin(renew_after(run, recoveries, request, options, part)).await;
     give_back_unused(run, &ended).await;
     if ended
@@ -131,6 +136,23 @@ async fn renew_part<'a>(
         close_overtaken(run);
     }
     ended
+}
+
+/// CAs that have ended come first: nothing that they sign is accepted. What cannot be done is told, and the certificates say it again.
+pub(super) async fn revive_authorities(
+    run: &mut Run<'_>,
+    trigger: &Trigger,
+) -> Result<(), OperationError> {
+    match Box::pin(extend_ended(run, Readers::Left, trigger)).await {
+        Ok(_) => Ok(()),
+        Err(OperationError::Stopped) => Err(OperationError::Stopped),
+        Err(error) => {
+            run.remark(Remark::AuthorityNotExtended {
+                reason: error.to_string(),
+            });
+            Ok(())
+        }
+    }
 }
 
 /// The same after recovery has put files and manifests where they belong.

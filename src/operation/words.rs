@@ -318,7 +318,7 @@ impl fmt::Display for Remark {
                 out,
                 "{reason}; what else is due is renewed nevertheless"
             ),
-            Self::NotEnded { reason } => out.write_str(reason),
+            Self::NotEnded { reason } | Self::AuthorityNotExtended { reason } => out.write_str(reason),
             Self::LeftAlone { path } => write!(
                 out,
                 "{}: was changed by another process since and was left as it is; its earlier contents are in the backup",

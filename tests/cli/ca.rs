@@ -564,6 +564,38 @@ fn one_that_has_ended_is_extended_as_well() {
     assert!(node.certificate("apiserver").is_valid_at(Timestamp::now()));
 }
 
+/// Nothing that they sign would be accepted.
+#[test]
+fn a_node_on_which_all_has_expired_gets_its_cas_first() {
+    let hours = SignedDuration::from_hours;
+    let node = Node::new(hours(24 * 3660), hours(-24 * 10));
+    let output = node.run(&["recover", "--expired"]);
+    assert!(output.status.success(), "{}", said(&output));
+    let now = Timestamp::now();
+    for authority in AuthorityId::ALL {
+        let path = node.pki_path(&format!("{}.crt", authority.base()));
+        assert!(certificates(&path)[0].is_valid_at(now));
+    }
+    for name in [
+        "apiserver",
+        "etcd-server",
+        "admin.conf",
+        "front-proxy-client",
+    ] {
+        assert!(node.certificate(name).is_valid_at(now), "{name}");
+    }
+    let kinds: Vec<_> = history(&node)
+        .iter()
+        .map(|one| one["kind"].clone())
+        .collect();
+    assert_eq!(kinds, ["extend", "renew"]);
+    let (code, told) = ca(&node, &["extend", "all"]);
+    assert!(
+        code == Some(0) && told.contains("Nothing to extend"),
+        "{told}"
+    );
+}
+
 /// Cut off between two renames: recovery finishes it.
 #[test]
 fn cut_off_in_the_middle_it_is_finished() {
