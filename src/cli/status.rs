@@ -10,8 +10,8 @@ use super::values::Format;
 use crate::host::Root;
 use crate::pki::date;
 use crate::report::{
-    CertificateStatus, PendingNext, PendingUse, State, Status, StatusError, UseState, columns,
-    in_words, read_status,
+    CertificateStatus, InMemoryStatus, PendingNext, PendingUse, State, Status, StatusError,
+    UseState, columns, in_words, read_status,
 };
 
 pub(super) fn run(root: &Root, output: Format) -> anyhow::Result<ExitCode> {
@@ -91,7 +91,7 @@ fn text(status: &Status, running: bool, now: Timestamp) -> String {
         text.push_str(&line(format_args!(" Note: {problem}")));
     }
     text.push('\n');
-    text.push_str(&table(&status.certificates, now));
+    text.push_str(&table(&status.certificates, &status.in_memory, now));
     text
 }
 
@@ -112,9 +112,14 @@ fn counted_down(status: &Status, now: Timestamp) -> String {
     status.message.replacen(&named, &counted, 1)
 }
 
-fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
+fn table(
+    certificates: &[CertificateStatus],
+    in_memory: &[InMemoryStatus],
+    now: Timestamp,
+) -> String {
     let titles = ["CERTIFICATE", "EXPIRES", "RENEWAL", "IN USE", "STATE"];
     let mut rows = vec![titles.map(str::to_owned)];
+    let until = |due: Timestamp| in_words(due.duration_since(now).max(SignedDuration::ZERO));
     for certificate in certificates {
         let in_use = certificate.in_use.as_ref().map(|known| known.state);
         let state = match (certificate.action.as_str(), certificate.reason.as_str()) {
@@ -130,21 +135,27 @@ fn table(certificates: &[CertificateStatus], now: Timestamp) -> String {
         rows.push([
             certificate.name.clone(),
             certificate.not_after.map_or_else(|| "-".to_owned(), date),
-            certificate.due_at.map_or_else(
-                || "-".to_owned(),
-                |due| in_words(due.duration_since(now).max(SignedDuration::ZERO)),
-            ),
+            certificate.due_at.map_or_else(|| "-".to_owned(), until),
             in_use.map_or("-", UseState::words).to_owned(),
             state,
         ]);
     }
+    rows.extend(in_memory.iter().map(|one| {
+        [
+            one.name.clone(),
+            date(one.not_after),
+            until(one.due_at),
+            "-".to_owned(),
+            one.next.words().to_owned(),
+        ]
+    }));
     columns(&rows)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::{Failure, InUse, Next};
+    use crate::report::{Failure, InMemoryNext, InUse, Next};
 
     #[test]
     fn only_what_is_in_use_is_fine() {
@@ -165,7 +176,7 @@ mod tests {
                     used_until: None,
                 }),
             };
-            table(&[certificate], Timestamp::UNIX_EPOCH)
+            table(&[certificate], &[], Timestamp::UNIX_EPOCH)
                 .lines()
                 .nth(1)
                 .unwrap()
@@ -215,6 +226,13 @@ mod tests {
                 pending(PendingNext::AskAgain(due)),
                 pending(PendingNext::Restart),
             ],
+            in_memory: vec![InMemoryStatus {
+                name: "kube-apiserver (in memory)".to_owned(),
+                component: "kube-apiserver".to_owned(),
+                not_after: due,
+                due_at: due,
+                next: InMemoryNext::Wait,
+            }],
             problems: Vec::new(),
             findings: Vec::new(),
         };
@@ -224,6 +242,11 @@ mod tests {
             1,
             "{said}"
         );
+        let own = said
+            .lines()
+            .find(|line| line.starts_with("kube-apiserver (in memory)"));
+        let words: Vec<&str> = own.unwrap().split_whitespace().collect();
+        assert_eq!(words[words.len() - 2..], ["-", "fine"]);
         let early = text(&status, true, at("2027-10-27T00:12:00Z"));
         assert!(
             early.contains("Oct 27, 2027 03:12 UTC, in 3 hours\n"),

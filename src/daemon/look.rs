@@ -106,7 +106,7 @@ pub(super) async fn at_needs(context: &Context, mut pass: Pass) -> Pass {
         // What was found for a plan without anything to do knows nothing of why these are restarted.
         pass.findings
             .retain(|finding| finding.check() == Check::Addresses);
-        let found = look_at_restarts(context, &pass.inventory, &only);
+        let found = look_at_restarts(context, &pass.inventory, &only, &pass.uses.own().seen());
         pass.findings.extend(found);
         return pass;
     }

@@ -12,6 +12,7 @@ mod error;
 mod event_loop;
 mod expired;
 mod held;
+mod in_memory;
 mod look;
 mod odd_configuration;
 mod of_its_own;

@@ -203,6 +203,7 @@ impl Daemon {
             halted: self.outside.as_ref().and_then(Outside::halt),
             approver: self.approving.seen(),
             pending: pass.uses.pending(),
+            in_memory: pass.uses.own().status(),
             problems: self
                 .standing(pass)
                 .into_iter()

@@ -2,16 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-
-use super::of_its_own::{may_restart, was_restarted};
+use super::in_memory::OwnCertificates;
 use super::old_authorities::OldAuthorities;
 use super::pending::Pending;
 use crate::node::{CertificateId, Inventory};
 use crate::operation::Context;
-use crate::pki::date;
-use crate::plan::restart_due_at;
-use crate::probe::{look_at_use, look_in_memory};
+use crate::probe::look_at_use;
 use crate::report::{History, InUse, PendingUse, Receipt, UseState, in_use};
 
 /// No look follows another sooner, however often files change.
@@ -26,8 +22,8 @@ pub(super) struct Uses {
     at: Option<Instant>,
     /// Whether the last look showed something new.
     is_new: bool,
-    /// Components whose own certificate, which is only in their memory, is about to end, and when.
-    ending: Vec<(String, Timestamp)>,
+    /// What components have only in memory.
+    own: OwnCertificates,
     /// Pods that go on with a CA's certificate from before it was extended, whose end comes near.
     old_authorities: OldAuthorities,
     /// Components that have still to show that they read their new files by themselves.
@@ -58,12 +54,7 @@ impl Uses {
         self.known
             .iter()
             .filter_map(|known| self.of(inventory, &known.id)?.note(&known.id))
-            .chain(self.ending.iter().map(|(component, end)| {
-                format!(
-                    "what {component} has only in memory ends {}; only a restart makes another",
-                    date(*end)
-                )
-            }))
+            .chain(self.own.notes())
             .chain(self.old_authorities.notes())
             .chain(self.pending.notes(crate::host::now()))
             .collect()
@@ -73,8 +64,8 @@ impl Uses {
     /// use their new files.
     pub(super) fn to_be_restarted(&self) -> Vec<String> {
         let mut all = self.pending.to_be_restarted(crate::host::now());
-        let ending = self.ending.iter().map(|(component, _)| component);
-        for component in ending.chain(self.old_authorities.to_be_restarted()) {
+        let old = self.old_authorities.to_be_restarted();
+        for component in self.own.to_be_restarted().chain(old) {
             if !all.contains(component) {
                 all.push(component.clone());
             }
@@ -85,6 +76,11 @@ impl Uses {
     /// What components have still to show.
     pub(super) fn pending(&self) -> Vec<PendingUse> {
         self.pending.uses(crate::host::now())
+    }
+
+    /// What components have only in memory.
+    pub(super) fn own(&self) -> &OwnCertificates {
+        &self.own
     }
 
     /// Whether the last look showed something new.
@@ -131,7 +127,7 @@ impl Uses {
             .entries()
             .map(|entries| entries.into_iter().flatten().collect())
             .unwrap_or_default();
-        let ending = ending(context, inventory, &receipts).await;
+        let own = OwnCertificates::look(context, inventory, &receipts).await;
         let old_authorities = OldAuthorities::look(context, inventory, &receipts).await;
         let before = self.pending.clone();
         let looked = (seen.as_slice(), receipts.as_slice());
@@ -144,36 +140,13 @@ impl Uses {
             })
             .collect();
         self.is_new = !is_same(&known, &self.known)
-            || ending != self.ending
+            || own != self.own
             || old_authorities != self.old_authorities
             || before != self.pending;
-        (self.known, self.ending) = (known, ending);
+        (self.known, self.own) = (known, own);
         self.old_authorities = old_authorities;
         self.at = Some(Instant::now());
     }
-}
-
-/// The components whose certificate in memory is to be made anew, by the rule for all certificates. One that was restarted within a
-/// day is left alone: what shows that it ends soon is not what was restarted.
-async fn ending(
-    context: &Context,
-    inventory: &Inventory,
-    receipts: &[Receipt],
-) -> Vec<(String, Timestamp)> {
-    let config = &context.config;
-    if !may_restart(context) {
-        return Vec::new();
-    }
-    let now = crate::host::now();
-    look_in_memory(inventory)
-        .await
-        .into_iter()
-        .filter(|one| {
-            let due = restart_due_at(one.not_before, one.not_after, config.renewal.before);
-            due <= now && !was_restarted(receipts, &one.component, now)
-        })
-        .map(|one| (one.component, one.not_after))
-        .collect()
 }
 
 #[cfg(test)]
@@ -181,7 +154,7 @@ impl Uses {
     /// What a look kept that saw what this component has in memory about to end.
     pub(super) fn about_to_end(component: &str) -> Self {
         Self {
-            ending: vec![(component.to_owned(), Timestamp::MIN)],
+            own: OwnCertificates::about_to_end(component),
             ..Self::default()
         }
     }
@@ -293,7 +266,7 @@ mod tests {
         assert_eq!(uses.to_be_restarted(), ["kube-apiserver"]);
         assert_eq!(uses.notes(&inventory).len(), 2);
         assert_eq!(uses.pending().len(), 1);
-        uses.ending[0].0 = "kube-scheduler".to_owned();
+        uses.own = OwnCertificates::about_to_end("kube-scheduler");
         assert_eq!(uses.to_be_restarted(), ["kube-apiserver", "kube-scheduler"]);
         let wait = uses.look_again_after().unwrap();
         assert!(

@@ -213,6 +213,7 @@ mod tests {
                 halted: None,
                 approver: None,
                 pending: Vec::new(),
+                in_memory: Vec::new(),
                 problems: Vec::new(),
                 findings: Vec::new(),
             };

@@ -26,6 +26,7 @@ mod gate;
 mod give_up;
 mod hooks;
 mod in_flight;
+mod in_memory;
 mod issue;
 mod kept_configuration;
 mod known_keys;

@@ -6,7 +6,6 @@ use super::ask_again::pending_here;
 use super::checks::{permit, preflight_for, take_lock};
 use super::ending::{Ending, end};
 use super::hooks::{self, OperationHooks};
-use super::pending::overridden;
 use super::recover::finish;
 use super::report::RenewalReport;
 use super::restarts::Restarts;
@@ -14,12 +13,14 @@ use super::run::Run;
 use super::table::Wish;
 use super::turn::{give_back_unused, release_turn, take_turn, turn_record};
 use super::{Context, Event, OperationError};
-use crate::checks::{Asked, Finding, Intent};
+use super::{in_memory, pending};
+use crate::checks::{Asked, Finding, Intent, Overridden};
 use crate::config::nearest;
 use crate::files::Operation;
 use crate::journal::{OperationKind, Trigger};
 use crate::node::{Inventory, PodRef};
 use crate::plan::{RestartGroup, longest};
+use crate::probe::{InMemory, look_in_memory};
 use crate::restart::RestartReport;
 use crate::runtime::Moment;
 
@@ -77,16 +78,18 @@ pub async fn restart_due(
     restart_as(context, components, Asked::BySchedule, stop, events).await
 }
 
-/// What speaks against restarting these components on the daemon's own account now.
+/// What speaks against restarting these components on the daemon's own account now. `seen`: what components have only in memory.
 #[must_use]
 pub fn look_at_restarts(
     context: &Context,
     inventory: &Inventory,
     components: &[String],
+    seen: &[InMemory],
 ) -> Vec<Finding> {
     let restarts = Restarts::of(inventory, &pods(inventory, components));
     let asked = Asked::BySchedule;
-    let intent = intent(context, inventory, &restarts, (components, asked));
+    let overridden = overridden(context, inventory, seen, components);
+    let intent = intent(context, &restarts, overridden);
     preflight_for(context, inventory, &intent, asked, crate::host::now())
 }
 
@@ -97,19 +100,22 @@ fn pods(inventory: &Inventory, components: &[String]) -> Vec<PodRef> {
         .collect()
 }
 
-fn intent(
+/// From when on neither windows nor holds hold these restarts back: for what is pending, or for what ends in memory.
+fn overridden(
     context: &Context,
     inventory: &Inventory,
-    restarts: &Restarts,
-    (components, asked): (&[String], Asked),
-) -> Intent {
-    let overridden = match asked {
-        Asked::BySchedule => {
-            let pending = pending_here(context, inventory);
-            overridden(&pending, components, &context.config.renewal)
-        }
-        Asked::ByHand { .. } => None,
-    };
+    seen: &[InMemory],
+    components: &[String],
+) -> Option<Overridden> {
+    let renewal = &context.config.renewal;
+    let proofs = pending_here(context, inventory);
+    pending::overridden(&proofs, components, renewal)
+        .into_iter()
+        .chain(in_memory::overridden(seen, components, renewal))
+        .min_by_key(|one| one.from)
+}
+
+fn intent(context: &Context, restarts: &Restarts, overridden: Option<Overridden>) -> Intent {
     Intent {
         overridden,
         manifests: restarts.manifests(),
@@ -144,7 +150,14 @@ pub(super) async fn restart_in(
     run.learn_of_others().await;
     let node = run.node();
     let mut restarts = Restarts::of(&node, &pods(&node, components));
-    let intent = intent(context, &node, &restarts, (components, asked));
+    let overridden = match asked {
+        Asked::BySchedule => {
+            let seen = look_in_memory(&node).await;
+            overridden(context, &node, &seen, components)
+        }
+        Asked::ByHand { .. } => None,
+    };
+    let intent = intent(context, &restarts, overridden);
     let found = preflight_for(context, &node, &intent, asked, crate::host::now());
     permit(run, found)?;
     if restarts.need_a_turn() {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{ApproverStatus, Coded, InUse, PendingUse, Receipt};
+use super::{ApproverStatus, Coded, InMemoryStatus, InUse, PendingUse, Receipt};
 use crate::cluster::Halt;
 use crate::host::{FileError, Root, make_directories, write_atomically};
 use crate::journal::{OperationKind, Outcome, Trigger};
@@ -44,6 +44,9 @@ pub struct Status {
     /// Components that have not yet shown that they use new certificates; absent where there is none, and in files of earlier versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub pending: Vec<PendingUse>,
+    /// What components have only in memory; absent where nothing was seen, and in files of earlier versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub in_memory: Vec<InMemoryStatus>,
     /// What the approver of kubelets' requests does; absent where there is none, and in files of earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approver: Option<ApproverStatus>,

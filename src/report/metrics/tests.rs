@@ -25,6 +25,7 @@ fn status() -> Status {
         halted: None,
         approver: None,
         pending: Vec::new(),
+        in_memory: Vec::new(),
         problems: Vec::new(),
         findings: Vec::new(),
     }
