@@ -1,5 +1,7 @@
 //! Why the API did not do what it was asked for.
 
+use std::time::Duration;
+
 use kube::core::Status;
 
 use super::transport::NoAnswer;
@@ -67,6 +69,8 @@ pub enum ApiError {
         server: Address,
         /// What it said.
         reason: String,
+        /// When it wants to be asked again, if it said that.
+        retry_after: Option<Duration>,
     },
     /// It refuses what it was sent.
     #[error("the API server at {server} refuses what it was sent: {reason}")]
@@ -97,6 +101,18 @@ impl ApiError {
         )
     }
 
+    /// There is none to be asked.
+    #[must_use]
+    pub fn no_server() -> Self {
+        Self::ApiUnreachable {
+            server: Address {
+                host: String::new(),
+                port: 0,
+            },
+            reason: "no address of an API server is known".to_owned(),
+        }
+    }
+
     pub(super) fn without_answer(failed: NoAnswer, server: &Address) -> Self {
         let (server, reason) = (server.clone(), failed.reason);
         if failed.is_refusal {
@@ -112,10 +128,15 @@ impl ApiError {
         Self::ApiTrouble {
             server: server.clone(),
             reason: short(reason),
+            retry_after: None,
         }
     }
 
-    pub(super) fn of_status(status: &Status, server: Address) -> Self {
+    pub(super) fn of_status(
+        status: &Status,
+        server: Address,
+        retry_after: Option<Duration>,
+    ) -> Self {
         let said = match status.message.as_str() {
             "" => &status.reason,
             message => message,
@@ -127,7 +148,11 @@ impl ApiError {
             404 => Self::ApiNotFound { server, reason },
             409 => Self::ApiConflict { reason },
             // Too many requests, or a version that it has forgotten: later, or elsewhere.
-            410 | 429 | 500.. => Self::ApiTrouble { server, reason },
+            410 | 429 | 500.. => Self::ApiTrouble {
+                server,
+                reason,
+                retry_after,
+            },
             _ => Self::ApiRefused { server, reason },
         }
     }

@@ -18,11 +18,5 @@ pub async fn first_answer<T>(
             answer => return answer,
         }
     }
-    Err(last.unwrap_or_else(|| ApiError::ApiUnreachable {
-        server: Address {
-            host: String::new(),
-            port: 0,
-        },
-        reason: "no address of an API server is known".to_owned(),
-    }))
+    Err(last.unwrap_or_else(ApiError::no_server))
 }

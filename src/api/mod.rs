@@ -27,4 +27,4 @@ pub use lease::{LeaseObject, Leases};
 pub use machine::{MachineKind, Machines, certificates_expiry, text};
 pub use node::{NodeObject, Nodes};
 pub use node_addresses::{AddressedNode, AddressedNodeMetadata, AddressedNodeStatus, NodeAddress};
-pub use signing_request::{SigningRequestObject, SigningRequests};
+pub use signing_request::{NewSigningRequest, SigningRequestObject, SigningRequests};

@@ -2,8 +2,10 @@
 
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::body::Bytes;
+use hyper::header::RETRY_AFTER;
 use hyper::{Request, Response};
 use kube::Resource;
 use kube::core::params::{GetParams, ListParams, Patch, PatchParams, PostParams};
@@ -57,7 +59,8 @@ impl<K> Objects<K> {
         let answer = send(&self.access, &self.server, request).await;
         let answer = answer.map_err(|error| ApiError::without_answer(error, &self.server))?;
         if answer.status().is_client_error() || answer.status().is_server_error() {
-            return Err(ApiError::of_status(&refusal(&answer), self.server.clone()));
+            let (status, later) = (refusal(&answer), retry_after(&answer));
+            return Err(ApiError::of_status(&status, self.server.clone(), later));
         }
         Ok(answer)
     }
@@ -188,6 +191,12 @@ fn if_any<T>(answer: Result<T, ApiError>) -> Result<Option<T>, ApiError> {
         Err(ApiError::ApiNotFound { .. }) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// `Retry-After` in seconds; a date, which the API server does not write, is passed over.
+fn retry_after(answer: &Response<Bytes>) -> Option<Duration> {
+    let value = answer.headers().get(RETRY_AFTER)?.to_str().ok()?;
+    value.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// What a refusal says. A proxy before the API server says it in a way of its own.

@@ -24,6 +24,8 @@ pub fn unrenewable(inventory: &Inventory, plan: &Plan) -> Vec<Finding> {
             Obstacle::AuthorityUnusable(_) if begins_later(inventory, item, plan.at) => continue,
             Obstacle::AuthorityUnusable(_) => Severity::Refuse,
             Obstacle::ExternalAuthority { .. }
+            | Obstacle::AskedElsewhere { .. }
+            | Obstacle::NotOfSigner { .. }
             | Obstacle::AwaitingAnswer(_)
             | Obstacle::AuthorityEndsTooSoon { .. }
             | Obstacle::Unreadable(_) => Severity::Skip,

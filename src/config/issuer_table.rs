@@ -1,14 +1,17 @@
 //! The keys of `[issuer.NAME]`.
 
-use super::issuer::IssuerCommand;
-use super::lists::{authorities, command};
+use super::issuer::NamedIssuer;
+use super::lists::{authorities, command, names};
 use super::nearest::nearest;
 use super::quantity::show_duration;
+use super::signer_name::signer_name;
 use super::table_section::{TableKey, TableSection};
-use super::value::{Bounds, Written, Wrong, boolean, check_table_name, duration};
+use super::value::{
+    Bounds, Written, Wrong, boolean, check_table_name, duration, expects, optional_path,
+};
 use super::{Config, Mistake};
 
-/// The table that is about request files and no program.
+/// The table that is about request files, and about no program or signer.
 const FILES: &str = "files";
 
 const DAY: u64 = 86_400;
@@ -16,7 +19,7 @@ const DAY: u64 = 86_400;
 pub(super) const ISSUER: TableSection = TableSection {
     section: "issuer",
     example: "[issuer.files]",
-    required: |name| if name == FILES { &[] } else { &["command"] },
+    required: |_| &[],
     check_name,
     declare: |config, name| {
         if name != FILES {
@@ -24,9 +27,9 @@ pub(super) const ISSUER: TableSection = TableSection {
         }
     },
     names: |config| {
-        let commands = config.issuers.commands.keys();
+        let named = config.issuers.named.keys();
         std::iter::once(FILES)
-            .chain(commands.map(String::as_str))
+            .chain(named.map(String::as_str))
             .collect()
     },
     keys: &[
@@ -62,7 +65,10 @@ pub(super) const ISSUER: TableSection = TableSection {
                 not_of_files(name, value)?;
                 command(value).map(|v| own(config, name).command = v)
             },
-            show: |config, name| Some(list(&config.issuers.commands.get(name)?.command)),
+            show: |config, name| {
+                let command = &config.issuers.named.get(name)?.command;
+                (!command.is_empty()).then(|| list(command))
+            },
         },
         TableKey {
             name: "authorities",
@@ -71,9 +77,9 @@ pub(super) const ISSUER: TableSection = TableSection {
                 authorities(value).map(|v| own(config, name).authorities = v)
             },
             show: |config, name| {
-                let authorities = &config.issuers.commands.get(name)?.authorities;
-                let names: Vec<&str> = authorities.iter().map(|one| one.name()).collect();
-                Some(list(&names))
+                let issuer = config.issuers.named.get(name)?;
+                let names: Vec<&str> = issuer.authorities.iter().map(|one| one.name()).collect();
+                issuer.certificates.is_empty().then(|| list(&names))
             },
         },
         TableKey {
@@ -87,16 +93,69 @@ pub(super) const ISSUER: TableSection = TableSection {
                 duration(value, "60s", bounds).map(|v| own(config, name).time_limit = v)
             },
             show: |config, name| {
-                let limit = config.issuers.commands.get(name)?.time_limit;
-                Some(toml::Value::String(show_duration(limit)))
+                let issuer = config.issuers.named.get(name)?;
+                let limit = show_duration(issuer.time_limit);
+                (issuer.signer_name.is_none()).then_some(toml::Value::String(limit))
+            },
+        },
+        TableKey {
+            name: "certificates",
+            set: |config, name, value| {
+                not_of_files(name, value)?;
+                let certificates = names(value)?;
+                if certificates.is_empty() {
+                    return Err(expects(value, "the names of certificates, at least one"));
+                }
+                own(config, name).certificates = certificates;
+                Ok(())
+            },
+            show: |config, name| {
+                let names = &config.issuers.named.get(name)?.certificates;
+                (!names.is_empty()).then(|| list(&names.iter().collect::<Vec<_>>()))
+            },
+        },
+        TableKey {
+            name: "signer-name",
+            set: |config, name, value| {
+                not_of_files(name, value)?;
+                signer_name(value).map(|v| own(config, name).signer_name = Some(v))
+            },
+            show: |config, name| {
+                let signer = config.issuers.named.get(name)?.signer_name.clone()?;
+                Some(toml::Value::String(signer))
+            },
+        },
+        TableKey {
+            name: "approve",
+            set: |config, name, value| {
+                not_of_files(name, value)?;
+                boolean(value).map(|v| own(config, name).approve = v)
+            },
+            show: |config, name| {
+                let issuer = config.issuers.named.get(name)?;
+                (issuer.signer_name.is_some()).then_some(toml::Value::Boolean(issuer.approve))
+            },
+        },
+        TableKey {
+            name: "kubeconfig",
+            set: |config, name, value| {
+                not_of_files(name, value)?;
+                let example = "/etc/kubecertd/signer.conf";
+                optional_path(value, example).map(|v| own(config, name).kubeconfig = v)
+            },
+            show: |config, name| {
+                let issuer = config.issuers.named.get(name)?;
+                let path = issuer.kubeconfig.as_deref();
+                let text = path.map_or_else(String::new, |path| path.to_string_lossy().into());
+                (issuer.signer_name.is_some()).then_some(toml::Value::String(text))
             },
         },
     ],
 };
 
-fn own<'config>(config: &'config mut Config, name: &str) -> &'config mut IssuerCommand {
-    let commands = &mut config.issuers.commands;
-    commands.entry(name.to_owned()).or_default()
+fn own<'config>(config: &'config mut Config, name: &str) -> &'config mut NamedIssuer {
+    let named = &mut config.issuers.named;
+    named.entry(name.to_owned()).or_default()
 }
 
 fn check_name(name: &str) -> Result<(), String> {
@@ -113,7 +172,7 @@ fn only_of_files(table: &str, value: &Written<'_>) -> Result<(), Vec<Wrong>> {
     belongs.then_some(()).ok_or_else(|| {
         misplaced(
             value,
-            " is a key of [issuer.files]; a program's has command, authorities and time-limit",
+            " is a key of [issuer.files]; a program's has command, authorities and time-limit, a signer's signer-name, certificates, approve and kubeconfig",
         )
     })
 }
@@ -123,7 +182,7 @@ fn not_of_files(table: &str, value: &Written<'_>) -> Result<(), Vec<Wrong>> {
     belongs.then_some(()).ok_or_else(|| {
         misplaced(
             value,
-            " belongs to a program, and [issuer.files] is about files; give the program a name of its own: [issuer.NAME]",
+            " belongs to a program or a signer, and [issuer.files] is about files; give it a name of its own: [issuer.NAME]",
         )
     })
 }

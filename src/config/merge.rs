@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::description_check::{called_as_a_match, misfit, two_keys};
 use super::fragment::{Fragment, NamedTable, Setting};
+use super::issuer_check::issuer_misfits;
 use super::named::{NamedCertificate, misspelt, named};
 use super::odd::odd;
 use super::quantity::show_duration;
@@ -69,6 +70,7 @@ pub(super) fn merge<'text>(
     if errors.is_empty() {
         errors.extend(lacking(fragments, &last));
         errors.extend(misfits(fragments, &config, &last));
+        errors.extend(of_issuers(fragments, &config, &last));
         errors.extend(too_long(&config, &last));
         errors.extend(approves_by_nodes_alone(&config, &last));
     }
@@ -138,21 +140,43 @@ fn misfits(fragments: &[Fragment<'_>], config: &Config, last: &Last<'_, '_>) -> 
                 .and_then(|key| last.get(&format!("certificate.{}.{key}", written_name(name))));
             let (fragment, span) = match key {
                 Some((fragment, setting)) => (*fragment, setting.value.span()),
-                None => table_of(fragments, name)?,
+                None => table_of(fragments, "certificate", name)?,
             };
             Some(fragment.wrong(span, misfit.mistake, misfit.message))
         })
         .collect()
 }
 
-/// The last file that has a table for that certificate, and where the name stands in it.
+/// The same of issuers.
+fn of_issuers(
+    fragments: &[Fragment<'_>],
+    config: &Config,
+    last: &Last<'_, '_>,
+) -> Vec<ConfigError> {
+    issuer_misfits(&config.issuers, &|key| last.contains_key(key))
+        .into_iter()
+        .filter_map(|(name, misfit)| {
+            let key = misfit
+                .key
+                .and_then(|key| last.get(&format!("issuer.{}.{key}", written_name(&name))));
+            let (fragment, span) = match key {
+                Some((fragment, setting)) => (*fragment, setting.value.span()),
+                None => table_of(fragments, "issuer", &name)?,
+            };
+            Some(fragment.wrong(span, misfit.mistake, misfit.message))
+        })
+        .collect()
+}
+
+/// The last file that has the table of that name, and where the name stands in it.
 fn table_of<'all, 'text>(
     fragments: &'all [Fragment<'text>],
+    section: &str,
     name: &str,
 ) -> Option<(&'all Fragment<'text>, Range<usize>)> {
     fragments.iter().rev().find_map(|fragment| {
         let of_that_name =
-            |table: &&NamedTable| table.section.section == "certificate" && table.name == name;
+            |table: &&NamedTable| table.section.section == section && table.name == name;
         let table = fragment.tables.iter().find(of_that_name)?;
         Some((fragment, table.span.clone()))
     })

@@ -25,7 +25,20 @@ pub(super) fn api_access(
         || inventory.directories.kubernetes.join("admin.conf"),
         |path| context.root.join(path),
     );
-    let access = credential(context, &path)?;
+    access_by(context, inventory, known, &path)
+}
+
+/// By that kubeconfig, at the same servers.
+///
+/// # Errors
+/// [`ApiError::ApiUnauthorized`] where the kubeconfig is of no use.
+pub(super) fn access_by(
+    context: &Context,
+    inventory: &Inventory,
+    known: &Known,
+    path: &Path,
+) -> Result<(Arc<Access>, Vec<Address>), ApiError> {
+    let access = credential(context, path)?;
     let hosts = known.others.iter().map(|(_, host)| host.as_str());
     let servers = api_servers(inventory, hosts, &access);
     Ok((Arc::new(access), servers))

@@ -1,20 +1,25 @@
 //! Requests to CAs elsewhere: opened ahead of time, closed when they are overtaken. Outside any operation, but under its lock.
 
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use super::Context;
+use super::api_access::{access_by, api_access};
 use super::context::holds;
 use super::event::Event;
 use super::remark::Remark;
 use super::run::Run;
+use crate::cluster::Known;
 use crate::host::digest;
 use crate::issuer::ask;
 use crate::journal::{Lock, TransactionError};
 use crate::node::{CertificateId, Inventory};
-use crate::orders::{AskedIssuer, Looked, OpenOrder, OrderError, OrderStore, Step, decide, look};
+use crate::orders::{
+    ApiDesk, AskedIssuer, Looked, OpenOrder, OrderError, OrderStore, Step, decide, look,
+};
 use crate::pki::digest_of_request;
 use crate::plan::{Action, Obstacle, plan_due};
 
@@ -52,7 +57,7 @@ pub fn keep_orders(
     carry_out(context, &lock, inventory, (steps, now), events)
 }
 
-/// Asks the programs that sign for CAs elsewhere, where that is to be done now, and keeps what they answer. What could not be done,
+/// Asks the programs and signers that sign for CAs elsewhere, where that is to be done now, and keeps what they answer. What could not be done,
 /// one sentence each.
 ///
 /// They may take long, so that no lock is held meanwhile; what was decided of an order by another process wins.
@@ -87,7 +92,16 @@ async fn ask_now(
 ) -> (Vec<AskedIssuer>, Vec<String>) {
     let now = crate::host::now();
     let looked = look_at_orders(context, inventory, now);
-    let asking = looked.ask_issuers(inventory, &context.config, at_once, now);
+    let known = Known::read(&context.store());
+    let connect = |kubeconfig: Option<&Path>| {
+        let (access, servers) = match kubeconfig {
+            Some(path) => access_by(context, inventory, &known, &context.root.join(path)),
+            None => api_access(context, inventory, &known),
+        }?;
+        Ok(ApiDesk { access, servers })
+    };
+    let about = (inventory, &context.config);
+    let asking = looked.ask_issuers(about, &connect, at_once, now);
     let (asked, failed) = asking.await;
     (asked, failed.iter().map(ToString::to_string).collect())
 }
@@ -163,6 +177,9 @@ pub(super) fn can_be_asked_for(action: &Action) -> bool {
                 request_from: Some(_),
                 ..
             } | Obstacle::ForeignIssuer {
+                request_from: Some(_),
+                ..
+            } | Obstacle::AskedElsewhere {
                 request_from: Some(_),
                 ..
             }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::answer::Answer;
 use super::open_order::OpenOrder;
-use crate::config::IssuerCommand;
 use crate::host::{Ended, Manner, Program, printable, unfit};
 use crate::node::Inventory;
 use crate::pki::{Certificate, SubjectAltName, rfc3339};
@@ -28,31 +28,10 @@ const LONGEST_TOKEN: usize = 1024;
 /// As much is shown of a reason.
 const LONGEST_REASON: usize = 500;
 
-/// What an issuer answers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
-    /// Now: certificates, in whatever form.
-    Issued(Vec<u8>),
-    /// Later.
-    Pending {
-        /// What it is given back the next time.
-        token: Option<String>,
-        /// When that is.
-        ask_again: Duration,
-    },
-    /// No.
-    Refused {
-        /// Why.
-        reason: String,
-        /// Whether it took all of its time, as it will the next time.
-        is_slow: bool,
-    },
-}
-
 /// Runs the program for an order; `None` where it was ended because `stop` says so.
 pub(super) async fn ask(
     inventory: &Inventory,
-    (name, issuer): (&str, &IssuerCommand),
+    (name, words, time_limit): (&str, &[String], Duration),
     order: &OpenOrder,
     request: &str,
     (token, validity): (Option<&str>, Duration),
@@ -64,13 +43,13 @@ pub(super) async fn ask(
             is_slow: false,
         })
     };
-    let Some((path, arguments)) = issuer.command.split_first() else {
+    let Some((path, arguments)) = words.split_first() else {
         return refused("no command is configured".to_owned());
     };
     if let Some(reason) = unfit(Path::new(path)) {
         return refused(format!("{path} is not run: {reason}"));
     }
-    let mut program = Program::new(Path::new(path), issuer.time_limit)
+    let mut program = Program::new(Path::new(path), time_limit)
         .input(request.as_bytes().to_vec())
         .output_limit(OUTPUT_LIMIT)
         .without_capabilities();

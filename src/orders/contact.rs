@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::command::Answer;
+use super::answer::Answer;
 use crate::host::shifted;
 
 /// The pause after a first refusal; it doubles with each.
@@ -49,6 +49,12 @@ impl Contact {
                 pause(failures),
                 Some(reason.clone()),
             ),
+            Answer::NotNow { reason, ask_again } => (
+                before.and_then(|before| before.token.clone()),
+                failures.saturating_add(1),
+                whole(*ask_again),
+                Some(reason.clone()),
+            ),
             Answer::Issued(_) => (None, failures.saturating_add(1), pause(failures), None),
         };
         Self {
@@ -71,6 +77,11 @@ impl Contact {
         }
         Duration::try_from(left).unwrap_or_default()
     }
+}
+
+/// How long after that many failures in a row.
+pub(super) fn pause_after(failures: u32) -> Duration {
+    Duration::from_secs(u64::try_from(pause(failures)).unwrap_or_default())
 }
 
 fn pause(failures: u32) -> i64 {

@@ -108,6 +108,7 @@ fn request_from(item: &PlanItem) -> Option<Timestamp> {
     match &item.action {
         Action::Leave(
             Obstacle::ExternalAuthority { request_from, .. }
+            | Obstacle::AskedElsewhere { request_from, .. }
             | Obstacle::ForeignIssuer { request_from, .. },
         ) => *request_from,
         _ => None,

@@ -7,12 +7,13 @@ use jiff::Timestamp;
 use super::contact::Contact;
 use super::inbox::{self, Delivered, Use};
 use super::open_order::OpenOrder;
+use super::signing_state::SigningState;
 use super::store::OrderStore;
-use crate::config::Config;
+use crate::config::{Config, IssuerWay};
 use crate::host::{Root, digest};
 use crate::issuer::{Issued, Wanted, accept_answer};
 use crate::node::{CertificateId, Fault, Inventory, KeyState, Problem};
-use crate::pki::{Certificate, SubjectAltName, certificates_in, date};
+use crate::pki::{Certificate, SubjectAltName, certificates_in, date, signer_fault};
 use crate::plan::{Answered, Awaited, Left};
 
 /// So many characters of what a certificate says are shown.
@@ -38,7 +39,7 @@ pub struct Considered {
     pub order: OpenOrder,
     /// Whether its certificate is there and can be read: what is asked for and accepted is like it.
     pub has_certificate: bool,
-    /// The program that is asked, by the name that the configuration gives it.
+    /// The program or signer that is asked, by the name that the configuration gives it.
     pub issuer: Option<String>,
     /// When it was asked last.
     pub contact: Option<Contact>,
@@ -73,7 +74,7 @@ pub fn look(root: &Root, inventory: &Inventory, config: &Config, now: Timestamp)
     );
     let awaited = orders
         .iter()
-        .filter_map(|one| awaited(&store, inventory, one, now))
+        .filter_map(|one| awaited(&store, (inventory, config), one, now))
         .collect();
     Looked {
         store,
@@ -188,11 +189,33 @@ fn considered(
     }
 }
 
-/// The program that is asked for the certificate of an order.
+/// The program or signer that is asked for the certificate of an order; none that could not sign it.
 fn issuer_of(inventory: &Inventory, config: &Config, order: &OpenOrder) -> Option<String> {
-    let authority = inventory.entry(&order.certificate)?.authority?;
-    let (name, _) = config.issuers.command_for(authority)?;
-    Some(name.to_owned())
+    let entry = inventory.entry(&order.certificate)?;
+    let authority = entry.authority?;
+    let (name, issuer) = config
+        .issuers
+        .asked_for(order.certificate.as_str(), authority)?;
+    let signs = match (issuer.way(), entry.present()) {
+        (IssuerWay::Signer(signer), Some(present)) => {
+            signer_fault(signer.name, &present.leaf, authority).is_none()
+        }
+        _ => true,
+    };
+    signs.then(|| name.to_owned())
+}
+
+/// The CertificateSigningRequest that waits for an answer, where a signer is asked by one.
+fn signing_request(config: &Config, considered: &Considered) -> Option<String> {
+    let name = considered.issuer.as_deref()?;
+    let IssuerWay::Signer(_) = config.issuers.named.get(name)?.way() else {
+        return None;
+    };
+    let contact = considered
+        .contact
+        .as_ref()
+        .filter(|last| last.issuer == name)?;
+    SigningState::of(contact.token.as_deref()).open_name(&considered.order)
 }
 
 /// What the program that is asked now said last, if that was no.
@@ -295,7 +318,7 @@ fn without_certificate(store: &OrderStore, considered: &Considered) -> Option<Pr
 
 fn awaited(
     store: &OrderStore,
-    inventory: &Inventory,
+    (inventory, config): (&Inventory, &Config),
     considered: &Considered,
     now: Timestamp,
 ) -> Option<Awaited> {
@@ -308,6 +331,7 @@ fn awaited(
         since: order.since,
         request: store.request_on_node(order),
         issuer: considered.issuer.clone(),
+        signing_request: signing_request(config, considered),
         inbox: store.inbox_on_node(),
         deadline,
         left: Left::until(deadline, now),

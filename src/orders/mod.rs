@@ -9,7 +9,9 @@
 //! signature that leads to a CA on this node. But who could, could also crowd out an answer, so nothing is read of an inbox
 //! that another user may write to.
 
+mod answer;
 mod ask;
+mod certificates_api;
 mod command;
 mod contact;
 mod decide;
@@ -17,11 +19,13 @@ mod error;
 mod inbox;
 mod look;
 mod open_order;
+mod signing_state;
 mod store;
 mod words;
 
+pub use answer::Answer;
 pub use ask::AskedIssuer;
-pub use command::Answer;
+pub use certificates_api::{ApiDesk, Connect};
 pub use contact::Contact;
 pub use decide::{Closing, Step, decide};
 pub use error::OrderError;

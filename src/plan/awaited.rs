@@ -20,9 +20,12 @@ pub struct Awaited {
     /// The request's file, as the node names it.
     #[serde(serialize_with = "serialize_path")]
     pub request: PathBuf,
-    /// Who is asked: a program by the name that the configuration gives it; otherwise whoever signs the file.
+    /// Who is asked: a program or signer by the name that the configuration gives it; otherwise whoever signs the file.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
+    /// The CertificateSigningRequest by which a signer is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signing_request: Option<String>,
     /// Where the answer to a file belongs, as the node names it.
     #[serde(serialize_with = "serialize_path")]
     pub inbox: PathBuf,
@@ -108,7 +111,12 @@ impl fmt::Display for Awaited {
             self.request.display()
         )?;
         match &self.issuer {
-            Some(issuer) => write!(formatter, "waiting for the answer of the issuer {issuer}")?,
+            Some(issuer) => {
+                write!(formatter, "waiting for the answer of the issuer {issuer}")?;
+                if let Some(name) = &self.signing_request {
+                    write!(formatter, " to the CertificateSigningRequest {name}")?;
+                }
+            }
             None => write!(
                 formatter,
                 "waiting for the signed certificate in {}",

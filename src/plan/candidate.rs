@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::fit::{check_editable, check_keys, check_says_ca, not_valid};
+use super::fit::{check_editable, check_keys, check_says_ca, check_signer, not_valid};
 use super::note::{self, Note};
 use super::obstacle::{AuthorityFault, Obstacle};
 use super::reason::Reason;
@@ -76,7 +76,7 @@ pub(super) struct Candidate<'node> {
     /// How much earlier this machine is than others.
     jitter: Duration,
     /// Who signs it where that is not a key on this node.
-    pub(super) elsewhere: Option<Elsewhere>,
+    pub(super) elsewhere: Option<Elsewhere<'node>>,
 }
 
 impl<'node> Candidate<'node> {
@@ -84,7 +84,7 @@ impl<'node> Candidate<'node> {
     pub(super) fn new(
         inventory: &'node Inventory,
         entry: &'node Entry,
-        config: &Config,
+        config: &'node Config,
         wish: Wish,
     ) -> Result<Self, Obstacle> {
         let renewal = &config.renewal;
@@ -130,7 +130,11 @@ impl<'node> Candidate<'node> {
         }
         // What the configuration describes is renewed by the CA that it names, and by no other.
         let may_be_foreign = entry.described.is_none();
-        let asks = config.issuers.asks(authority);
+        let given_to = config.issuers.given_to(entry.id.as_str());
+        if let Some(issuer) = given_to {
+            check_signer(issuer, present, authority)?;
+        }
+        let asks = given_to.is_some() || config.issuers.asks(authority);
         match &present.signer {
             Signer::Expected | Signer::Unchecked(_) | Signer::Unknown => {}
             Signer::Foreign(_) if asks && may_be_foreign && !present.issuers().is_empty() => {
@@ -162,7 +166,7 @@ impl<'node> Candidate<'node> {
                 authority,
             }))?;
         if asks
-            && authority.is_external()
+            && (given_to.is_some() || authority.is_external())
             && let Some(certificates) = authority.certificates()
         {
             let signed = (present.as_ref(), certificates, authority.name);
@@ -207,7 +211,7 @@ impl<'node> Candidate<'node> {
         inventory: &Inventory,
         entry: &Entry,
         (present, certificates, authority): (&'node Present, &'node [Certificate], AuthorityId),
-        config: &Config,
+        config: &'node Config,
     ) -> Result<Self, Obstacle> {
         if present.leaf.is_ca {
             check_says_ca(entry, present, certificates)?;
@@ -225,12 +229,13 @@ impl<'node> Candidate<'node> {
             renewal: config.renewal.of(entry.id.as_str()),
             jitter: jitter(inventory, &config.renewal),
             elsewhere: Some(Elsewhere {
+                given_to: (config.issuers.given_to(entry.id.as_str())).map(|(name, _)| name),
                 authority,
                 is_foreign,
                 lead: config
                     .renewal
                     .enabled
-                    .then(|| config.issuers.lead(authority)),
+                    .then(|| config.issuers.lead(entry.id.as_str(), authority)),
             }),
         })
     }

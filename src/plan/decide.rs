@@ -174,7 +174,7 @@ fn next_try(item: &PlanItem) -> Option<(Timestamp, CertificateId)> {
 
 fn item<'node>(
     inventory: &'node Inventory,
-    config: &Config,
+    config: &'node Config,
     entry: &'node Entry,
     (wish, awaited): (Wish, Option<&Awaited>),
     now: Timestamp,

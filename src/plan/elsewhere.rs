@@ -55,6 +55,12 @@ impl Candidate<'_> {
                 }
             },
             None if let Some(in_vain) = in_vain() => in_vain,
+            None if let Some(issuer) = elsewhere.given_to => {
+                Action::Leave(Obstacle::AskedElsewhere {
+                    issuer: issuer.to_owned(),
+                    request_from,
+                })
+            }
             None if elsewhere.is_foreign => Action::Leave(Obstacle::ForeignIssuer {
                 issuer: self.present.leaf.issuer.clone(),
                 itself: false,

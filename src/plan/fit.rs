@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 
 use super::obstacle::{AuthorityFault, Obstacle, UnsupportedKey};
-use crate::config::CertificateRenewal;
+use crate::config::{CertificateRenewal, IssuerWay, NamedIssuer};
 use crate::node::{Authority, Entry, Fault, Inventory, KeyState, Present, Problem};
-use crate::pki::{AuthorityId, Certificate, is_authoritys_own};
+use crate::pki::{AuthorityId, Certificate, is_authoritys_own, signer_fault};
 
 /// Whether new credentials can be put into its file in place.
 pub(super) fn check_editable(inventory: &Inventory, entry: &Entry) -> Result<(), Obstacle> {
@@ -16,6 +16,25 @@ pub(super) fn check_editable(inventory: &Inventory, entry: &Entry) -> Result<(),
                 reason: reason.clone(),
             },
         ))),
+        None => Ok(()),
+    }
+}
+
+/// Whether the signer to which the configuration gives it signs such certificates at all, so that it is not asked in vain.
+pub(super) fn check_signer(
+    (name, issuer): (&str, &NamedIssuer),
+    present: &Present,
+    authority: AuthorityId,
+) -> Result<(), Obstacle> {
+    let IssuerWay::Signer(signer) = issuer.way() else {
+        return Ok(());
+    };
+    match signer_fault(signer.name, &present.leaf, authority) {
+        Some(because) => Err(Obstacle::NotOfSigner {
+            issuer: name.to_owned(),
+            signer: signer.name.to_owned(),
+            because,
+        }),
         None => Ok(()),
     }
 }

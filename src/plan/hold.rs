@@ -64,6 +64,7 @@ fn is_held(action: &Action, now: Timestamp) -> bool {
         Action::Renew(reason) => matches!(reason, Reason::Due | Reason::Answered),
         Action::Leave(
             Obstacle::ExternalAuthority { request_from, .. }
+            | Obstacle::AskedElsewhere { request_from, .. }
             | Obstacle::ForeignIssuer { request_from, .. },
         ) => request_from.is_some_and(|from| from <= now),
         Action::Leave(_) | Action::Wait => false,

@@ -26,6 +26,7 @@ mod rotation;
 mod schedule;
 mod serving;
 mod settle;
+mod signer_words;
 mod signing;
 mod spread;
 mod trust;

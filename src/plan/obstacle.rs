@@ -8,7 +8,7 @@ use super::awaited::Awaited;
 use super::trust::Refusal;
 use crate::host::serialize_path;
 use crate::node::Problem;
-use crate::pki::AuthorityId;
+use crate::pki::{AuthorityId, SignerFault};
 
 /// Why a certificate is not renewed. [`std::fmt::Display`] says it with what to do about it; `docs/codes.md` lists the codes.
 #[derive(
@@ -35,6 +35,23 @@ pub enum Obstacle {
         /// When its request is written; absent where none is.
         #[serde(skip_serializing_if = "Option::is_none")]
         request_from: Option<Timestamp>,
+    },
+    /// The configuration gives it to an issuer, wherever the authority's key is.
+    AskedElsewhere {
+        /// Which, by the name that the configuration gives it.
+        issuer: String,
+        /// When it is asked; absent where it is not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        request_from: Option<Timestamp>,
+    },
+    /// The signer to which the configuration gives it cannot sign it.
+    NotOfSigner {
+        /// Which, by the name that the configuration gives it.
+        issuer: String,
+        /// The signer's own name.
+        signer: String,
+        /// Why.
+        because: SignerFault,
     },
     /// Its request waits for an answer.
     AwaitingAnswer(Box<Awaited>),

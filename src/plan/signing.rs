@@ -14,9 +14,11 @@ pub(super) struct Signing<'node> {
     pub(super) signing: &'node [Certificate],
 }
 
-/// A CA whose key is not on this node.
+/// A CA whose key is not on this node, or is not to be used.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Elsewhere {
+pub(super) struct Elsewhere<'node> {
+    /// The issuer to which the configuration gives it, wherever that key is.
+    pub(super) given_to: Option<&'node str>,
     pub(super) authority: AuthorityId,
     /// Whether this node's CA did not sign the present certificate.
     pub(super) is_foreign: bool,

@@ -6,6 +6,7 @@ use super::note::Note;
 use super::obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};
 use super::reason::Reason;
 use super::rotation::RotationFault;
+use super::signer_words::signer_words;
 use super::types::Action;
 use crate::node::CertificateId;
 use crate::pki::{AuthorityId, Catalogued, KubeconfigName, date};
@@ -124,6 +125,29 @@ impl fmt::Display for Obstacle {
                     None => formatter.write_str("renew it with its issuer"),
                 }
             }
+            Self::AskedElsewhere {
+                issuer,
+                request_from,
+            } => match request_from {
+                Some(moment) => write!(
+                    formatter,
+                    "the issuer {issuer} signs it and is asked on {}",
+                    date(*moment)
+                ),
+                None => write!(
+                    formatter,
+                    "the issuer {issuer} signs it and is not asked, because of renewal.enabled = false"
+                ),
+            },
+            Self::NotOfSigner {
+                issuer,
+                signer,
+                because,
+            } => write!(
+                formatter,
+                "{} ([issuer.{issuer}] gives it to {signer}); take it out of the certificates of that issuer",
+                signer_words(because)
+            ),
             Self::AwaitingAnswer(awaited) => awaited.fmt(formatter),
             Self::AuthorityEndsTooSoon { ends, extendable } => write!(
                 formatter,

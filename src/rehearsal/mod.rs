@@ -201,7 +201,7 @@ fn located(context: &Context, inventory: &Inventory) -> Config {
                 enabled: false,
                 ..config.issuers.files
             },
-            commands: BTreeMap::new(),
+            named: BTreeMap::new(),
         },
         ..config
     }

@@ -560,6 +560,47 @@ fn issuers_are_files_or_programs_and_each_has_its_own_keys() {
             "[issuer]\nenabled = true\n",
             "k.toml:2:11: issuer.enabled belongs into a named table",
         ),
+        (
+            "[issuer.api]\nsigner-name = \"own\"\n",
+            "k.toml:2:15: issuer.api.signer-name = \"own\": not the name of a signer; write DOMAIN/NAME",
+        ),
+        (
+            "[issuer.api]\nsigner-name = \"kubernetes.io/legacy-unknown\"\n",
+            "k.toml:2:15: issuer.api.signer-name = \"kubernetes.io/legacy-unknown\": requests to this signer cannot be made",
+        ),
+        (
+            "[issuer.api]\nsigner-name = \"a.io/b\"\n",
+            "k.toml:1:9: [issuer.api] has no certificates; write which ones the signer signs",
+        ),
+        (
+            "[issuer.api]\nsigner-name = \"a.io/b\"\ncertificates = []\n",
+            "k.toml:3:16: issuer.api.certificates expects the names of certificates, at least one",
+        ),
+        (
+            "[issuer.api]\nsigner-name = \"a.io/b\"\ncommand = [\"/x\"]\n",
+            "k.toml:2:15: issuer.api: it has a command and a signer-name",
+        ),
+        (
+            "[issuer.api]\nsigner-name = \"a.io/b\"\ncertificates = [\"admin.conf\"]\ntime-limit = \"9s\"\n",
+            "k.toml:4:14: issuer.api.time-limit belongs to a program",
+        ),
+        (
+            "[issuer.api]\ncommand = [\"/x\"]\napprove = false\n",
+            "k.toml:3:11: issuer.api.approve belongs to a signer of the certificates API",
+        ),
+        (
+            "[issuer.api]\ncommand = [\"/x\"]\ncertificates = [\"admin.conf\"]\nauthorities = [\"ca\"]\n",
+            "k.toml:4:15: issuer.api: certificates says what it signs, and so does authorities",
+        ),
+        (
+            "[issuer.a]\ncommand = [\"/x\"]\ncertificates = [\"admin.conf\"]\n\
+             [issuer.b]\nsigner-name = \"a.io/b\"\ncertificates = [\"scheduler.conf\", \"admin.conf\"]\n",
+            "k.toml:6:16: issuer.b.certificates: [issuer.a] has \"admin.conf\", too",
+        ),
+        (
+            "[issuer.files]\napprove = true\n",
+            "k.toml:2:11: issuer.files.approve belongs to a program or a signer",
+        ),
     ] {
         let mistake = only_mistake(text);
         assert!(mistake.starts_with(expected), "{mistake}\n{expected}");
@@ -570,9 +611,35 @@ fn issuers_are_files_or_programs_and_each_has_its_own_keys() {
     )
     .unwrap();
     assert!(!config.issuers.files.enabled);
-    let named = |authority| config.issuers.command_for(authority).map(|(name, _)| name);
+    let named = |authority| {
+        let found = config.issuers.asked_for("x", authority);
+        found.map(|(name, _)| name)
+    };
     assert_eq!(named(AuthorityId::Etcd), Some("vault"));
     assert_eq!(named(AuthorityId::Kubernetes), None);
     assert!(config.issuers.asks(AuthorityId::Etcd));
     assert!(!config.issuers.asks(AuthorityId::Kubernetes));
+}
+
+#[test]
+fn a_signer_is_shown_as_it_was_written_and_its_certificates_come_before_authorities() {
+    let text = "[issuer.all]\ncommand = [\"/x\"]\n\
+                [issuer.api]\nsigner-name = \"example.com/own\"\ncertificates = [\"admin.conf\"]\napprove = true\n\
+                kubeconfig = \"/etc/kubecertd/signer.conf\"\n";
+    let node = testkit::tree::Tree::new();
+    node.write("/etc/kubecertd/kubecertd.toml", text);
+    let loaded = kubecertd::config::load(&node.root, None).unwrap();
+    let config = &loaded.config;
+    let (name, issuer) = config
+        .issuers
+        .asked_for("admin.conf", AuthorityId::Kubernetes)
+        .unwrap();
+    assert_eq!((name, issuer.approve), ("api", true));
+    let others = config
+        .issuers
+        .asked_for("scheduler.conf", AuthorityId::Kubernetes);
+    assert_eq!(others.map(|(name, _)| name), Some("all"));
+    let shown = loaded.to_toml();
+    let again = parse(Path::new("shown.toml"), &shown).unwrap();
+    assert_eq!(again.issuers, config.issuers, "{shown}");
 }

@@ -134,6 +134,7 @@ impl Desk {
                 .cloned()
                 .unwrap_or_else(|| self.access.address.clone()),
             reason: "its Lease has no uid or no version".to_owned(),
+            retry_after: None,
         })
     }
 

@@ -323,6 +323,7 @@ pub fn awaited(id: &str, answered: Answered) -> Awaited {
         since: after(-DAY),
         request: PathBuf::from("/var/lib/kubecertd/outbox/x.csr"),
         issuer: None,
+        signing_request: None,
         inbox: PathBuf::from("/var/lib/kubecertd/inbox"),
         deadline: after(DAY),
         left: None,
