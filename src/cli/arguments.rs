@@ -180,6 +180,12 @@ impl Command {
             Self::Kubelet {
                 action: KubeletAction::Repair { dry_run, .. },
             } => !dry_run,
+            Self::Kubelet {
+                action:
+                    KubeletAction::ServingBootstrap {
+                        action: BootstrapAction::Enable(options) | BootstrapAction::Disable(options),
+                    },
+            } => !options.dry_run,
             Self::Ca { action } => matches!(action, CaAction::Extend(options) if !options.dry_run),
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
@@ -210,6 +216,30 @@ pub(super) enum KubeletAction {
         #[arg(long)]
         force: bool,
     },
+    /// Have the kubelet ask the cluster for its serving certificate, or no more: on this node and in the cluster's kubelet-config
+    ServingBootstrap {
+        #[command(subcommand)]
+        action: BootstrapAction,
+    },
+}
+
+/// `kubelet serving-bootstrap …`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum BootstrapAction {
+    /// Set serverTLSBootstrap, restart the kubelet, approve its request where it passes every check, and see what it serves
+    Enable(BootstrapOptions),
+    /// Take it back: the kubelet serves the certificate that it made itself
+    Disable(BootstrapOptions),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
+pub(super) struct BootstrapOptions {
+    /// Show the difference, and change nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Also where the clock looks wrong, or the API server does not answer
+    #[arg(long)]
+    pub(super) force: bool,
 }
 
 /// `turn`

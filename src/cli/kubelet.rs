@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use super::arguments::KubeletAction;
+use super::arguments::{BootstrapAction, KubeletAction};
 use super::output::{Narrator, error, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime::runtime;
+use super::serving_bootstrap;
 use crate::checks::{Asked, Finding};
 use crate::config::KubeletRepair;
 use crate::daemon::{StopSignals, stop_on_signal};
@@ -13,7 +14,17 @@ use crate::operation::{Context, log_summary, look_at_kubelet_repair, repair_kube
 use crate::plan::{KubeletNeed, Request, ServingNeed, kubelet_repairs, unread_of_kubelet};
 
 pub(super) fn run(context: &Context, action: KubeletAction) -> anyhow::Result<ExitCode> {
-    let KubeletAction::Repair { dry_run, force } = action;
+    let (dry_run, force) = match action {
+        KubeletAction::Repair { dry_run, force } => (dry_run, force),
+        KubeletAction::ServingBootstrap { action } => {
+            let (wanted, options) = match action {
+                BootstrapAction::Enable(options) => (true, options),
+                BootstrapAction::Disable(options) => (false, options),
+            };
+            let flags = (options.dry_run, options.force);
+            return serving_bootstrap::run(context, wanted, flags);
+        }
+    };
     if dry_run {
         return show(context, force);
     }

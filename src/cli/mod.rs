@@ -30,6 +30,7 @@ mod restart;
 mod rollback;
 mod run;
 mod runtime;
+mod serving_bootstrap;
 mod status;
 mod turn;
 mod values;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::arguments::{Command, Generated, KubeletAction, OrdersAction};
+use super::arguments::{BootstrapAction, Command, Generated, KubeletAction, OrdersAction};
 use super::ca_arguments::CaAction;
 use super::credential_arguments::{Csr, CsrAction};
 use crate::node::{AuthorityState, CertificateState, KeyState};
@@ -108,6 +108,19 @@ fn needs(command: &Command) -> Option<Needs> {
         } => {
             let what = if *dry_run { Use::Secrets } else { Use::Writes };
             needs("kubelet repair", what, false)
+        }
+        Command::Kubelet {
+            action:
+                KubeletAction::ServingBootstrap {
+                    action: BootstrapAction::Enable(options) | BootstrapAction::Disable(options),
+                },
+        } => {
+            let what = if options.dry_run {
+                Use::Secrets
+            } else {
+                Use::Writes
+            };
+            needs("kubelet serving-bootstrap", what, false)
         }
         Command::Ca {
             action: CaAction::Status { .. },

@@ -1,6 +1,7 @@
 //! The kubelet's own configuration, as far as it concerns certificates and static pods.
 
 mod flags;
+mod serving_bootstrap;
 #[cfg(test)]
 mod tests;
 mod unit;
@@ -14,6 +15,7 @@ use super::{Document, Fault, Problem, go_duration, read};
 use crate::config::Locations;
 use crate::host::{self, Root};
 use flags::Flags;
+pub use serving_bootstrap::{BootstrapEdit, with_serving_bootstrap};
 use written::Written;
 
 /// `fileCheckFrequency` where nothing is said.
@@ -64,6 +66,8 @@ pub struct KubeletConfiguration {
     pub problems: Vec<Problem>,
     /// Whether a configuration file was found: without one there is no kubelet on this node.
     pub present: bool,
+    /// That file; empty where there is none.
+    pub file: PathBuf,
 }
 
 impl Default for KubeletConfiguration {
@@ -85,6 +89,7 @@ impl Default for KubeletConfiguration {
             image_gc_high_threshold_percent: IMAGE_GC_HIGH_THRESHOLD,
             problems: Vec::new(),
             present: false,
+            file: PathBuf::new(),
         }
     }
 }
@@ -112,6 +117,9 @@ impl KubeletConfiguration {
         }
         result.read_file(root, &directory.join("instance-config.yaml"), true);
         result.present = result.read_file(root, &configuration, false);
+        if result.present {
+            result.file = configuration;
+        }
         if let Some(directory) = flags.value("config-dir").filter(|path| !path.is_empty()) {
             let mut drop_ins = Vec::new();
             result.find_drop_ins(root, &root.join(directory), DROP_IN_DEPTH, &mut drop_ins);

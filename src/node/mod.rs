@@ -46,7 +46,7 @@ pub use kubeadm_config::{
     subject_alt_name,
 };
 pub use kubeconfig::{Credential, EmbeddedUser, Kubeconfig, KubeconfigError, ONE_OF_EACH, Waiting};
-pub use kubelet::KubeletConfiguration;
+pub use kubelet::{BootstrapEdit, KubeletConfiguration, with_serving_bootstrap};
 pub use kubelet_files::KUBELET_CLIENT;
 pub use lot::Lot;
 pub use manifest::{

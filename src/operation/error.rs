@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use strum::VariantNames as _;
 
 use super::roll_back_error::RollBackError;
+use crate::api::ApiError;
 use crate::checks::Finding;
 use crate::issuer::IssuanceError;
 use crate::journal::{TransactionError, UndoReason};
@@ -72,6 +73,17 @@ pub enum OperationError {
     /// The kubelet's own certificate cannot be made anew here; nothing was changed.
     #[error("the kubelet's client certificate is not renewed: {0}; nothing was changed")]
     KubeletNotRepaired(String),
+    /// The kubelet's configuration, on this node or in the cluster, cannot be edited; nothing was changed.
+    #[error("{}: {reason}; nothing was changed", path.display())]
+    KubeletConfiguration {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The cluster's configuration of kubelets cannot be read; nothing was changed.
+    #[error("the cluster's kubelet-config cannot be read: {0}; nothing was changed")]
+    ClusterConfiguration(#[from] ApiError),
     /// No CA that was asked for could be extended; nothing was changed.
     #[error("not extended: {}; nothing was changed", texts(.0))]
     NotExtended(Vec<Fault>),
@@ -225,6 +237,7 @@ impl OperationError {
             Self::Install(error) | Self::Transaction(error) => error.code(),
             Self::RollBack(error) => error.code(),
             Self::History { why } => why.code(),
+            Self::ClusterConfiguration(error) => error.code(),
             Self::HookFailed(finding) => finding.cause.code(),
             Self::RolledBack { reason, .. }
             | Self::Failed(reason)

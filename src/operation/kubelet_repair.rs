@@ -103,7 +103,7 @@ async fn repair(
             .iter()
             .flat_map(|one| receipt_lines(&node, one))
             .collect(),
-        plan: plan(context, &node, now)?,
+        plan: kubelet_plan(context, &node, now)?,
         had_expired: kubelet_need(&node, now) != KubeletNeed::Nothing
             || issued.iter().any(|one| !one.old.is_valid_at(now)),
         files: made.files,
@@ -137,13 +137,21 @@ pub async fn look_at_kubelet_repair(
     let now = crate::host::now();
     let intent = intent(context, node, repairs);
     let mut found = preflight_for(context, node, &intent, asked, now);
-    let Some(machine) = &context.machine else {
-        return found;
-    };
     // A kubelet that cannot start without what is made here is helped whatever it is about.
     if kubelet_need(node, now) != KubeletNeed::Nothing || !may_restart(context) {
         return found;
     }
+    found.extend(may_restart_kubelet(context, node, asked).await);
+    found
+}
+
+/// Why the kubelet is not to be restarted now, if it is not: it does not run, or the API server does not answer.
+pub(super) async fn may_restart_kubelet(
+    context: &Context,
+    node: &Inventory,
+    asked: Asked,
+) -> Option<Finding> {
+    let machine = context.machine.as_ref().filter(|_| may_restart(context))?;
     let severity = match asked {
         Asked::BySchedule => Severity::Wait,
         Asked::ByHand { force: false } => Severity::Refuse,
@@ -156,13 +164,16 @@ pub async fn look_at_kubelet_repair(
     {
         reason = Some("kube-apiserver does not answer".to_owned());
     }
-    let cause = reason.map(|reason| Cause::KubeletNotRestartable { reason });
-    found.extend(cause.map(|cause| Finding::new(cause, severity, asked)));
-    found
+    let cause = reason.map(|reason| Cause::KubeletNotRestartable { reason })?;
+    Some(Finding::new(cause, severity, asked))
 }
 
 /// Nothing but the kubelet, which is restarted unless the configuration has restarts left to others.
-fn plan(context: &Context, node: &Inventory, now: Timestamp) -> Result<Plan, OperationError> {
+pub(super) fn kubelet_plan(
+    context: &Context,
+    node: &Inventory,
+    now: Timestamp,
+) -> Result<Plan, OperationError> {
     let nothing = Request::Named {
         names: Vec::new(),
         force: false,

@@ -63,6 +63,7 @@ mod roll_back_error;
 mod roll_back_words;
 mod run;
 mod schedule;
+mod serving_bootstrap;
 mod table;
 mod trusted;
 mod turn;
@@ -115,6 +116,9 @@ pub use restart::{look_at_restarts, restart, restart_due, unknown_component};
 pub use roll_back::{LAST, RollBack, roll_back};
 pub use roll_back_error::RollBackError;
 pub use schedule::{Schedule, schedule};
+pub use serving_bootstrap::{
+    BootstrapChanges, BootstrapReport, ServingSeen, bootstrap_changes, set_serving_bootstrap,
+};
 pub use turn_by_hand::{clear_halt, look_at_whose_turn};
 pub use users::plan_users;
 pub use witness::witnesses;

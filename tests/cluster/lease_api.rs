@@ -29,6 +29,8 @@ pub(crate) struct Stored {
     /// Answers instead of everything else, that many times.
     pub(crate) instead: Option<(u32, u16, String)>,
     pub(crate) asked: Vec<String>,
+    /// The bodies of all that was patched.
+    pub(crate) patches: Vec<String>,
     /// The cluster's nodes.
     pub(crate) nodes: Vec<String>,
     /// The Events of the namespace `default`, by name.
@@ -65,6 +67,9 @@ impl Stored {
             .text
             .split_once("\r\n\r\n")
             .map_or("", |(_, body)| body);
+        if method == "PATCH" {
+            self.patches.push(body.to_owned());
+        }
         if let Some(reply) = self.requests.reply(method, path, body) {
             return reply;
         }

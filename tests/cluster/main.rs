@@ -18,4 +18,5 @@ mod own_configuration;
 mod real_etcd;
 mod request_api;
 mod requests;
+mod serving_bootstrap;
 mod turn;

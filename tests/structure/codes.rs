@@ -23,7 +23,7 @@ use kubecertd::restart::{Progress, RestartError};
 use strum::VariantNames;
 
 /// What has the code of what is in it.
-const DELEGATING: [&str; 22] = [
+const DELEGATING: [&str; 23] = [
     // of a problem in a field of a kubeconfig
     "in-field",
     // of events and remarks
@@ -49,6 +49,7 @@ const DELEGATING: [&str; 22] = [
     "not-returned",
     "order-not-made",
     "several",
+    "cluster-configuration",
 ];
 
 /// The codes that the documentation lists under a heading.

@@ -68,6 +68,7 @@ fn each_source_overrides_the_one_before() {
             image_gc_high_threshold_percent: 90,
             problems: Vec::new(),
             present: true,
+            file: root.join("/var/lib/kubelet/config.yaml"),
         }
     );
 }
