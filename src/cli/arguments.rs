@@ -63,6 +63,11 @@ pub(super) enum Command {
         #[command(subcommand)]
         action: Option<OrdersAction>,
     },
+    /// Look whether Kubernetes' own signers sign what is approved in the certificates API
+    Signer {
+        #[command(subcommand)]
+        action: SignerAction,
+    },
     /// Show certificate requests in the cluster; judge, approve or deny those of kubelets for their serving certificates
     Requests {
         #[command(subcommand)]
@@ -190,6 +195,7 @@ impl Command {
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
             | Self::Fleet { .. }
+            | Self::Signer { .. }
             | Self::Plan { .. }
             | Self::Preflight { .. }
             | Self::Status { .. }
@@ -249,6 +255,17 @@ pub(super) enum TurnAction {
     Show,
     /// Let the other control planes go on: what has failed was looked at
     Clear,
+}
+
+/// `signer …`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub(super) enum SignerAction {
+    /// Show what keeps this node's controller-manager from signing, without opening its key; exits with 1 if anything does
+    Check {
+        /// Output format
+        #[arg(short, long, value_enum, default_value_t)]
+        output: Format,
+    },
 }
 
 /// `orders …`

@@ -31,6 +31,7 @@ mod rollback;
 mod run;
 mod runtime;
 mod serving_bootstrap;
+mod signer;
 mod status;
 mod turn;
 mod values;
@@ -42,7 +43,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use nix::sys::resource::{Resource, setrlimit};
 
-use arguments::{Arguments, Command, Generated, RequestsAction};
+use arguments::{Arguments, Command, Generated, RequestsAction, SignerAction};
 use ca_arguments::CaAction;
 use wrong_config::WrongConfig;
 
@@ -181,6 +182,9 @@ fn dispatch(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Turn { action } => turn::run(&context, action.as_ref()),
         Command::Fleet { output } => fleet::run(&context, output),
         Command::Orders { action } => orders::run(&context, action.as_ref()),
+        Command::Signer {
+            action: SignerAction::Check { output },
+        } => signer::check(&context, output),
         Command::Ca { action } => ca::run(&context, &action),
         Command::Kubelet { action } => kubelet::run(&context, action),
         Command::Requests { action } => requests::run(&context, action.as_ref()),
@@ -249,6 +253,7 @@ fn can_do_without(command: &Command) -> bool {
         | Command::Status { .. }
         | Command::Hold { .. }
         | Command::Orders { .. }
+        | Command::Signer { .. }
         | Command::Unhold
         | Command::History { .. } => true,
         // What is approved goes by the configuration.

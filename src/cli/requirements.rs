@@ -102,6 +102,7 @@ fn needs(command: &Command) -> Option<Needs> {
             action: Some(OrdersAction::Cancel { .. }),
         } => needs("orders cancel", Use::Writes, false),
         Command::Orders { .. } => needs("orders", Use::Secrets, false),
+        Command::Signer { .. } => needs("signer check", Use::Secrets, true),
         Command::Restart { .. } => needs("restart", Use::Writes, true),
         Command::Kubelet {
             action: KubeletAction::Repair { dry_run, .. },

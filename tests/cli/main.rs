@@ -28,4 +28,5 @@ mod renew;
 mod renew_reach;
 mod retention;
 mod secrets;
+mod signer;
 mod state_directory;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kubecertd::api::ApiError;
-use kubecertd::checks::Cause;
+use kubecertd::checks::{Cause, ClusterSignerFault};
 use kubecertd::cluster::etcd::{LeadershipError, Objection, ReadError};
 use kubecertd::cluster::{ApproverCheck, ApproverReason, EventReason, FleetLockError};
 use kubecertd::config::{Mistake, Oddity};
@@ -127,6 +127,10 @@ fn every_code_is_documented_and_no_other() {
         ("Outcomes", Outcome::VARIANTS.to_vec()),
         ("Errors", own(&errors)),
         ("The etcd gate", Objection::VARIANTS.to_vec()),
+        (
+            "The controller-manager's signers",
+            ClusterSignerFault::VARIANTS.to_vec(),
+        ),
         ("The cluster", own(&cluster)),
         (
             "Checks of kubelets' requests",
