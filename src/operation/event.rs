@@ -72,8 +72,10 @@ pub enum Event {
         certificate: CertificateId,
         /// The request's file, as the node names it.
         request: PathBuf,
-        /// Where the answer belongs.
+        /// Where the answer to a file belongs.
         inbox: PathBuf,
+        /// Who is asked, by the name that the configuration gives him; absent where whoever signs the file is.
+        issuer: Option<String>,
     },
     /// A request has come to its end.
     RequestClosed {

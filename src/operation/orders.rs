@@ -213,6 +213,7 @@ fn carry_out(
                     certificate: id.clone(),
                     request: store.request_on_node(&order),
                     inbox: store.inbox_on_node(),
+                    issuer: issuer(context, inventory, id),
                 })
             }),
             Step::Close { order, by } => store.close(&order.id).map(|()| {
@@ -268,6 +269,13 @@ fn open(
     let by_files = context.config.issuers.files.enabled;
     store.open(&order, &asked, by_files)?;
     Ok(order)
+}
+
+/// Who is asked for a certificate, where that is not whoever signs its file.
+fn issuer(context: &Context, inventory: &Inventory, id: &CertificateId) -> Option<String> {
+    let authority = inventory.entry(id)?.authority?;
+    let asked = context.config.issuers.asked_for(id.as_str(), authority);
+    asked.map(|(name, _)| name.to_owned())
 }
 
 /// The name of a certificate where it is the beginning of a file's: the configuration may give any, a path included.

@@ -55,7 +55,18 @@ impl fmt::Display for Event {
             Self::RequestOpened {
                 certificate,
                 request,
+                issuer: Some(issuer),
+                ..
+            } => write!(
+                out,
+                "{certificate}: request made ({}); the issuer {issuer} is asked",
+                request.display()
+            ),
+            Self::RequestOpened {
+                certificate,
+                request,
                 inbox,
+                issuer: None,
             } => write!(
                 out,
                 "{certificate}: request written to {}; have it signed and put the certificate into {}",

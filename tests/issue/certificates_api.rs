@@ -25,6 +25,7 @@ fn what_is_approved_here_is_asked_for_and_in_place_in_one_pass() {
     let before = api.serial();
     let said = said(&api.node.run(&["run", "--once"]));
     assert_ne!(api.serial(), before, "{said}");
+    assert!(said.contains("; the issuer api is asked"), "{said}");
     let names = api.names();
     assert_eq!(names.len(), 1, "{names:?}");
     let request = api.stored().requests[&names[0]].clone();
