@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn work_that_waits_gives_signs_of_life_and_work_that_blocks_gives_none() {
         let waits = wait_for(Duration::from_millis(300));
-        assert!(signs(waits, false).len() >= 5);
+        assert!(signs(waits, false).len() >= 2);
         let blocks = async { std::thread::sleep(Duration::from_millis(300)) };
         assert_eq!(signs(blocks, false), []);
     }
@@ -108,7 +108,13 @@ mod tests {
     #[test]
     fn more_time_is_asked_for_as_soon_as_a_stop_is() {
         let waits = wait_for(Duration::from_millis(10));
-        assert_eq!(signs(waits, true), [Sign::StopTakes(MORE_TIME)]);
+        let signs = signs(waits, true);
+        assert_eq!(signs[0], Sign::StopTakes(MORE_TIME));
+        // On a busy machine a sign of life may come as well.
+        assert!(
+            signs[1..].iter().all(|sign| *sign == Sign::Alive),
+            "{signs:?}"
+        );
     }
 
     async fn wait_for(duration: Duration) {
