@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use super::ca_arguments::CaAction;
 use super::credential_arguments::{Csr, KubeconfigAction, KubeconfigCommand, Pki};
+use super::kubelet_arguments::KubeletAction;
 use super::values::{Format, duration, subject_alt_name};
 use crate::config::check_filter;
 use crate::pki::SubjectAltName;
@@ -182,15 +183,7 @@ impl Command {
                 Some(RequestsAction::Approve { .. } | RequestsAction::Deny { .. })
             ),
             Self::Renew(options) => !options.dry_run,
-            Self::Kubelet {
-                action: KubeletAction::Repair { dry_run, .. },
-            } => !dry_run,
-            Self::Kubelet {
-                action:
-                    KubeletAction::ServingBootstrap {
-                        action: BootstrapAction::Enable(options) | BootstrapAction::Disable(options),
-                    },
-            } => !options.dry_run,
+            Self::Kubelet { action } => !action.is_dry_run(),
             Self::Ca { action } => matches!(action, CaAction::Extend(options) if !options.dry_run),
             Self::Rollback(options) => !options.dry_run,
             Self::CheckExpiration(_)
@@ -207,45 +200,6 @@ impl Command {
             Self::Kubeconfig(command) => matches!(command.action, KubeconfigAction::User(_)),
         }
     }
-}
-
-/// `kubelet …`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub(super) enum KubeletAction {
-    /// Make its client certificate anew where it should have done so itself, and have kubelet.conf refer to the one that it renews;
-    /// restarts the kubelet, and no pod
-    Repair {
-        /// Show what would be done, and change nothing
-        #[arg(long)]
-        dry_run: bool,
-        /// Also where the clock looks wrong, or the API server does not answer
-        #[arg(long)]
-        force: bool,
-    },
-    /// Have the kubelet ask the cluster for its serving certificate, or no more: on this node and in the cluster's kubelet-config
-    ServingBootstrap {
-        #[command(subcommand)]
-        action: BootstrapAction,
-    },
-}
-
-/// `kubelet serving-bootstrap …`
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
-pub(super) enum BootstrapAction {
-    /// Set serverTLSBootstrap, restart the kubelet, approve its request where it passes every check, and see what it serves
-    Enable(BootstrapOptions),
-    /// Take it back: the kubelet serves the certificate that it made itself
-    Disable(BootstrapOptions),
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Args)]
-pub(super) struct BootstrapOptions {
-    /// Show the difference, and change nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
-    /// Also where the clock looks wrong, or the API server does not answer
-    #[arg(long)]
-    pub(super) force: bool,
 }
 
 /// `turn`

@@ -9,8 +9,8 @@ use super::csr::{CERTIFICATES, KUBECONFIGS};
 use super::output::{line, print, warning};
 use super::values::Format;
 use crate::credentials::{
-    IssuedRecord, NewUser, Places, TargetCluster, control_plane_of_others, with_certificate,
-    with_token, write_kubeconfig,
+    IssuedRecord, NewUser, Places, TargetCluster, UserKubeconfig, control_plane_of_others,
+    with_certificate, with_token, write_kubeconfig,
 };
 use crate::operation::Context;
 use crate::pki::date;
@@ -58,11 +58,21 @@ fn user(context: &Context, options: &KubeconfigUser) -> anyhow::Result<ExitCode>
             with_certificate(&places, &cluster, &new, (&record, file.as_deref()), now)?
         }
     };
+    give_out(&places, file.as_deref(), &made)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes it into its file, or to standard output.
+pub(super) fn give_out(
+    places: &Places,
+    file: Option<&Path>,
+    made: &UserKubeconfig,
+) -> anyhow::Result<()> {
     for text in &made.warnings {
         warning(text);
     }
-    match &file {
-        Some(file) => write_kubeconfig(file, &made)?,
+    match file {
+        Some(file) => write_kubeconfig(file, made)?,
         // As it is: what adapts texts for a terminal would leave copies of the key behind.
         None => {
             let mut output = std::io::stdout().lock();
@@ -70,7 +80,7 @@ fn user(context: &Context, options: &KubeconfigUser) -> anyhow::Result<ExitCode>
             output.flush()?;
         }
     }
-    if let (Some(file), Some(certificate)) = (&file, &made.certificate) {
+    if let (Some(file), Some(certificate)) = (file, &made.certificate) {
         print(&line(format_args!(
             "{}: until {}, serial {}",
             places.shown(file).display(),
@@ -78,7 +88,7 @@ fn user(context: &Context, options: &KubeconfigUser) -> anyhow::Result<ExitCode>
             certificate.serial
         )))?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn list(context: &Context, all: bool, output: Format) -> anyhow::Result<ExitCode> {

@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use super::arguments::{BootstrapAction, KubeletAction};
+use super::kubelet_accept::accept;
+use super::kubelet_arguments::KubeletAction;
+use super::kubelet_issue::issue;
 use super::output::{Narrator, error, line, print};
 use super::renew::{Words, exit_code, summarize};
 use super::runtime::runtime;
@@ -14,20 +16,22 @@ use crate::operation::{Context, log_summary, look_at_kubelet_repair, repair_kube
 use crate::plan::{KubeletNeed, Request, ServingNeed, kubelet_repairs, unread_of_kubelet};
 
 pub(super) fn run(context: &Context, action: KubeletAction) -> anyhow::Result<ExitCode> {
-    let (dry_run, force) = match action {
-        KubeletAction::Repair { dry_run, force } => (dry_run, force),
+    match action {
+        KubeletAction::Repair {
+            dry_run: true,
+            force,
+        } => show(context, force),
+        KubeletAction::Repair { force, .. } => repair(context, force),
+        KubeletAction::Issue(options) => issue(context, &options),
+        KubeletAction::Accept(options) => accept(context, &options),
         KubeletAction::ServingBootstrap { action } => {
-            let (wanted, options) = match action {
-                BootstrapAction::Enable(options) => (true, options),
-                BootstrapAction::Disable(options) => (false, options),
-            };
-            let flags = (options.dry_run, options.force);
-            return serving_bootstrap::run(context, wanted, flags);
+            let (wanted, options) = action.wanted();
+            serving_bootstrap::run(context, wanted, (options.dry_run, options.force))
         }
-    };
-    if dry_run {
-        return show(context, force);
     }
+}
+
+fn repair(context: &Context, force: bool) -> anyhow::Result<ExitCode> {
     let mut narrator = Narrator::new();
     let report = runtime()?.block_on(async {
         let stop = stop_on_signal(StopSignals::Command)?;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{AccessFlags, access, geteuid};
 
-use super::arguments::{BootstrapAction, Command, Generated, KubeletAction, OrdersAction};
+use super::arguments::{Command, Generated, OrdersAction};
 use super::ca_arguments::CaAction;
 use super::credential_arguments::{Csr, CsrAction};
+use super::kubelet_arguments::KubeletAction;
 use crate::node::{AuthorityState, CertificateState, KeyState};
 use crate::operation::Context;
 
@@ -104,24 +105,20 @@ fn needs(command: &Command) -> Option<Needs> {
         Command::Orders { .. } => needs("orders", Use::Secrets, false),
         Command::Signer { .. } => needs("signer check", Use::Secrets, true),
         Command::Restart { .. } => needs("restart", Use::Writes, true),
-        Command::Kubelet {
-            action: KubeletAction::Repair { dry_run, .. },
-        } => {
-            let what = if *dry_run { Use::Secrets } else { Use::Writes };
-            needs("kubelet repair", what, false)
-        }
-        Command::Kubelet {
-            action:
-                KubeletAction::ServingBootstrap {
-                    action: BootstrapAction::Enable(options) | BootstrapAction::Disable(options),
-                },
-        } => {
-            let what = if options.dry_run {
+        Command::Kubelet { action } => {
+            let what = if action.is_dry_run() {
                 Use::Secrets
             } else {
                 Use::Writes
             };
-            needs("kubelet serving-bootstrap", what, false)
+            match action {
+                KubeletAction::Repair { .. } => needs("kubelet repair", what, false),
+                KubeletAction::Issue(_) => needs("kubelet issue", what, true),
+                KubeletAction::Accept(_) => needs("kubelet accept", what, false),
+                KubeletAction::ServingBootstrap { .. } => {
+                    needs("kubelet serving-bootstrap", what, false)
+                }
+            }
         }
         Command::Ca {
             action: CaAction::Status { .. },

@@ -28,3 +28,14 @@ pub(super) fn duration(text: &str) -> Result<std::time::Duration, String> {
         .map_err(|_| format!("{text:?} has years or months, which differ in length; write days"))?;
     std::time::Duration::try_from(duration).map_err(|_| format!("{text:?} lies in the past"))
 }
+
+/// How long a new certificate may be valid: as for the configuration's `renewal.validity`.
+pub(super) fn validity(text: &str) -> Result<std::time::Duration, String> {
+    const DAY: u64 = 24 * 60 * 60;
+    let validity = duration(text)?;
+    if (600..=36_500 * DAY).contains(&validity.as_secs()) {
+        Ok(validity)
+    } else {
+        Err(format!("{text:?} is not between 10m and 36500d"))
+    }
+}

@@ -157,6 +157,25 @@ pub fn with_certificate(
 ) -> Result<UserKubeconfig, CredentialError> {
     check_name(user.name)?;
     check_groups(user)?;
+    let mut made = signed(places, cluster, user, record, now)?;
+    if let Some(certificate) = &made.certificate {
+        let validity = user.validity.unwrap_or(cluster.validity);
+        let mut warnings = warnings(user, validity);
+        warnings.extend(ends_sooner(certificate, validity, now));
+        warnings.append(&mut made.warnings);
+        made.warnings = warnings;
+    }
+    Ok(made)
+}
+
+/// The same whatever the user is called. It warns of another cluster alone.
+pub(super) fn signed(
+    places: &Places,
+    cluster: &TargetCluster,
+    user: &NewUser<'_>,
+    record: (&IssuedRecord, Option<&Path>),
+    now: Timestamp,
+) -> Result<UserKubeconfig, CredentialError> {
     let signer = signer(places, AuthorityId::Kubernetes, now)?;
     let failed = |source: IssueError| CredentialError::CredentialNotSigned {
         name: user.name.to_owned(),
@@ -203,11 +222,11 @@ pub fn with_certificate(
         file.map(|file| places.shown(file)),
         now,
     ))?;
-    let mut warnings = warnings(user, validity, &certificate, now);
-    warnings.extend(another_cluster(places, &signer.trusted));
     Ok(UserKubeconfig {
         text,
-        warnings,
+        warnings: another_cluster(places, &signer.trusted)
+            .into_iter()
+            .collect(),
         certificate: Some(certificate),
     })
 }
@@ -284,12 +303,19 @@ fn another_cluster(places: &Places, trusted: &[Certificate]) -> Option<String> {
     })
 }
 
-fn warnings(
-    user: &NewUser<'_>,
-    validity: Duration,
+/// Where an authority ends before that which it signs was to end.
+pub(super) fn ends_sooner(
     certificate: &Certificate,
+    validity: Duration,
     now: Timestamp,
-) -> Vec<String> {
+) -> Option<String> {
+    let asked = now.checked_add(validity).unwrap_or(Timestamp::MAX);
+    // A certificate's moments are whole seconds.
+    (certificate.not_after.as_second() < asked.as_second())
+        .then(|| "it ends with its authority, sooner than was asked for".to_owned())
+}
+
+fn warnings(user: &NewUser<'_>, validity: Duration) -> Vec<String> {
     let mut warnings = Vec::new();
     if user.groups.iter().any(|group| group == MASTERS) {
         warnings.push(format!(
@@ -322,11 +348,6 @@ fn warnings(
         warnings.push(
             "it is valid for more than a year, and a certificate cannot be taken back".to_owned(),
         );
-    }
-    let asked = now.checked_add(validity).unwrap_or(Timestamp::MAX);
-    // A certificate's moments are whole seconds.
-    if certificate.not_after.as_second() < asked.as_second() {
-        warnings.push("it ends with its authority, sooner than was asked for".to_owned());
     }
     warnings
 }

@@ -38,7 +38,7 @@ pub fn kubelet_client(
     }
     let config = inventory
         .entry(&CertificateId::KubeletConfig)
-        .ok_or_else(|| refuse("there is no kubelet.conf on this node".to_owned()))?;
+        .ok_or_else(|| refuse(NO_CONFIG.to_owned()))?;
     let current = inventory.directories.kubelet_pki.join(KUBELET_CLIENT);
     let like = match need {
         KubeletNeed::Nothing => return Ok((None, Vec::new())),
@@ -49,14 +49,35 @@ pub fn kubelet_client(
         KubeletNeed::Certificate { like } => like,
     };
     let issued = sign(inventory, renewal, like, now)?;
+    let files = kubelet_files(root, inventory, &issued, now)?;
+    Ok((Some(issued), files))
+}
+
+/// The files into which a new client certificate of the kubelet's goes: as the kubelet itself keeps it, with kubelet.conf made to refer to
+/// it where that held one itself, and to trust the CA that signed it where it did not.
+///
+/// # Errors
+/// [`IssuanceError`].
+pub fn kubelet_files(
+    root: &Root,
+    inventory: &Inventory,
+    issued: &Issued,
+    now: Timestamp,
+) -> Result<Vec<Replacement>, IssuanceError> {
+    let current = inventory.directories.kubelet_pki.join(KUBELET_CLIENT);
+    let config = inventory
+        .entry(&CertificateId::KubeletConfig)
+        .ok_or_else(|| IssuanceError::NotRenewable {
+            id: CertificateId::KubeletClient,
+            reason: NO_CONFIG.to_owned(),
+        })?;
     let embedded = config.certificate_path == config.path;
     if !embedded && config.certificate_path != current {
         // Somebody keeps the kubelet's certificate elsewhere and no kubelet rotates it: where it is, it is replaced.
-        let files = replacements(inventory, &issued)?;
-        return Ok((Some(issued), files));
+        return replacements(inventory, issued);
     }
-    let mut files = rotated(root, &current, &issued, now)?;
-    let learns = kubeconfig::trust_to_add(inventory, config, &issued);
+    let mut files = rotated(root, &current, issued, now)?;
+    let learns = kubeconfig::trust_to_add(inventory, config, issued);
     if embedded || learns.is_some() {
         files.push(edited(root, config, |contents| {
             let contents = if embedded {
@@ -70,8 +91,10 @@ pub fn kubelet_client(
             }
         })?);
     }
-    Ok((Some(issued), files))
+    Ok(files)
 }
+
+const NO_CONFIG: &str = "there is no kubelet.conf on this node";
 
 fn sign(
     inventory: &Inventory,

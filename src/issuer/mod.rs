@@ -29,7 +29,7 @@ pub use extended::{
 };
 pub use files::{Given, Replacement, replacements};
 pub use fresh::{Fresh, issue_fresh};
-pub use kubelet::{KubeletClient, kubelet_client};
+pub use kubelet::{KubeletClient, kubelet_client, kubelet_files};
 pub use kubelet_serving::kubelet_serving;
 pub use local_ca::{issue, issue_with_keys};
 pub(crate) use order::valid_from;

@@ -6,6 +6,7 @@ mod edit;
 mod embed;
 mod error;
 mod refer;
+mod sole;
 #[cfg(test)]
 mod tests;
 mod trust;
@@ -24,6 +25,15 @@ pub use users::EmbeddedUser;
 pub use waiting::Waiting;
 
 impl Kubeconfig {
+    /// Reads one that leaves nothing to choose: one user, one cluster and one context, certificate and key in the file itself.
+    ///
+    /// # Errors
+    /// [`KubeconfigError`], also of any other.
+    pub fn parse_sole(contents: impl AsRef<[u8]>) -> Result<Self, KubeconfigError> {
+        let text = Text::decode(contents.as_ref()).map_err(KubeconfigError::not_text)?;
+        sole::sole(&Written::parse(&text.text)?)
+    }
+
     /// The contents with the current user's embedded client certificate and key replaced (data fields only) and not one
     /// other byte changed: comments, order, other contexts, unknown fields and the CA bundle stay. The result is read
     /// back and compared.

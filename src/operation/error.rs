@@ -84,6 +84,14 @@ pub enum OperationError {
     /// The cluster's configuration of kubelets cannot be read; nothing was changed.
     #[error("the cluster's kubelet-config cannot be read: {0}; nothing was changed")]
     ClusterConfiguration(#[from] ApiError),
+    /// A file for this node's kubelet is not taken; nothing was changed.
+    #[error("{}: {}; nothing was changed", path.display(), .reasons.join("; "))]
+    KubeletFileRefused {
+        /// The file.
+        path: PathBuf,
+        /// Everything that speaks against it.
+        reasons: Vec<String>,
+    },
     /// No CA that was asked for could be extended; nothing was changed.
     #[error("not extended: {}; nothing was changed", texts(.0))]
     NotExtended(Vec<Fault>),

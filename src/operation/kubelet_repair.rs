@@ -134,9 +134,18 @@ pub async fn look_at_kubelet_repair(
     repairs: &KubeletRepairs,
     asked: Asked,
 ) -> Vec<Finding> {
+    look_at_kubelet(context, node, &intent(context, node, repairs), asked).await
+}
+
+/// The same of whatever files the kubelet is to use after its restart.
+pub(super) async fn look_at_kubelet(
+    context: &Context,
+    node: &Inventory,
+    intent: &Intent,
+    asked: Asked,
+) -> Vec<Finding> {
     let now = crate::host::now();
-    let intent = intent(context, node, repairs);
-    let mut found = preflight_for(context, node, &intent, asked, now);
+    let mut found = preflight_for(context, node, intent, asked, now);
     // A kubelet that cannot start without what is made here is helped whatever it is about.
     if kubelet_need(node, now) != KubeletNeed::Nothing || !may_restart(context) {
         return found;

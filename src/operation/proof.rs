@@ -192,14 +192,16 @@ async fn prove_in_use(
 /// Waits until `kubectl get nodes` would show this node as Ready, by what its kubelet said since then.
 async fn expect_ready(run: &mut Run<'_>, since: Timestamp, report: &mut RenewalReport) {
     let node = run.node();
-    let Some(admin) = node
-        .entry(&CertificateId::ADMIN)
-        .filter(|admin| admin.present().is_some())
+    // A worker has no admin.conf, and its kubelet may read its own Node and Lease.
+    let Some(asks) = [CertificateId::ADMIN, CertificateId::KubeletConfig]
+        .iter()
+        .filter_map(|id| node.entry(id))
+        .find(|entry| entry.present().is_some())
     else {
         return;
     };
     let bound = run.context.proof_bound;
-    let asking = node_is_ready(&node, &admin.path, since, bound);
+    let asking = node_is_ready(&node, &asks.path, since, bound);
     let what = ("node", "the API server to show it as Ready");
     match reported(asking, what, bound, run.events()).await {
         Ok(seen) => run.emit(Event::NodeReady { seen }),

@@ -115,6 +115,11 @@ pub enum Remark {
         /// Which.
         certificates: Vec<CertificateId>,
     },
+    /// A kubelet's new certificate was taken although something speaks against it (`--force`).
+    AcceptedByForce {
+        /// What.
+        doubt: String,
+    },
     /// The API server does not show this node as Ready.
     NodeNotReady {
         /// What was seen.

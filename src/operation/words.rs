@@ -320,6 +320,7 @@ impl fmt::Display for Remark {
                 "{}: the configuration does not say any more who uses them, so nobody was told of their new files; reload or restart what does",
                 listed(certificates)
             ),
+            Self::AcceptedByForce { doubt } => write!(out, "taken all the same (--force): {doubt}"),
             Self::NodeNotReady { seen } => write!(out, "the certificates are in use, but {seen}"),
             Self::Adopted { reason } => write!(
                 out,

@@ -235,10 +235,12 @@ pub(super) fn signing_obstacle(inventory: &Inventory, now: Timestamp) -> Option<
 
 /// What to do where the CA's key is.
 fn elsewhere(config: &Entry, name: Option<&str>) -> String {
+    let name = name.unwrap_or("system:node:NAME");
     format!(
-        "Where the CA's key is, run `kubeadm kubeconfig user --org system:nodes --client-name {}`, put what it prints into {} here, \
-         with this cluster's server, and run `systemctl restart kubelet`",
-        name.unwrap_or("system:node:NAME"),
+        "On a control plane that has the CA's key, run `kubecertd kubelet issue {} -o FILE`, bring FILE here and run \
+         `kubecertd kubelet accept FILE`. Where the key is elsewhere, run `kubeadm kubeconfig user --org system:nodes --client-name {name}` \
+         there, put what it prints into {} here, with this cluster's server, and run `systemctl restart kubelet`",
+        name.strip_prefix(NODE).unwrap_or(name),
         config.path.display()
     )
 }

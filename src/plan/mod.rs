@@ -20,6 +20,7 @@ mod note;
 mod obstacle;
 mod order;
 mod pods;
+mod readmission;
 mod reason;
 mod reload;
 mod rotation;
@@ -48,6 +49,9 @@ pub use longest::longest;
 pub use note::Note;
 pub use obstacle::{AuthorityFault, KubeletFault, Obstacle, UnsupportedKey};
 pub use order::{RestartGroup, RestartMethod, restart_groups};
+pub use readmission::{
+    OwnKnowledge, Presented, ReadmissionDoubt, readmission_doubts, signer as readmission_signer,
+};
 pub use reason::Reason;
 pub use reload::{LONGEST as LONGEST_REREAD, Release, Reloading, Reread, Shown, reloading};
 pub use rotation::{Rotation, RotationFault};

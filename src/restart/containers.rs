@@ -59,7 +59,12 @@ impl<'node> Restarter<'node> {
         parked: &mut ParkedManifests<'_, '_>,
         progress: OnProgress<'_>,
     ) -> Result<Vec<RestartReport>, RestartError> {
-        let runtime = self.runtime_in_time(progress).await;
+        // Nobody waits for one of which nothing is wanted.
+        let runtime = if groups.is_empty() {
+            None
+        } else {
+            self.runtime_in_time(progress).await
+        };
         let mut members = Vec::new();
         for group in groups {
             let mut pods = self.members(group)?;

@@ -17,6 +17,8 @@ mod hostile_links;
 mod hostile_marks;
 mod hostile_root;
 mod hostile_state;
+mod kubelet_accept;
+mod kubelet_issue;
 mod kubelet_repair;
 mod left_copies;
 mod more_names;

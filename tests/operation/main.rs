@@ -11,6 +11,7 @@ mod described;
 mod described_apart;
 mod hooks;
 mod kubelet;
+mod kubelet_accept;
 mod outlook;
 mod owed;
 mod pending;
